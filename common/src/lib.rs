@@ -1,1 +1,33 @@
 //! What two services use.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`domain`] | ids, money, claves and attempts: values that are legal once parsed |
+//! | [`contract`] | what `transacciones` and the participants say to each other |
+//! | [`problem`] | the table of errors and how they look on the wire |
+//! | [`validate`], [`body`], [`paging`], [`routes`] | requests in |
+//! | [`reply`] | answers out: ETag, compression |
+//! | [`edge`], [`context`], [`metrics`], [`logging`] | what every request has in common |
+//! | [`ops`], [`openapi`] | probes, visits, metrics and the API's description |
+//! | [`config`], [`server`] | options, listening, leaving |
+//! | [`client`] | calls to another service |
+//! | [`internal`] | the guard of the internal port |
+
+pub mod body;
+pub mod client;
+pub mod config;
+pub mod context;
+pub mod contract;
+pub mod domain;
+pub mod edge;
+pub mod internal;
+pub mod logging;
+pub mod metrics;
+pub mod openapi;
+pub mod ops;
+pub mod paging;
+pub mod problem;
+pub mod reply;
+pub mod routes;
+pub mod server;
+pub mod validate;

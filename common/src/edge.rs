@@ -1,0 +1,137 @@
+//! The one middleware: what every request and every response of every service has in common.
+//!
+//! In: the request's id and trace. Out: `X-Pod`, `X-Request-Id`, problems written in the reader's language, metrics,
+//! the access log, and a polite `Connection: close` once a connection is old or the process is leaving.
+
+use crate::context::{Context, X_REQUEST_ID};
+use crate::metrics::Metrics;
+use crate::problem::{Codigo, Lang, MEDIA_TYPE, Problem};
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpRequest};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Which pod answered: the host name.
+pub static X_POD: HeaderName = HeaderName::from_static("x-pod");
+
+/// When a connection was accepted; the server puts it beside each connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Born(pub Instant);
+
+/// What the middleware knows of its process.
+#[derive(Debug)]
+pub struct Edge {
+    pod: HeaderValue,
+    connection_age: Duration,
+    leaving: AtomicBool,
+    /// Counters of this process.
+    pub metrics: Metrics,
+}
+
+impl Edge {
+    /// `pod` is the host name; a connection older than `connection_age` is closed after its next response.
+    pub fn new(pod: &str, connection_age: Duration) -> Self {
+        let pod = HeaderValue::from_str(pod).unwrap_or_else(|_| HeaderValue::from_static("?"));
+        Self { pod, connection_age, leaving: AtomicBool::new(false), metrics: Metrics::new() }
+    }
+
+    /// From now on `/readyz` fails and each response closes its connection.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    /// Whether [`Edge::leave`] was called.
+    pub fn leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
+    }
+
+    /// One request through.
+    ///
+    /// # Errors
+    /// None: an error of a handler is its response.
+    pub async fn handle<B: MessageBody + 'static>(
+        &self,
+        req: ServiceRequest,
+        next: Next<B>,
+    ) -> Result<ServiceResponse<BoxBody>, Error> {
+        let start = Instant::now();
+        let context = Context::from_headers(req.headers());
+        let request_id = context.request_id.clone();
+        let http_req = req.request().clone();
+        let answer = context.clone().scope(next.call(req)).await;
+        let mut res = match answer {
+            Ok(res) => res.map_into_boxed_body(),
+            Err(e) => ServiceResponse::new(http_req, refine(&e)),
+        };
+        let problem = res.response_mut().extensions_mut().remove::<Problem>();
+        if let Some(problem) = problem {
+            res = write_problem(res, &problem, &context);
+        }
+        let old = res.request().conn_data::<Born>().is_some_and(|born| start - born.0 > self.connection_age);
+        if old || self.leaving() {
+            res.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        }
+        let headers = res.headers_mut();
+        headers.insert(X_POD.clone(), self.pod.clone());
+        headers.insert(X_REQUEST_ID.clone(), request_id);
+        self.metrics.observe(res.request(), res.status(), start.elapsed());
+        if log::log_enabled!(target: "access", log::Level::Debug) {
+            context.scope(async { access_log(&res, start) }).await;
+        }
+        Ok(res)
+    }
+}
+
+/// An error that is not ours came from actix's own extractors: a bug here, since handlers use none that can fail.
+fn refine(e: &Error) -> actix_web::HttpResponse {
+    match e.as_error::<Problem>() {
+        Some(_) => e.error_response(),
+        None => actix_web::ResponseError::error_response(&Problem::internal(e)),
+    }
+}
+
+fn write_problem(
+    res: ServiceResponse<BoxBody>,
+    problem: &Problem,
+    context: &Context,
+) -> ServiceResponse<BoxBody> {
+    let lang = Lang::negotiate(res.request().headers().get(header::ACCEPT_LANGUAGE));
+    let document = problem.document(lang, context.id());
+    let body = serde_json::to_vec(&document).unwrap_or_default();
+    let language = HeaderValue::from_static(if lang == Lang::En { "en" } else { "es" });
+    let mut res = res.map_body(|_, _| BoxBody::new(body));
+    res.headers_mut().insert(header::CONTENT_LANGUAGE, language);
+    debug_assert_eq!(
+        res.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes),
+        Some(MEDIA_TYPE.as_bytes())
+    );
+    res
+}
+
+fn access_log(res: &ServiceResponse<BoxBody>, start: Instant) {
+    let req = res.request();
+    log::debug!(
+        target: "access",
+        "{} {} {} {} us",
+        req.method(),
+        req.path(),
+        res.status().as_u16(),
+        start.elapsed().as_micros()
+    );
+}
+
+/// The answer to a path that no route takes.
+///
+/// # Errors
+/// Always 404 `ruta-no-encontrada`.
+pub async fn not_found(req: HttpRequest) -> Result<&'static str, Problem> {
+    let path = req.path();
+    Err(Problem::new(
+        Codigo::RutaNoEncontrada,
+        crate::text!("No hay nada en {path}; vea /docs.", "There is nothing at {path}; see /docs."),
+    ))
+}

@@ -1,0 +1,73 @@
+//! Keyset paging of lists: `limite`, `despues`, `Link: rel="next"` and `X-Total-Count`.
+//!
+//! `despues` is the key of the last row that the client has; a row that comes or goes meanwhile shifts nobody's page.
+
+use crate::problem::Problem;
+use crate::reply::Representation;
+use crate::validate::{Fields, Parsed, Raw, integer};
+use actix_web::HttpRequest;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use serde::Serialize;
+
+/// Rows of a page, where the client does not say.
+pub const DEFAULT_LIMIT: usize = 100;
+/// The most rows of a page.
+pub const MAX_LIMIT: usize = 1000;
+
+/// The total number of rows that the filters let through.
+pub static X_TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
+
+/// `limite` of a query: 1 to 1000, 100 if it is left out.
+pub fn limit(fields: &mut Fields) -> Option<usize> {
+    let parse = |raw: &Raw| -> Parsed<usize> {
+        // at most 1000, so it fits
+        integer(1..=MAX_LIMIT as u64)(raw).map(|n| usize::try_from(n).unwrap_or(MAX_LIMIT))
+    };
+    fields.optional("limite", parse).map(|n| n.unwrap_or(DEFAULT_LIMIT))
+}
+
+/// One page of rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// The cursor of the next page, where there is one.
+    pub next: Option<String>,
+    /// Rows on all pages together.
+    pub total: usize,
+}
+
+impl<T> Page<T> {
+    /// A page from rows of which one more than `limit` was asked for, to learn whether there is a next page.
+    pub fn new(mut rows: Vec<T>, limit: usize, total: usize, cursor: impl FnOnce(&T) -> String) -> Self {
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = if more { rows.last().map(cursor) } else { None };
+        Self { rows, next, total }
+    }
+
+    /// The rows in another shape.
+    pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
+        Page { rows: self.rows.into_iter().map(f).collect(), next: self.next, total: self.total }
+    }
+
+    /// The array with its headers; the next page is this request with another `despues`.
+    ///
+    /// # Errors
+    /// 500 where a row does not serialize, which is a bug.
+    pub fn represent(&self, req: &HttpRequest) -> Result<Representation, Problem>
+    where
+        T: Serialize,
+    {
+        let total = HeaderValue::from(self.total);
+        let mut representation = Representation::json(&self.rows)?.header(X_TOTAL_COUNT.clone(), total);
+        if let Some(next) = &self.next {
+            let kept = req.query_string().split('&').filter(|p| !p.is_empty() && !p.starts_with("despues="));
+            let query = kept.chain([format!("despues={next}").as_str()]).collect::<Vec<_>>().join("&");
+            let link = format!("<{}?{query}>; rel=\"next\"", req.path());
+            let link = HeaderValue::try_from(link).map_err(Problem::internal)?;
+            representation = representation.header(header::LINK, link);
+        }
+        Ok(representation)
+    }
+}

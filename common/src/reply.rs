@@ -1,0 +1,142 @@
+//! What a GET answers: a body with its ETag and, where the client takes it and it is worth it, gzip or brotli.
+
+use crate::problem::Problem;
+use actix_web::http::header::{self, ContentEncoding, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::Bytes;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use serde::Serialize;
+use std::io::Write;
+use std::sync::OnceLock;
+
+/// Below this a compressed body saves less than its headers and the work cost.
+const MIN_COMPRESSED: usize = 1024;
+
+/// A finished answer, made once and sent to any number of clients.
+#[derive(Debug)]
+pub struct Representation {
+    body: Bytes,
+    content_type: HeaderValue,
+    etag: HeaderValue,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    gzip: OnceLock<Option<Bytes>>,
+    brotli: OnceLock<Option<Bytes>>,
+}
+
+impl Representation {
+    /// JSON of a value.
+    ///
+    /// # Errors
+    /// 500 where the value does not serialize, which is a bug.
+    pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, Problem> {
+        let body = serde_json::to_vec(value).map_err(Problem::internal)?;
+        Ok(Self::new(body, HeaderValue::from_static("application/json")))
+    }
+
+    /// Any bytes of a media type.
+    pub fn new(body: impl Into<Bytes>, content_type: HeaderValue) -> Self {
+        let body = body.into();
+        // weak: one ETag stands for the body in each of its encodings (RFC 9110, 8.8.1)
+        let etag = format!("W/\"{:032x}\"", xxhash_rust::xxh3::xxh3_128(&body));
+        Self {
+            etag: HeaderValue::try_from(etag).unwrap_or_else(|_| HeaderValue::from_static("W/\"0\"")),
+            body,
+            content_type,
+            headers: Vec::new(),
+            gzip: OnceLock::new(),
+            brotli: OnceLock::new(),
+        }
+    }
+
+    /// Adds a header to each answer.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The body as it is uncompressed.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// 200 with the body in the best encoding that the client takes, or 304 where it has it already.
+    pub fn respond(&self, req: &HttpRequest) -> HttpResponse {
+        self.respond_as(req, StatusCode::OK)
+    }
+
+    /// The same with another status: 201 after a POST, say.
+    pub fn respond_as(&self, req: &HttpRequest, status: StatusCode) -> HttpResponse {
+        let safe = matches!(*req.method(), Method::GET | Method::HEAD);
+        let unchanged = safe && status == StatusCode::OK && matches(req.headers(), &self.etag);
+        let (mut response, encoding) = if unchanged {
+            (HttpResponse::new(StatusCode::NOT_MODIFIED), None)
+        } else {
+            let (body, encoding) = self.encoded(req);
+            (HttpResponse::with_body(status, body).map_into_boxed_body(), encoding)
+        };
+        let headers = response.headers_mut();
+        if !unchanged {
+            headers.insert(header::CONTENT_TYPE, self.content_type.clone());
+        }
+        if safe {
+            headers.insert(header::ETAG, self.etag.clone());
+            // keep it, but ask each time: another buyer may have been faster
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        }
+        if self.body.len() >= MIN_COMPRESSED {
+            headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        }
+        if let Some(encoding) = encoding {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.as_str()));
+        }
+        for (name, value) in &self.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        response
+    }
+
+    fn encoded(&self, req: &HttpRequest) -> (Bytes, Option<ContentEncoding>) {
+        if self.body.len() < MIN_COMPRESSED || !req.headers().contains_key(header::ACCEPT_ENCODING) {
+            return (self.body.clone(), None);
+        }
+        let supported = [ContentEncoding::Brotli, ContentEncoding::Gzip, ContentEncoding::Identity]
+            .map(header::Encoding::Known);
+        let chosen = req.get_header::<header::AcceptEncoding>().and_then(|a| a.negotiate(supported.iter()));
+        let (encoding, cell, encode): (_, _, Encode) = match chosen {
+            Some(header::Encoding::Known(ContentEncoding::Brotli)) => {
+                (ContentEncoding::Brotli, &self.brotli, brotli)
+            }
+            Some(header::Encoding::Known(ContentEncoding::Gzip)) => (ContentEncoding::Gzip, &self.gzip, gzip),
+            _ => return (self.body.clone(), None),
+        };
+        match cell.get_or_init(|| encode(&self.body).ok().map(Bytes::from)) {
+            Some(bytes) => (bytes.clone(), Some(encoding)),
+            None => (self.body.clone(), None),
+        }
+    }
+}
+
+/// Whether `If-None-Match` names this ETag, by weak comparison (RFC 9110, 13.1.2).
+fn matches(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    let ours = etag.to_str().unwrap_or_default().trim_start_matches("W/");
+    headers.get_all(header::IF_NONE_MATCH).filter_map(|v| v.to_str().ok()).any(|list| {
+        list.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == ours)
+    })
+}
+
+type Encode = fn(&[u8]) -> std::io::Result<Vec<u8>>;
+
+fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(body)?;
+    encoder.finish()
+}
+
+fn brotli(body: &[u8]) -> std::io::Result<Vec<u8>> {
+    // 5 of 11: past that brotli spends ten times the work on a few per cent
+    let params = brotli::enc::BrotliEncoderParams { quality: 5, ..Default::default() };
+    let mut out = Vec::new();
+    brotli::BrotliCompress(&mut &*body, &mut out, &params)?;
+    Ok(out)
+}

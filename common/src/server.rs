@@ -1,0 +1,156 @@
+//! Listening, serving and leaving.
+//!
+//! Leaving (DESIGN, 8): `/readyz` fails at once and every response closes its connection; connections are taken until
+//! the load balancers have noticed; then no more are taken, what runs is finished, and [`Server::run`] returns so that
+//! the store can be compacted and closed.
+
+use crate::config::{ServerOptions, StartError};
+use crate::edge::{Born, Edge, not_found};
+use actix_web::middleware::from_fn;
+use actix_web::web::ServiceConfig;
+use actix_web::{App, HttpServer, web};
+use socket2::{Domain, Socket, Type};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Connections that wait to be taken; the kernel caps it at net.core.somaxconn.
+const BACKLOG: i32 = 4096;
+
+/// Why a process leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// SIGTERM: an orchestrator is replacing this pod; load balancers still send to it.
+    Terminated,
+    /// Ctrl-C, or a test: nobody needs to notice.
+    Now,
+}
+
+/// Completes on SIGTERM or Ctrl-C.
+pub async fn signal() -> Leave {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut term) => tokio::select! {
+            _ = term.recv() => Leave::Terminated,
+            _ = tokio::signal::ctrl_c() => Leave::Now,
+        },
+        Err(e) => {
+            log::error!("SIGTERM cannot be caught: {e}");
+            let _ = tokio::signal::ctrl_c().await;
+            Leave::Now
+        }
+    }
+}
+
+/// Opens a port; port 0 takes a free one.
+///
+/// # Errors
+/// Exit code 69 with the address, the reason and what to do; 64 for a host that is none.
+pub fn listen(host: &str, port: u16, option: &str) -> Result<TcpListener, StartError> {
+    let address =
+        (host, port).to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(|| {
+            StartError::new(64, format!("--host (HOST): {host} is not an address of this machine"))
+        })?;
+    open(address).map_err(|e| {
+        let hint = match e.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "; something listens there already: stop it, or choose another port with"
+            }
+            _ => "; choose another port with",
+        };
+        StartError::new(69, format!("cannot listen on {address}: {e}{hint} {option}"))
+    })
+}
+
+fn open(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // a restart must not wait for the old connections' TIME_WAIT
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A few HTTP listeners that start and leave together.
+pub struct Server {
+    edge: Arc<Edge>,
+    workers: usize,
+    drain: Duration,
+    grace: Duration,
+    running: Vec<actix_web::dev::Server>,
+}
+
+impl Server {
+    /// Nothing listens yet.
+    pub fn new(options: &ServerOptions, edge: Arc<Edge>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            edge,
+            workers: options.workers.map_or(cores, usize::from),
+            drain: Duration::from_secs(options.drain_seconds),
+            grace: Duration::from_secs(options.grace_seconds),
+            running: Vec::new(),
+        }
+    }
+
+    /// Serves a route table on a listener, from when [`Server::run`] is polled.
+    ///
+    /// # Errors
+    /// Exit code 69 where the listener cannot be used.
+    pub fn serve<F>(&mut self, listener: TcpListener, routes: F) -> Result<(), StartError>
+    where
+        F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    {
+        let edge = Arc::clone(&self.edge);
+        let server = HttpServer::new(move || {
+            let edge = Arc::clone(&edge);
+            App::new()
+                .wrap(from_fn(move |req, next| {
+                    let edge = Arc::clone(&edge);
+                    async move { edge.handle(req, next).await }
+                }))
+                .configure(routes.clone())
+                .default_service(web::to(not_found))
+        })
+        .workers(self.workers)
+        .on_connect(|_, extensions| {
+            extensions.insert(Born(Instant::now()));
+        })
+        .keep_alive(Duration::from_secs(75))
+        .client_request_timeout(Duration::from_secs(10))
+        .shutdown_timeout(self.grace.as_secs())
+        .disable_signals()
+        .listen(listener)
+        .map_err(|e| StartError::new(69, format!("cannot serve: {e}")))?
+        .run();
+        self.running.push(server);
+        Ok(())
+    }
+
+    /// Serves until `leave` completes, then leaves; ends when the last request has been answered or the grace is over.
+    ///
+    /// # Errors
+    /// Exit code 74 where a listener failed.
+    pub async fn run(self, leave: impl Future<Output = Leave>) -> Result<Leave, StartError> {
+        let handles: Vec<_> = self.running.iter().map(actix_web::dev::Server::handle).collect();
+        let mut servers = tokio::task::JoinSet::new();
+        for server in self.running {
+            servers.spawn(server);
+        }
+        tokio::pin!(leave);
+        let why = tokio::select! {
+            why = &mut leave => why,
+            ended = servers.join_next() => {
+                return Err(StartError::new(74, format!("a listener ended by itself: {ended:?}")));
+            }
+        };
+        self.edge.leave();
+        if why == Leave::Terminated {
+            log::info!("leaving: not ready, connections are taken for {} s more", self.drain.as_secs());
+            tokio::time::sleep(self.drain).await;
+        }
+        futures_util::future::join_all(handles.iter().map(|h| h.stop(true))).await;
+        while servers.join_next().await.is_some() {}
+        Ok(why)
+    }
+}
