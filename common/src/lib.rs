@@ -1,1 +1,3 @@
 //! What two services use.
+
+pub mod journal;
