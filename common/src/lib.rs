@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`domain`] | ids, money, claves and attempts: values that are legal once parsed |
 //! | [`contract`] | what `transacciones` and the participants say to each other |
+//! | [`journal`], [`store`] | the JSON store, and how a service opens it |
 //! | [`problem`] | the table of errors and how they look on the wire |
 //! | [`validate`], [`body`], [`paging`], [`routes`] | requests in |
 //! | [`reply`] | answers out: ETag, compression |
@@ -21,6 +22,7 @@ pub mod contract;
 pub mod domain;
 pub mod edge;
 pub mod internal;
+pub mod journal;
 pub mod logging;
 pub mod metrics;
 pub mod openapi;
@@ -30,4 +32,5 @@ pub mod problem;
 pub mod reply;
 pub mod routes;
 pub mod server;
+pub mod store;
 pub mod validate;

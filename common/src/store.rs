@@ -1,0 +1,52 @@
+//! How a service opens its store, tells of it, and closes it.
+
+use crate::config::{StartError, StoreOptions, StoreUrl};
+use crate::journal::{Journal, Model, Options};
+use crate::metrics::Metrics;
+
+/// Opens a service's JSON store. Blocking: for the start of the process.
+///
+/// # Errors
+/// With the exit code of [`crate::journal::OpenError`] and its line for the operator.
+pub fn open<M: Model>(options: &StoreOptions) -> Result<Journal<M>, StartError> {
+    let StoreUrl::Json(dir) = &options.store;
+    let seed_dir = options.seed_dir.clone();
+    Journal::open(Options { seed_dir, ..Options::new(dir) })
+        .map_err(|e| StartError::new(e.exit_code(), format!("{}: {e}", M::NAME)))
+}
+
+/// `2 usuarios, 3 movimientos, opened in 4 ms`: for the line that a start logs.
+pub fn describe<M: Model>(journal: &Journal<M>) -> String {
+    let stats = journal.stats();
+    let counts = stats.records.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ");
+    format!("{counts}, opened in {} ms", stats.load.as_millis())
+}
+
+/// Adds the store's numbers to `/metrics`.
+pub fn measure<M: Model>(journal: &Journal<M>, metrics: &Metrics) {
+    let read = |pick: fn(&crate::journal::Stats) -> u64| {
+        let journal = journal.clone();
+        move || pick(&journal.stats())
+    };
+    let name = M::NAME;
+    let label = |what: &str| -> &'static str { Box::leak(format!("journal_{name}_{what}").into_boxed_str()) };
+    metrics.counter(label("lines"), "Changes that this process wrote", read(|s| s.lines));
+    metrics.counter(label("syncs"), "Times that this process synced them; fewer than lines: group commit", read(|s| s.syncs));
+    metrics.counter(label("compactions"), "Compactions that this process finished", read(|s| s.compactions));
+    metrics.gauge(label("bytes"), "Length of the journal file", read(|s| s.journal_bytes));
+    let health = journal.clone();
+    metrics.gauge(label("writable"), "1 where the store takes writes", move || u64::from(health.health().is_ok()));
+}
+
+/// Compacts and closes; logs what it came to. Blocking: for the end of the process.
+///
+/// # Errors
+/// Exit code 74 where the last compaction failed. Nothing acknowledged is lost then: it is in the journal.
+pub fn close<M: Model>(journal: &Journal<M>) -> Result<(), StartError> {
+    let start = std::time::Instant::now();
+    journal.close().map_err(|e| StartError::new(74, format!("{}: the last compaction failed: {e}", M::NAME)))?;
+    let counts = describe(journal);
+    let counts = counts.rsplit_once(", ").map_or(counts.as_str(), |(counts, _)| counts);
+    log::info!("{}: closed with {counts}, in {} ms", M::NAME, start.elapsed().as_millis());
+    Ok(())
+}
