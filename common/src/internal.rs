@@ -1,12 +1,16 @@
-//! The guard of the internal port: `Authorization: Bearer $INTERNAL_TOKEN`, compared in constant time.
+//! The internal port: its guard (`Authorization: Bearer $INTERNAL_TOKEN`, compared in constant time) and the query that
+//! both participants answer.
 
 use crate::config::InternalToken;
+use crate::domain::Intento;
 use crate::problem::{Codigo, Problem, Text};
+use crate::validate::{self, Fields, boolean, integer};
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
-use actix_web::{Error, web::Data};
+use actix_web::{Error, HttpRequest, web::Data};
+use chrono::TimeDelta;
 use subtle::ConstantTimeEq;
 
 /// Middleware of the `/interno` scope; `Data<InternalToken>` must be there.
@@ -27,4 +31,28 @@ pub async fn guard<B: MessageBody + 'static>(
         )
         .into()),
     }
+}
+
+/// Which tries a participant is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tries {
+    /// Neither confirmed nor cancelled for at least this long.
+    Pending(TimeDelta),
+    /// Settled ones behind an attempt.
+    Settled(Option<Intento>),
+}
+
+/// Reads `?pendientes=true&antes=MS` or `?pendientes=false&despues=INTENTO`.
+///
+/// # Errors
+/// 422 that names what is wrong.
+pub fn which_tries(req: &HttpRequest) -> Result<Tries, Problem> {
+    let mut f = Fields::query(req);
+    let pendientes = f.required("pendientes", boolean);
+    let antes = f.optional("antes", integer(0..=86_400_000));
+    let despues = f.optional("despues", validate::intento);
+    let (pendientes, antes, despues) = f.finish((pendientes, antes, despues))?;
+    // at most a day, so it fits
+    let age = TimeDelta::milliseconds(antes.and_then(|ms| ms.try_into().ok()).unwrap_or(0));
+    Ok(if pendientes { Tries::Pending(age) } else { Tries::Settled(despues) })
 }

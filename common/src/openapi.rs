@@ -120,3 +120,44 @@ fn common(operation: &mut Operation) {
         }
     }
 }
+
+/// Schemas of the values of [`crate::domain`], for `value_type` and parameters.
+#[expect(dead_code, reason = "they only describe")]
+pub mod schema {
+    use utoipa::ToSchema;
+
+    /// An id
+    #[derive(ToSchema)]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 1)]
+    pub struct Id(u64);
+
+    /// Whole credits
+    #[derive(ToSchema)]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 50)]
+    pub struct Creditos(u64);
+
+    /// Whole credits, at least one
+    #[derive(ToSchema)]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 25)]
+    pub struct CreditosPositivos(u64);
+
+    /// 1 to 100 characters, none of them a control character, not all of them blank
+    #[derive(ToSchema)]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        example = "Ana",
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
+    pub struct Nombre(String);
+
+    /// An idempotency key
+    #[derive(ToSchema)]
+    #[schema(min_length = 1, max_length = 128, pattern = r"^[A-Za-z0-9._:~+=@-]+$", example = "compra-7f3a")]
+    pub struct Clave(String);
+
+    /// Rows of a page; 100 if it is left out
+    #[derive(ToSchema)]
+    #[schema(minimum = 1, maximum = 1000, default = 100, example = 100)]
+    pub struct Limite(u16);
+}

@@ -12,6 +12,9 @@ use std::sync::OnceLock;
 /// Below this a compressed body saves less than its headers and the work cost.
 const MIN_COMPRESSED: usize = 1024;
 
+/// On an answer that repeats an earlier one for the same `Idempotency-Key`.
+pub static IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
 /// A finished answer, made once and sent to any number of clients.
 #[derive(Debug)]
 pub struct Representation {

@@ -39,6 +39,17 @@ impl Methods {
         self.on(Method::POST, handler)
     }
 
+    /// PATCH.
+    #[must_use]
+    pub fn patch<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.on(Method::PATCH, handler)
+    }
+
     /// Any method.
     #[must_use]
     pub fn on<F, Args>(mut self, method: Method, handler: F) -> Self

@@ -154,3 +154,33 @@ impl Server {
         Ok(why)
     }
 }
+
+/// The address of a listener, with the port that it was given.
+///
+/// # Errors
+/// Exit code 69 where the socket is none.
+pub fn address(listener: &TcpListener) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|e| StartError::new(69, format!("a listener without an address: {e}")))
+}
+
+/// Runs a process's main future on a runtime of its own.
+///
+/// # Errors
+/// The future's; exit code 71 where the threads cannot be made.
+pub fn block_on<T>(future: impl Future<Output = Result<T, StartError>>) -> Result<T, StartError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| StartError::new(71, format!("cannot start the runtime: {e}")))?
+        .block_on(future)
+}
+
+/// Runs something that waits for the disk, off the runtime's threads.
+///
+/// # Errors
+/// The closure's; exit code 70 where it panicked.
+pub async fn blocking<T: Send + 'static>(
+    f: impl FnOnce() -> Result<T, StartError> + Send + 'static,
+) -> Result<T, StartError> {
+    tokio::task::spawn_blocking(f).await.map_err(|e| StartError::new(70, format!("a bug: {e}")))?
+}

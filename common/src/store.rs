@@ -31,11 +31,17 @@ pub fn measure<M: Model>(journal: &Journal<M>, metrics: &Metrics) {
     let name = M::NAME;
     let label = |what: &str| -> &'static str { Box::leak(format!("journal_{name}_{what}").into_boxed_str()) };
     metrics.counter(label("lines"), "Changes that this process wrote", read(|s| s.lines));
-    metrics.counter(label("syncs"), "Times that this process synced them; fewer than lines: group commit", read(|s| s.syncs));
+    metrics.counter(
+        label("syncs"),
+        "Times that this process synced them; fewer than lines: group commit",
+        read(|s| s.syncs),
+    );
     metrics.counter(label("compactions"), "Compactions that this process finished", read(|s| s.compactions));
     metrics.gauge(label("bytes"), "Length of the journal file", read(|s| s.journal_bytes));
     let health = journal.clone();
-    metrics.gauge(label("writable"), "1 where the store takes writes", move || u64::from(health.health().is_ok()));
+    metrics.gauge(label("writable"), "1 where the store takes writes", move || {
+        u64::from(health.health().is_ok())
+    });
 }
 
 /// Compacts and closes; logs what it came to. Blocking: for the end of the process.
@@ -44,7 +50,9 @@ pub fn measure<M: Model>(journal: &Journal<M>, metrics: &Metrics) {
 /// Exit code 74 where the last compaction failed. Nothing acknowledged is lost then: it is in the journal.
 pub fn close<M: Model>(journal: &Journal<M>) -> Result<(), StartError> {
     let start = std::time::Instant::now();
-    journal.close().map_err(|e| StartError::new(74, format!("{}: the last compaction failed: {e}", M::NAME)))?;
+    journal
+        .close()
+        .map_err(|e| StartError::new(74, format!("{}: the last compaction failed: {e}", M::NAME)))?;
     let counts = describe(journal);
     let counts = counts.rsplit_once(", ").map_or(counts.as_str(), |(counts, _)| counts);
     log::info!("{}: closed with {counts}, in {} ms", M::NAME, start.elapsed().as_millis());

@@ -7,7 +7,7 @@
 //! let (nombre, saldo) = f.finish((nombre, saldo))?; // 422 with all that was wrong, unknown fields included
 //! ```
 
-use crate::domain::{Clave, MAX_ENTERO, Monto, TokenId, TransaccionId, UsuarioId};
+use crate::domain::{Clave, Intento, MAX_ENTERO, Monto, TokenId, TransaccionId, UsuarioId};
 use crate::problem::{FieldError, Problem, Text};
 use crate::text;
 use actix_web::HttpRequest;
@@ -164,6 +164,15 @@ pub fn transaccion_id(raw: &Raw) -> Parsed<TransaccionId> {
 fn id<T>(raw: &Raw, new: fn(u64) -> Option<T>) -> Parsed<T> {
     let n = integer(1..=MAX_ENTERO)(raw)?;
     new(n).ok_or_else(|| Text::new("no es un id", "is not an id"))
+}
+
+/// `clave#number`, in a path percent-encoded.
+pub fn intento(raw: &Raw) -> Parsed<Intento> {
+    let parsed = match raw {
+        Raw::Json(Value::String(s)) | Raw::Plain(s) => s.parse().ok(),
+        Raw::Json(_) => None,
+    };
+    parsed.ok_or_else(|| Text::new("debe ser clave#número", "must be clave#number"))
 }
 
 /// A sum of money, zero included.

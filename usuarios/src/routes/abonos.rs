@@ -1,0 +1,56 @@
+//! `/usuarios/{id}/abonos`.
+
+use super::movimientos::MovimientoVisto;
+use crate::service::Service;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use common::body::JsonBody;
+use common::domain::Clave;
+use common::openapi::schema::{Clave as ClaveSchema, CreditosPositivos, Id};
+use common::openapi::{Abono, ConAlmacen};
+use common::problem::Problem;
+use common::reply::{IDEMPOTENCY_REPLAYED, Representation};
+use common::validate::{self, monto_positivo, usuario_id};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+/// Money to add
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "describes what JsonBody reads")]
+#[serde(deny_unknown_fields)]
+pub struct AbonoNuevo {
+    /// Credits
+    #[schema(value_type = CreditosPositivos)]
+    monto: u64,
+}
+
+/// Add money to a balance
+///
+/// With an `Idempotency-Key` the same request can be sent any number of times: the money is added once, and each answer
+/// is the first one's (with `Idempotency-Replayed: true`).
+#[utoipa::path(post, path = "/usuarios/{id}/abonos", tag = "usuarios", request_body = AbonoNuevo,
+    params(
+        ("id" = Id, Path),
+        ("Idempotency-Key" = Option<ClaveSchema>, Header, description = "Makes the abono happen once"),
+    ),
+    responses((status = 201, description = "Added; `Location` leads to the ledger", body = MovimientoVisto), Abono, ConAlmacen))]
+pub async fn abonar(
+    req: HttpRequest,
+    body: JsonBody,
+    service: Data<Service>,
+) -> Result<HttpResponse, Problem> {
+    let id = validate::path(&req, "id", usuario_id)?;
+    let clave = validate::idempotency_key(req.headers())?.unwrap_or_else(Clave::nueva);
+    let JsonBody(mut f) = body;
+    let monto = f.required("monto", monto_positivo);
+    let (monto,) = f.finish((monto,))?;
+    let hecho = service.abonar(id, monto, clave).await?;
+    let location = HeaderValue::try_from(format!("/usuarios/{id}/movimientos")).map_err(Problem::internal)?;
+    let mut reply =
+        Representation::json(&MovimientoVisto::from(hecho.valor))?.header(header::LOCATION, location);
+    if !hecho.nuevo {
+        reply = reply.header(IDEMPOTENCY_REPLAYED.clone(), HeaderValue::from_static("true"));
+    }
+    Ok(reply.respond_as(&req, StatusCode::CREATED))
+}

@@ -1,0 +1,60 @@
+//! `/interno/…`, on the internal port: this service as a participant in purchases ([`common::contract`]).
+
+use crate::service::Service;
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use common::body::JsonBody;
+use common::contract::PedidoCargo;
+use common::internal;
+use common::problem::Problem;
+use common::reply::Representation;
+use common::routes::Methods;
+use common::validate::{self, monto, usuario_id};
+
+/// The routes; `Data<InternalToken>` must be there.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(
+        web::scope("/interno")
+            .wrap(from_fn(internal::guard))
+            .service(Methods::at("/cargos").get(listar).done())
+            .service(
+                Methods::at("/cargos/{intento}").on(Method::PUT, cargar).on(Method::DELETE, cancelar).done(),
+            )
+            .service(Methods::at("/cargos/{intento}/confirmacion").on(Method::PUT, confirmar).done())
+            .service(Methods::at("/resumen").get(resumen).done()),
+    );
+}
+
+async fn cargar(req: HttpRequest, body: JsonBody, service: Data<Service>) -> Result<HttpResponse, Problem> {
+    let intento = validate::path(&req, "intento", validate::intento)?;
+    let JsonBody(mut f) = body;
+    let (usuario_id, monto) = (f.required("usuarioId", usuario_id), f.required("monto", monto));
+    let (usuario_id, monto) = f.finish((usuario_id, monto))?;
+    let hecho = service.cargar(intento, PedidoCargo { usuario_id, monto }).await?;
+    let status = if hecho.nuevo { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(HttpResponse::with_body(status, "null").map_into_boxed_body())
+}
+
+async fn confirmar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
+    service.confirmar(validate::path(&req, "intento", validate::intento)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn cancelar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
+    service.cancelar(validate::path(&req, "intento", validate::intento)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn listar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
+    let tries = match internal::which_tries(&req)? {
+        internal::Tries::Pending(edad) => service.pendientes(edad)?,
+        internal::Tries::Settled(despues) => service.confirmados(despues)?,
+    };
+    Ok(Representation::json(&tries)?.respond(&req))
+}
+
+async fn resumen(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
+    Ok(Representation::json(&service.resumen()?)?.respond(&req))
+}

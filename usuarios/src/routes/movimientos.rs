@@ -1,0 +1,83 @@
+//! `/usuarios/{id}/movimientos`.
+
+use crate::domain::{Movimiento, Tipo};
+use crate::service::Service;
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use chrono::{DateTime, Utc};
+use common::domain::MAX_ENTERO;
+use common::openapi::schema::{Id, Limite};
+use common::openapi::{ConAlmacen, ConParametros, SinUsuario};
+use common::paging;
+use common::problem::Problem;
+use common::validate::{self, Fields, integer, usuario_id};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A line of a ledger
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Movimiento)]
+pub struct MovimientoVisto {
+    #[schema(example = 7, minimum = 1)]
+    id: u64,
+    #[schema(value_type = Id)]
+    usuario_id: u64,
+    tipo: TipoVisto,
+    /// Credits, signed: a user's lines sum to the balance
+    #[schema(example = -50)]
+    monto: i64,
+    fecha: DateTime<Utc>,
+    /// `false` while a debit waits for its purchase to be decided
+    #[schema(example = true)]
+    confirmado: bool,
+}
+
+/// What a line is
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TipoVisto {
+    /// The opening balance
+    Apertura,
+    /// An edit of the file by hand
+    Ajuste,
+    /// Money added
+    Abono,
+    /// A purchase
+    Cargo,
+}
+
+impl From<Movimiento> for MovimientoVisto {
+    fn from(m: Movimiento) -> Self {
+        Self {
+            id: m.id,
+            usuario_id: m.usuario_id.get(),
+            monto: m.efecto(),
+            fecha: m.fecha,
+            confirmado: !matches!(m.tipo, Tipo::Cargo { confirmado: false, .. }),
+            tipo: match m.tipo {
+                Tipo::Apertura => TipoVisto::Apertura,
+                Tipo::AjusteAlza | Tipo::AjusteBaja => TipoVisto::Ajuste,
+                Tipo::Abono { .. } => TipoVisto::Abono,
+                Tipo::Cargo { .. } => TipoVisto::Cargo,
+            },
+        }
+    }
+}
+
+/// Read a user's ledger, oldest line first
+#[utoipa::path(get, path = "/usuarios/{id}/movimientos", tag = "usuarios",
+    params(
+        ("id" = Id, Path),
+        ("limite" = Option<Limite>, Query),
+        ("despues" = Option<Id>, Query, description = "The last id of the page before"),
+    ),
+    responses((status = 200, description = "A page; `Link` leads to the next, `X-Total-Count` counts all",
+        body = Vec<MovimientoVisto>), SinUsuario, ConParametros, ConAlmacen))]
+pub async fn listar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
+    let id = validate::path(&req, "id", usuario_id)?;
+    let mut f = Fields::query(&req);
+    let (limite, despues) = (paging::limit(&mut f), f.optional("despues", integer(0..=MAX_ENTERO)));
+    let (limite, despues) = f.finish((limite, despues))?;
+    let page = service.movimientos(id, despues.unwrap_or(0), limite)?.map(MovimientoVisto::from);
+    Ok(page.represent(&req)?.respond(&req))
+}
