@@ -2,6 +2,7 @@
 //!
 //! Ids and money are whole numbers that JavaScript holds exactly (at most 2^53 - 1), so that no client rounds them.
 
+use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
 use std::str::FromStr;
@@ -103,6 +104,11 @@ impl<'de> Deserialize<'de> for Monto {
         let n = u64::deserialize(d)?;
         Self::new(n).ok_or_else(|| de::Error::custom(format!("{n} credits are more than {MAX_ENTERO}")))
     }
+}
+
+/// Now, to the millisecond: finer digits would only make the JSON harder to read.
+pub fn ahora() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(3)
 }
 
 /// The idempotency key of one purchase or abono: 1 to 128 of `A-Z a-z 0-9 . _ : ~ + = @ -`.

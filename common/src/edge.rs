@@ -52,7 +52,7 @@ impl Edge {
     /// One request through.
     ///
     /// # Errors
-    /// None: an error of a handler is its response.
+    /// The framework's own; an error of a handler is its response.
     pub async fn handle<B: MessageBody + 'static>(
         &self,
         req: ServiceRequest,
@@ -61,12 +61,8 @@ impl Edge {
         let start = Instant::now();
         let context = Context::from_headers(req.headers());
         let request_id = context.request_id.clone();
-        let http_req = req.request().clone();
-        let answer = context.clone().scope(next.call(req)).await;
-        let mut res = match answer {
-            Ok(res) => res.map_into_boxed_body(),
-            Err(e) => ServiceResponse::new(http_req, refine(&e)),
-        };
+        // handlers' errors are responses by here; what is left are the framework's own
+        let mut res = context.clone().scope(next.call(req)).await?.map_into_boxed_body();
         let problem = res.response_mut().extensions_mut().remove::<Problem>();
         if let Some(problem) = problem {
             res = write_problem(res, &problem, &context);
@@ -83,14 +79,6 @@ impl Edge {
             context.scope(async { access_log(&res, start) }).await;
         }
         Ok(res)
-    }
-}
-
-/// An error that is not ours came from actix's own extractors: a bug here, since handlers use none that can fail.
-fn refine(e: &Error) -> actix_web::HttpResponse {
-    match e.as_error::<Problem>() {
-        Some(_) => e.error_response(),
-        None => actix_web::ResponseError::error_response(&Problem::internal(e)),
     }
 }
 

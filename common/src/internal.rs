@@ -5,32 +5,34 @@ use crate::config::InternalToken;
 use crate::domain::Intento;
 use crate::problem::{Codigo, Problem, Text};
 use crate::validate::{self, Fields, boolean, integer};
-use actix_web::body::MessageBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpRequest, web::Data};
+use actix_web::{Error, HttpRequest, ResponseError, web::Data};
 use chrono::TimeDelta;
 use subtle::ConstantTimeEq;
 
-/// Middleware of the `/interno` scope; `Data<InternalToken>` must be there.
+/// Middleware of the `/interno` scope; `Data<InternalToken>` must be there. Answers 401 `no-autorizado`.
 ///
 /// # Errors
-/// 401 `no-autorizado`.
+/// Those of the routes behind it.
 pub async fn guard<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
-    let expected = req.app_data::<Data<InternalToken>>().map(|t| t.as_str().as_bytes().to_vec());
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let expected = req.app_data::<Data<InternalToken>>();
     let given = req.headers().get(AUTHORIZATION).and_then(|v| v.as_bytes().strip_prefix(b"Bearer "));
-    match (expected, given) {
-        (Some(expected), Some(given)) if bool::from(expected.ct_eq(given)) => next.call(req).await,
-        _ => Err(Problem::new(
-            Codigo::NoAutorizado,
-            Text::new("Use el INTERNAL_TOKEN de los servicios.", "Use the services' INTERNAL_TOKEN."),
-        )
-        .into()),
+    let known = match (expected, given) {
+        (Some(expected), Some(given)) => bool::from(expected.as_str().as_bytes().ct_eq(given)),
+        _ => false,
+    };
+    if known {
+        return Ok(next.call(req).await?.map_into_left_body());
     }
+    let detail = Text::new("Use el INTERNAL_TOKEN de los servicios.", "Use the services' INTERNAL_TOKEN.");
+    let problem = Problem::new(Codigo::NoAutorizado, detail);
+    Ok(req.into_response(problem.error_response()).map_into_right_body())
 }
 
 /// Which tries a participant is asked for.

@@ -22,7 +22,8 @@ pub fn init(format: LogFormat, filter: &str, pod: &str) -> Result<(), String> {
     let mut checked = env_filter::Builder::new();
     checked.try_parse(filter).map_err(|e| e.to_string())?;
     let mut builder = env_logger::Builder::new();
-    builder.parse_filters(filter);
+    // its start-up chatter says nothing that our own line does not
+    builder.filter_module("actix_server", log::LevelFilter::Warn).parse_filters(filter);
     let pod = pod.to_owned();
     match format {
         LogFormat::Text => builder.format(text),

@@ -5,9 +5,9 @@
 use crate::domain::{Movimiento, Tipo, Usuario};
 use crate::error::Error;
 use crate::store::{self, Change, Modelo, Referencia};
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use common::contract::{Digest, PAGE, PedidoCargo, Try};
-use common::domain::{Clave, Intento, Monto, UsuarioId};
+use common::domain::{Clave, Intento, Monto, UsuarioId, ahora};
 use common::journal::{Journal, Snapshot, StoreError, Tx};
 use common::paging::Page;
 
@@ -73,7 +73,7 @@ impl Service {
                 id: tx.siguiente_movimiento(),
                 usuario_id: id,
                 monto: saldo,
-                fecha: Utc::now(),
+                fecha: ahora(),
                 tipo: Tipo::Apertura,
             };
             tx.put(Change::Usuario(usuario.clone()));
@@ -115,7 +115,7 @@ impl Service {
                 id: tx.siguiente_movimiento(),
                 usuario_id: id,
                 monto,
-                fecha: Utc::now(),
+                fecha: ahora(),
                 tipo: Tipo::Abono { clave },
             };
             tx.put(Change::Usuario(Usuario { saldo, ..usuario }));
@@ -145,7 +145,7 @@ impl Service {
                 id: tx.siguiente_movimiento(),
                 usuario_id,
                 monto,
-                fecha: Utc::now(),
+                fecha: ahora(),
                 tipo: Tipo::Cargo { intento, confirmado: false },
             };
             tx.put(Change::Usuario(Usuario { saldo, ..usuario }));
@@ -197,7 +197,7 @@ impl Service {
     /// counts as old: nobody should wait until the clock comes round again.
     pub fn pendientes(&self, edad: TimeDelta) -> Result<Vec<Try>, Error> {
         let modelo = self.read()?;
-        let now = Utc::now();
+        let now = ahora();
         Ok(modelo.pendientes().filter(|t| t.desde <= now - edad || t.desde > now).take(PAGE).collect())
     }
 

@@ -4,7 +4,7 @@ use crate::domain::{Movimiento, Tipo, Usuario};
 use crate::error::Error;
 use chrono::{DateTime, Utc};
 use common::contract::{Digest, Try};
-use common::domain::{Clave, Intento, Monto, Resumen, UsuarioId};
+use common::domain::{Clave, Intento, Monto, Resumen, UsuarioId, ahora};
 use common::journal::{ArrayWriter, Model};
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
@@ -265,7 +265,7 @@ impl Model for Modelo {
         if edited.is_empty() {
             return Ok(Vec::new());
         }
-        let fecha = Utc::now();
+        let fecha = ahora();
         let mut id = self.ultimo_movimiento;
         let mut lines = Vec::new();
         for usuario in self.usuarios.values() {
