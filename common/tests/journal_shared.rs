@@ -1,6 +1,8 @@
 //! Several handles on one directory. A `flock` belongs to an open file, so two opens in one process exclude each other as
 //! two processes do; the last test uses a real second process, and kills it.
 
+#![allow(clippy::unwrap_used)] // clippy.toml frees test functions only, not what they call
+
 #[path = "journal_model/mod.rs"]
 mod model;
 
@@ -54,6 +56,20 @@ async fn a_handle_follows_one_compaction_and_many() {
     a.close().unwrap();
     put(&b, 1, 5).await;
     assert_eq!(a.read().unwrap().saldo(1), Some(5));
+}
+
+#[tokio::test]
+async fn a_handle_that_stayed_open_takes_an_edit_that_another_open_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (open(dir.path()), open(dir.path()));
+    put(&a, 1, 1).await;
+    assert_eq!(b.read().unwrap().saldo(1), Some(1));
+    a.close().unwrap();
+    std::fs::write(dir.path().join("cuentas.json"), r#"[{"id":1,"saldo":77}]"#).unwrap();
+    let c = open(dir.path());
+    assert_eq!(b.read().unwrap().saldo(1), Some(77));
+    put(&b, 2, 2).await;
+    assert_eq!(c.read().unwrap().lista(), [(1, 77), (2, 2)]);
 }
 
 /// Transfers keep the sum, whoever makes them and whatever is compacted meanwhile; each read sees the sum whole.

@@ -236,3 +236,47 @@ fn a_line_of_another_store_or_place_is_not_taken() {
     let skipped = scan(&lines[1..].concat(), store, 1, |_: Line<Vec<(u64, u64)>>| {}).stop.unwrap();
     assert!(!skipped.torn, "a checksum that holds is no torn write: {skipped:?}");
 }
+
+/// [`Numbers`] as a later version has it, with a second collection.
+#[derive(Clone, Default)]
+struct Grown(Numbers);
+
+impl Model for Grown {
+    const NAME: &'static str = "store";
+    const COLLECTIONS: &'static [&'static str] = &["numbers", "names"];
+    type Change = (u64, u64);
+
+    fn apply(&mut self, change: &(u64, u64)) {
+        self.0.apply(change);
+    }
+
+    fn load(&mut self, collection: &str, element: &str) -> Result<(), String> {
+        self.0.load(collection, element)
+    }
+
+    fn dump(&self, collection: &str, array: &mut ArrayWriter<'_>) -> io::Result<()> {
+        if collection == "numbers" { self.0.dump(collection, array) } else { Ok(()) }
+    }
+
+    fn count(&self, collection: &str) -> usize {
+        if collection == "numbers" { self.0.count(collection) } else { 0 }
+    }
+
+    fn on_open(&self, edited: &[&'static str]) -> Result<Vec<(u64, u64)>, String> {
+        self.0.on_open(edited)
+    }
+}
+
+#[tokio::test]
+async fn a_newer_version_keeps_the_lines_and_an_older_one_refuses_what_it_does_not_know() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path());
+    put(&journal, 1, 1).await.unwrap();
+    drop(journal);
+    let grown = Journal::<Grown>::open(Options::new(dir.path())).unwrap();
+    assert_eq!(grown.read().unwrap().0.0.get(&1), Some(&1));
+    grown.close().unwrap();
+    assert_eq!(std::fs::read_to_string(dir.path().join("names.json")).unwrap(), "[\n]\n");
+    let error = Journal::<Numbers>::open(Options::new(dir.path())).err().unwrap();
+    assert!(error.to_string().contains("\"names\""), "{error}");
+}
