@@ -122,6 +122,14 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// For the store's own files, which an open makes where they are missing.
+    pub(super) fn creating(failure: Failure) -> Self {
+        match failure {
+            Failure::Io { path, source } => Self::Unwritable { path, source },
+            damage @ Failure::Damage { .. } => damage.into(),
+        }
+    }
+
     /// The process's exit code, from sysexits.h: 65 data, 73 cannot create, 74 input/output, 69 unsupported file system.
     #[must_use]
     pub fn exit_code(&self) -> i32 {

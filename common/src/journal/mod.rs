@@ -39,6 +39,8 @@ mod mark;
 mod mount;
 mod open;
 mod store;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use array::ArrayWriter;

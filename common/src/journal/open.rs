@@ -25,9 +25,9 @@ pub(super) fn open<M: Model>(options: Options) -> Result<Store<M>, OpenError> {
     std::fs::create_dir_all(&options.dir).map_err(|e| unwritable(&options.dir, e))?;
     refuse_network(&options.dir)?;
     let paths = Paths::new(&options.dir, M::NAME);
-    let locks = Locks::open(&paths)?;
+    let locks = Locks::open(&paths).map_err(OpenError::creating)?;
     // Taken first by everybody who takes both. While it is held, the files change only by lines that are appended.
-    let compaction = File::open_or_create(&paths.compact)?;
+    let compaction = File::open_or_create(&paths.compact).map_err(OpenError::creating)?;
     compaction.lock()?;
     let mark = File::open(&paths.lock)?;
     let mut store: Store<M> = match open_journal(&paths)? {
@@ -161,12 +161,15 @@ fn resume<M: Model>(
     settle(&store.paths, &header)?;
     let state = store.state.load_full();
     let changes = on_open(&state.model, &edited, &store.paths)?;
-    if !arrays.fresh.is_empty() || !edited.is_empty() {
+    if let Some(collection) = edited.first() {
+        // Another process may have written since the look above, without the lock.
+        refuse_lines(&store.paths, collection, &store.source(), body)?;
         for (name, entry) in &header.arrays {
             arrays.entries.entry(name.clone()).or_insert(*entry);
         }
-        let header =
-            Header { generation: header.generation + 1, base: state.seq, arrays: arrays.entries, ..header };
+        // The edit counts as a line: a process that has the state before it must load the arrays, not go on from there.
+        let (generation, base) = (header.generation + 1, state.seq + 1);
+        let header = Header { generation, base, arrays: arrays.entries, ..header };
         let model = state.model.clone();
         let (source, state) = found_generation(&store.paths, &held, &header, &arrays.fresh, model, &changes)?;
         return Ok(Store::new(store.paths, store.options, store.mark, source, state));
@@ -220,7 +223,7 @@ fn load_arrays<M: Model>(paths: &Paths, header: &Header) -> Result<(M, Vec<&'sta
                 let reason = "it is missing, and the journal builds on it; restore the directory from a copy";
                 return Err(Failure::damage(&path, None, reason));
             }
-            // A collection that an older version did not have.
+            // A collection that an older version did not have; without an edit, the next compaction makes its file.
             _ => arrays.add(collection, path, EMPTY.to_vec()),
         }
     }
