@@ -185,21 +185,27 @@ pub fn parse<T: Parser>(args: impl IntoIterator<Item = OsString>) -> Result<T, S
     T::try_parse_from(args).map_err(|e| match e.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => StartError::new(0, e.to_string()),
         _ => {
-            let variable = match e.get(ContextKind::InvalidArg) {
-                Some(ContextValue::String(arg)) => variable_of::<T>(arg),
+            let found = match e.get(ContextKind::InvalidArg) {
+                Some(ContextValue::String(arg)) => argument::<T>(arg),
                 _ => None,
             };
-            let named = variable.map(|v| format!("\nIts environment variable is {v}.\n")).unwrap_or_default();
-            StartError::new(EX_USAGE, format!("{}{named}", e.render()).trim_end().to_owned())
+            let Some(arg) = found else { return StartError::new(EX_USAGE, e.to_string().trim_end()) };
+            let variable = arg.get_env().map(|v| v.to_string_lossy().into_owned()).unwrap_or_default();
+            let wrong = match std::error::Error::source(&e) {
+                // clap's own words would put the secret into the log
+                Some(reason) if arg.is_hide_env_values_set() => {
+                    format!("error: invalid value for '--{}': {reason}\n", arg.get_long().unwrap_or_default())
+                }
+                _ => e.to_string(),
+            };
+            StartError::new(EX_USAGE, format!("{wrong}\nIts environment variable is {variable}."))
         }
     })
 }
 
-fn variable_of<T: Parser>(arg: &str) -> Option<String> {
-    let long = arg.trim_start_matches("--").split([' ', '=']).next()?.to_owned();
-    let command = T::command();
-    let found = command.get_arguments().find(|a| a.get_long() == Some(&long))?;
-    found.get_env().map(|v| v.to_string_lossy().into_owned())
+fn argument<T: Parser>(arg: &str) -> Option<clap::Arg> {
+    let long = arg.trim_start_matches("--").split([' ', '=']).next()?;
+    T::command().get_arguments().find(|a| a.get_long() == Some(long)).cloned()
 }
 
 /// The end of `main`: prints what went wrong, if anything did, and gives the exit code.

@@ -193,7 +193,6 @@ impl Answer {
 
     /// Checks the status, and gives the answer back.
     #[track_caller]
-    #[must_use]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
         self

@@ -1,0 +1,205 @@
+//! `/interno/…` on the internal port.
+
+use crate::ayuda::{MAX, TestApp, cargo};
+use common::contract::{Digest, Refusal, Try};
+use common::domain::{Monto, Resumen, UsuarioId};
+use common::testing::Api;
+use serde_json::json;
+
+fn confirmacion(intento: &str) -> String {
+    format!("{}/confirmacion", cargo(intento))
+}
+
+#[tokio::test]
+async fn only_who_knows_the_token_comes_in() {
+    let app = TestApp::seeded().await;
+    let stranger = app.interno.clone().with_token("0123456789abcdeg");
+    let anonymous = Api::new(app.interno.base.trim_start_matches("http://").parse().unwrap());
+    for api in [stranger, anonymous.clone(), anonymous.clone().with_token("")] {
+        api.get("/interno/resumen").await.assert_problem(401, "no-autorizado");
+        api.get("/interno/cargos?pendientes=true").await.assert_problem(401, "no-autorizado");
+        let put = api.put(&cargo("a#1")).json(json!({"usuarioId": 1, "monto": 1})).await;
+        put.assert_problem(401, "no-autorizado");
+        api.put(&confirmacion("a#1")).await.assert_problem(401, "no-autorizado");
+        api.delete(&cargo("a#1")).await.assert_problem(401, "no-autorizado");
+        api.get("/interno/otra").await.assert_problem(401, "no-autorizado");
+    }
+    let basic =
+        anonymous.get("/interno/resumen").header("Authorization", "Basic MDEyMzQ1Njc4OWFiY2RlZg==").await;
+    basic.assert_problem(401, "no-autorizado");
+    assert_eq!(app.saldo(1).await, 100);
+    // probes need none, and the public port has no such path for anybody
+    anonymous.get("/readyz").await.expect(200);
+    anonymous.get("/metrics").await.expect(200);
+    app.api
+        .clone()
+        .with_token(crate::ayuda::TOKEN)
+        .get("/interno/resumen")
+        .await
+        .assert_problem(404, "ruta-no-encontrada");
+    anonymous.get("/usuarios").await.assert_problem(404, "ruta-no-encontrada");
+}
+
+#[tokio::test]
+async fn a_cargo_and_all_its_repeats() {
+    let app = TestApp::seeded().await;
+    assert_eq!(app.cargar("a#1", 1, 40).await.expect(201).text(), "null");
+    assert_eq!(app.cargar("a#1", 1, 40).await.expect(200).text(), "null");
+    assert_eq!(app.saldo_cuadrado(1).await, 60);
+    app.cargar("a#1", 1, 41).await.assert_problem(422, "clave-reutilizada");
+    app.cargar("a#1", 2, 40).await.assert_problem(422, "clave-reutilizada");
+
+    for _ in 0..3 {
+        app.interno.put(&confirmacion("a#1")).await.expect(204);
+        app.interno.delete(&cargo("a#1")).await.assert_problem(409, "intento-confirmado");
+        app.cargar("a#1", 1, 40).await.expect(200);
+    }
+    assert_eq!(app.saldo_cuadrado(1).await, 60);
+
+    app.cargar("a#2", 1, 60).await.expect(201);
+    assert_eq!(app.saldo_cuadrado(1).await, 0);
+    for _ in 0..3 {
+        app.interno.delete(&cargo("a#2")).await.expect(204);
+        assert_eq!(app.saldo_cuadrado(1).await, 60);
+    }
+    app.interno.put(&confirmacion("a#2")).await.assert_problem(404, "intento-no-encontrado");
+    // of no amount: a token may cost nothing
+    app.cargar("gratis#1", 1, 0).await.expect(201);
+    app.interno.put(&confirmacion("gratis#1")).await.expect(204);
+    assert_eq!(app.saldo_cuadrado(1).await, 60);
+}
+
+#[tokio::test]
+async fn what_a_cargo_is_refused_for() {
+    let app = TestApp::seeded().await;
+    let poor = app.cargar("a#1", 1, 101).await;
+    poor.assert_problem(409, "saldo-insuficiente");
+    assert_eq!(poor.read::<Refusal>(), Refusal::SaldoInsuficiente);
+    app.cargar("a#1", 1, MAX).await.assert_problem(409, "saldo-insuficiente");
+    app.cargar("a#1", 9, 1).await.assert_problem(404, "usuario-no-encontrado");
+    app.interno.put(&confirmacion("a#1")).await.assert_problem(404, "intento-no-encontrado");
+    app.interno.delete(&cargo("a#1")).await.expect(204);
+    // none of this left a trace
+    app.cargar("a#1", 1, 100).await.expect(201);
+    assert_eq!(app.saldo_cuadrado(1).await, 0);
+}
+
+#[tokio::test]
+async fn requests_that_are_wrong() {
+    let app = TestApp::seeded().await;
+    for intento in [
+        "a",
+        "a%230",
+        "a%2301",
+        "a%23%2b1",
+        "%231",
+        "a%20b%231",
+        "a%234294967296",
+        &format!("{}%231", "x".repeat(129)),
+    ] {
+        let answer = app.interno.delete(&format!("/interno/cargos/{intento}")).await;
+        answer.assert_problem(422, "datos-invalidos");
+        assert_eq!(answer.campos(), ["intento"], "{intento}");
+    }
+    let answer = app.interno.put(&cargo("a#1")).json(json!({"usuarioId": 0, "monto": -1, "x": 1})).await;
+    answer.assert_problem(422, "datos-invalidos");
+    assert_eq!(answer.campos(), ["monto", "usuarioId", "x"]);
+    for (query, campo) in [
+        ("", "pendientes"),
+        ("pendientes=si", "pendientes"),
+        ("pendientes=true&antes=-1", "antes"),
+        ("pendientes=true&antes=86400001", "antes"),
+        ("pendientes=false&despues=a", "despues"),
+        ("pendientes=true&limite=5", "limite"),
+    ] {
+        let answer = app.interno.get(&format!("/interno/cargos?{query}")).await;
+        answer.assert_problem(422, "datos-invalidos");
+        assert_eq!(answer.campos(), [campo], "{query}");
+    }
+    app.interno.post("/interno/cargos").await.assert_problem(405, "metodo-no-permitido");
+    app.interno.get(&cargo("a#1")).await.assert_problem(405, "metodo-no-permitido");
+}
+
+#[tokio::test]
+async fn tries_are_listed_until_they_are_settled() {
+    let app = TestApp::seeded().await;
+    for (intento, usuario, monto) in [("c#1", 1, 10), ("a#1", 2, 20), ("b#1", 1, 30)] {
+        app.cargar(intento, usuario, monto).await.expect(201);
+    }
+    let list = async |query: &str| -> Vec<Try> {
+        app.interno.get(&format!("/interno/cargos?{query}")).await.expect(200).read()
+    };
+    let names = |tries: &[Try]| tries.iter().map(|t| t.intento.to_string()).collect::<Vec<_>>();
+    let pending = list("pendientes=true").await;
+    assert_eq!(names(&pending), ["c#1", "a#1", "b#1"], "oldest first");
+    assert!(pending.is_sorted_by_key(|t| t.desde));
+    assert_eq!(
+        (pending[1].usuario_id, pending[1].monto),
+        (UsuarioId::new(2).unwrap(), Monto::new(20).unwrap())
+    );
+    assert_eq!(pending[1].token_id, None);
+    assert_eq!(list("pendientes=true&antes=60000").await, [], "none is a minute old");
+    assert_eq!(list("pendientes=true&antes=0").await.len(), 3);
+    assert_eq!(list("pendientes=false").await, []);
+
+    for intento in ["c#1", "a#1"] {
+        app.interno.put(&confirmacion(intento)).await.expect(204);
+    }
+    app.interno.delete(&cargo("b#1")).await.expect(204);
+    assert_eq!(list("pendientes=true").await, []);
+    assert_eq!(names(&list("pendientes=false").await), ["a#1", "c#1"], "by attempt");
+    assert_eq!(names(&list("pendientes=false&despues=a%231").await), ["c#1"]);
+    assert_eq!(list("pendientes=false&despues=c%231").await, []);
+}
+
+#[tokio::test]
+async fn the_digest_is_that_of_the_settled_tries() {
+    let app = TestApp::seeded().await;
+    let digest = async || app.interno.get("/interno/resumen").await.expect(200).read::<Digest>();
+    assert_eq!(digest().await, Digest::default());
+    app.cargar("a#1", 1, 10).await.expect(201);
+    app.cargar("b#1", 2, 20).await.expect(201);
+    assert_eq!(digest().await, Digest { pendientes: 2, ..Digest::default() });
+    app.interno.put(&confirmacion("b#1")).await.expect(204);
+    app.interno.delete(&cargo("a#1")).await.expect(204);
+    let mut confirmados = Resumen::default();
+    confirmados.agregar(&"b#1".parse().unwrap(), 2, Monto::new(20).unwrap());
+    assert_eq!(digest().await, Digest { confirmados, pendientes: 0, descuadrados: 0 });
+}
+
+#[tokio::test]
+async fn twenty_at_once_take_what_is_there_and_no_more() {
+    let app = TestApp::start().await;
+    let id = app.crear("Ana", 100).await;
+    let names: Vec<_> = (0..20).map(|n| format!("k{n}#1")).collect();
+    let answers = futures_util::future::join_all(names.iter().map(|name| app.cargar(name, id, 15))).await;
+    let taken = answers.iter().filter(|a| a.status == 201).count();
+    assert_eq!(taken, 6, "6 x 15 fit into 100");
+    for refused in answers.iter().filter(|a| a.status != 201) {
+        refused.assert_problem(409, "saldo-insuficiente");
+    }
+    assert_eq!(app.saldo_cuadrado(id).await, 10);
+    assert_eq!(app.resumen().await["pendientes"], 6);
+}
+
+#[tokio::test]
+async fn one_try_from_many_at_once_is_one_debit() {
+    let app = TestApp::seeded().await;
+    let answers = futures_util::future::join_all((0..20).map(|_| app.cargar("k#1", 1, 70))).await;
+    assert_eq!(answers.iter().filter(|a| a.status == 201).count(), 1);
+    assert_eq!(answers.iter().filter(|a| a.status == 200).count(), 19);
+    assert_eq!(app.saldo_cuadrado(1).await, 30);
+}
+
+#[tokio::test]
+async fn a_refund_waits_for_room() {
+    let app = TestApp::start().await;
+    let id = app.crear("rica", 10).await;
+    app.cargar("a#1", id, 10).await.expect(201);
+    app.api.post(&format!("/usuarios/{id}/abonos")).json(json!({"monto": MAX})).await.expect(201);
+    app.interno.delete(&cargo("a#1")).await.assert_problem(422, "saldo-excedido");
+    assert_eq!(app.saldo_cuadrado(id).await, MAX);
+    app.cargar("b#1", id, 10).await.expect(201);
+    app.interno.delete(&cargo("a#1")).await.expect(204);
+    assert_eq!(app.saldo_cuadrado(id).await, MAX);
+}
