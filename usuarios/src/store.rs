@@ -30,7 +30,8 @@ pub struct Modelo {
     pub usuarios: OrdMap<UsuarioId, Arc<Usuario>>,
     movimientos: OrdMap<Clave2, Arc<Movimiento>>,
     referencias: OrdMap<Referencia, Clave2>,
-    pendientes: OrdSet<(DateTime<Utc>, Clave2)>,
+    /// By age; ids grow, and so order those of one millisecond.
+    pendientes: OrdSet<(DateTime<Utc>, u64, UsuarioId)>,
     cuentas: OrdMap<UsuarioId, Cuenta>,
     descuadrados: OrdSet<UsuarioId>,
     confirmados: Resumen,
@@ -102,7 +103,10 @@ impl Modelo {
 
     /// Debits neither confirmed nor cancelled, oldest first.
     pub fn pendientes(&self) -> impl Iterator<Item = Try> {
-        self.pendientes.iter().filter_map(|(_, key)| self.movimientos.get(key)).filter_map(|m| as_try(m))
+        self.pendientes
+            .iter()
+            .filter_map(|(_, id, de)| self.movimientos.get(&(*de, *id)))
+            .filter_map(|m| as_try(m))
     }
 
     /// Confirmed debits, by attempt.
@@ -162,10 +166,10 @@ impl Modelo {
             (true, true) => self.confirmados.agregar(intento, m.usuario_id.get(), m.monto),
             (true, false) => self.confirmados.quitar(intento, m.usuario_id.get(), m.monto),
             (false, true) => {
-                self.pendientes.insert((m.fecha, (m.usuario_id, m.id)));
+                self.pendientes.insert((m.fecha, m.id, m.usuario_id));
             }
             (false, false) => {
-                self.pendientes.remove(&(m.fecha, (m.usuario_id, m.id)));
+                self.pendientes.remove(&(m.fecha, m.id, m.usuario_id));
             }
         }
     }

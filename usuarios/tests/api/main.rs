@@ -1,5 +1,7 @@
 //! The service over HTTP, started for real; the files mirror the paths.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it goes wrong")]
+
 mod ayuda;
 mod interno;
 mod persistencia;
