@@ -13,6 +13,8 @@
 //! [`Step::Abort`] leads to [`Step::Cancel`], and [`Step::Clear`] comes from an abort that was read from the store.
 
 pub mod runner;
+#[cfg(test)]
+mod tests;
 
 use crate::domain::{Compra, Palabra, Transaccion};
 use common::contract::Refusal;
