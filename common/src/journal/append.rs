@@ -140,7 +140,7 @@ impl<M: Model> Store<M> {
         Ok(())
     }
 
-    /// Whether the disk takes and syncs `bytes` more bytes after the end: blanks, which are no line if we die here.
+    /// Whether the disk takes and syncs `bytes` more bytes after the end: padding, which is no line if we die here.
     pub(super) fn probe(&self, bytes: usize) -> Result<(), Failure> {
         let file = self.source().file.clone();
         let from = self.state.load().mark.length;
