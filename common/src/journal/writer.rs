@@ -237,7 +237,7 @@ impl<M: Model> Writer<M> {
         self.store.recover(&held)?;
         let file = self.store.source().file.clone();
         self.store.adopt_tail(&held, &file)?;
-        self.store.probe(self.failed.max(4096))
+        self.store.probe(self.failed)
     }
 
     /// Starts a compaction on a thread of its own, unless one runs here or in another process.
