@@ -147,7 +147,7 @@ proptest! {
         let end = ends.last().unwrap().0;
         bytes.truncate(end);
         bytes.extend_from_slice(&b"0123456789abcdef {\"seq\":1,\"cambios\":[{\"Cuenta\":{\"id\":1,\"saldo\":1}}]}"[..part]);
-        bytes.extend_from_slice(b"\n\n\n");
+        bytes.extend_from_slice(b"\r\r\r");
         let torn = variant(dir.path(), &bytes, false);
         let journal = open(torn.path());
         prop_assert_eq!(&records(&journal.read().unwrap()), &ends.last().unwrap().1);

@@ -53,6 +53,14 @@ impl Failure {
         Self::Io { path: path.to_owned(), source }
     }
 
+    /// The system's answer alone, for a caller that names the file itself.
+    pub(super) fn into_source(self) -> io::Error {
+        match self {
+            Self::Io { source, .. } => source,
+            damage @ Self::Damage { .. } => io::Error::other(damage),
+        }
+    }
+
     pub(super) fn damage(file: &Path, line: impl Into<Option<u64>>, reason: impl Into<String>) -> Self {
         Self::Damage { file: file.to_owned(), line: line.into(), reason: reason.into() }
     }

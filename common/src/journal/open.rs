@@ -147,7 +147,7 @@ fn resume<M: Model>(
     let bytes = source.file.read_range(body, durable)?;
     let (valid, seq) = replay(&mut model, &source, &bytes, header.base + 1, header.base)?;
     if body + valid < durable {
-        let reason = "acknowledged lines are blank; restore the directory from a copy";
+        let reason = "acknowledged lines are not there any more; restore the directory from a copy";
         return Err(Failure::damage(&paths.journal, header.line_of(seq + 1), reason).into());
     }
     let state = State { model, seq, mark: Mark { generation: header.generation, length: durable } };
@@ -155,7 +155,7 @@ fn resume<M: Model>(
 
     let held = locks.hold()?;
     store.recover(&held)?;
-    // After a power failure blanks can come before the rest of a write, so here the whole tail is looked at.
+    // After a power failure padding can come before the rest of a write, so here the whole tail is looked at.
     let file = store.source().file.clone();
     store.adopt_tail(&held, &file)?;
     settle(&store.paths, &header)?;

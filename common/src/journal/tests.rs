@@ -219,8 +219,8 @@ fn lines() -> (Hex, Vec<Vec<u8>>) {
 #[test]
 fn a_hole_in_the_last_batch_is_a_torn_write_and_before_a_later_batch_is_damage() {
     let (store, mut lines) = lines();
-    // What a power failure leaves where a page of the batch was written late: blanks.
-    lines[2].fill(b'\n');
+    // What a power failure leaves where a page of the batch was written late: padding.
+    lines[2].fill(super::format::PADDING);
     let torn = scan(&lines[..4].concat(), store, 1, |_: Line<Vec<(u64, u64)>>| {});
     let stop = torn.stop.unwrap();
     assert!(stop.torn && stop.seq == 3 && torn.next == 3, "{stop:?}");
