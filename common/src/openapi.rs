@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{
-    ContentBuilder, Object, OpenApi, Ref, RefOr, Response, ResponseBuilder, Type, schema::ObjectBuilder,
+    ContentBuilder, Object, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema, Type,
+    schema::ObjectBuilder,
 };
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
@@ -82,6 +83,8 @@ pub fn finish(mut api: OpenApi, servicio: &str) -> OpenApi {
     components.schemas.insert(ProblemDocument::name().into_owned(), ProblemDocument::schema());
     let mut more = Vec::new();
     ProblemDocument::schemas(&mut more);
+    // utoipa collects the schemas of bodies, not those of parameters
+    more.extend([described::<schema::Id>(), described::<schema::Limite>(), described::<schema::Clave>()]);
     components.schemas.extend(more);
     for item in api.paths.paths.values_mut() {
         if let Some(get) = &mut item.get {
@@ -93,6 +96,10 @@ pub fn finish(mut api: OpenApi, servicio: &str) -> OpenApi {
         }
     }
     api
+}
+
+fn described<T: ToSchema>() -> (String, RefOr<Schema>) {
+    (T::name().into_owned(), T::schema())
 }
 
 fn cacheable(get: &mut Operation) {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it goes wrong")]
 
 mod ayuda;
+mod borde;
 mod interno;
 mod persistencia;
 mod problemas;
