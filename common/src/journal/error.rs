@@ -1,6 +1,10 @@
 //! What can go wrong: [`StoreError`] while the store is open, [`OpenError`] before it is.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// A write or read that the store could not do. The reasons are for the log, not for a buyer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -35,10 +39,43 @@ pub enum StoreError {
     },
 }
 
-impl StoreError {
-    #[allow(dead_code)]
-    pub(super) fn io(reason: impl std::fmt::Display) -> Self {
-        Self::Io { reason: reason.to_string().into() }
+/// What fails inside, before it is known whether it stops an open, a read or a write.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("{}{}: {reason}", file.display(), line.map(|n| format!(":{n}")).unwrap_or_default())]
+    Damage { file: PathBuf, line: Option<u64>, reason: String },
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+impl Failure {
+    pub(super) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(super) fn damage(file: &Path, line: impl Into<Option<u64>>, reason: impl Into<String>) -> Self {
+        Self::Damage { file: file.to_owned(), line: line.into(), reason: reason.into() }
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        Self::Io { reason: failure.to_string().into() }
+    }
+}
+
+impl From<Failure> for OpenError {
+    fn from(failure: Failure) -> Self {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+        match failure {
+            Failure::Damage { file, line, reason } => Self::Data { file, line, reason },
+            Failure::Io { path, source }
+                if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem | StorageFull) =>
+            {
+                Self::Unwritable { path, source }
+            }
+            Failure::Io { path, source } => Self::Io { path, source },
+        }
     }
 }
 
@@ -56,7 +93,7 @@ pub enum OpenError {
         reason: String,
     },
     /// The directory or a file in it cannot be created or written.
-    #[error("{}: cannot be created or written: {source}; check that the directory exists and that this user may write to it", path.display())]
+    #[error("{}: cannot be created or written: {source}; this user needs a writable directory with space left", path.display())]
     Unwritable {
         /// The directory or file.
         path: PathBuf,

@@ -1,11 +1,50 @@
-//! The JSON store under all three services.
+//! The JSON store under all three services. Its files, protocol and failures: `docs/JOURNAL.md`; why so: ADR 0003.
+//!
+//! | file | what is in it |
+//! | --- | --- |
+//! | `handle` | [`Journal`] and [`Snapshot`]: open, read, write, close |
+//! | `writer` | [`Tx`], the queue, the writer's thread: group commit, latch, reopen |
+//! | `append` | under the write lock: catch up, repair the end, append, change generation |
+//! | `store` | the applied state, reading it, following other processes' lines |
+//! | `open` | load, verify, seed |
+//! | `compact` | new arrays and a short journal, beside the writes |
+//! | `check` | `mercado journal check` and `dump`, which only look |
+//! | `format`, `array`, `mark` | the bytes: journal lines, array files, the durable mark |
+//! | `lock`, `disk`, `mount` | the write lock, every file operation, network file systems |
+//! | `error` | [`StoreError`], [`OpenError`] |
+//!
+//! The laws:
+//!
+//! 1. Acknowledged means on disk: no answer before `fdatasync` of its line. One writer, group commit, no timer.
+//! 2. No reader, in this process or another, sees a change before it is durable. Reads take no lock and see one
+//!    consistent state.
+//! 3. Several processes on one machine may open one directory; a read after another's acknowledged write sees it.
+//! 4. A write costs the same with ten records and with ten million; compaction runs beside writes; a clean stop
+//!    compacts.
+//! 5. A torn last line that was never acknowledged is cut and logged. Damage anywhere else: refuse to start, name file
+//!    and line, change nothing.
+//! 6. After a failed write or sync the store refuses writes until reopened.
+//! 7. An empty directory is filled from the seed, once.
 
+mod append;
+mod array;
 pub mod check;
+mod compact;
+mod disk;
 mod error;
-mod naive;
+mod format;
+mod handle;
+mod lock;
+mod mark;
+mod mount;
+mod open;
+mod store;
+mod writer;
 
+pub use array::ArrayWriter;
 pub use error::{OpenError, StoreError};
-pub use naive::{ArrayWriter, Journal, Snapshot, Tx};
+pub use handle::{Journal, Snapshot};
+pub use writer::Tx;
 
 use std::{io, path::PathBuf, time::Duration};
 

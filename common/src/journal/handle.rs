@@ -1,0 +1,187 @@
+//! [`Journal`], the handle that a service holds, and [`Snapshot`], what it reads.
+
+use super::{
+    Model, OpenError, Options, Stats, StoreError,
+    disk::File,
+    lock::Locks,
+    open,
+    store::{State, Store},
+    writer::{Message, Tx, Verdict, Work, Writer},
+};
+use std::{
+    ops::Deref,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering, mpsc},
+    thread::{self, JoinHandle},
+};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+/// Writes that may wait at once; more wait for a place, which is what slows a client down.
+const QUEUE: usize = 4096;
+
+/// One consistent state, of which every change is durable.
+pub struct Snapshot<M: Model>(arc_swap::Guard<Arc<State<M>>>);
+
+impl<M: Model> Snapshot<M> {
+    /// The last line that this state includes.
+    pub fn seq(&self) -> u64 {
+        self.0.seq
+    }
+}
+
+impl<M: Model> Deref for Snapshot<M> {
+    type Target = M;
+    fn deref(&self) -> &M {
+        &self.0.model
+    }
+}
+
+/// A store's open handle. Clones share it; without any left, the writer's thread ends, and nothing is compacted.
+pub struct Journal<M: Model>(Arc<Handle<M>>);
+
+struct Handle<M: Model> {
+    store: Arc<Store<M>>,
+    queue: mpsc::Sender<Message<M>>,
+    places: Arc<Semaphore>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl<M: Model> Clone for Journal<M> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<M: Model> Journal<M> {
+    /// Opens or makes the store. Blocks.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; nothing was changed.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let dir = options.dir.clone();
+        let store = Arc::new(open::open::<M>(options)?);
+        let (queue, receiver) = mpsc::channel();
+        let writer = Writer::new(store.clone(), Locks::open(&store.paths)?, receiver);
+        let thread = thread::Builder::new()
+            .name(format!("{}-writer", M::NAME))
+            .spawn(move || writer.run())
+            .map_err(|source| OpenError::Io { path: dir, source })?;
+        let places = Arc::new(Semaphore::new(QUEUE));
+        Ok(Self(Arc::new(Handle { store, queue, places, writer: Mutex::new(Some(thread)) })))
+    }
+
+    /// A consistent state that includes every write that any process on this directory has acknowledged. Takes no lock
+    /// unless another process has written since.
+    ///
+    /// # Errors
+    /// Only where the other processes' lines cannot be read.
+    pub fn read(&self) -> Result<Snapshot<M>, StoreError> {
+        self.0.store.read().map(Snapshot)
+    }
+
+    /// Runs `f` on the writer's thread against the newest state; what it puts becomes one line. Returns once the line is
+    /// on disk. An `Err` of `f` rolls its puts back and costs no write.
+    ///
+    /// Dropping this future before its first wait cancels the write; afterwards the write goes on.
+    ///
+    /// # Errors
+    /// See [`StoreError`]: it says for each whether the write can be on disk.
+    pub async fn write<T, E, F>(&self, f: F) -> Result<Result<T, E>, StoreError>
+    where
+        F: FnOnce(&mut Tx<'_, M>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let place = self.0.places.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let (reply, answered) = oneshot::channel();
+        let work: Work<M> = Box::new(move |tx| {
+            let tx = match tx {
+                Ok(tx) => tx,
+                Err(refused) => {
+                    // Nobody listens where the caller went away.
+                    let _ = reply.send(Err(refused));
+                    return None;
+                }
+            };
+            // The batch drops the model that a panic may have left half changed.
+            let result = catch_unwind(AssertUnwindSafe(|| f(tx)));
+            let keep = matches!(result, Ok(Ok(_)));
+            let answer = Box::new(move |outcome: Result<(), StoreError>| {
+                drop(place);
+                let panicked = |_| StoreError::Rejected { reason: "its closure panicked".into() };
+                let _ = reply.send(outcome.and_then(|()| result.map_err(panicked)));
+            });
+            Some(Verdict { keep, answer })
+        });
+        if self.0.store.closed.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
+        self.0.queue.send(Message::Write(work)).map_err(|_| StoreError::Closed)?;
+        answered.await.unwrap_or_else(|_| {
+            // The queue was dropped with the write in it, or the writer's thread died in the middle of it.
+            if self.0.store.closed.load(Ordering::Acquire) {
+                Err(StoreError::Closed)
+            } else {
+                Err(StoreError::Unknown { reason: "the writer's thread ended".into() })
+            }
+        })
+    }
+
+    /// Whether writes are taken.
+    ///
+    /// # Errors
+    /// [`StoreError::Latched`] since a write failed, [`StoreError::Closed`] once closed.
+    pub fn health(&self) -> Result<(), StoreError> {
+        if self.0.store.closed.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
+        match &*self.0.store.latched() {
+            Some(reason) => Err(StoreError::Latched { reason: reason.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts for the metrics page and the start-up line.
+    pub fn stats(&self) -> Stats {
+        let store = &self.0.store;
+        let state = store.state.load();
+        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            seq: state.seq,
+            generation: state.mark.generation,
+            lines: count(&store.counters.lines),
+            syncs: count(&store.counters.syncs),
+            batches: count(&store.counters.batches),
+            compactions: count(&store.counters.compactions),
+            journal_bytes: state.mark.length,
+            array_bytes: store.source().header.array_bytes(),
+            records: M::COLLECTIONS.iter().map(|c| (*c, state.model.count(c))).collect(),
+            load: store.load,
+        }
+    }
+
+    /// The last applied line, told at every publish in this process: its own writes, and others' lines caught up with
+    /// (within 50 ms while somebody holds such a receiver).
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.0.store.changed.subscribe()
+    }
+
+    /// Waits for the queue, compacts, lets go. Later writes fail with [`StoreError::Closed`]; reads go on. Blocks.
+    ///
+    /// # Errors
+    /// The compaction's; the journal then still holds everything that was acknowledged.
+    pub fn close(&self) -> Result<(), StoreError> {
+        self.0.store.closed.store(true, Ordering::Release);
+        // An error means that the thread has ended already.
+        let _ = self.0.queue.send(Message::Close);
+        let thread = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            log::error!("{}: the writer's thread panicked", M::NAME);
+        }
+        // One that runs in another process, or here, ends within seconds; then there is less left to do.
+        let lock = File::open_or_create(&self.0.store.paths.compact)?;
+        lock.lock()?;
+        self.0.store.compact()?;
+        Ok(())
+    }
+}
