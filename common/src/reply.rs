@@ -66,6 +66,14 @@ impl Representation {
         self
     }
 
+    /// For a body whose format compresses already, as JPEG does: it is sent as it is.
+    #[must_use]
+    pub fn compressed_already(mut self) -> Self {
+        self.gzip = OnceLock::from(None);
+        self.brotli = OnceLock::from(None);
+        self
+    }
+
     /// The body as it is stored.
     pub fn body(&self) -> &Bytes {
         &self.body

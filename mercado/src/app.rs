@@ -71,6 +71,7 @@ impl App {
         let start = Instant::now();
         config.purchase.orphan_age()?;
         let edge = Arc::new(Edge::new(&config.server.hostname, config.server.connection_age()));
+        let imagenes = tokens::imagenes::Imagenes::open(config.imagenes.as_deref())?;
         let stores = Stores::open(&config.store)?;
         store::measure(&stores.usuarios, &edge.metrics);
         store::measure(&stores.tokens, &edge.metrics);
@@ -95,12 +96,13 @@ impl App {
             config.purchase,
             &edge.metrics,
         )?;
-        let (usuarios, tokens) = (Data::new(usuarios), tokens::app::data(tokens, &config.tokens));
+        let (usuarios, tokens) = (Data::new(usuarios), Data::new(tokens));
+        let (pages, imagenes) = (Data::new(tokens::cache::Cache::default()), Data::new(imagenes));
         let transacciones = Data::new(engine.service.clone());
         let mut server = Server::new(&config.server, edge);
         server.serve(listener, move |c| {
-            c.app_data(usuarios.clone()).configure(|c| tokens.provide(c)).app_data(transacciones.clone());
-            c.app_data(ops.clone());
+            c.app_data(usuarios.clone()).app_data(tokens.clone()).app_data(transacciones.clone());
+            c.app_data(pages.clone()).app_data(imagenes.clone()).app_data(ops.clone());
             c.configure(usuarios::routes::public)
                 .configure(tokens::routes::public)
                 .configure(transacciones::routes::public);

@@ -18,9 +18,9 @@ pub struct Config {
     /// Port
     #[arg(long, env = "PORT", default_value_t = 8080)]
     pub port: u16,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
-    pub tokens: tokens::config::CatalogueOptions,
+    /// A directory with the tokens' pictures; a token without a file there gets a drawing
+    #[arg(long, env = "IMAGENES_DIR")]
+    pub imagenes: Option<PathBuf>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
     pub purchase: PurchaseOptions,

@@ -79,17 +79,15 @@ fn begin<M: Model>(paths: Paths, options: Options, locks: &Locks, mark: File) ->
     let (mut model, mut edited, mut arrays) = (M::default(), Vec::new(), Arrays::default());
     for (collection, bytes) in found {
         let path = paths.array(collection);
-        let seed =
-            options.seed_dir.as_ref().filter(|_| seeding).map(|dir| dir.join(format!("{collection}.json")));
+        let seed = if seeding { seed(&options, collection)? } else { None };
         match (bytes, seed) {
             (Some(bytes), _) => {
                 array::load(&mut model, collection, &path, &bytes)?;
                 arrays.keep(collection, Image::of(&bytes));
                 edited.push(collection);
             }
-            (None, Some(seed)) if disk::exists(&seed)? => {
-                let bytes = disk::read(&seed)?.unwrap_or_default();
-                array::load(&mut model, collection, &seed, &bytes)?;
+            (None, Some((from, bytes))) => {
+                array::load(&mut model, collection, &from, &bytes)?;
                 arrays.add(collection, path, bytes);
                 edited.push(collection);
             }
@@ -105,6 +103,17 @@ fn begin<M: Model>(paths: Paths, options: Options, locks: &Locks, mark: File) ->
         Header { format: FORMAT, store: new_store_id(), generation, base: 0, arrays: arrays.entries };
     let (source, state) = found_generation(&paths, &held, &header, &arrays.fresh, model, &changes)?;
     Ok(Store::new(paths, options, mark, source, state))
+}
+
+/// What a store that was never used begins with, and where that is from.
+fn seed(options: &Options, collection: &str) -> Result<Option<(PathBuf, Vec<u8>)>, Failure> {
+    let file = format!("{collection}.json");
+    let Some(dir) = &options.seed_dir else {
+        let sample = options.sample.iter().find(|(name, _)| *name == collection);
+        return Ok(sample.map(|(_, json)| (file.into(), json.as_bytes().to_vec())));
+    };
+    let path = dir.join(file);
+    Ok(disk::read(&path)?.map(|bytes| (path, bytes)))
 }
 
 /// A directory with a journal.

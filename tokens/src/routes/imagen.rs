@@ -1,0 +1,51 @@
+//! `/tokens/{id}/imagen`.
+
+use crate::dibujo;
+use crate::imagenes::Imagenes;
+use crate::service::Service;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web, web::Data};
+use common::openapi::schema::Id;
+use common::openapi::{ConAlmacen, ConParametros, SinToken};
+use common::problem::Problem;
+use common::reply::Representation;
+use common::validate::{self, token_id};
+
+const SVG: &str = "image/svg+xml";
+
+/// See a token: its picture's file where there is one, else a drawing from its name
+#[utoipa::path(get, path = "/tokens/{id}/imagen", tag = "tokens",
+    params(("id" = Id, Path)),
+    responses((status = 200, description = "The picture", content(
+        (Vec<u8> = "image/svg+xml"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"),
+        (Vec<u8> = "image/gif"), (Vec<u8> = "image/avif"))), SinToken, ConParametros, ConAlmacen))]
+pub async fn ver(
+    req: HttpRequest,
+    service: Data<Service>,
+    imagenes: Data<Imagenes>,
+) -> Result<HttpResponse, Problem> {
+    let id = validate::path(&req, "id", token_id)?;
+    let token = service.token(id)?;
+    let file = if imagenes.hay() {
+        let name = token.imagen;
+        web::block(move || imagenes.leer(&name)).await.map_err(Problem::internal)?
+    } else {
+        None
+    };
+    let picture = match file {
+        Some(file) => {
+            let picture = Representation::new(file.bytes, HeaderValue::from_static(file.tipo));
+            if file.tipo == SVG { picture } else { picture.compressed_already() }
+        }
+        None => {
+            let drawing = dibujo::svg(id, &token.nombre).map_err(Problem::internal)?;
+            Representation::new(drawing, HeaderValue::from_static(SVG))
+        }
+    };
+    // an SVG file can hold scripts: opened by itself it must not run them under this site's name
+    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox");
+    let picture = picture
+        .header(header::CONTENT_SECURITY_POLICY, policy)
+        .header(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(picture.respond(&req))
+}

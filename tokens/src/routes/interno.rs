@@ -1,0 +1,63 @@
+//! `/interno/…`, on the internal port: this service as a participant in purchases ([`common::contract`]).
+
+use crate::service::Service;
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use common::body::JsonBody;
+use common::contract::PedidoReserva;
+use common::internal;
+use common::problem::Problem;
+use common::reply::Representation;
+use common::routes::Methods;
+use common::validate::{self, token_id, usuario_id};
+
+/// The routes; `Data<InternalToken>` must be there.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(
+        web::scope("/interno")
+            .wrap(from_fn(internal::guard))
+            .service(Methods::at("/reservas").get(listar).done())
+            .service(
+                Methods::at("/reservas/{intento}")
+                    .on(Method::PUT, reservar)
+                    .on(Method::DELETE, cancelar)
+                    .done(),
+            )
+            .service(Methods::at("/reservas/{intento}/venta").on(Method::PUT, confirmar).done())
+            .service(Methods::at("/resumen").get(resumen).done()),
+    );
+}
+
+async fn reservar(req: HttpRequest, body: JsonBody, service: Data<Service>) -> Result<HttpResponse, Problem> {
+    let intento = validate::path(&req, "intento", validate::intento)?;
+    let JsonBody(mut f) = body;
+    let (token_id, usuario_id) = (f.required("tokenId", token_id), f.required("usuarioId", usuario_id));
+    let (token_id, usuario_id) = f.finish((token_id, usuario_id))?;
+    let hecho = service.reservar(intento, PedidoReserva { token_id, usuario_id }).await?;
+    let status = if hecho.nuevo { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(Representation::json(&hecho.valor)?.respond_as(&req, status))
+}
+
+async fn confirmar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
+    service.confirmar(validate::path(&req, "intento", validate::intento)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn cancelar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
+    service.cancelar(validate::path(&req, "intento", validate::intento)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn listar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
+    let tries = match internal::which_tries(&req)? {
+        internal::Tries::Pending { age, after } => service.pendientes(age, after)?,
+        internal::Tries::Settled(despues) => service.confirmados(despues)?,
+    };
+    Ok(Representation::json(&tries)?.respond(&req))
+}
+
+async fn resumen(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
+    Ok(Representation::json(&service.resumen()?)?.respond(&req))
+}
