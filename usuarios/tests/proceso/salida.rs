@@ -238,3 +238,47 @@ async fn api_clients_of_a_process_that_left_are_refused() {
     process.ends_well("TERM", 3_000).await;
     assert!(api.get("/livez").attempt().await.unwrap_err().is_connect());
 }
+
+/// Creates users until the connection dies; gives the ids that were acknowledged.
+async fn creator(api: Api) -> Vec<u64> {
+    let mut acknowledged = Vec::new();
+    while let Ok(answer) = api.post("/usuarios").json(json!({"nombre": "Ana", "saldo": 3})).attempt().await {
+        acknowledged.push(answer.expect(201).json()["id"].as_u64().unwrap());
+    }
+    acknowledged
+}
+
+#[tokio::test]
+async fn kill_9_loses_nothing_that_was_acknowledged() {
+    let mut process = Process::start(|_| {}).await;
+    let mut acknowledged = Vec::new();
+    for _ in 0..3 {
+        let mut creators = JoinSet::new();
+        for _ in 0..8 {
+            creators.spawn(creator(process.api.clone()));
+        }
+        let before = acknowledged.len();
+        let api = process.api.clone();
+        eventually(PATIENCE, async || {
+            let list = api.get("/usuarios?limite=1").await;
+            let n: usize = list.header("X-Total-Count").parse().unwrap();
+            (n > before + 100).then_some(())
+        })
+        .await;
+        process.signal("KILL");
+        let (status, dir) = process.end().await;
+        assert_eq!(status.code(), None, "a signal ended it");
+        acknowledged.extend(creators.join_all().await.into_iter().flatten());
+        process = Process::on(dir, |_| {}).await;
+        // each id was given once, and is still there with its balance
+        acknowledged.sort_unstable();
+        let count = acknowledged.len();
+        acknowledged.dedup();
+        assert_eq!(acknowledged.len(), count);
+        assert!(count > before + 50, "{count}");
+        for id in &acknowledged {
+            let path = format!("/usuarios/{id}");
+            assert_eq!(process.api.get(&path).await.expect(200).json()["saldo"], 3);
+        }
+    }
+}
