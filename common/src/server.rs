@@ -4,8 +4,8 @@
 //!
 //! 1. `/readyz` fails and every response closes its connection; connections are taken until the load balancers have
 //!    noticed.
-//! 2. The kernel stops answering new connections ([`refuse`]); those that it has already are still taken and answered.
-//! 3. Once no request has come for [`QUIET`], the connections that are left are idle. Only now actix may stop: it drops
+//! 2. The kernel stops answering new connections (`refuse`); those that it has already are still taken and answered.
+//! 3. Once no request has come for 100 ms, the connections that are left are idle. Only now actix may stop: it drops
 //!    at once what it has taken and not yet read from, and closes the listener's queue with resets.
 //! 4. When the last connection is closed, or the grace is over, [`Server::run`] returns, and the store can be closed.
 
