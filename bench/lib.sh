@@ -24,8 +24,14 @@ need() {
     done
 }
 
-on_server_core() { taskset -c "$SERVER_CORE" "$@"; }
 on_load_core() { taskset -c "$LOAD_CORE" "$@"; }
+
+# behind COMMAND…: starts it on the server's core; stop ends it. (Not by a function in the background: $! would be the
+# shell around it.)
+behind() {
+    taskset -c "$SERVER_CORE" "$@" &
+    PIDS+=($!)
+}
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
@@ -64,8 +70,7 @@ machine() {
 serve_mercado() {
     local dir=$1 port=$2
     shift 2
-    on_server_core target/release/mercado --workers 1 --port "$port" --store "json:$dir" --rust-log warn \
-        --connection-age-seconds 86400 "$@" &
-    PIDS+=($!)
+    behind target/release/mercado --workers 1 --port "$port" --store "json:$dir" --rust-log warn --drain-seconds 0 \
+        --connection-age-seconds 86400 "$@"
     wait_for "http://127.0.0.1:$port/readyz"
 }
