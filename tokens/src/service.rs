@@ -67,9 +67,13 @@ impl Vista {
 }
 
 impl Service {
-    /// Over an open store.
-    pub fn new(journal: Journal<Modelo>) -> Self {
-        Self(journal)
+    /// Over an open store. Blocks while a large catalogue is sorted: for the start of the process.
+    ///
+    /// # Errors
+    /// Those of a first read.
+    pub fn new(journal: Journal<Modelo>) -> Result<Self, Error> {
+        journal.read()?.preparar();
+        Ok(Self(journal))
     }
 
     fn read(&self) -> Result<Snapshot<Modelo>, StoreError> {
@@ -80,7 +84,11 @@ impl Service {
         &self,
         f: impl FnOnce(&mut Tx<'_, Modelo>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.0.write(f).await?
+        let prepared = move |tx: &mut Tx<'_, Modelo>| {
+            tx.preparar();
+            f(tx)
+        };
+        self.0.write(prepared).await?
     }
 
     /// The catalogue as it is now.

@@ -101,8 +101,7 @@ async fn refusals_and_repeats_write_nothing() {
     m.reserve("b#1", 102, 7).await;
     let lines = || async {
         let metrics = m.get("/metrics").await.text().await.unwrap();
-        let line = metrics.lines().find(|l| l.starts_with("journal_tokens_lines_total")).unwrap().to_owned();
-        line
+        metrics.lines().find(|l| l.starts_with("journal_tokens_lines_total")).unwrap().to_owned()
     };
     let before = lines().await;
     m.reserve("a#1", 101, 7).await;

@@ -17,6 +17,11 @@ async fn it_says_who_it_is_and_that_it_is_well() {
 async fn the_description_names_every_public_route_and_no_other() {
     let m = Mercado::start().await;
     let api = m.json("/openapi.json").await;
+    let text = api.to_string();
+    for part in text.split("\"$ref\":\"#").skip(1) {
+        let pointer = part.split('"').next().unwrap();
+        assert!(api.pointer(pointer).is_some(), "{pointer} is referred to and not there");
+    }
     let methods = |path: &str| -> Vec<String> {
         let item: &Value = &api["paths"][path];
         item.as_object().unwrap().keys().cloned().collect()
