@@ -8,7 +8,7 @@
 //! | usuarios `PUT /interno/cargos/{intento}` | [`PedidoCargo`] | 204, or a [`Refusal`] |
 //! | usuarios `PUT /interno/cargos/{intento}/confirmacion` | | 204 |
 //! | usuarios `DELETE /interno/cargos/{intento}` | | 204 |
-//! | both `GET /interno/{reservas,cargos}?pendientes=true&antes=MS` | | [`Try`]s, oldest first |
+//! | both `GET /interno/{reservas,cargos}?pendientes=true&antes=MS` | | [`Try`]s, oldest first; `&desde=MS&despues=INTENTO` of the last one leads on |
 //! | both `GET /interno/{reservas,cargos}?pendientes=false&despues=INTENTO` | | settled [`Try`]s, by attempt |
 //! | both `GET /interno/resumen` | | [`Digest`] |
 //!
@@ -78,7 +78,7 @@ pub struct Digest {
 }
 
 /// Why a participant said no. The names are those of [`crate::problem::Codigo`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "codigo", rename_all = "kebab-case")]
 pub enum Refusal {
     /// No such token.

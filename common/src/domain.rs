@@ -19,6 +19,11 @@ macro_rules! id {
         pub struct $name(u64);
 
         impl $name {
+            /// The smallest.
+            pub const MIN: Self = Self(1);
+            /// The largest.
+            pub const MAX: Self = Self(MAX_ENTERO);
+
             /// The id, where it is in `1 ..= 2^53 - 1`.
             pub const fn new(n: u64) -> Option<Self> {
                 if n >= 1 && n <= MAX_ENTERO { Some(Self(n)) } else { None }

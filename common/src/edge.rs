@@ -12,15 +12,36 @@ use actix_web::http::ConnectionType;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Which pod answered: the host name.
 pub static X_POD: HeaderName = HeaderName::from_static("x-pod");
 
-/// When a connection was accepted; the server puts it beside each connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Born(pub Instant);
+/// One connection, open for as long as this lives; the server puts it beside each.
+#[derive(Debug)]
+pub struct Connection {
+    born: Instant,
+    _open: Counted,
+}
+
+/// One more while it lives.
+#[derive(Debug)]
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+}
 
 /// What the middleware knows of its process.
 #[derive(Debug)]
@@ -28,6 +49,11 @@ pub struct Edge {
     pod: HeaderValue,
     connection_age: Duration,
     leaving: AtomicBool,
+    connections: Arc<AtomicUsize>,
+    /// Requests that a handler is working on.
+    active: Arc<AtomicUsize>,
+    /// Requests that have come so far.
+    seen: AtomicU64,
     /// Counters of this process.
     pub metrics: Metrics,
 }
@@ -36,7 +62,35 @@ impl Edge {
     /// `pod` is the host name; a connection older than `connection_age` is closed after its next response.
     pub fn new(pod: &str, connection_age: Duration) -> Self {
         let pod = HeaderValue::from_str(pod).unwrap_or_else(|_| HeaderValue::from_static("?"));
-        Self { pod, connection_age, leaving: AtomicBool::new(false), metrics: Metrics::new() }
+        let (connections, metrics) = (Arc::<AtomicUsize>::default(), Metrics::new());
+        let open = Arc::clone(&connections);
+        metrics.gauge("http_connections", "Connections that are open now", move || {
+            open.load(Ordering::Relaxed) as u64
+        });
+        Self {
+            pod,
+            connection_age,
+            leaving: AtomicBool::new(false),
+            connections,
+            active: Arc::default(),
+            seen: AtomicU64::new(0),
+            metrics,
+        }
+    }
+
+    /// A connection was taken just now.
+    pub fn connected(&self) -> Connection {
+        Connection { born: Instant::now(), _open: Counted::new(&self.connections) }
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Acquire)
+    }
+
+    /// Requests that have come so far, where none of them is at work now.
+    pub fn idle(&self) -> Option<u64> {
+        (self.active.load(Ordering::Acquire) == 0).then(|| self.seen.load(Ordering::Acquire))
     }
 
     /// From now on `/readyz` fails and each response closes its connection.
@@ -59,6 +113,9 @@ impl Edge {
         next: Next<B>,
     ) -> Result<ServiceResponse<BoxBody>, Error> {
         let start = Instant::now();
+        // a guard: the client may hang up, and this future is dropped then
+        let _active = Counted::new(&self.active);
+        self.seen.fetch_add(1, Ordering::Relaxed);
         let context = Context::from_headers(req.headers());
         let request_id = context.request_id.clone();
         // handlers' errors are responses by here; what is left are the framework's own
@@ -67,7 +124,8 @@ impl Edge {
         if let Some(problem) = problem {
             res = write_problem(res, &problem, &context);
         }
-        let old = res.request().conn_data::<Born>().is_some_and(|born| start - born.0 > self.connection_age);
+        let old =
+            res.request().conn_data::<Connection>().is_some_and(|c| start - c.born > self.connection_age);
         if old || self.leaving() {
             res.response_mut().head_mut().set_connection_type(ConnectionType::Close);
         }
@@ -117,9 +175,14 @@ fn access_log(res: &ServiceResponse<BoxBody>, start: Instant) {
 /// # Errors
 /// Always 404 `ruta-no-encontrada`.
 pub async fn not_found(req: HttpRequest) -> Result<&'static str, Problem> {
+    Err(no_route(&req))
+}
+
+/// 404 `ruta-no-encontrada`.
+pub fn no_route(req: &HttpRequest) -> Problem {
     let path = req.path();
-    Err(Problem::new(
+    Problem::new(
         Codigo::RutaNoEncontrada,
         crate::text!("No hay nada en {path}; vea /docs.", "There is nothing at {path}; see /docs."),
-    ))
+    )
 }

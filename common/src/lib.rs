@@ -13,6 +13,7 @@
 //! | [`config`], [`server`] | options, listening, leaving |
 //! | [`client`] | calls to another service |
 //! | [`internal`] | the guard of the internal port |
+//! | `testing` | what the services' tests share (feature `testing`) |
 
 pub mod body;
 pub mod client;
@@ -33,4 +34,6 @@ pub mod reply;
 pub mod routes;
 pub mod server;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod validate;

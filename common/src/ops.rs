@@ -1,14 +1,15 @@
 //! The routes that every service has: who am I, probes, metrics, visits, and the API's description.
 
-use crate::edge::Edge;
+use crate::edge::{Edge, no_route};
 use crate::metrics;
 use crate::problem::{Codigo, Problem, Text};
 use crate::reply::Representation;
 use crate::routes::Methods;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::web::{Data, ServiceConfig};
+use actix_web::web::{Bytes, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use utoipa::ToSchema;
@@ -62,11 +63,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(Methods::at("/readyz").get(readyz).done())
         .service(Methods::at("/metrics").get(metricas).done())
         .service(Methods::at("/openapi.json").get(openapi_json).done())
-        .service(Methods::at("/docs").get(docs).done());
-    config.service(
-        utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}")
-            .config(utoipa_swagger_ui::Config::from("/openapi.json").try_it_out_enabled(true)),
-    );
+        .service(Methods::at("/docs").get(docs).done())
+        .service(Methods::at("/docs/{archivo:.*}").get(swagger_ui).done());
 }
 
 /// Which service and which pod answered.
@@ -171,4 +169,22 @@ pub async fn openapi_json(req: HttpRequest, ops: Data<Ops>) -> HttpResponse {
 
 async fn docs() -> HttpResponse {
     HttpResponse::MovedPermanently().insert_header((header::LOCATION, "/docs/")).finish()
+}
+
+/// Swagger UI, from the binary: it asks no other host for anything.
+async fn swagger_ui(req: HttpRequest) -> Result<HttpResponse, Problem> {
+    let config = utoipa_swagger_ui::Config::from("/openapi.json")
+        .try_it_out_enabled(true)
+        // or else a validator on the Internet is shown the URL of each description that is not on localhost
+        .validator_url("none");
+    let file = utoipa_swagger_ui::serve(req.match_info().query("archivo"), Arc::new(config));
+    let Some(file) = file.map_err(Problem::internal)? else { return Err(no_route(&req)) };
+    let kind = HeaderValue::try_from(file.content_type).map_err(Problem::internal)?;
+    let bytes = match file.bytes {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    };
+    let representation =
+        if file.gzpipped { Representation::gzipped(bytes, kind) } else { Representation::new(bytes, kind) };
+    Ok(representation.respond(&req))
 }

@@ -24,6 +24,8 @@ pub struct Representation {
     headers: Vec<(HeaderName, HeaderValue)>,
     gzip: OnceLock<Option<Bytes>>,
     brotli: OnceLock<Option<Bytes>>,
+    /// `body` is gzip, and stays so for a client that takes it.
+    stored_gzip: bool,
 }
 
 impl Representation {
@@ -48,7 +50,13 @@ impl Representation {
             headers: Vec::new(),
             gzip: OnceLock::new(),
             brotli: OnceLock::new(),
+            stored_gzip: false,
         }
+    }
+
+    /// Bytes that are gzip already, of a media type: they are unpacked for a client that does not take it.
+    pub fn gzipped(body: impl Into<Bytes>, content_type: HeaderValue) -> Self {
+        Self { stored_gzip: true, ..Self::new(body, content_type) }
     }
 
     /// Adds a header to each answer.
@@ -66,7 +74,7 @@ impl Representation {
         self
     }
 
-    /// The body as it is uncompressed.
+    /// The body as it is stored.
     pub fn body(&self) -> &Bytes {
         &self.body
     }
@@ -95,7 +103,7 @@ impl Representation {
             // keep it, but ask each time: another buyer may have been faster
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         }
-        if self.body.len() >= MIN_COMPRESSED {
+        if self.stored_gzip || self.body.len() >= MIN_COMPRESSED {
             headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
         }
         if let Some(encoding) = encoding {
@@ -108,17 +116,19 @@ impl Representation {
     }
 
     fn encoded(&self, req: &HttpRequest) -> (Bytes, Option<ContentEncoding>) {
+        if self.stored_gzip {
+            return match negotiate(req, &[ContentEncoding::Gzip, ContentEncoding::Identity]) {
+                Some(ContentEncoding::Gzip) => (self.body.clone(), Some(ContentEncoding::Gzip)),
+                _ => (gunzip(&self.body).unwrap_or_default().into(), None),
+            };
+        }
         if self.body.len() < MIN_COMPRESSED || !req.headers().contains_key(header::ACCEPT_ENCODING) {
             return (self.body.clone(), None);
         }
-        let supported = [ContentEncoding::Brotli, ContentEncoding::Gzip, ContentEncoding::Identity]
-            .map(header::Encoding::Known);
-        let chosen = req.get_header::<header::AcceptEncoding>().and_then(|a| a.negotiate(supported.iter()));
-        let (encoding, cell, encode): (_, _, Encode) = match chosen {
-            Some(header::Encoding::Known(ContentEncoding::Brotli)) => {
-                (ContentEncoding::Brotli, &self.brotli, brotli)
-            }
-            Some(header::Encoding::Known(ContentEncoding::Gzip)) => (ContentEncoding::Gzip, &self.gzip, gzip),
+        let supported = [ContentEncoding::Brotli, ContentEncoding::Gzip, ContentEncoding::Identity];
+        let (encoding, cell, encode): (_, _, Encode) = match negotiate(req, &supported) {
+            Some(ContentEncoding::Brotli) => (ContentEncoding::Brotli, &self.brotli, brotli),
+            Some(ContentEncoding::Gzip) => (ContentEncoding::Gzip, &self.gzip, gzip),
             _ => return (self.body.clone(), None),
         };
         match cell.get_or_init(|| encode(&self.body).ok().map(Bytes::from)) {
@@ -136,12 +146,28 @@ fn matches(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     })
 }
 
+/// The best of these encodings that the client takes.
+fn negotiate(req: &HttpRequest, supported: &[ContentEncoding]) -> Option<ContentEncoding> {
+    let accepted = req.get_header::<header::AcceptEncoding>()?;
+    let supported: Vec<_> = supported.iter().copied().map(header::Encoding::Known).collect();
+    match accepted.negotiate(supported.iter())? {
+        header::Encoding::Known(encoding) => Some(encoding),
+        header::Encoding::Unknown(_) => None,
+    }
+}
+
 type Encode = fn(&[u8]) -> std::io::Result<Vec<u8>>;
 
 fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(body)?;
     encoder.finish()
+}
+
+fn gunzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut decoder = flate2::write::GzDecoder::new(Vec::new());
+    decoder.write_all(body)?;
+    decoder.finish()
 }
 
 fn brotli(body: &[u8]) -> std::io::Result<Vec<u8>> {

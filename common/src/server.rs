@@ -1,11 +1,16 @@
 //! Listening, serving and leaving.
 //!
-//! Leaving (DESIGN, 8): `/readyz` fails at once and every response closes its connection; connections are taken until
-//! the load balancers have noticed; then no more are taken, what runs is finished, and [`Server::run`] returns so that
-//! the store can be compacted and closed.
+//! Leaving (DESIGN, 8) loses no request of an accepted connection:
+//!
+//! 1. `/readyz` fails and every response closes its connection; connections are taken until the load balancers have
+//!    noticed.
+//! 2. The kernel stops answering new connections ([`refuse`]); those that it has already are still taken and answered.
+//! 3. Once no request has come for [`QUIET`], the connections that are left are idle. Only now actix may stop: it drops
+//!    at once what it has taken and not yet read from, and closes the listener's queue with resets.
+//! 4. When the last connection is closed, or the grace is over, [`Server::run`] returns, and the store can be closed.
 
 use crate::config::{ServerOptions, StartError};
-use crate::edge::{Born, Edge, not_found};
+use crate::edge::{Edge, not_found};
 use actix_web::middleware::from_fn;
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer, web};
@@ -16,6 +21,10 @@ use std::time::{Duration, Instant};
 
 /// Connections that wait to be taken; the kernel caps it at net.core.somaxconn.
 const BACKLOG: i32 = 4096;
+/// Without a request for so long, no worker has an unread one: each polls all its sockets many times in between.
+const QUIET: Duration = Duration::from_millis(100);
+/// How often leaving looks whether it is done.
+const TICK: Duration = Duration::from_millis(5);
 
 /// Why a process leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +86,7 @@ pub struct Server {
     workers: usize,
     drain: Duration,
     grace: Duration,
+    listeners: Vec<Socket>,
     running: Vec<actix_web::dev::Server>,
 }
 
@@ -89,6 +99,7 @@ impl Server {
             workers: options.workers.map_or(cores, usize::from),
             drain: Duration::from_secs(options.drain_seconds),
             grace: Duration::from_secs(options.grace_seconds),
+            listeners: Vec::new(),
             running: Vec::new(),
         }
     }
@@ -101,7 +112,9 @@ impl Server {
     where
         F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
     {
-        let edge = Arc::clone(&self.edge);
+        let unusable = |e| StartError::new(69, format!("cannot serve: {e}"));
+        self.listeners.push(listener.try_clone().map_err(unusable)?.into());
+        let (edge, connected) = (Arc::clone(&self.edge), Arc::clone(&self.edge));
         let server = HttpServer::new(move || {
             let edge = Arc::clone(&edge);
             App::new()
@@ -113,15 +126,15 @@ impl Server {
                 .default_service(web::to(not_found))
         })
         .workers(self.workers)
-        .on_connect(|_, extensions| {
-            extensions.insert(Born(Instant::now()));
+        .on_connect(move |_, extensions| {
+            extensions.insert(connected.connected());
         })
         .keep_alive(Duration::from_secs(75))
         .client_request_timeout(Duration::from_secs(10))
         .shutdown_timeout(self.grace.as_secs())
         .disable_signals()
         .listen(listener)
-        .map_err(|e| StartError::new(69, format!("cannot serve: {e}")))?
+        .map_err(unusable)?
         .run();
         self.running.push(server);
         Ok(())
@@ -149,9 +162,62 @@ impl Server {
             log::info!("leaving: not ready, connections are taken for {} s more", self.drain.as_secs());
             tokio::time::sleep(self.drain).await;
         }
-        futures_util::future::join_all(handles.iter().map(|h| h.stop(true))).await;
-        while servers.join_next().await.is_some() {}
+        let deadline = Instant::now() + self.grace;
+        self.listeners.iter().for_each(refuse);
+        quiet(&self.edge, deadline).await;
+        // a clone would keep the port open
+        drop(self.listeners);
+        let stopped = futures_util::future::join_all(handles.iter().map(|h| h.stop(true)));
+        tokio::select! {
+            _ = stopped => {}
+            // actix itself looks once a second only
+            () = closed(&self.edge, deadline) => {}
+        }
+        servers.shutdown().await;
         Ok(why)
+    }
+}
+
+/// Makes the kernel ignore new connections to a listener, while those that it has begun go on into its queue.
+///
+/// Closing the listener, or shutting it down, would reset every connection in its queue, whose clients may have sent
+/// requests already. A client that is ignored sends its SYN again a second later, to a port that is closed by then.
+fn refuse(listener: &Socket) {
+    #[cfg(target_os = "linux")]
+    {
+        // classic BPF over the TCP header: drop what has SYN and not ACK among its flags (byte 13), let the rest pass
+        let program = [
+            (0x30, 0, 0, 13),
+            (0x54, 0, 0, 0x12),
+            (0x15, 0, 1, 0x02),
+            (0x06, 0, 0, 0),
+            (0x06, 0, 0, u32::MAX),
+        ]
+        .map(|(code, jt, jf, k)| socket2::SockFilter::new(code, jt, jf, k));
+        if let Err(e) = listener.attach_filter(&program) {
+            log::warn!("leaving: connections cannot be refused softly: {e}");
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = listener;
+}
+
+/// Waits until no request has been at work, and none has come, for [`QUIET`].
+async fn quiet(edge: &Edge, deadline: Instant) {
+    let (mut since, mut seen) = (Instant::now(), None);
+    while Instant::now() < deadline && (seen.is_none() || since.elapsed() < QUIET) {
+        let now = edge.idle();
+        if now.is_none() || now != seen {
+            (since, seen) = (Instant::now(), now);
+        }
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+/// Waits until every connection is closed.
+async fn closed(edge: &Edge, deadline: Instant) {
+    while Instant::now() < deadline && edge.connections() > 0 {
+        tokio::time::sleep(TICK).await;
     }
 }
 

@@ -9,9 +9,20 @@ use crate::metrics::Metrics;
 /// # Errors
 /// With the exit code of [`crate::journal::OpenError`] and its line for the operator.
 pub fn open<M: Model>(options: &StoreOptions) -> Result<Journal<M>, StartError> {
+    open_with(options, &[])
+}
+
+/// The same, with array files by collection for a store that was never used and is given no `SEED_DIR`.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with<M: Model>(
+    options: &StoreOptions,
+    sample: &'static [(&'static str, &'static str)],
+) -> Result<Journal<M>, StartError> {
     let StoreUrl::Json(dir) = &options.store;
     let seed_dir = options.seed_dir.clone();
-    Journal::open(Options { seed_dir, ..Options::new(dir) })
+    Journal::open(Options { seed_dir, sample, ..Options::new(dir) })
         .map_err(|e| StartError::new(e.exit_code(), format!("{}: {e}", M::NAME)))
 }
 

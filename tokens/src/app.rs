@@ -36,9 +36,7 @@ impl App {
         let imagenes = Data::new(Imagenes::open(config.imagenes.as_deref())?);
         let journal = store::open::<Modelo>(&config.store)?;
         store::measure(&journal, &edge.metrics);
-        let service =
-            Service::new(journal.clone()).map_err(|e| StartError::new(74, format!("tokens: {e}")))?;
-        let service = Data::new(service);
+        let service = Data::new(Service::new(journal.clone()));
         let cache = Data::new(Cache::default());
         let health = journal.clone();
         let ops =

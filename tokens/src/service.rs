@@ -5,7 +5,7 @@
 use crate::domain::{Estado, Reserva, Token, Venta};
 use crate::error::Error;
 use crate::store::{Change, Consulta, Modelo};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use common::contract::{Digest, PAGE, PedidoReserva, Reservado, Try};
 use common::domain::{Intento, Monto, TokenId, ahora};
 use common::journal::{Journal, Snapshot, StoreError, Tx};
@@ -68,12 +68,12 @@ impl Vista {
 
 impl Service {
     /// Over an open store. Blocks while a large catalogue is sorted: for the start of the process.
-    ///
-    /// # Errors
-    /// Those of a first read.
-    pub fn new(journal: Journal<Modelo>) -> Result<Self, Error> {
-        journal.read()?.preparar();
-        Ok(Self(journal))
+    pub fn new(journal: Journal<Modelo>) -> Self {
+        // a store that cannot be read says so to whoever reads it next
+        if let Ok(modelo) = journal.read() {
+            modelo.preparar();
+        }
+        Self(journal)
     }
 
     fn read(&self) -> Result<Snapshot<Modelo>, StoreError> {
@@ -195,12 +195,17 @@ impl Service {
         .await
     }
 
-    /// Reservations that wait for their end for `edad` or longer, oldest first. One from the future (the clock was set
-    /// back) counts as old: nobody should wait until the clock comes round again.
-    pub fn pendientes(&self, edad: TimeDelta) -> Result<Vec<Try>, Error> {
+    /// Reservations that wait for their end for `edad` or longer, oldest first, behind one. One from the future (the clock
+    /// was set back) counts as old: nobody should wait until the clock comes round again.
+    pub fn pendientes(
+        &self,
+        edad: TimeDelta,
+        despues: Option<(DateTime<Utc>, Intento)>,
+    ) -> Result<Vec<Try>, Error> {
         let modelo = self.read()?;
         let now = ahora();
-        Ok(modelo.pendientes().filter(|t| t.desde <= now - edad || t.desde > now).take(PAGE).collect())
+        let old = |t: &Try| t.desde <= now - edad || t.desde > now;
+        Ok(modelo.pendientes(despues).filter(old).take(PAGE).collect())
     }
 
     /// Sales by attempt.

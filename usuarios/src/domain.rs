@@ -21,7 +21,7 @@ pub struct Usuario {
 
 /// A line of a user's ledger. The lines of a user sum to the balance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(try_from = "Linea", into = "Linea")]
 pub struct Movimiento {
     /// Unique in the service; grows with time.
     pub id: u64,
@@ -32,13 +32,11 @@ pub struct Movimiento {
     /// When, by this service's clock.
     pub fecha: DateTime<Utc>,
     /// What it was.
-    #[serde(flatten)]
     pub tipo: Tipo,
 }
 
 /// The kinds of movement.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "tipo", rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tipo {
     /// The opening balance.
     Apertura,
@@ -60,6 +58,69 @@ pub enum Tipo {
     },
 }
 
+/// A [`Movimiento`] as it stands in the file: flat, and strict, since people edit it. serde's `flatten` would do
+/// the first only (it excludes `deny_unknown_fields`), and reads several times slower.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Linea {
+    id: u64,
+    usuario_id: UsuarioId,
+    monto: Monto,
+    fecha: DateTime<Utc>,
+    tipo: Nombre,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clave: Option<Clave>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    intento: Option<Intento>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    confirmado: Option<bool>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Nombre {
+    Apertura,
+    AjusteAlza,
+    AjusteBaja,
+    Abono,
+    Cargo,
+}
+
+impl From<Movimiento> for Linea {
+    fn from(m: Movimiento) -> Self {
+        let (tipo, clave, intento, confirmado) = match m.tipo {
+            Tipo::Apertura => (Nombre::Apertura, None, None, None),
+            Tipo::AjusteAlza => (Nombre::AjusteAlza, None, None, None),
+            Tipo::AjusteBaja => (Nombre::AjusteBaja, None, None, None),
+            Tipo::Abono { clave } => (Nombre::Abono, Some(clave), None, None),
+            Tipo::Cargo { intento, confirmado } => (Nombre::Cargo, None, Some(intento), Some(confirmado)),
+        };
+        let Movimiento { id, usuario_id, monto, fecha, .. } = m;
+        Self { id, usuario_id, monto, fecha, tipo, clave, intento, confirmado }
+    }
+}
+
+impl TryFrom<Linea> for Movimiento {
+    type Error = &'static str;
+
+    fn try_from(linea: Linea) -> Result<Self, Self::Error> {
+        let Linea { id, usuario_id, monto, fecha, tipo, clave, intento, confirmado } = linea;
+        let tipo = match (tipo, clave, intento, confirmado) {
+            (Nombre::Apertura, None, None, None) => Tipo::Apertura,
+            (Nombre::AjusteAlza, None, None, None) => Tipo::AjusteAlza,
+            (Nombre::AjusteBaja, None, None, None) => Tipo::AjusteBaja,
+            (Nombre::Abono, Some(clave), None, None) => Tipo::Abono { clave },
+            (Nombre::Cargo, None, Some(intento), Some(confirmado)) => Tipo::Cargo { intento, confirmado },
+            _ => {
+                return Err(
+                    "an abono has a `clave`; a cargo an `intento` and `confirmado`; the others neither",
+                );
+            }
+        };
+        Ok(Self { id, usuario_id, monto, fecha, tipo })
+    }
+}
+
 impl Movimiento {
     /// Credits added to the balance; negative where they were taken.
     pub fn efecto(&self) -> i64 {
@@ -68,6 +129,36 @@ impl Movimiento {
         match self.tipo {
             Tipo::Apertura | Tipo::AjusteAlza | Tipo::Abono { .. } => monto,
             Tipo::AjusteBaja | Tipo::Cargo { .. } => -monto,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_reads_back_and_is_strict() {
+        let common = r#""id":7,"usuarioId":1,"monto":5,"fecha":"2026-01-31T12:00:00.123Z""#;
+        for rest in [
+            r#""tipo":"apertura""#,
+            r#""tipo":"ajusteAlza""#,
+            r#""tipo":"ajusteBaja""#,
+            r#""tipo":"abono","clave":"k""#,
+            r#""tipo":"cargo","intento":"k#1","confirmado":false"#,
+        ] {
+            let json = format!("{{{common},{rest}}}");
+            let line: Movimiento = serde_json::from_str(&json).expect(rest);
+            assert_eq!(serde_json::to_string(&line).unwrap(), json);
+        }
+        for rest in [
+            r#""tipo":"otro""#,
+            r#""tipo":"abono""#,
+            r#""tipo":"apertura","clave":"k""#,
+            r#""tipo":"cargo","intento":"k#1""#,
+            r#""tipo":"apertura","nota":"x""#,
+        ] {
+            assert!(serde_json::from_str::<Movimiento>(&format!("{{{common},{rest}}}")).is_err(), "{rest}");
         }
     }
 }

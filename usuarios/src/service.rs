@@ -5,7 +5,7 @@
 use crate::domain::{Movimiento, Tipo, Usuario};
 use crate::error::Error;
 use crate::store::{self, Change, Modelo, Referencia};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use common::contract::{Digest, PAGE, PedidoCargo, Try};
 use common::domain::{Clave, Intento, Monto, UsuarioId, ahora};
 use common::journal::{Journal, Snapshot, StoreError, Tx};
@@ -193,12 +193,17 @@ impl Service {
         .await
     }
 
-    /// Debits that wait for their end for `edad` or longer, oldest first. One from the future (the clock was set back)
-    /// counts as old: nobody should wait until the clock comes round again.
-    pub fn pendientes(&self, edad: TimeDelta) -> Result<Vec<Try>, Error> {
+    /// Debits that wait for their end for `edad` or longer, oldest first, behind one. One from the future (the clock was
+    /// set back) counts as old: nobody should wait until the clock comes round again.
+    pub fn pendientes(
+        &self,
+        edad: TimeDelta,
+        despues: Option<(DateTime<Utc>, Intento)>,
+    ) -> Result<Vec<Try>, Error> {
         let modelo = self.read()?;
         let now = ahora();
-        Ok(modelo.pendientes().filter(|t| t.desde <= now - edad || t.desde > now).take(PAGE).collect())
+        let old = |t: &Try| t.desde <= now - edad || t.desde > now;
+        Ok(modelo.pendientes(despues).filter(old).take(PAGE).collect())
     }
 
     /// Confirmed debits by attempt.

@@ -30,7 +30,7 @@ pub struct Modelo {
     pub usuarios: OrdMap<UsuarioId, Arc<Usuario>>,
     movimientos: OrdMap<Clave2, Arc<Movimiento>>,
     referencias: OrdMap<Referencia, Clave2>,
-    pendientes: OrdSet<(DateTime<Utc>, Clave2)>,
+    pendientes: OrdSet<(DateTime<Utc>, Intento)>,
     cuentas: OrdMap<UsuarioId, Cuenta>,
     descuadrados: OrdSet<UsuarioId>,
     confirmados: Resumen,
@@ -100,9 +100,11 @@ impl Modelo {
         self.cuentas.get(&de).map_or(0, |c| c.lineas)
     }
 
-    /// Debits neither confirmed nor cancelled, oldest first.
-    pub fn pendientes(&self) -> impl Iterator<Item = Try> {
-        self.pendientes.iter().filter_map(|(_, key)| self.movimientos.get(key)).filter_map(|m| as_try(m))
+    /// Debits neither confirmed nor cancelled, oldest first, behind one.
+    pub fn pendientes(&self, despues: Option<(DateTime<Utc>, Intento)>) -> impl Iterator<Item = Try> {
+        let start = despues.map_or(Bound::Unbounded, Bound::Excluded);
+        let found = |(_, intento): &(_, Intento)| self.referido(&Referencia::Cargo(intento.clone()));
+        self.pendientes.range((start, Bound::Unbounded)).filter_map(found).filter_map(|m| as_try(m))
     }
 
     /// Confirmed debits, by attempt.
@@ -162,10 +164,10 @@ impl Modelo {
             (true, true) => self.confirmados.agregar(intento, m.usuario_id.get(), m.monto),
             (true, false) => self.confirmados.quitar(intento, m.usuario_id.get(), m.monto),
             (false, true) => {
-                self.pendientes.insert((m.fecha, (m.usuario_id, m.id)));
+                self.pendientes.insert((m.fecha, intento.clone()));
             }
             (false, false) => {
-                self.pendientes.remove(&(m.fecha, (m.usuario_id, m.id)));
+                self.pendientes.remove(&(m.fecha, intento.clone()));
             }
         }
     }

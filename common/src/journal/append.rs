@@ -140,11 +140,12 @@ impl<M: Model> Store<M> {
         Ok(())
     }
 
-    /// Whether the disk takes and syncs `bytes` more bytes after the end: blanks, which are no line if we die here.
+    /// Whether the disk takes and syncs as much as an append of `bytes` can need: padding, which is no line if we die here,
+    /// and which that append then finds in place.
     pub(super) fn probe(&self, bytes: usize) -> Result<(), Failure> {
         let file = self.source().file.clone();
         let from = self.state.load().mark.length;
-        file.write_all_at(&vec![PADDING; bytes], from)?;
+        file.write_all_at(&vec![PADDING; bytes + GROWTH], from)?;
         file.sync_data()
     }
 }

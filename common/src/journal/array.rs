@@ -48,7 +48,7 @@ struct Hashing<'a> {
 
 impl Write for Hashing<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write_all_at(bytes, self.at).map_err(io::Error::other)?;
+        self.file.write_all_at(bytes, self.at).map_err(Failure::into_source)?;
         self.hash.update(bytes);
         self.at += bytes.len() as u64;
         Ok(bytes.len())

@@ -53,6 +53,14 @@ impl Failure {
         Self::Io { path: path.to_owned(), source }
     }
 
+    /// The system's answer alone, for a caller that names the file itself.
+    pub(super) fn into_source(self) -> io::Error {
+        match self {
+            Self::Io { source, .. } => source,
+            damage @ Self::Damage { .. } => io::Error::other(damage),
+        }
+    }
+
     pub(super) fn damage(file: &Path, line: impl Into<Option<u64>>, reason: impl Into<String>) -> Self {
         Self::Damage { file: file.to_owned(), line: line.into(), reason: reason.into() }
     }
@@ -122,6 +130,14 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// For the store's own files, which an open makes where they are missing.
+    pub(super) fn creating(failure: Failure) -> Self {
+        match failure {
+            Failure::Io { path, source } => Self::Unwritable { path, source },
+            damage @ Failure::Damage { .. } => damage.into(),
+        }
+    }
+
     /// The process's exit code, from sysexits.h: 65 data, 73 cannot create, 74 input/output, 69 unsupported file system.
     #[must_use]
     pub fn exit_code(&self) -> i32 {

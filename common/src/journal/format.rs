@@ -15,8 +15,9 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 pub(super) const FORMAT: u32 = 1;
 /// 16 hex digits and a space before the JSON.
 const PREFIX: usize = 17;
-/// Fills the file ahead of the lines, so that a sync has no new length to record. A blank line to a person.
-pub(super) const PADDING: u8 = b'\n';
+/// Fills the file ahead of the lines, so that a sync has no new length to record. A carriage return is text to every tool,
+/// and `cat` and `tail` show nothing of it, where they would show thousands of blank lines.
+pub(super) const PADDING: u8 = b'\r';
 
 /// A 64-bit value as 16 hex digits: JSON readers lose integers over 2^53.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

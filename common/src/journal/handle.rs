@@ -64,7 +64,15 @@ impl<M: Model> Journal<M> {
         let writer = Writer::new(store.clone(), Locks::open(&store.paths)?, receiver);
         let thread = thread::Builder::new()
             .name(format!("{}-writer", M::NAME))
-            .spawn(move || writer.run())
+            .spawn({
+                let store = store.clone();
+                move || {
+                    // A model's own panic outside a write, such as one in `apply` of another process's line.
+                    if catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {
+                        *store.latched() = Some("the writer's thread panicked; restart the service".into());
+                    }
+                }
+            })
             .map_err(|source| OpenError::Io { path: dir, source })?;
         let places = Arc::new(Semaphore::new(QUEUE));
         Ok(Self(Arc::new(Handle { store, queue, places, writer: Mutex::new(Some(thread)) })))
@@ -116,7 +124,11 @@ impl<M: Model> Journal<M> {
         if self.0.store.closed.load(Ordering::Acquire) {
             return Err(StoreError::Closed);
         }
-        self.0.queue.send(Message::Write(work)).map_err(|_| StoreError::Closed)?;
+        // Without a reader of the queue the store is closed, or the writer's thread is dead and the store latched.
+        self.0
+            .queue
+            .send(Message::Write(work))
+            .map_err(|_| self.health().err().unwrap_or(StoreError::Closed))?;
         answered.await.unwrap_or_else(|_| {
             // The queue was dropped with the write in it, or the writer's thread died in the middle of it.
             if self.0.store.closed.load(Ordering::Acquire) {

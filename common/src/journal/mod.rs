@@ -39,6 +39,8 @@ mod mark;
 mod mount;
 mod open;
 mod store;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use array::ArrayWriter;
@@ -91,6 +93,8 @@ pub struct Options {
     pub dir: PathBuf,
     /// Array files that fill a store which was never used.
     pub seed_dir: Option<PathBuf>,
+    /// Array files by collection that do so where there is no `seed_dir`.
+    pub sample: &'static [(&'static str, &'static str)],
     /// A journal is compacted once it is larger than this many bytes and than its array files together.
     pub compact_bytes: u64,
 }
@@ -98,7 +102,7 @@ pub struct Options {
 impl Options {
     /// A store in `dir`, without seed, compacted from 4 MiB.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), seed_dir: None, compact_bytes: 4 << 20 }
+        Self { dir: dir.into(), seed_dir: None, sample: &[], compact_bytes: 4 << 20 }
     }
 }
 

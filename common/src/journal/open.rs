@@ -25,9 +25,9 @@ pub(super) fn open<M: Model>(options: Options) -> Result<Store<M>, OpenError> {
     std::fs::create_dir_all(&options.dir).map_err(|e| unwritable(&options.dir, e))?;
     refuse_network(&options.dir)?;
     let paths = Paths::new(&options.dir, M::NAME);
-    let locks = Locks::open(&paths)?;
+    let locks = Locks::open(&paths).map_err(OpenError::creating)?;
     // Taken first by everybody who takes both. While it is held, the files change only by lines that are appended.
-    let compaction = File::open_or_create(&paths.compact)?;
+    let compaction = File::open_or_create(&paths.compact).map_err(OpenError::creating)?;
     compaction.lock()?;
     let mark = File::open(&paths.lock)?;
     let mut store: Store<M> = match open_journal(&paths)? {
@@ -79,17 +79,15 @@ fn begin<M: Model>(paths: Paths, options: Options, locks: &Locks, mark: File) ->
     let (mut model, mut edited, mut arrays) = (M::default(), Vec::new(), Arrays::default());
     for (collection, bytes) in found {
         let path = paths.array(collection);
-        let seed =
-            options.seed_dir.as_ref().filter(|_| seeding).map(|dir| dir.join(format!("{collection}.json")));
+        let seed = if seeding { seed(&options, collection)? } else { None };
         match (bytes, seed) {
             (Some(bytes), _) => {
                 array::load(&mut model, collection, &path, &bytes)?;
                 arrays.keep(collection, Image::of(&bytes));
                 edited.push(collection);
             }
-            (None, Some(seed)) if disk::exists(&seed)? => {
-                let bytes = disk::read(&seed)?.unwrap_or_default();
-                array::load(&mut model, collection, &seed, &bytes)?;
+            (None, Some((from, bytes))) => {
+                array::load(&mut model, collection, &from, &bytes)?;
                 arrays.add(collection, path, bytes);
                 edited.push(collection);
             }
@@ -105,6 +103,17 @@ fn begin<M: Model>(paths: Paths, options: Options, locks: &Locks, mark: File) ->
         Header { format: FORMAT, store: new_store_id(), generation, base: 0, arrays: arrays.entries };
     let (source, state) = found_generation(&paths, &held, &header, &arrays.fresh, model, &changes)?;
     Ok(Store::new(paths, options, mark, source, state))
+}
+
+/// What a store that was never used begins with, and where that is from.
+fn seed(options: &Options, collection: &str) -> Result<Option<(PathBuf, Vec<u8>)>, Failure> {
+    let file = format!("{collection}.json");
+    let Some(dir) = &options.seed_dir else {
+        let sample = options.sample.iter().find(|(name, _)| *name == collection);
+        return Ok(sample.map(|(_, json)| (file.into(), json.as_bytes().to_vec())));
+    };
+    let path = dir.join(file);
+    Ok(disk::read(&path)?.map(|bytes| (path, bytes)))
 }
 
 /// A directory with a journal.
@@ -147,7 +156,7 @@ fn resume<M: Model>(
     let bytes = source.file.read_range(body, durable)?;
     let (valid, seq) = replay(&mut model, &source, &bytes, header.base + 1, header.base)?;
     if body + valid < durable {
-        let reason = "acknowledged lines are blank; restore the directory from a copy";
+        let reason = "acknowledged lines are not there any more; restore the directory from a copy";
         return Err(Failure::damage(&paths.journal, header.line_of(seq + 1), reason).into());
     }
     let state = State { model, seq, mark: Mark { generation: header.generation, length: durable } };
@@ -155,18 +164,21 @@ fn resume<M: Model>(
 
     let held = locks.hold()?;
     store.recover(&held)?;
-    // After a power failure blanks can come before the rest of a write, so here the whole tail is looked at.
+    // After a power failure padding can come before the rest of a write, so here the whole tail is looked at.
     let file = store.source().file.clone();
     store.adopt_tail(&held, &file)?;
     settle(&store.paths, &header)?;
     let state = store.state.load_full();
     let changes = on_open(&state.model, &edited, &store.paths)?;
-    if !arrays.fresh.is_empty() || !edited.is_empty() {
+    if let Some(collection) = edited.first() {
+        // Another process may have written since the look above, without the lock.
+        refuse_lines(&store.paths, collection, &store.source(), body)?;
         for (name, entry) in &header.arrays {
             arrays.entries.entry(name.clone()).or_insert(*entry);
         }
-        let header =
-            Header { generation: header.generation + 1, base: state.seq, arrays: arrays.entries, ..header };
+        // The edit counts as a line: a process that has the state before it must load the arrays, not go on from there.
+        let (generation, base) = (header.generation + 1, state.seq + 1);
+        let header = Header { generation, base, arrays: arrays.entries, ..header };
         let model = state.model.clone();
         let (source, state) = found_generation(&store.paths, &held, &header, &arrays.fresh, model, &changes)?;
         return Ok(Store::new(store.paths, store.options, store.mark, source, state));
@@ -220,7 +232,7 @@ fn load_arrays<M: Model>(paths: &Paths, header: &Header) -> Result<(M, Vec<&'sta
                 let reason = "it is missing, and the journal builds on it; restore the directory from a copy";
                 return Err(Failure::damage(&path, None, reason));
             }
-            // A collection that an older version did not have.
+            // A collection that an older version did not have; without an edit, the next compaction makes its file.
             _ => arrays.add(collection, path, EMPTY.to_vec()),
         }
     }

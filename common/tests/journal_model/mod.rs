@@ -1,9 +1,9 @@
 //! A small bank to try the store with.
 #![allow(dead_code)] // each test file uses its part
 
-use common::journal::{ArrayWriter, Journal, Model};
+use common::journal::{ArrayWriter, Journal, Model, Options};
 use serde::{Deserialize, Serialize, Serializer};
-use std::io;
+use std::{fs, io, path::Path};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cuenta {
@@ -71,7 +71,8 @@ impl Model for Banco {
     fn load(&mut self, collection: &str, element: &str) -> Result<(), String> {
         let there = match collection {
             "cuentas" => {
-                let cuenta: Cuenta = serde_json::from_str(element).map_err(|e| format!("saldo or id: {e}"))?;
+                let cuenta: Cuenta =
+                    serde_json::from_str(element).map_err(|e| format!("saldo or id: {e}"))?;
                 self.cuentas.insert(cuenta.id, cuenta).map(|old| old.id)
             }
             _ => {
@@ -108,4 +109,19 @@ pub async fn put(journal: &Journal<Banco>, id: u64, saldo: u64) {
         Ok(())
     });
     written.await.unwrap().unwrap();
+}
+
+pub fn open(dir: &Path) -> Journal<Banco> {
+    Journal::open(Options::new(dir)).unwrap()
+}
+
+/// Every file of a directory with its bytes.
+pub fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut all: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .map(|p| (p.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&p).unwrap()))
+        .collect();
+    all.sort();
+    all
 }

@@ -23,7 +23,7 @@ use std::sync::{Arc, OnceLock};
 pub struct Modelo {
     fichas: OrdMap<TokenId, Arc<Ficha>>,
     intentos: OrdMap<Intento, TokenId>,
-    pendientes: OrdSet<(DateTime<Utc>, TokenId)>,
+    pendientes: OrdSet<(DateTime<Utc>, Intento)>,
     /// Made when the first reader or write wants them, and kept from then on: see [`Modelo::preparar`].
     indices: OnceLock<Indices>,
     confirmados: Resumen,
@@ -92,9 +92,12 @@ impl Modelo {
         self.fichas.get(self.intentos.get(intento)?).map(|f| &f.token)
     }
 
-    /// Reservations neither confirmed nor cancelled, oldest first.
-    pub fn pendientes(&self) -> impl Iterator<Item = Try> {
-        self.pendientes.iter().filter_map(|(_, id)| as_try(&self.fichas.get(id)?.token))
+    /// Reservations neither confirmed nor cancelled, oldest first, behind one.
+    pub fn pendientes(&self, despues: Option<(DateTime<Utc>, Intento)>) -> impl Iterator<Item = Try> {
+        let start = despues.map_or(Bound::Unbounded, Bound::Excluded);
+        self.pendientes
+            .range((start, Bound::Unbounded))
+            .filter_map(|(_, intento)| as_try(self.de_intento(intento)?))
     }
 
     /// Sales, by attempt.
@@ -173,7 +176,7 @@ impl Modelo {
         match &token.estado {
             Estado::Reservado(r) => {
                 self.intentos.insert(r.intento.clone(), token.id);
-                self.pendientes.insert((r.desde, token.id));
+                self.pendientes.insert((r.desde, r.intento.clone()));
             }
             Estado::Vendido(Some(v)) => {
                 self.intentos.insert(v.intento.clone(), token.id);
@@ -188,7 +191,7 @@ impl Modelo {
         match &token.estado {
             Estado::Reservado(r) => {
                 self.intentos.remove(&r.intento);
-                self.pendientes.remove(&(r.desde, token.id));
+                self.pendientes.remove(&(r.desde, r.intento.clone()));
             }
             Estado::Vendido(Some(v)) => {
                 self.intentos.remove(&v.intento);

@@ -49,7 +49,7 @@ async fn cancelar(req: HttpRequest, service: Data<Service>) -> Result<HttpRespon
 
 async fn listar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
     let tries = match internal::which_tries(&req)? {
-        internal::Tries::Pending(edad) => service.pendientes(edad)?,
+        internal::Tries::Pending { age, after } => service.pendientes(age, after)?,
         internal::Tries::Settled(despues) => service.confirmados(despues)?,
     };
     Ok(Representation::json(&tries)?.respond(&req))

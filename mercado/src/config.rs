@@ -1,0 +1,59 @@
+//! What can be set.
+
+use clap::{Parser, Subcommand};
+use common::config::{ServerOptions, StoreOptions};
+use std::path::PathBuf;
+use transacciones::config::PurchaseOptions;
+
+/// Mercado de Tokens: users, tokens and purchases in one process, with sample data.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "mercado", version)]
+pub struct Config {
+    /// Something else than serving
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Address to listen on
+    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
+    pub host: String,
+    /// Port
+    #[arg(long, env = "PORT", default_value_t = 8080)]
+    pub port: u16,
+    /// A directory with the tokens' pictures; a token without a file there gets a drawing
+    #[arg(long, env = "IMAGENES_DIR")]
+    pub imagenes: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
+    pub purchase: PurchaseOptions,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
+    pub store: StoreOptions,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
+    pub server: ServerOptions,
+}
+
+/// Something else than serving.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Look at a data directory without changing it
+    Journal {
+        /// What to do
+        #[command(subcommand)]
+        command: JournalCommand,
+    },
+}
+
+/// Looks at a data directory.
+#[derive(Clone, Debug, Subcommand)]
+pub enum JournalCommand {
+    /// Say for each store whether its files are whole; exit code 65 where one is not
+    Check {
+        /// The data directory
+        dir: PathBuf,
+    },
+    /// Print every journal line, for people
+    Dump {
+        /// The data directory
+        dir: PathBuf,
+    },
+}

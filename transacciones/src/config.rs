@@ -1,0 +1,74 @@
+//! What can be set.
+
+use clap::{Args, Parser};
+use common::config::{EX_USAGE, InternalToken, ServerOptions, ServiceUrl, StartError, StoreOptions};
+use std::time::Duration;
+
+/// Purchases: the coordinator, its recovery and the audit.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "transacciones", version)]
+pub struct Config {
+    /// Address to listen on
+    #[arg(long, env = "HOST", default_value = "0.0.0.0")]
+    pub host: String,
+    /// Port of the public API
+    #[arg(long, env = "PORT", default_value_t = 8000)]
+    pub port: u16,
+    /// Port for probes and metrics, never routed from outside
+    #[arg(long, env = "INTERNAL_PORT", default_value_t = 9000)]
+    pub internal_port: u16,
+    /// Internal port of usuarios
+    #[arg(long, env = "USUARIOS_URL", default_value = "http://usuarios:9000")]
+    pub usuarios_url: ServiceUrl,
+    /// Internal port of tokens
+    #[arg(long, env = "TOKENS_URL", default_value = "http://tokens:9000")]
+    pub tokens_url: ServiceUrl,
+    /// The secret that the three services share: 16 characters or more
+    #[arg(long, env = "INTERNAL_TOKEN", hide_env_values = true)]
+    pub internal_token: InternalToken,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
+    pub purchase: PurchaseOptions,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
+    pub store: StoreOptions,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
+    pub server: ServerOptions,
+}
+
+/// How purchases deal with time.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct PurchaseOptions {
+    /// Milliseconds that a purchase waits for the other services before it answers 503
+    #[arg(long, env = "PURCHASE_DEADLINE_MS", default_value_t = 3000, value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    pub purchase_deadline_ms: u64,
+    /// Milliseconds after which recovery takes a try for left behind; more than the deadline
+    #[arg(long, env = "ORPHAN_AGE_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(20..=3_600_000))]
+    pub orphan_age_ms: u64,
+}
+
+impl PurchaseOptions {
+    /// See the option.
+    pub fn deadline(&self) -> Duration {
+        Duration::from_millis(self.purchase_deadline_ms)
+    }
+
+    /// See the option. A shorter age would be safe and yet abort purchases that are doing well.
+    ///
+    /// # Errors
+    /// Exit code 64 where it is not longer than the deadline.
+    pub fn orphan_age(&self) -> Result<Duration, StartError> {
+        if self.orphan_age_ms <= self.purchase_deadline_ms {
+            let Self { purchase_deadline_ms, orphan_age_ms } = self;
+            return Err(StartError::new(
+                EX_USAGE,
+                format!(
+                    "--orphan-age-ms (ORPHAN_AGE_MS) is {orphan_age_ms}; it must be more than --purchase-deadline-ms \
+                     (PURCHASE_DEADLINE_MS), {purchase_deadline_ms}"
+                ),
+            ));
+        }
+        Ok(Duration::from_millis(self.orphan_age_ms))
+    }
+}

@@ -1,0 +1,16 @@
+//! The `transacciones` service: `transacciones --help` shows its options.
+
+use common::config::{self, StartError};
+use std::process::ExitCode;
+use transacciones::app::App;
+use transacciones::config::Config;
+
+fn main() -> ExitCode {
+    config::exit(run())
+}
+
+fn run() -> Result<(), StartError> {
+    let config: Config = config::parse(std::env::args_os())?;
+    config.server.start_logger()?;
+    common::server::block_on(async { App::build(&config)?.run(common::server::signal()).await })
+}

@@ -1,0 +1,163 @@
+//! Settles what a killed coordinator left behind: tries that nobody confirmed or cancelled (docs/PURCHASE.md).
+//!
+//! Every replica does it, from its start, once a second, and never gives up. A try is settled by the store's word: bought
+//! -> confirm; otherwise the abort is made durable **first**, so that the attempt can never commit, and then cancelled.
+
+use crate::participants::Participant;
+use crate::purchase::runner::Coordinator;
+use crate::store::Overtaken;
+use chrono::TimeDelta;
+use common::client::Unavailable;
+use common::contract::{PAGE, Try};
+use common::journal::StoreError;
+use futures_util::future::join_all;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+/// Between two passes.
+const EVERY: Duration = Duration::from_secs(1);
+/// Tries that are settled at once: enough for group commit to gather, few enough to leave room for purchases.
+const AT_ONCE: usize = 16;
+
+/// What recovery has done, for `/metrics`.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Old tries that the last pass could not settle.
+    pub backlog: AtomicU64,
+    /// Tries confirmed, since the start.
+    pub confirmed: AtomicU64,
+    /// Tries cancelled, since the start.
+    pub cancelled: AtomicU64,
+}
+
+/// How a try was settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Its attempt is bought.
+    Confirmed,
+    /// Its attempt is aborted.
+    Cancelled,
+}
+
+/// Why a try is left for the next pass.
+#[derive(Debug, thiserror::Error)]
+pub enum Left {
+    /// A participant does not answer.
+    #[error(transparent)]
+    Participant(#[from] Unavailable),
+    /// The store decides nothing.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The participant has it otherwise than the store: a broken invariant.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Recovery with what it works on.
+pub struct Recovery {
+    /// Whose tries.
+    pub coordinator: Coordinator,
+    /// Younger ones belong to purchases under way.
+    pub orphan_age: Duration,
+    /// What came of it.
+    pub tally: Arc<Tally>,
+}
+
+impl Recovery {
+    /// Passes until it is stopped.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut tick = interval(EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(tick.tick()).await.is_some() {
+            if stop.run_until_cancelled(self.pass()).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Settles each old try of both participants once.
+    pub async fn pass(&self) {
+        let c = &self.coordinator;
+        let (tokens, usuarios): (&dyn Participant, &dyn Participant) =
+            (c.tokens.as_ref(), c.usuarios.as_ref());
+        let (a, b) = tokio::join!(self.settle_all(tokens), self.settle_all(usuarios));
+        self.tally.backlog.store(a + b, Ordering::Relaxed);
+    }
+
+    /// How many are left.
+    async fn settle_all(&self, participant: &dyn Participant) -> u64 {
+        let age = TimeDelta::from_std(self.orphan_age).unwrap_or(TimeDelta::MAX);
+        let mut after: Option<Try> = None;
+        let mut left = 0;
+        loop {
+            let deadline = Instant::now() + self.coordinator.deadline;
+            let page = match participant.pending(age, after.as_ref(), deadline).await {
+                Ok(Ok(page)) => page,
+                Ok(Err(refusal)) => {
+                    log::error!("recovery: a list of tries was refused: {refusal}");
+                    return left.max(1);
+                }
+                Err(e) => {
+                    log::warn!("recovery: {e}");
+                    return left.max(1);
+                }
+            };
+            for some in page.chunks(AT_ONCE) {
+                let settled = join_all(some.iter().map(|t| self.settle(participant, t))).await;
+                left += settled.iter().filter(|settled| !**settled).count() as u64;
+            }
+            if page.len() < PAGE {
+                return left;
+            }
+            after = page.into_iter().next_back();
+        }
+    }
+
+    async fn settle(&self, participant: &dyn Participant, orphan: &Try) -> bool {
+        match settle(&self.coordinator, participant, orphan).await {
+            Ok(settled) => {
+                let count = match settled {
+                    Settled::Confirmed => &self.tally.confirmed,
+                    Settled::Cancelled => &self.tally.cancelled,
+                };
+                count.fetch_add(1, Ordering::Relaxed);
+                log::info!("recovery: {} {settled:?}", orphan.intento);
+                true
+            }
+            Err(why) => {
+                log::warn!("recovery: {} is left for the next pass: {why}", orphan.intento);
+                false
+            }
+        }
+    }
+}
+
+/// Settles one try by the store's word.
+///
+/// # Errors
+/// [`Left`]: it can be tried again.
+pub async fn settle(c: &Coordinator, participant: &dyn Participant, orphan: &Try) -> Result<Settled, Left> {
+    let deadline = Instant::now() + c.deadline;
+    let bought = |modelo: &crate::store::Modelo| {
+        modelo.comprado(&orphan.intento.clave).is_some_and(|t| t.intento.as_ref() == Some(&orphan.intento))
+    };
+    // bought, by this attempt or another: only this attempt's tries are part of it
+    let aborted = || async {
+        match c.store.abort(orphan.intento.clone(), orphan.usuario_id, orphan.token_id).await {
+            Ok(Ok(()) | Err(Overtaken)) => Ok(()),
+            Err(e) => Err(e),
+        }
+    };
+    if !bought(&*c.store.read()?) {
+        aborted().await?;
+    }
+    let (answer, settled) = if bought(&*c.store.read()?) {
+        (participant.confirm(&orphan.intento, deadline).await, Settled::Confirmed)
+    } else {
+        (participant.cancel(&orphan.intento, deadline).await, Settled::Cancelled)
+    };
+    answer?.map(|()| settled).map_err(|refusal| Left::Refused(format!("{settled:?} was refused: {refusal}")))
+}

@@ -1,0 +1,129 @@
+//! `/transacciones/eventos`: purchases as they commit, as server-sent events.
+
+use super::transacciones::TransaccionVista;
+use crate::service::Service;
+use crate::store::Store;
+use actix_web::http::header;
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use common::domain::TransaccionId;
+use common::openapi::schema::Id;
+use common::openapi::{ConAlmacen, ConParametros};
+use common::ops::Ops;
+use common::problem::Problem;
+use common::validate::{self, Fields, Raw};
+use futures_util::stream;
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How long another process's purchase may stay unseen: nothing wakes this process for it.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Between comments on a quiet stream, so that proxies keep it open and a gone client is noticed.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// The most events sent at once.
+const BATCH: usize = 500;
+
+/// Follow purchases as they commit (server-sent events)
+///
+/// Each event is `id: <the purchase's id>`, `event: transaccion` and the purchase as `data`. `Last-Event-ID` resumes
+/// behind an id, as browsers do by themselves; without it the stream starts with the next purchase.
+#[utoipa::path(get, path = "/transacciones/eventos", tag = "transacciones",
+    params(("Last-Event-ID" = Option<Id>, Header, description = "The last id that was seen")),
+    responses((status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
+        ConParametros, ConAlmacen))]
+pub async fn seguir(
+    req: HttpRequest,
+    service: Data<Service>,
+    ops: Data<Ops>,
+) -> Result<HttpResponse, Problem> {
+    let mut f = Fields::query(&req);
+    let last = match req.headers().get("last-event-id") {
+        Some(id) => {
+            let raw = Raw::Plain(id.to_str().unwrap_or_default().to_owned());
+            match validate::transaccion_id(&raw) {
+                Ok(id) => Some(id),
+                Err(detalle) => {
+                    f.wrong("Last-Event-ID", detalle);
+                    None
+                }
+            }
+        }
+        None => service
+            .store()
+            .read()
+            .map_err(crate::error::Error::from)?
+            .transacciones
+            .get_max()
+            .map(|(id, _)| *id),
+    };
+    f.finish((Some(()),))?;
+    let store = service.store().clone();
+    let follower =
+        Follower { changed: store.changed(), store, ops, last, spoke: Instant::now(), greeted: false };
+    let events = stream::unfold(follower, |mut f| async move {
+        f.next().await.map(|chunk| (Ok::<_, Infallible>(chunk), f))
+    });
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        // nginx would gather events into blocks
+        .insert_header(("x-accel-buffering", "no"))
+        .streaming(events))
+}
+
+struct Follower {
+    store: Store,
+    changed: watch::Receiver<u64>,
+    ops: Data<Ops>,
+    last: Option<TransaccionId>,
+    spoke: Instant,
+    greeted: bool,
+}
+
+impl Follower {
+    /// The next chunk; the stream ends when the process leaves, and the client comes back to another.
+    async fn next(&mut self) -> Option<Bytes> {
+        if !self.greeted {
+            self.greeted = true;
+            return Some(Bytes::from_static(b"retry: 1000\n\n"));
+        }
+        loop {
+            if self.ops.edge.leaving() {
+                return None;
+            }
+            let chunk = self.chunk()?;
+            if !chunk.is_empty() {
+                self.spoke = Instant::now();
+                return Some(chunk.into());
+            }
+            if self.spoke.elapsed() >= KEEP_ALIVE {
+                self.spoke = Instant::now();
+                return Some(Bytes::from_static(b":\n\n"));
+            }
+            // a closed channel (the store is closing) ends in `leaving` above; until then the timer paces
+            if let Ok(Err(_)) = tokio::time::timeout(LOOK_EVERY, self.changed.changed()).await {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+    }
+
+    fn chunk(&mut self) -> Option<String> {
+        let modelo = match self.store.read() {
+            Ok(modelo) => modelo,
+            Err(e) => {
+                log::error!("events: {e}");
+                return None;
+            }
+        };
+        let mut chunk = String::new();
+        for t in modelo.lista(None, None, self.last).take(BATCH) {
+            self.last = Some(t.id);
+            let data = serde_json::to_string(&TransaccionVista::from(t.as_ref().clone())).ok()?;
+            write!(chunk, "id: {}\nevent: transaccion\ndata: {data}\n\n", t.id).ok()?;
+        }
+        Some(chunk)
+    }
+}

@@ -1,0 +1,90 @@
+//! What `transacciones` does, without HTTP.
+
+use crate::audit::{self, Auditoria};
+use crate::domain::{Compra, Transaccion};
+use crate::error::Error;
+use crate::purchase::Outcome;
+use crate::purchase::runner::Coordinator;
+use crate::store::Store;
+use common::context::Context;
+use common::domain::{TokenId, TransaccionId, UsuarioId};
+use common::paging::Page;
+use tokio::runtime::Handle;
+
+/// Purchases, and looking at them. Clones share everything.
+#[derive(Clone)]
+pub struct Service {
+    coordinator: Coordinator,
+    // the process's own runtime: a worker's ends before its purchases may
+    runtime: Handle,
+}
+
+/// A purchase as it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comprado {
+    /// What was recorded.
+    pub transaccion: Transaccion,
+    /// Whether an earlier request with this key did it.
+    pub repetida: bool,
+}
+
+impl Service {
+    /// Purchases run on `runtime`, which must live until they are done.
+    pub fn new(coordinator: Coordinator, runtime: Handle) -> Self {
+        Self { coordinator, runtime }
+    }
+
+    /// The store, to watch it.
+    pub fn store(&self) -> &Store {
+        &self.coordinator.store
+    }
+
+    /// Buys. It goes on to its end if nobody waits for it any more.
+    pub async fn comprar(&self, compra: Compra) -> Result<Comprado, Error> {
+        let coordinator = self.coordinator.clone();
+        let context = Context::current().unwrap_or_default();
+        let task = async move { coordinator.run(&compra).await.map(|outcome| (outcome, compra)) };
+        let running = self.coordinator.behind.spawn_on(context.scope(task), &self.runtime);
+        let (outcome, compra) = match running.await {
+            Ok(Ok(done)) => done,
+            Ok(Err(unexpected)) => return Err(Error::Bug(unexpected.to_string())),
+            Err(panicked) => return Err(Error::Bug(panicked.to_string())),
+        };
+        match outcome {
+            Outcome::Comprado { transaccion, repetida } => Ok(Comprado { transaccion, repetida }),
+            Outcome::Rechazado(motivo) => Err(Error::Rechazado { compra: Box::new(compra), motivo }),
+            Outcome::ClaveReutilizada => Err(Error::ClaveReutilizada(compra.clave.to_string())),
+            Outcome::SinRespuesta => Err(Error::SinRespuesta),
+            Outcome::SinAlmacen => Err(Error::SinAlmacen),
+        }
+    }
+
+    /// One purchase.
+    pub fn transaccion(&self, id: TransaccionId) -> Result<Transaccion, Error> {
+        let modelo = self.store().read()?;
+        let found = modelo.transacciones.get(&id).ok_or(Error::TransaccionNoEncontrada(id))?;
+        Ok(found.as_ref().clone())
+    }
+
+    /// Purchases in the order of their commits.
+    pub fn transacciones(
+        &self,
+        de: Option<UsuarioId>,
+        token: Option<TokenId>,
+        despues: Option<TransaccionId>,
+        limite: usize,
+    ) -> Result<Page<Transaccion>, Error> {
+        let modelo = self.store().read()?;
+        let rows = modelo.lista(de, token, despues).take(limite + 1).map(|t| t.as_ref().clone()).collect();
+        let total = match (de, token) {
+            (None, None) => modelo.transacciones.len(),
+            _ => modelo.lista(de, token, None).count(),
+        };
+        Ok(Page::new(rows, limite, total, |t: &Transaccion| t.id.to_string()))
+    }
+
+    /// Holds the three services against each other.
+    pub async fn auditar(&self) -> Result<Auditoria, Error> {
+        Ok(audit::audit(&self.coordinator).await?)
+    }
+}

@@ -1,0 +1,122 @@
+//! Starts the binary and talks to it.
+
+use common::testing::{Api, PATIENCE, eventually};
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Instant;
+use tempfile::TempDir;
+
+pub const TOKEN: &str = "0123456789abcdef";
+
+/// The binary with no environment but this test's, and the options that it cannot do without.
+pub fn usuarios(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_usuarios"));
+    command.env_clear().env("INTERNAL_TOKEN", TOKEN).env("STORE", format!("json:{}", dir.display()));
+    command.env("HOST", "127.0.0.1").env("PORT", "0").env("INTERNAL_PORT", "0").env("WORKERS", "2");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// What a start that fails says.
+pub struct Failure {
+    pub code: i32,
+    pub message: String,
+}
+
+/// Runs a command to its end, which must come by itself.
+#[track_caller]
+pub fn fails(command: &mut Command) -> Failure {
+    let child = command.spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    Failure { code: output.status.code().expect("an exit code"), message }
+}
+
+/// Two ports that were free a moment ago.
+pub fn free_ports() -> [u16; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|l| l.local_addr().unwrap().port())
+}
+
+/// A running process; killed where a test fails.
+pub struct Process {
+    child: Child,
+    pub api: Api,
+    pub dir: TempDir,
+}
+
+impl Process {
+    /// Started and ready, on a directory of its own.
+    pub async fn start(more: impl FnOnce(&mut Command)) -> Self {
+        Self::on(TempDir::new().unwrap(), more).await
+    }
+
+    /// The same on a directory that is there.
+    pub async fn on(dir: TempDir, more: impl FnOnce(&mut Command)) -> Self {
+        let [port, internal] = free_ports();
+        let mut command = usuarios(dir.path());
+        command.env("PORT", port.to_string()).env("INTERNAL_PORT", internal.to_string());
+        more(&mut command);
+        // to a file: a pipe that nobody reads would fill and stop the process
+        let log = std::fs::File::create(dir.path().join("stderr.log")).unwrap();
+        let mut child = command.stderr(log).stdout(Stdio::null()).spawn().unwrap();
+        let api = Api::new(SocketAddr::from(([127, 0, 0, 1], port)));
+        eventually(PATIENCE, async || {
+            assert!(
+                child.try_wait().unwrap().is_none(),
+                "it ended: {}",
+                read(&dir.path().join("stderr.log"))
+            );
+            api.get("/readyz").attempt().await.is_ok_and(|a| a.status == 200).then_some(())
+        })
+        .await;
+        Self { child, api, dir }
+    }
+
+    pub fn address(&self) -> String {
+        self.api.base.trim_start_matches("http://").to_owned()
+    }
+
+    pub fn log(&self) -> String {
+        read(&self.dir.path().join("stderr.log"))
+    }
+
+    /// `kill -TERM` and the like.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits for its end; gives the directory back.
+    pub async fn end(mut self) -> (ExitStatus, TempDir) {
+        let status = eventually(PATIENCE, async || self.child.try_wait().unwrap()).await;
+        let dir = std::mem::replace(&mut self.dir, TempDir::new().unwrap());
+        (status, dir)
+    }
+
+    /// The signal, its end within so many milliseconds, and exit code 0.
+    pub async fn ends_well(self, signal: &str, within_ms: u128) -> TempDir {
+        let start = Instant::now();
+        self.signal(signal);
+        let (status, dir) = self.end().await;
+        let took = start.elapsed().as_millis();
+        assert_eq!(status.code(), Some(0), "{}", read(&dir.path().join("stderr.log")));
+        assert!(took < within_ms, "{signal} took {took} ms");
+        dir
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn read(path: &Path) -> String {
+    let mut text = String::new();
+    std::fs::File::open(path).unwrap().read_to_string(&mut text).unwrap();
+    text
+}
