@@ -86,6 +86,14 @@ pub fn finish(mut api: OpenApi, servicio: &str) -> OpenApi {
     // utoipa collects the schemas of bodies, not those of parameters
     more.extend([described::<schema::Id>(), described::<schema::Limite>(), described::<schema::Clave>()]);
     components.schemas.extend(more);
+    // what only parameters refer to is not collected by utoipa
+    for (name, schema) in [
+        (schema::Id::name(), schema::Id::schema()),
+        (schema::Limite::name(), schema::Limite::schema()),
+        (schema::Clave::name(), schema::Clave::schema()),
+    ] {
+        components.schemas.entry(name.into_owned()).or_insert(schema);
+    }
     for item in api.paths.paths.values_mut() {
         if let Some(get) = &mut item.get {
             cacheable(get);

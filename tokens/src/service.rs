@@ -67,8 +67,12 @@ impl Vista {
 }
 
 impl Service {
-    /// Over an open store.
+    /// Over an open store. Blocks while a large catalogue is sorted: for the start of the process.
     pub fn new(journal: Journal<Modelo>) -> Self {
+        // a store that cannot be read says so to whoever reads it next
+        if let Ok(modelo) = journal.read() {
+            modelo.preparar();
+        }
         Self(journal)
     }
 
@@ -80,7 +84,11 @@ impl Service {
         &self,
         f: impl FnOnce(&mut Tx<'_, Modelo>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.0.write(f).await?
+        let prepared = move |tx: &mut Tx<'_, Modelo>| {
+            tx.preparar();
+            f(tx)
+        };
+        self.0.write(prepared).await?
     }
 
     /// The catalogue as it is now.

@@ -10,15 +10,22 @@ use common::openapi::{ConAlmacen, ConParametros, SinToken};
 use common::problem::Problem;
 use common::reply::Representation;
 use common::validate::{self, token_id};
+use utoipa::ToSchema;
 
 const SVG: &str = "image/svg+xml";
+
+/// A picture's bytes
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what a file is")]
+#[schema(as = ArchivoDeImagen, value_type = String, format = Binary)]
+struct Archivo(Vec<u8>);
 
 /// See a token: its picture's file where there is one, else a drawing from its name
 #[utoipa::path(get, path = "/tokens/{id}/imagen", tag = "tokens",
     params(("id" = Id, Path)),
     responses((status = 200, description = "The picture", content(
-        (Vec<u8> = "image/svg+xml"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"),
-        (Vec<u8> = "image/gif"), (Vec<u8> = "image/avif"))), SinToken, ConParametros, ConAlmacen))]
+        (String = "image/svg+xml"), (Archivo = "image/jpeg"), (Archivo = "image/png"), (Archivo = "image/webp"),
+        (Archivo = "image/gif"), (Archivo = "image/avif"))), SinToken, ConParametros, ConAlmacen))]
 pub async fn ver(
     req: HttpRequest,
     service: Data<Service>,

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what one_of reads")]
 #[schema(as = OrdenDeTokens, default = "id")]
-enum OrdenVisto {
+pub enum OrdenVisto {
     #[schema(rename = "id")]
     Id,
     #[schema(rename = "-id")]
@@ -32,6 +32,12 @@ enum OrdenVisto {
     #[schema(rename = "-nombre")]
     NombreInverso,
 }
+
+/// The place of a row in an order: `101`, `50.101` or `gato cosmico.101`
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what cursor reads")]
+#[schema(as = LugarEnLaLista, pattern = r"^([^\x00-\x1f]*\.)?[1-9][0-9]{0,14}$", example = "101")]
+pub struct CursorVisto(String);
 
 const ORDENES: &[(&str, (Orden, bool))] = &[
     ("id", (Orden::Id, false)),
@@ -51,8 +57,8 @@ const ORDENES: &[(&str, (Orden, bool))] = &[
         ("precioMax" = Option<Creditos>, Query, description = "The highest price; not below the lowest"),
         ("orden" = Option<OrdenVisto>, Query, description = "By what to sort; the id breaks ties"),
         ("limite" = Option<Limite>, Query),
-        ("despues" = Option<String>, Query, description = "Where the page before ended, as its `Link` has it: with the \
-            default order that is its last id"),
+        ("despues" = Option<CursorVisto>, Query, description = "Where the page before ended, as its `Link` has it for the \
+            same `orden`; by id that is its last id"),
     ),
     responses((status = 200, description = "A page; `Link` leads to the next, `X-Total-Count` counts all that pass the filters",
         body = Vec<TokenVisto>), ConParametros, ConAlmacen))]

@@ -28,14 +28,11 @@ pub fn public(config: &mut ServiceConfig) {
 /// The public API's description.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     #[derive(OpenApi)]
-    #[openapi(paths(
-        lista::listar,
-        tokens::ver,
-        tokens::crear,
-        tokens::cambiar,
-        tokens::borrar,
-        imagen::ver
-    ))]
+    #[openapi(
+        paths(lista::listar, tokens::ver, tokens::crear, tokens::cambiar, tokens::borrar, imagen::ver),
+        // schemas of parameters are not collected by themselves, as those of bodies are
+        components(schemas(lista::OrdenVisto, lista::CursorVisto))
+    )]
     struct Api;
     Api::openapi()
 }

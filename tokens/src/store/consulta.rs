@@ -170,7 +170,7 @@ impl Modelo {
                     if let Cursor::Nombre(n, id) = c { Some((Arc::clone(n), *id)) } else { None }
                 };
                 let keys = between(low.and_then(key), high.and_then(key));
-                let rows = keys.map(|keys| self.indices.nombre.range(keys)).into_iter().flatten();
+                let rows = keys.map(|keys| self.indices().nombre.range(keys)).into_iter().flatten();
                 Box::new(directed(rows, descendente).filter_map(move |(_, id)| ficha(id)))
             }
             Orden::Id => {
@@ -211,6 +211,6 @@ impl Modelo {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        between(low, high).map(|keys| self.indices.precio.range(keys)).into_iter().flatten()
+        between(low, high).map(|keys| self.indices().precio.range(keys)).into_iter().flatten()
     }
 }

@@ -16,7 +16,7 @@ use indices::Indices;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Everything that `tokens` knows.
 #[derive(Clone, Default)]
@@ -24,7 +24,8 @@ pub struct Modelo {
     fichas: OrdMap<TokenId, Arc<Ficha>>,
     intentos: OrdMap<Intento, TokenId>,
     pendientes: OrdSet<(DateTime<Utc>, Intento)>,
-    indices: Indices,
+    /// Made when the first reader or write wants them, and kept from then on: see [`Modelo::preparar`].
+    indices: OnceLock<Indices>,
     confirmados: Resumen,
     vendidos: usize,
     /// The greatest id that was ever given, where it is known.
@@ -119,6 +120,31 @@ impl Modelo {
         self.fichas.get_max().map(|(id, _)| *id)
     }
 
+    /// Sorts the tokens by price and by name, where that has not been done yet. While arrays load nothing is sorted: all at
+    /// once afterwards is faster. Every write does this first, so that it is done once and not by each reader again.
+    pub fn preparar(&self) {
+        self.indices();
+    }
+
+    fn indices(&self) -> &Indices {
+        self.indices.get_or_init(|| Indices::new(&self.fichas))
+    }
+
+    fn cargar(&mut self, token: Token) -> Result<(), String> {
+        let id = token.id;
+        if let Some((intento, _)) = token.intento()
+            && let Some(other) = self.intentos.get(intento)
+        {
+            return Err(format!("the intento {intento} of id {id} is also that of id {other}"));
+        }
+        self.contar(&token);
+        let plegado = plegar(&token.nombre).into();
+        match self.fichas.insert(id, Arc::new(Ficha { token, plegado })) {
+            None => Ok(()),
+            Some(_) => Err(format!("id {id} is there twice")),
+        }
+    }
+
     fn poner(&mut self, token: Token) {
         let id = token.id;
         let old = self.fichas.get(&id).cloned();
@@ -131,14 +157,17 @@ impl Modelo {
             self.descontar(old);
         }
         self.contar(&new.token);
-        self.indices.cambiar(old.as_deref(), Some(&new));
+        if let Some(indices) = self.indices.get_mut() {
+            indices.cambiar(old.as_deref(), Some(&new));
+        }
         self.fichas.insert(id, new);
     }
 
     fn quitar(&mut self, id: TokenId) {
-        if let Some(old) = self.fichas.remove(&id) {
-            self.descontar(&old);
-            self.indices.cambiar(Some(&old), None);
+        let Some(old) = self.fichas.remove(&id) else { return };
+        self.descontar(&old);
+        if let Some(indices) = self.indices.get_mut() {
+            indices.cambiar(Some(&old), None);
         }
     }
 
@@ -199,15 +228,7 @@ impl Model for Modelo {
     fn load(&mut self, collection: &str, element: &str) -> Result<(), String> {
         if collection == "tokens" {
             let token: Token = serde_json::from_str(element).map_err(|e| e.to_string())?;
-            if self.fichas.contains_key(&token.id) {
-                return Err(format!("id {} is there twice", token.id));
-            }
-            if let Some((intento, _)) = token.intento()
-                && let Some(other) = self.intentos.get(intento)
-            {
-                return Err(format!("the intento {intento} of id {} is also that of id {other}", token.id));
-            }
-            self.poner(token);
+            self.cargar(token)?;
         } else {
             let contador: Contador = serde_json::from_str(element).map_err(|e| e.to_string())?;
             if contador.nombre != CONTADOR {

@@ -1,0 +1,12 @@
+//! The service as its clients meet it: each test starts the real thing on free ports with a directory of its own. One
+//! file for each path.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod helpers;
+mod imagen;
+mod interno;
+mod lista;
+mod ops;
+mod restart;
+mod tokens;
