@@ -28,9 +28,7 @@ pub fn open_with<M: Model>(
 
 /// `2 usuarios, 3 movimientos, opened in 4 ms`: for the line that a start logs.
 pub fn describe<M: Model>(journal: &Journal<M>) -> String {
-    let stats = journal.stats();
-    let counts = stats.records.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ");
-    format!("{counts}, opened in {} ms", stats.load.as_millis())
+    format!("{}, opened in {} ms", counts(journal), journal.stats().load.as_millis())
 }
 
 /// Adds the store's numbers to `/metrics`.
@@ -55,17 +53,19 @@ pub fn measure<M: Model>(journal: &Journal<M>, metrics: &Metrics) {
     });
 }
 
-/// Compacts and closes; logs what it came to. Blocking: for the end of the process.
+/// Compacts and closes. Blocking: for the end of the process. What it came to, for the line that a stop logs.
 ///
 /// # Errors
 /// Exit code 74 where the last compaction failed. Nothing acknowledged is lost then: it is in the journal.
-pub fn close<M: Model>(journal: &Journal<M>) -> Result<(), StartError> {
+pub fn close<M: Model>(journal: &Journal<M>) -> Result<String, StartError> {
     let start = std::time::Instant::now();
     journal
         .close()
         .map_err(|e| StartError::new(74, format!("{}: the last compaction failed: {e}", M::NAME)))?;
-    let counts = describe(journal);
-    let counts = counts.rsplit_once(", ").map_or(counts.as_str(), |(counts, _)| counts);
-    log::info!("{}: closed with {counts}, in {} ms", M::NAME, start.elapsed().as_millis());
-    Ok(())
+    Ok(format!("{}, closed in {} ms", counts(journal), start.elapsed().as_millis()))
+}
+
+fn counts<M: Model>(journal: &Journal<M>) -> String {
+    let stats = journal.stats();
+    stats.records.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ")
 }

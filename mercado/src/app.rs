@@ -54,11 +54,11 @@ impl Stores {
             .map_err(|e| e.to_string())
     }
 
-    /// Closes all three, also where one fails.
-    fn close(&self) -> Result<(), StartError> {
+    /// Closes all three, also where one fails; says what it came to.
+    fn close(&self) -> Result<String, StartError> {
         let closed =
-            [store::close(&self.transacciones), store::close(&self.tokens), store::close(&self.usuarios)];
-        closed.into_iter().collect()
+            [store::close(&self.usuarios), store::close(&self.tokens), store::close(&self.transacciones)];
+        Ok(closed.into_iter().collect::<Result<Vec<_>, _>>()?.join("; "))
     }
 }
 
@@ -134,7 +134,8 @@ impl App {
         let served = self.server.run(leave).await;
         self.engine.stop(self.grace).await;
         let stores = self.stores;
-        server::blocking(move || stores.close()).await?;
+        let closed = server::blocking(move || stores.close()).await?;
+        log::info!("mercado has left: {closed}");
         served.map(|_| ())
     }
 }

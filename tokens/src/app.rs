@@ -93,7 +93,8 @@ impl App {
     pub async fn run(self, leave: impl Future<Output = Leave>) -> Result<(), StartError> {
         let served = self.server.run(leave).await;
         let journal = self.journal;
-        server::blocking(move || store::close(&journal)).await?;
+        let closed = server::blocking(move || store::close(&journal)).await?;
+        log::info!("tokens has left: {closed}");
         served.map(|_| ())
     }
 }

@@ -177,7 +177,8 @@ impl App {
         let served = self.server.run(leave).await;
         self.engine.stop(self.grace).await;
         let journal = self.journal;
-        server::blocking(move || store::close(&journal)).await?;
+        let closed = server::blocking(move || store::close(&journal)).await?;
+        log::info!("transacciones has left: {closed}");
         served.map(|_| ())
     }
 }

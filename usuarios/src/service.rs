@@ -125,13 +125,13 @@ impl Service {
         .await
     }
 
-    /// Takes the money of an attempt, once.
-    pub async fn cargar(&self, intento: Intento, pedido: PedidoCargo) -> Result<Hecho<()>, Error> {
+    /// Takes the money of an attempt, once; whether this call did it.
+    pub async fn cargar(&self, intento: Intento, pedido: PedidoCargo) -> Result<bool, Error> {
         self.write(move |tx| {
             let PedidoCargo { usuario_id, monto } = pedido;
             if let Some(hecho) = tx.referido(&Referencia::Cargo(intento.clone())) {
                 return if (hecho.usuario_id, hecho.monto) == (usuario_id, monto) {
-                    Ok(Hecho { valor: (), nuevo: false })
+                    Ok(false)
                 } else {
                     Err(Error::ClaveReutilizada(intento.to_string()))
                 };
@@ -150,7 +150,7 @@ impl Service {
             };
             tx.put(Change::Usuario(Usuario { saldo, ..usuario }));
             tx.put(Change::Movimiento(cargo));
-            Ok(Hecho { valor: (), nuevo: true })
+            Ok(true)
         })
         .await
     }

@@ -37,7 +37,7 @@ pub(super) fn open<M: Model>(options: Options) -> Result<Store<M>, OpenError> {
     store.load = started.elapsed();
     let state = store.state.load();
     let counts: Vec<_> = M::COLLECTIONS.iter().map(|c| format!("{} {c}", state.model.count(c))).collect();
-    log::info!(
+    log::debug!(
         "{}: opened {} with {}, line {}, in {:?}",
         M::NAME,
         store.paths.dir.display(),

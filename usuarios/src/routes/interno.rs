@@ -32,8 +32,8 @@ async fn cargar(req: HttpRequest, body: JsonBody, service: Data<Service>) -> Res
     let JsonBody(mut f) = body;
     let (usuario_id, monto) = (f.required("usuarioId", usuario_id), f.required("monto", monto));
     let (usuario_id, monto) = f.finish((usuario_id, monto))?;
-    let hecho = service.cargar(intento, PedidoCargo { usuario_id, monto }).await?;
-    let status = if hecho.nuevo { StatusCode::CREATED } else { StatusCode::OK };
+    let nuevo = service.cargar(intento, PedidoCargo { usuario_id, monto }).await?;
+    let status = if nuevo { StatusCode::CREATED } else { StatusCode::OK };
     Ok(HttpResponse::with_body(status, "null").map_into_boxed_body())
 }
 
