@@ -18,7 +18,10 @@ fn every_dependency_is_accounted_for() {
     assert!(names.contains("actix-web"), "the table was not read: {names:?}");
 
     let page = include_str!("../../docs/adr/0002-dependencies.md");
-    let told: BTreeSet<&str> =
-        page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(name, _)| name).collect();
+    let told: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(name, _)| name)
+        .collect();
     assert_eq!(names, told, "Cargo.toml on the left, docs/adr/0002-dependencies.md on the right");
 }
