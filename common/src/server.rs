@@ -1,6 +1,6 @@
 //! Listening, serving and leaving.
 //!
-//! Leaving (DESIGN, 8) loses no request of an accepted connection:
+//! Leaving (docs/adr/0005-edge.md) loses no request of an accepted connection:
 //!
 //! 1. `/readyz` fails and every response closes its connection; connections are taken until the load balancers have
 //!    noticed.
