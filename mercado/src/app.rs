@@ -103,9 +103,10 @@ impl App {
         server.serve(listener, move |c| {
             c.app_data(usuarios.clone()).app_data(tokens.clone()).app_data(transacciones.clone());
             c.app_data(pages.clone()).app_data(imagenes.clone()).app_data(ops.clone());
-            c.configure(usuarios::routes::public)
-                .configure(tokens::routes::public)
-                .configure(transacciones::routes::public);
+            // patterns are tried in this order: first what is asked for most
+            c.configure(tokens::routes::public)
+                .configure(transacciones::routes::public)
+                .configure(usuarios::routes::public);
             c.configure(common::ops::routes);
         })?;
         log::info!(
