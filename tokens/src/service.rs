@@ -208,7 +208,7 @@ impl Service {
         Ok(modelo.pendientes(despues).filter(old).take(PAGE).collect())
     }
 
-    /// Sales by attempt.
+    /// Sales behind an attempt's, in an order that stays.
     pub fn confirmados(&self, despues: Option<Intento>) -> Result<Vec<Try>, Error> {
         Ok(self.read()?.confirmados(despues).take(PAGE).collect())
     }

@@ -3,7 +3,7 @@
 use crate::domain::{Abortado, Compra, Palabra, Transaccion};
 use common::domain::{Clave, Intento, Monto, Resumen, TokenId, TransaccionId, UsuarioId, ahora};
 use common::journal::{ArrayWriter, Journal, Model, Snapshot, StoreError};
-use imbl::{OrdMap, OrdSet};
+use imbl::{HashMap, OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::ops::{Bound, RangeBounds};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub struct Modelo {
     /// Purchases in the order of their commits.
     pub transacciones: OrdMap<TransaccionId, Arc<Transaccion>>,
-    por_clave: OrdMap<Clave, TransaccionId>,
+    por_clave: HashMap<Clave, TransaccionId>,
     por_usuario: OrdSet<(UsuarioId, TransaccionId)>,
     por_token: OrdSet<(TokenId, TransaccionId)>,
     abortados: OrdMap<Clave, Arc<Abortado>>,

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use common::contract::{Digest, Try};
 use common::domain::{Intento, Resumen, TokenId};
 use common::journal::{ArrayWriter, Model};
-use imbl::{OrdMap, OrdSet};
+use imbl::{HashMap, OrdMap, OrdSet};
 use indices::Indices;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -22,7 +22,7 @@ use std::sync::{Arc, OnceLock};
 #[derive(Clone, Default)]
 pub struct Modelo {
     fichas: OrdMap<TokenId, Arc<Ficha>>,
-    intentos: OrdMap<Intento, TokenId>,
+    intentos: HashMap<Intento, TokenId>,
     pendientes: OrdSet<(DateTime<Utc>, Intento)>,
     /// Made when the first reader or write wants them, and kept from then on: see [`Modelo::preparar`].
     indices: OnceLock<Indices>,
@@ -100,11 +100,12 @@ impl Modelo {
             .filter_map(|(_, intento)| as_try(self.de_intento(intento)?))
     }
 
-    /// Sales, by attempt.
+    /// Sales, by token, behind an attempt's.
     pub fn confirmados(&self, despues: Option<Intento>) -> impl Iterator<Item = Try> {
-        let start = despues.map_or(Bound::Unbounded, Bound::Excluded);
-        let tokens = self.intentos.range((start, Bound::Unbounded)).filter_map(|(_, id)| self.fichas.get(id));
-        tokens.filter(|f| f.token.vendido()).filter_map(|f| as_try(&f.token))
+        let id = despues.and_then(|intento| self.intentos.get(&intento).copied());
+        let start = id.map_or(Bound::Unbounded, Bound::Excluded);
+        let fichas = self.fichas.range((start, Bound::Unbounded)).map(|(_, f)| f);
+        fichas.filter(|f| f.token.vendido()).filter_map(|f| as_try(&f.token))
     }
 
     /// The digest of the audit.
