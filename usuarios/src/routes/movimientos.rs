@@ -76,7 +76,7 @@ impl From<Movimiento> for MovimientoVisto {
 pub async fn listar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
     let id = validate::path(&req, "id", usuario_id)?;
     let mut f = Fields::query(&req);
-    let (limite, despues) = (paging::limit(&mut f), f.optional("despues", integer(0..=MAX_ENTERO)));
+    let (limite, despues) = (paging::limit(&mut f), f.optional("despues", integer(1..=MAX_ENTERO)));
     let (limite, despues) = f.finish((limite, despues))?;
     let page = service.movimientos(id, despues.unwrap_or(0), limite)?.map(MovimientoVisto::from);
     Ok(page.represent(&req)?.respond(&req))

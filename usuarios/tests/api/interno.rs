@@ -152,9 +152,9 @@ async fn tries_are_listed_until_they_are_settled() {
     }
     app.interno.delete(&cargo("b#1")).await.expect(204);
     assert_eq!(list("pendientes=true").await, []);
-    assert_eq!(names(&list("pendientes=false").await), ["a#1", "c#1"], "by attempt");
-    assert_eq!(names(&list("pendientes=false&despues=a%231").await), ["c#1"]);
-    assert_eq!(list("pendientes=false&despues=c%231").await, []);
+    assert_eq!(names(&list("pendientes=false").await), ["c#1", "a#1"], "by ledger");
+    assert_eq!(names(&list("pendientes=false&despues=c%231").await), ["a#1"]);
+    assert_eq!(list("pendientes=false&despues=a%231").await, []);
 }
 
 #[tokio::test]
