@@ -20,7 +20,7 @@ pub struct Modelo {
     abortados: OrdMap<Clave, Arc<Abortado>>,
     /// What `usuarios` should have confirmed: attempt, user, price.
     pub cargos: Resumen,
-    /// What `tokens` should have sold: attempt, token, price.
+    /// What `tokens` should have sold: attempt, user, token, price.
     pub ventas: Resumen,
 }
 
@@ -87,10 +87,14 @@ impl Modelo {
         }
     }
 
-    fn contar(&mut self, t: &Transaccion, count: fn(&mut Resumen, &Intento, u64, Monto)) {
+    fn contar(
+        &mut self,
+        t: &Transaccion,
+        count: fn(&mut Resumen, &Intento, UsuarioId, Option<TokenId>, Monto),
+    ) {
         if let Some(intento) = &t.intento {
-            count(&mut self.cargos, intento, t.usuario_id.get(), t.precio);
-            count(&mut self.ventas, intento, t.token_id.get(), t.precio);
+            count(&mut self.cargos, intento, t.usuario_id, None, t.precio);
+            count(&mut self.ventas, intento, t.usuario_id, Some(t.token_id), t.precio);
         }
     }
 }

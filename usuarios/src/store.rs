@@ -163,8 +163,8 @@ impl Modelo {
         cuenta.lineas = if sign > 0 { cuenta.lineas + 1 } else { cuenta.lineas.saturating_sub(1) };
         let Tipo::Cargo { intento, confirmado } = &m.tipo else { return };
         match (confirmado, sign > 0) {
-            (true, true) => self.confirmados.agregar(intento, m.usuario_id.get(), m.monto),
-            (true, false) => self.confirmados.quitar(intento, m.usuario_id.get(), m.monto),
+            (true, true) => self.confirmados.agregar(intento, m.usuario_id, None, m.monto),
+            (true, false) => self.confirmados.quitar(intento, m.usuario_id, None, m.monto),
             (false, true) => {
                 self.pendientes.insert((m.fecha, intento.clone()));
             }

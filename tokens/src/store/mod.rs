@@ -181,7 +181,7 @@ impl Modelo {
             }
             Estado::Vendido(Some(v)) => {
                 self.intentos.insert(v.intento.clone(), token.id);
-                self.confirmados.agregar(&v.intento, token.id.get(), token.precio);
+                self.confirmados.agregar(&v.intento, v.usuario_id, Some(token.id), token.precio);
             }
             Estado::Libre | Estado::Vendido(None) => {}
         }
@@ -196,7 +196,7 @@ impl Modelo {
             }
             Estado::Vendido(Some(v)) => {
                 self.intentos.remove(&v.intento);
-                self.confirmados.quitar(&v.intento, token.id.get(), token.precio);
+                self.confirmados.quitar(&v.intento, v.usuario_id, Some(token.id), token.precio);
             }
             Estado::Libre | Estado::Vendido(None) => {}
         }
