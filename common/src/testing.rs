@@ -1,6 +1,6 @@
 //! What the services' tests share: a client that keeps whole answers, and waiting for a condition.
 //!
-//! ```ignore
+//! ```text
 //! let api = Api::new(app.public());
 //! let answer = api.post("/usuarios").json(json!({"nombre": "Ana", "saldo": 5})).await;
 //! assert_eq!(answer.status, 201);

@@ -1,6 +1,6 @@
 //! Requests read field by field, so that one answer names every bad field at once.
 //!
-//! ```ignore
+//! ```text
 //! let JsonBody(mut f) = body;
 //! let nombre = f.required("nombre", text(1..=100));
 //! let saldo = f.optional("saldo", monto);
