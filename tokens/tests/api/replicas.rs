@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use tokens::app::App;
+use tokens::app;
 
 /// One more service over a market's files; it leaves with the test's runtime.
 struct Replica {
@@ -17,7 +17,7 @@ struct Replica {
 
 impl Replica {
     fn of(m: &Mercado) -> Self {
-        let app = App::build(&config(m.path())).unwrap();
+        let app = app::build(&config(m.path())).unwrap();
         let (public, internal) = (format!("http://{}", app.public()), format!("http://{}", app.internal()));
         tokio::spawn(app.run(std::future::pending::<Leave>()));
         Self { client: Client::new(), public, internal }

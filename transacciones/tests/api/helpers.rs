@@ -48,18 +48,18 @@ fn arguments(service: &str, dir: &Path) -> Vec<String> {
 }
 
 pub fn usuarios(dir: &Path) -> Service {
-    run!(usuarios::app::App::build(&usuarios::config::Config::parse_from(arguments("usuarios", dir))))
+    run!(usuarios::app::build(&usuarios::config::Config::parse_from(arguments("usuarios", dir))))
 }
 
 pub fn tokens(dir: &Path) -> Service {
-    run!(tokens::app::App::build(&tokens::config::Config::parse_from(arguments("tokens", dir))))
+    run!(tokens::app::build(&tokens::config::Config::parse_from(arguments("tokens", dir))))
 }
 
 pub fn transacciones(dir: &Path, usuarios: SocketAddr, tokens: SocketAddr, more: &[&str]) -> Service {
     let urls = [format!("--usuarios-url=http://{usuarios}"), format!("--tokens-url=http://{tokens}")];
     let arguments = arguments("transacciones", dir).into_iter().chain(urls);
     let arguments = arguments.chain(more.iter().map(|&s| s.to_owned()));
-    run!(transacciones::app::App::build(&transacciones::config::Config::parse_from(arguments)))
+    run!(transacciones::app::build(&transacciones::config::Config::parse_from(arguments)))
 }
 
 impl Service {
