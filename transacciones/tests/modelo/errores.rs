@@ -46,6 +46,9 @@ pub fn next(bug: Option<Bug>, compra: &Compra, step: Step, event: Event) -> Resu
         (Some(Bug::AttemptUsedAgain), Step::Clear { numero }, Event::Done) => {
             return Ok(Step::Reserve { numero: *numero });
         }
+        (Some(Bug::GoesOnAfterOvertaken), Step::Overtaken, _) => {
+            return purchase::next(compra, Step::Look, event);
+        }
         _ => {}
     }
     Ok(match (bug, purchase::next(compra, step, event)?) {

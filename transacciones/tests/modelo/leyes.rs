@@ -34,21 +34,26 @@ impl Model for Mundo {
             Property::always("what is committed is held or confirmed, once", committed_is_held),
             Property::always("an acknowledged purchase stays, and is the same on replay", acknowledged),
             Property::always("an attempt that was refused is never committed", refused),
-            Property::always("no request buys after a younger one with its clave was refused", |_, s: &State| {
-                s.wrong != Some(Wrong::BoughtAfterRefusal)
-            }),
+            Property::always(
+                "no request buys after a younger one with its clave was refused",
+                |_, s: &State| s.wrong != Some(Wrong::BoughtAfterRefusal),
+            ),
             Property::always("a decided try can be settled as it was decided", |_, s: &State| {
                 !matches!(s.wrong, Some(Wrong::NotSettled(_)))
             }),
             Property::always("nothing happens that the state machine does not expect", |_, s: &State| {
                 s.wrong != Some(Wrong::Unexpected)
             }),
-            Property::always("once faults stop, recovery leaves nothing pending and the books agree", |m: &Mundo, s: &State| {
-                s.wrong.is_some() || m.recovered(s).is_some()
-            }),
-            Property::always("then a request with any clave gets the answer that is true", |m: &Mundo, s: &State| {
-                s.wrong.is_some() || m.recovered(s).is_none_or(|s| m.answers_truly(&s))
-            }),
+            Property::always(
+                "once faults stop, recovery leaves nothing pending and the books agree",
+                |m: &Mundo, s: &State| s.wrong.is_some() || m.recovered(s).is_some(),
+            ),
+            Property::always(
+                "then a request with any clave gets the answer that is true",
+                |m: &Mundo, s: &State| {
+                    s.wrong.is_some() || m.recovered(s).is_none_or(|s| m.answers_truly(&s))
+                },
+            ),
         ];
         if self.law {
             all.push(Property::always("nobody cancels before the abort is durable", law));
@@ -64,7 +69,8 @@ impl Model for Mundo {
 fn money(m: &Mundo, s: &State) -> bool {
     let debits: u32 = s.usuarios.cargos.iter().map(|c| u32::from(c.monto)).sum();
     let has = s.usuarios.saldos.iter().copied().map(u32::from).sum::<u32>() + debits;
-    let got = m.saldos.iter().copied().map(u32::from).sum::<u32>() + u32::from((m.abonos - s.abonos) * PRECIO);
+    let got =
+        m.saldos.iter().copied().map(u32::from).sum::<u32>() + u32::from((m.abonos - s.abonos) * PRECIO);
     has == got
 }
 
@@ -108,7 +114,8 @@ fn acknowledged(m: &Mundo, s: &State) -> bool {
     let stays = |clave: u8, id: u8| {
         s.libro.get(usize::from(id) - 1).is_some_and(|e| m.pedidos[usize::from(e.pedido)].clave == clave)
     };
-    s.wrong != Some(Wrong::Acknowledged) && (0..).zip(&s.heard).all(|(k, id)| id.is_none_or(|id| stays(k, id)))
+    s.wrong != Some(Wrong::Acknowledged)
+        && (0..).zip(&s.heard).all(|(k, id)| id.is_none_or(|id| stays(k, id)))
 }
 
 fn refused(m: &Mundo, s: &State) -> bool {
@@ -116,9 +123,10 @@ fn refused(m: &Mundo, s: &State) -> bool {
 }
 
 fn law(m: &Mundo, s: &State) -> bool {
-    s.soup.iter().filter(|c| matches!(c.kind, Kind::CancelToken | Kind::CancelCargo)).all(|cancel| {
-        m.palabra(s, cancel.of, 0).suerte(u32::from(cancel.numero)) == Suerte::Perdida
-    })
+    s.soup
+        .iter()
+        .filter(|c| matches!(c.kind, Kind::CancelToken | Kind::CancelCargo))
+        .all(|cancel| m.palabra(s, cancel.of, 0).suerte(u32::from(cancel.numero)) == Suerte::Perdida)
 }
 
 /// The most that recovery needs: a pass that aborts and a pass that settles; one more sees that nothing is left.
@@ -162,7 +170,9 @@ impl Mundo {
             for _ in 0..STEPS {
                 let Some(step) = s.slots[slot].step.clone() else { break };
                 match step.action(&pedido.compra) {
-                    Action::Look | Action::Commit(..) | Action::Abort(_) => self.happen(&mut s, Happening::Store(slot)),
+                    Action::Look | Action::Commit(..) | Action::Abort(_) => {
+                        self.happen(&mut s, Happening::Store(slot))
+                    }
                     _ => {
                         for message in self.awaited(slot, &step) {
                             self.happen(&mut s, Happening::Arrives { message, answers: Some(slot) });

@@ -44,6 +44,11 @@ fn explore(name: &str, mundo: Mundo) {
 
 #[test]
 fn tmp() {
-    let n = |i: usize| std::env::args().nth(0).map(|_| std::env::var(format!("N{i}")).unwrap().parse::<u8>().unwrap()).unwrap();
+    let n = |i: usize| {
+        std::env::args()
+            .nth(0)
+            .map(|_| std::env::var(format!("N{i}")).unwrap().parse::<u8>().unwrap())
+            .unwrap()
+    };
     explore("one", one_token([n(0), n(1)]));
 }

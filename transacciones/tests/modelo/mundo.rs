@@ -224,7 +224,8 @@ impl Mundo {
         for (slot, Slot { step, .. }) in s.slots.iter().enumerate() {
             let Some(step) = step else {
                 let clave = self.pedido(slot).clave;
-                let overlaps = (0..s.slots.len()).any(|o| self.pedido(o).clave == clave && s.slots[o].step.is_some());
+                let overlaps =
+                    (0..s.slots.len()).any(|o| self.pedido(o).clave == clave && s.slots[o].step.is_some());
                 if s.left[usize::from(clave)] > 0 && (self.network == Network::Wild || !overlaps) {
                     out.push(Happening::Request(slot));
                 }
@@ -375,7 +376,8 @@ impl Mundo {
         match outcome {
             Outcome::Comprado { transaccion, .. } => {
                 let id = small(transaccion.id.get());
-                let recorded = s.libro.get(usize::from(id) - 1).map(|e| self.transaccion(usize::from(id) - 1, *e));
+                let recorded =
+                    s.libro.get(usize::from(id) - 1).map(|e| self.transaccion(usize::from(id) - 1, *e));
                 let known = recorded.as_ref() == Some(transaccion) && transaccion.responde_a(compra);
                 if !known || s.heard[at].is_some_and(|before| before != id) {
                     s.wrong = Some(Wrong::Acknowledged);
@@ -498,7 +500,11 @@ impl Mundo {
             Kind::CancelCargo => settled(s.usuarios.cancel(t), &mut s.wrong),
             Kind::AbortByToken | Kind::AbortByCargo => {
                 let palabra = self.palabra(s, clave, 0);
-                self.abort(s, &palabra, Aborted { numero, pedido: of, token_known: kind == Kind::AbortByToken })
+                self.abort(
+                    s,
+                    &palabra,
+                    Aborted { numero, pedido: of, token_known: kind == Kind::AbortByToken },
+                )
             }
         }
     }
