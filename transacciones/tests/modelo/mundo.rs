@@ -70,6 +70,8 @@ pub struct Mundo {
     /// Times that the price is added to user 0's balance.
     pub abonos: u8,
     pub network: Network,
+    /// Whether states that differ in nothing that matters count as one: see `reduccion.rs`.
+    pub reduced: bool,
     pub bug: Option<Bug>,
     /// Whether to look for the breach of the law itself, and not only for what comes of it.
     pub law: bool,
@@ -80,11 +82,11 @@ pub struct Mundo {
 pub struct Slot {
     pub step: Option<Step>,
     /// Which of the step's messages were answered.
-    got: u8,
+    pub got: u8,
     /// Slots whose request with the same clave began after this one.
-    younger: u8,
+    pub younger: u8,
     /// A younger request was refused: this one must not buy any more.
-    barred: bool,
+    pub barred: bool,
 }
 
 /// A committed purchase; its id is its place.
@@ -135,6 +137,7 @@ pub struct State {
     pub heard: Vec<Option<u8>>,
     /// The last attempt that was refused, by clave.
     pub refused: Vec<u8>,
+    /// What went wrong just now; nothing happens after it.
     pub wrong: Option<Wrong>,
 }
 
@@ -287,7 +290,11 @@ impl Mundo {
             Happening::Dies(slot) => self.leave(s, slot),
             Happening::Recovers { tokens, intento } => {
                 let message = self.recover(s, tokens, intento);
-                s.soup.insert(message);
+                if self.reduced {
+                    self.arrive(s, message, None);
+                } else {
+                    s.soup.insert(message);
+                }
             }
             Happening::Abono => {
                 s.abonos -= 1;
@@ -444,7 +451,7 @@ impl Mundo {
         all
     }
 
-    fn waits(&self, s: &State, slot: usize, message: Message) -> bool {
+    pub fn waits(&self, s: &State, slot: usize, message: Message) -> bool {
         let Slot { step: Some(step), got, .. } = &s.slots[slot] else { return false };
         self.awaited(slot, step).iter().enumerate().any(|(i, m)| *m == message && got & 1 << i == 0)
     }
