@@ -6,7 +6,11 @@ use crate::participantes::{Estado, Try};
 use crate::soup::Kind;
 use stateright::{Model, Property};
 use transacciones::domain::{Palabra, Suerte};
-use transacciones::purchase::Action;
+use transacciones::purchase::{Action, Step};
+
+/// What has to be reached somewhere, or the rest says little.
+pub const REACHED: [&str; 3] =
+    ["a second attempt buys", "a request is answered with an earlier one's purchase", "a client is refused"];
 
 impl Model for Mundo {
     type State = State;
@@ -52,6 +56,12 @@ impl Model for Mundo {
                 },
             ),
         ];
+        let [second, replay, refusal] = REACHED;
+        all.push(Property::sometimes(second, |_, s: &State| s.libro.iter().any(|e| e.numero == 2)));
+        all.push(Property::sometimes(replay, |_, s: &State| {
+            s.slots.iter().any(|slot| matches!(slot.step, Some(Step::Confirm { repetida: true, .. })))
+        }));
+        all.push(Property::sometimes(refusal, |_, s: &State| s.refused.iter().any(|n| *n > 0)));
         if self.law {
             all.push(Property::always("nobody cancels before the abort is durable", law));
         }
@@ -163,13 +173,13 @@ impl Mundo {
             let token = s.tokens.0[usize::from(pedido.token)];
             let can = token == Estado::Libre && s.usuarios.saldos[usize::from(pedido.usuario)] >= PRECIO;
             let before = s.libro.clone();
-            let refused = s.refused[usize::from(pedido.clave)];
+            s.refused[usize::from(pedido.clave)] = 0;
             self.begin(&mut s, slot);
             for _ in 0..STEPS {
                 let Some(step) = s.slots[slot].step.clone() else { break };
                 match step.action(&pedido.compra) {
                     Action::Look | Action::Commit(..) | Action::Abort(_) => {
-                        self.happen(&mut s, Happening::Store(slot))
+                        self.happen(&mut s, Happening::Store(slot));
                     }
                     _ => {
                         for message in self.awaited(slot, &step) {
@@ -192,7 +202,7 @@ impl Mundo {
                 (false, ..) => s.libro == before,
                 (true, true, _) => s.libro == before && heard,
                 (true, false, true) => s.libro.len() == before.len() + 1 && heard,
-                (true, false, false) => s.libro == before && s.refused[usize::from(pedido.clave)] > refused,
+                (true, false, false) => s.libro == before && s.refused[usize::from(pedido.clave)] > 0,
             };
             s.slots[slot].step.is_none() && s.wrong.is_none() && right
         })

@@ -2,7 +2,8 @@
 //!
 //! | file | what is in it |
 //! | --- | --- |
-//! | `mundo` | the world around the product's `next` and `verdict`: what can happen, and what comes of it |
+//! | `mundo` | the world around the product's `next` and `verdict`: what there is, and what can happen |
+//! | `peticion`, `llegada` | what comes of it: a request goes on; a message arrives, recovery takes up a try |
 //! | `participantes`, `soup` | the participants' rules; the network |
 //! | `leyes` | what must hold in every state, and what must come of every state once faults stop |
 //! | `reduccion` | fewer states for the same behaviours |
@@ -11,11 +12,15 @@
 //!
 //! `MODELO=largo cargo test -p transacciones --test modelo -- --nocapture` explores larger markets.
 
+#![cfg(test)]
+
 mod contraste;
 mod errores;
 mod leyes;
+mod llegada;
 mod mundo;
 mod participantes;
+mod peticion;
 mod reduccion;
 mod soup;
 
@@ -86,9 +91,7 @@ fn long() -> bool {
 fn explore(name: &str, mundo: Mundo) {
     let start = Instant::now();
     let checker = mundo.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
-    for (property, path) in checker.discoveries() {
-        panic!("{name}: not so: {property}\n{path}");
-    }
+    checker.assert_properties();
     println!(
         "{name}: {} states, {} transitions, at most {} steps deep, {:.1} s",
         checker.unique_state_count(),
@@ -120,8 +123,8 @@ fn one_key_used_for_two_tokens() {
 
 #[test]
 fn in_a_calm_network_nobody_is_refused_for_what_its_own_key_holds() {
-    explore("calm, one token", calm(one_token(if long() { [4, 4] } else { [3, 2] })));
-    explore("calm, two tokens", calm(two_tokens(if long() { [4, 4] } else { [3, 2] })));
+    explore("calm, one token", calm(one_token(if long() { [4, 3] } else { [3, 2] })));
+    explore("calm, two tokens", calm(two_tokens(if long() { [4, 3] } else { [2, 2] })));
 }
 
 /// What was reached, without what is on its way and without who is where.
@@ -160,8 +163,9 @@ fn find(bug: Bug, mundo: Mundo) -> Option<(&'static str, usize)> {
     let mundo = mundo.with(bug);
     // one thread goes breadth first, so that what it finds first is the shortest
     let checker = mundo.checker().threads(1).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
-    let found =
-        checker.discoveries().into_iter().map(|(property, path)| (property, path.into_actions().len()));
+    let mut found: Vec<_> = checker.discoveries().into_iter().collect();
+    found.retain(|(property, _)| !leyes::REACHED.contains(property));
+    let found = found.into_iter().map(|(property, path)| (property, path.into_actions().len()));
     found.min_by_key(|(_, steps)| *steps)
 }
 
