@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the benchmarks share. The server gets one core and the load generator another, so that neither steals from the
 # other; each pair of runs is interleaved with its peer's, so that a noisy minute hits both.
 

@@ -1,5 +1,6 @@
 //! Counters for `GET /metrics`, in the OpenMetrics text format that Prometheus reads.
 
+use crate::routes::Pattern;
 use actix_web::HttpRequest;
 use actix_web::http::{Method, StatusCode};
 use prometheus_client::collector::Collector;
@@ -20,7 +21,7 @@ pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; chars
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Request {
     method: &'static str,
-    route: String,
+    route: &'static str,
     status: u16,
 }
 
@@ -55,7 +56,7 @@ impl Metrics {
         let label = Request {
             method: method(req.method()),
             // the pattern and not the path: ids would make a series each
-            route: req.match_pattern().unwrap_or_default(),
+            route: req.app_data::<Pattern>().map_or("", |pattern| pattern.0),
             status: status.as_u16(),
         };
         self.requests.get_or_create(&label).inc();

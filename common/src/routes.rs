@@ -5,6 +5,10 @@ use crate::text;
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, web};
 
+/// The pattern that a request's path matched, among its app data: `match_pattern` would match all of them again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pattern(pub(crate) &'static str);
+
 /// Builds one resource of a route table: `Methods::at("/tokens").get(listar).post(crear).done()`.
 pub struct Methods {
     resource: Resource,
@@ -13,8 +17,8 @@ pub struct Methods {
 
 impl Methods {
     /// The path pattern.
-    pub fn at(path: &str) -> Self {
-        Self { resource: web::resource(path), allow: Vec::new() }
+    pub fn at(path: &'static str) -> Self {
+        Self { resource: web::resource(path).app_data(Pattern(path)), allow: Vec::new() }
     }
 
     /// GET, and HEAD by the same handler (the body is left out on the wire).

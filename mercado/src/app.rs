@@ -39,10 +39,12 @@ struct Stores {
 
 impl Stores {
     fn open(options: &common::config::StoreOptions) -> Result<Self, StartError> {
-        Ok(Self {
-            usuarios: store::open_with(options, SAMPLE)?,
-            tokens: store::open_with(options, SAMPLE)?,
-            transacciones: store::open_with(options, SAMPLE)?,
+        // at once: loading is parsing, and each has its own files
+        std::thread::scope(|scope| {
+            let usuarios = scope.spawn(|| store::open_with(options, SAMPLE));
+            let tokens = scope.spawn(|| store::open_with(options, SAMPLE));
+            let transacciones = store::open_with(options, SAMPLE);
+            Ok(Self { usuarios: opened(usuarios)?, tokens: opened(tokens)?, transacciones: transacciones? })
         })
     }
 
@@ -60,6 +62,11 @@ impl Stores {
             [store::close(&self.usuarios), store::close(&self.tokens), store::close(&self.transacciones)];
         Ok(closed.into_iter().collect::<Result<Vec<_>, _>>()?.join("; "))
     }
+}
+
+/// What a thread opened; a panic there goes on here.
+fn opened<T>(thread: std::thread::ScopedJoinHandle<'_, Result<T, StartError>>) -> Result<T, StartError> {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 impl App {
@@ -103,9 +110,10 @@ impl App {
         server.serve(listener, move |c| {
             c.app_data(usuarios.clone()).app_data(tokens.clone()).app_data(transacciones.clone());
             c.app_data(pages.clone()).app_data(imagenes.clone()).app_data(ops.clone());
-            c.configure(usuarios::routes::public)
-                .configure(tokens::routes::public)
-                .configure(transacciones::routes::public);
+            // patterns are tried in this order: first what is asked for most
+            c.configure(tokens::routes::public)
+                .configure(transacciones::routes::public)
+                .configure(usuarios::routes::public);
             c.configure(common::ops::routes);
         })?;
         log::info!(

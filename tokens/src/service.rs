@@ -208,9 +208,9 @@ impl Service {
         Ok(modelo.pendientes(despues).filter(old).take(PAGE).collect())
     }
 
-    /// Sales by attempt.
+    /// Sales behind an attempt's, in an order that stays.
     pub fn confirmados(&self, despues: Option<Intento>) -> Result<Vec<Try>, Error> {
-        Ok(self.read()?.confirmados(despues).take(PAGE).collect())
+        Ok(self.read()?.confirmados(despues)?.take(PAGE).collect())
     }
 
     /// This service's side of the audit.

@@ -18,7 +18,7 @@ pub trait Participant: Send + Sync {
     /// Tries that were neither settled nor taken back for this long by the participant's clock, oldest first: a page
     /// behind a try of the page before.
     async fn pending(&self, age: TimeDelta, after: Option<&Try>, deadline: Instant) -> Answer<Vec<Try>>;
-    /// Settled tries by attempt: a page behind an attempt.
+    /// Settled tries in an order that stays: a page behind an attempt of the page before.
     async fn settled(&self, after: Option<&Intento>, deadline: Instant) -> Answer<Vec<Try>>;
     /// Its side of the audit.
     async fn digest(&self, deadline: Instant) -> Answer<Digest>;

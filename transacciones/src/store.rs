@@ -3,7 +3,7 @@
 use crate::domain::{Abortado, Compra, Palabra, Suerte, Transaccion};
 use common::domain::{Clave, Intento, Monto, Resumen, TokenId, TransaccionId, UsuarioId, ahora};
 use common::journal::{ArrayWriter, Journal, Model, Snapshot, StoreError};
-use imbl::{OrdMap, OrdSet};
+use imbl::{HashMap, OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::ops::{Bound, RangeBounds};
@@ -14,13 +14,13 @@ use std::sync::Arc;
 pub struct Modelo {
     /// Purchases in the order of their commits.
     pub transacciones: OrdMap<TransaccionId, Arc<Transaccion>>,
-    por_clave: OrdMap<Clave, TransaccionId>,
+    por_clave: HashMap<Clave, TransaccionId>,
     por_usuario: OrdSet<(UsuarioId, TransaccionId)>,
     por_token: OrdSet<(TokenId, TransaccionId)>,
     abortados: OrdMap<Clave, Arc<Abortado>>,
     /// What `usuarios` should have confirmed: attempt, user, price.
     pub cargos: Resumen,
-    /// What `tokens` should have sold: attempt, token, price.
+    /// What `tokens` should have sold: attempt, user, token, price.
     pub ventas: Resumen,
 }
 
@@ -83,10 +83,14 @@ impl Modelo {
         }
     }
 
-    fn contar(&mut self, t: &Transaccion, count: fn(&mut Resumen, &Intento, u64, Monto)) {
+    fn contar(
+        &mut self,
+        t: &Transaccion,
+        count: fn(&mut Resumen, &Intento, UsuarioId, Option<TokenId>, Monto),
+    ) {
         if let Some(intento) = &t.intento {
-            count(&mut self.cargos, intento, t.usuario_id.get(), t.precio);
-            count(&mut self.ventas, intento, t.token_id.get(), t.precio);
+            count(&mut self.cargos, intento, t.usuario_id, None, t.precio);
+            count(&mut self.ventas, intento, t.usuario_id, Some(t.token_id), t.precio);
         }
     }
 }

@@ -6,14 +6,14 @@ use chrono::{DateTime, Utc};
 use common::contract::{Digest, Try};
 use common::domain::{Clave, Intento, Monto, Resumen, UsuarioId, ahora};
 use common::journal::{ArrayWriter, Model};
-use imbl::{OrdMap, OrdSet};
+use imbl::{HashMap, OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::ops::Bound;
 use std::sync::Arc;
 
 /// What happens once only: found again by the key under which it was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Referencia {
     /// Money added.
     Abono(Clave),
@@ -29,7 +29,8 @@ pub struct Modelo {
     /// Users by id.
     pub usuarios: OrdMap<UsuarioId, Arc<Usuario>>,
     movimientos: OrdMap<Clave2, Arc<Movimiento>>,
-    referencias: OrdMap<Referencia, Clave2>,
+    // by hash: keys are random, and a million of them in order cost three times as long to load
+    referencias: HashMap<Referencia, Clave2>,
     pendientes: OrdSet<(DateTime<Utc>, Intento)>,
     cuentas: OrdMap<UsuarioId, Cuenta>,
     descuadrados: OrdSet<UsuarioId>,
@@ -107,15 +108,16 @@ impl Modelo {
         self.pendientes.range((start, Bound::Unbounded)).filter_map(found).filter_map(|m| as_try(m))
     }
 
-    /// Confirmed debits, by attempt.
-    pub fn confirmados(&self, despues: Option<Intento>) -> impl Iterator<Item = Try> {
-        // claves of abonos sort before all attempts
-        let start = despues.map_or(Bound::Unbounded, |i| Bound::Excluded(Referencia::Cargo(i)));
-        let lines = self
-            .referencias
-            .range((start, Bound::Unbounded))
-            .filter_map(|(_, key)| self.movimientos.get(key));
-        lines.filter(|m| matches!(m.tipo, Tipo::Cargo { confirmado: true, .. })).filter_map(|m| as_try(m))
+    /// Confirmed debits, in the ledger's order, behind an attempt's; an attempt that is not here is an error and not the
+    /// beginning.
+    pub fn confirmados(&self, despues: Option<Intento>) -> Result<impl Iterator<Item = Try>, Error> {
+        let found = |i: Intento| {
+            let key = self.referencias.get(&Referencia::Cargo(i.clone())).copied();
+            key.ok_or(Error::IntentoNoEncontrado(i))
+        };
+        let lines = after(&self.movimientos, despues.map(found).transpose()?).map(|(_, m)| m);
+        let settled = lines.filter(|m| matches!(m.tipo, Tipo::Cargo { confirmado: true, .. }));
+        Ok(settled.filter_map(|m| as_try(m)))
     }
 
     /// The digest of the audit.
@@ -161,8 +163,8 @@ impl Modelo {
         cuenta.lineas = if sign > 0 { cuenta.lineas + 1 } else { cuenta.lineas.saturating_sub(1) };
         let Tipo::Cargo { intento, confirmado } = &m.tipo else { return };
         match (confirmado, sign > 0) {
-            (true, true) => self.confirmados.agregar(intento, m.usuario_id.get(), m.monto),
-            (true, false) => self.confirmados.quitar(intento, m.usuario_id.get(), m.monto),
+            (true, true) => self.confirmados.agregar(intento, m.usuario_id, None, m.monto),
+            (true, false) => self.confirmados.quitar(intento, m.usuario_id, None, m.monto),
             (false, true) => {
                 self.pendientes.insert((m.fecha, intento.clone()));
             }
@@ -269,7 +271,7 @@ impl Model for Modelo {
         }
         let fecha = ahora();
         let mut id = self.ultimo_movimiento;
-        let mut lines = Vec::new();
+        let (mut lines, mut edits) = (Vec::new(), 0);
         for usuario in self.usuarios.values() {
             let diferencia = self.diferencia(usuario.id);
             let first = self.cuantos_movimientos(usuario.id) == 0;
@@ -279,13 +281,16 @@ impl Model for Modelo {
                 d if d > 0 => Tipo::AjusteAlza,
                 _ => Tipo::AjusteBaja,
             };
-            if !first {
-                log::warn!("usuarios.json was edited: usuario {} now has {diferencia:+} credits", usuario.id);
-            }
+            edits += usize::from(!first);
             id += 1;
             let monto = Monto::new(diferencia.unsigned_abs())
                 .ok_or_else(|| format!("usuario {}: the ledger's sum is out of range", usuario.id))?;
             lines.push(Change::Movimiento(Movimiento { id, usuario_id: usuario.id, monto, fecha, tipo }));
+        }
+        if edits > 0 {
+            log::warn!(
+                "{edits} balances were edited by hand: each ledger has a line of type ajuste that says so"
+            );
         }
         Ok(lines)
     }

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use common::contract::{Digest, Try};
 use common::domain::{Intento, Resumen, TokenId};
 use common::journal::{ArrayWriter, Model};
-use imbl::{OrdMap, OrdSet};
+use imbl::{HashMap, OrdMap, OrdSet};
 use indices::Indices;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -22,7 +22,7 @@ use std::sync::{Arc, OnceLock};
 #[derive(Clone, Default)]
 pub struct Modelo {
     fichas: OrdMap<TokenId, Arc<Ficha>>,
-    intentos: OrdMap<Intento, TokenId>,
+    intentos: HashMap<Intento, TokenId>,
     pendientes: OrdSet<(DateTime<Utc>, Intento)>,
     /// Made when the first reader or write wants them, and kept from then on: see [`Modelo::preparar`].
     indices: OnceLock<Indices>,
@@ -100,11 +100,12 @@ impl Modelo {
             .filter_map(|(_, intento)| as_try(self.de_intento(intento)?))
     }
 
-    /// Sales, by attempt.
-    pub fn confirmados(&self, despues: Option<Intento>) -> impl Iterator<Item = Try> {
-        let start = despues.map_or(Bound::Unbounded, Bound::Excluded);
-        let tokens = self.intentos.range((start, Bound::Unbounded)).filter_map(|(_, id)| self.fichas.get(id));
-        tokens.filter(|f| f.token.vendido()).filter_map(|f| as_try(&f.token))
+    /// Sales, by token, behind an attempt's; an attempt that is not here is an error and not the beginning.
+    pub fn confirmados(&self, despues: Option<Intento>) -> Result<impl Iterator<Item = Try>, Error> {
+        let found = |i: Intento| self.intentos.get(&i).copied().ok_or(Error::IntentoNoEncontrado(i));
+        let start = despues.map(found).transpose()?.map_or(Bound::Unbounded, Bound::Excluded);
+        let fichas = self.fichas.range((start, Bound::Unbounded)).map(|(_, f)| f);
+        Ok(fichas.filter(|f| f.token.vendido()).filter_map(|f| as_try(&f.token)))
     }
 
     /// The digest of the audit.
@@ -180,7 +181,7 @@ impl Modelo {
             }
             Estado::Vendido(Some(v)) => {
                 self.intentos.insert(v.intento.clone(), token.id);
-                self.confirmados.agregar(&v.intento, token.id.get(), token.precio);
+                self.confirmados.agregar(&v.intento, v.usuario_id, Some(token.id), token.precio);
             }
             Estado::Libre | Estado::Vendido(None) => {}
         }
@@ -195,7 +196,7 @@ impl Modelo {
             }
             Estado::Vendido(Some(v)) => {
                 self.intentos.remove(&v.intento);
-                self.confirmados.quitar(&v.intento, token.id.get(), token.precio);
+                self.confirmados.quitar(&v.intento, v.usuario_id, Some(token.id), token.precio);
             }
             Estado::Libre | Estado::Vendido(None) => {}
         }

@@ -1,4 +1,4 @@
-//! A purchase as a pure state machine: try - confirm - cancel with presumed abort (DESIGN, section 4; docs/PURCHASE.md).
+//! A purchase as a pure state machine: try - confirm - cancel with presumed abort (docs/PURCHASE.md).
 //!
 //! [`Step::action`] says what to do in a step and [`next`] where its outcome leads. Nothing here waits, reads a clock or
 //! knows a network: [`runner`] gives it real events, the tests and the model checker invented ones.

@@ -152,9 +152,9 @@ async fn tries_are_listed_until_they_are_settled() {
     }
     app.interno.delete(&cargo("b#1")).await.expect(204);
     assert_eq!(list("pendientes=true").await, []);
-    assert_eq!(names(&list("pendientes=false").await), ["a#1", "c#1"], "by attempt");
-    assert_eq!(names(&list("pendientes=false&despues=a%231").await), ["c#1"]);
-    assert_eq!(list("pendientes=false&despues=c%231").await, []);
+    assert_eq!(names(&list("pendientes=false").await), ["c#1", "a#1"], "by ledger");
+    assert_eq!(names(&list("pendientes=false&despues=c%231").await), ["a#1"]);
+    assert_eq!(list("pendientes=false&despues=a%231").await, []);
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn the_digest_is_that_of_the_settled_tries() {
     app.interno.put(&confirmacion("b#1")).await.expect(204);
     app.interno.delete(&cargo("a#1")).await.expect(204);
     let mut confirmados = Resumen::default();
-    confirmados.agregar(&"b#1".parse().unwrap(), 2, Monto::new(20).unwrap());
+    confirmados.agregar(&"b#1".parse().unwrap(), UsuarioId::new(2).unwrap(), None, Monto::new(20).unwrap());
     assert_eq!(digest().await, Digest { confirmados, pendientes: 0, descuadrados: 0 });
 }
 
