@@ -84,12 +84,12 @@ impl Recovery {
         let c = &self.coordinator;
         let (tokens, usuarios): (&dyn Participant, &dyn Participant) =
             (c.tokens.as_ref(), c.usuarios.as_ref());
-        let (a, b) = tokio::join!(self.settle_all(tokens), self.settle_all(usuarios));
+        let (a, b) = tokio::join!(self.settle_all("tokens", tokens), self.settle_all("usuarios", usuarios));
         self.tally.backlog.store(a + b, Ordering::Relaxed);
     }
 
     /// How many are left.
-    async fn settle_all(&self, participant: &dyn Participant) -> u64 {
+    async fn settle_all(&self, name: &str, participant: &dyn Participant) -> u64 {
         let age = TimeDelta::from_std(self.orphan_age).unwrap_or(TimeDelta::MAX);
         let mut after: Option<Try> = None;
         let mut left = 0;
@@ -98,7 +98,7 @@ impl Recovery {
             let page = match participant.pending(age, after.as_ref(), deadline).await {
                 Ok(Ok(page)) => page,
                 Ok(Err(refusal)) => {
-                    log::error!("recovery: a list of tries was refused: {refusal}");
+                    log::error!("recovery: {name} refused its list of tries: {refusal}");
                     return left.max(1);
                 }
                 Err(e) => {
@@ -107,7 +107,7 @@ impl Recovery {
                 }
             };
             for some in page.chunks(AT_ONCE) {
-                let settled = join_all(some.iter().map(|t| self.settle(participant, t))).await;
+                let settled = join_all(some.iter().map(|t| self.settle(name, participant, t))).await;
                 left += settled.iter().filter(|settled| !**settled).count() as u64;
             }
             if page.len() < PAGE {
@@ -117,7 +117,7 @@ impl Recovery {
         }
     }
 
-    async fn settle(&self, participant: &dyn Participant, orphan: &Try) -> bool {
+    async fn settle(&self, name: &str, participant: &dyn Participant, orphan: &Try) -> bool {
         match settle(&self.coordinator, participant, orphan).await {
             Ok(settled) => {
                 let count = match settled {
@@ -125,11 +125,11 @@ impl Recovery {
                     Settled::Cancelled => &self.tally.cancelled,
                 };
                 count.fetch_add(1, Ordering::Relaxed);
-                log::info!("recovery: {} {settled:?}", orphan.intento);
+                log::info!("recovery: {} at {name}: {settled:?}", orphan.intento);
                 true
             }
             Err(why) => {
-                log::warn!("recovery: {} is left for the next pass: {why}", orphan.intento);
+                log::warn!("recovery: {} at {name} is left for the next pass: {why}", orphan.intento);
                 false
             }
         }

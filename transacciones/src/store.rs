@@ -238,8 +238,12 @@ impl Store {
     ) -> Result<Result<(), Overtaken>, StoreError> {
         self.0
             .write(move |tx| {
-                if must_abort(&tx.palabra(&intento.clave), intento.numero)? {
+                let palabra = tx.palabra(&intento.clave);
+                if must_abort(&palabra, intento.numero)? {
                     let Intento { clave, numero } = intento;
+                    // recovery knows no token from a debit: what an earlier abort knew still binds the clave
+                    let known = if let Palabra::Abortado(before) = palabra { before.token_id } else { None };
+                    let token_id = token_id.or(known);
                     tx.put(Change::Abortado(Abortado { clave, numero, usuario_id, token_id }));
                 }
                 Ok(())

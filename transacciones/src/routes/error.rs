@@ -57,8 +57,8 @@ fn no_answer() -> Problem {
     Problem::new(
         Codigo::ServicioNoDisponible,
         Text::new(
-            "Otro servicio no respondió a tiempo; repita la petición con la misma clave.",
-            "Another service did not answer in time; repeat the request with the same key.",
+            "Otro servicio no respondió a tiempo; repita la petición, una compra con la misma clave.",
+            "Another service did not answer in time; repeat the request, a purchase with the same key.",
         ),
     )
 }
