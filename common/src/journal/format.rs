@@ -217,13 +217,18 @@ pub(super) fn scan<'a, C: Deserialize<'a>>(
     Scan { valid: at, next, stop: None }
 }
 
-/// Whether a batch that was begun after line `seq` was acknowledged left a valid line in `bytes`.
+/// Whether a batch that was begun after line `seq` was acknowledged left a valid line in `bytes`. Damage may have taken the
+/// newline before it: a line is looked for wherever one could begin.
 fn later_batch(bytes: &[u8], store: Hex, seq: u64) -> bool {
-    bytes.split(|b| *b == b'\n').any(|line| {
+    let later = |line: &[u8]| {
         verify(line, store.0)
             .ok()
             .and_then(|body| serde_json::from_slice::<Line<serde::de::IgnoredAny>>(body).ok())
             .is_some_and(|line| line.batch() > seq)
+    };
+    bytes.split(|b| *b == b'\n').any(|text| {
+        let bodies = text.windows(2).enumerate().filter(|(at, two)| *two == b" {" && *at + 1 >= PREFIX);
+        bodies.map(|(at, _)| &text[at + 1 - PREFIX..]).any(later)
     })
 }
 
