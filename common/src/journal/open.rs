@@ -13,7 +13,11 @@ use super::{
     store::{Opened, Paths, Source, State, Store, damaged, new_store_id, open_journal, replay},
 };
 use serde::de::IgnoredAny;
-use std::{collections::BTreeMap, path::PathBuf, time::Instant};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 const EMPTY: &[u8] = b"[\n]\n";
 
@@ -57,13 +61,14 @@ struct Arrays {
     entries: BTreeMap<String, ArrayEntry>,
     /// Bytes that are not in `<c>.json` yet.
     fresh: Vec<(PathBuf, Vec<u8>)>,
-    /// What a person put there: their editor or `cp` may not have synced it.
-    found: Vec<PathBuf>,
+    /// What a person put into `<c>.json`.
+    found: Vec<(PathBuf, Vec<u8>)>,
 }
 
 impl Arrays {
-    fn keep(&mut self, collection: &str, path: PathBuf, now: Image) {
-        self.found.push(path);
+    fn keep(&mut self, collection: &str, path: PathBuf, bytes: Vec<u8>) {
+        let now = Image::of(&bytes);
+        self.found.push((path, bytes));
         self.entries.insert(collection.to_owned(), ArrayEntry { now, before: Some(now) });
     }
 
@@ -90,7 +95,7 @@ fn begin<M: Model>(paths: Paths, options: Options, locks: &Locks, mark: File) ->
         match (bytes, seed) {
             (Some(bytes), _) => {
                 array::load(&mut model, collection, &path, &bytes)?;
-                arrays.keep(collection, path, Image::of(&bytes));
+                arrays.keep(collection, path, bytes);
                 edited.push(collection);
             }
             (None, Some((from, bytes))) => {
@@ -232,7 +237,7 @@ fn load_arrays<M: Model>(paths: &Paths, header: &Header) -> Result<(M, Vec<&'sta
                 array::load(&mut model, collection, &path, &bytes)?;
                 if entry.is_none_or(|entry| entry.now != image) {
                     edited.push(*collection);
-                    arrays.keep(collection, path, image);
+                    arrays.keep(collection, path, bytes);
                 }
             }
             _ if entry.is_some() => {
@@ -286,6 +291,12 @@ fn line_of_changes<M: Model>(
     Ok((lines, model))
 }
 
+fn write_tmp(paths: &Paths, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let file = paths.volume.create(&Paths::tmp(path))?;
+    file.write_all_at(bytes, 0)?;
+    file.sync_data()
+}
+
 /// Starts a generation whose arrays are not a compaction's. The opening changes are in the same file as the header that
 /// takes note of the edit: a crash leaves both or neither.
 fn found_generation<M: Model>(
@@ -296,13 +307,13 @@ fn found_generation<M: Model>(
     mut model: M,
     changes: &[M::Change],
 ) -> Result<(Source, State<M>), Failure> {
-    for path in &arrays.found {
-        paths.volume.open_to_read(path)?.sync_data()?;
+    // An editor or `cp` may not have synced what it wrote, and a sync now would say nothing of one that failed before.
+    for (path, bytes) in &arrays.found {
+        write_tmp(paths, path, bytes)?;
+        paths.volume.rename(&Paths::tmp(path), path)?;
     }
     for (path, bytes) in &arrays.fresh {
-        let file = paths.volume.create(&Paths::tmp(path))?;
-        file.write_all_at(bytes, 0)?;
-        file.sync_data()?;
+        write_tmp(paths, path, bytes)?;
     }
     let (file, mut length) = begin_journal(paths, header)?;
     let mut seq = header.base;

@@ -8,9 +8,16 @@ use super::{
 };
 use std::{collections::BTreeMap, fmt, time::Instant};
 
-/// 1 in `cargo test`; more makes each test here try more: `JOURNAL_DEPTH=20 cargo test --release -p common journal::`.
-fn factor() -> u64 {
-    std::env::var("JOURNAL_DEPTH").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+/// The long form, which leaves nothing out: `JOURNAL_LONG=1 cargo test --release -p common --lib journal::`. In `cargo test`,
+/// which has a minute for all of this without optimization, each call fails in one way only and each run is looked at in
+/// a few places.
+fn long() -> bool {
+    std::env::var_os("JOURNAL_LONG").is_some()
+}
+
+/// Of the random survivors; another number tries others.
+fn seed() -> u64 {
+    std::env::var("JOURNAL_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
 /// One more test that has looked enough says what it did, and how long it took.
@@ -26,7 +33,8 @@ fn all<T>(result: Result<T, Violation>) -> T {
 fn a_power_failure_at_any_point_loses_nothing_that_was_promised() {
     let started = Instant::now();
     let run = all(run(Setting { watched: true, ..Setting::default() }));
-    let depth = Depth { torn: true, dice: 4 * factor(), again: 1, stride: 1, seed: 1 };
+    let (dice, again) = if long() { (200, 1) } else { (2, 0) };
+    let depth = Depth { torn: true, dice, again, stride: 1, seed: seed() };
     let figures = all(survey(&run.machine, depth, Ledger::new()));
     say(started, format_args!("{} calls, {figures}", run.machine.calls()));
     assert!(figures.points > 300, "{figures}");
@@ -36,7 +44,7 @@ fn a_power_failure_at_any_point_loses_nothing_that_was_promised() {
 fn failures() -> Vec<(Reach, i32, Loss)> {
     let mut all = vec![(Reach::Once, EIO, Loss::Dropped), (Reach::Everything, EIO, Loss::Dropped)];
     all.extend([(Reach::SameKind, ENOSPC, Loss::Landed), (Reach::Everything, ENOSPC, Loss::Evicted)]);
-    if factor() > 1 {
+    if long() {
         all.extend([(Reach::Once, ENOSPC, Loss::Evicted), (Reach::Once, EIO, Loss::Landed)]);
         all.extend([(Reach::SameKind, EIO, Loss::Dropped), (Reach::SameKind, EIO, Loss::Evicted)]);
         all.push((Reach::Everything, EIO, Loss::Landed));
@@ -52,14 +60,19 @@ fn a_call_that_fails_breaks_no_promise() {
     let (mut runs, mut figures) = (0, Figures::default());
     let mut struck: BTreeMap<Op, u64> = BTreeMap::new();
     for at in 0..calls {
-        for (n, (reach, errno, loss)) in (0..).zip(failures()) {
+        let ways = failures();
+        let one = (at as usize) % ways.len();
+        for (n, (reach, errno, loss)) in ways.into_iter().enumerate() {
+            if n != one && !long() {
+                continue;
+            }
             let plan = Plan::Fail { at, reach, errno, loss };
             let setting = Setting { plan: Some(plan), ..Setting::default() };
             let run = all(run(setting).map_err(|v| v.at(format!("{plan:?}"))));
             runs += 1;
             if let Some(op) = run.machine.struck() {
                 *struck.entry(op).or_default() += 1;
-                let stride = if factor() > 1 { 1 } else { 97 + (at + n) as usize % 60 };
+                let stride = if long() { 5 } else { 90 + at as usize % 60 };
                 let depth = Depth { stride, ..Depth::PLAIN };
                 let done = survey(&run.machine, depth, Ledger::new());
                 figures += all(done.map_err(|v| v.at(format!("{plan:?} of {op:?}"))));
@@ -82,7 +95,7 @@ fn a_kill_at_any_call_stops_nobody_else_and_loses_nothing() {
         let setting = Setting { plan: Some(plan), ..Setting::default() };
         let run = all(run(setting).map_err(|v| v.at(format!("{plan:?}"))));
         assert!(run.machine.struck().is_some(), "{plan:?} hit nobody");
-        let stride = if factor() > 1 { 1 } else { 97 + (at as usize) % 60 };
+        let stride = if long() { 1 } else { 120 + at as usize % 60 };
         let done = survey(&run.machine, Depth { stride, ..Depth::PLAIN }, Ledger::new());
         figures += all(done.map_err(|v| v.at(format!("{plan:?}"))));
     }
@@ -106,8 +119,7 @@ fn bites(lie: Lie) -> Option<(&'static str, Violation)> {
         Ok(run) => run,
         Err(violation) => return Some(("the run", violation)),
     };
-    let depth = Depth { torn: true, ..Depth::PLAIN };
-    if let Err(violation) = survey(&run_of.machine, depth, Ledger::new()) {
+    if let Err(violation) = survey(&run_of.machine, Depth::PLAIN, Ledger::new()) {
         return Some(("the power failures", violation));
     }
     for at in 0..run_of.machine.calls() {
@@ -117,6 +129,7 @@ fn bites(lie: Lie) -> Option<(&'static str, Violation)> {
                 watched: false,
                 ..setting.clone()
             };
+            // Those are the calls after which the end of the journal is not certain.
             let found = run(setting).and_then(|run| {
                 if run.machine.struck().is_none_or(|op| !matches!(op, Op::Write | Op::Sync)) {
                     return Ok(Figures::default());
@@ -134,17 +147,18 @@ fn bites(lie: Lie) -> Option<(&'static str, Violation)> {
 #[test]
 fn the_checks_find_each_seeded_bug() {
     for (lie, by, law) in [
-        (Lie::AckBeforeSync, "the power failures", Law::Lost),
-        (Lie::MarkBeforeSync, "the power failures", Law::Lost),
+        // The kernel may write the mark early: then it speaks of lines that are not there.
+        (Lie::AckBeforeSync, "the power failures", Law::NotOpened),
+        (Lie::MarkBeforeSync, "the power failures", Law::NotOpened),
         (Lie::NoDirectorySync, "the power failures", Law::Lost),
         (Lie::NoArraySync, "the power failures", Law::NotOpened),
         (Lie::NoJournalSync, "the power failures", Law::NotOpened),
-        (Lie::NoRewrite, "the failures", Law::Lost),
+        (Lie::NoRewrite, "the failures", Law::NotOpened),
         (Lie::NoCut, "the failures", Law::Returned),
         (Lie::NoLock, "the run", Law::Lost),
     ] {
-        let (where_, violation) = bites(lie).unwrap_or_else(|| panic!("nothing found {lie:?}"));
-        println!("{lie:?}: found by {where_}, {:?}: {}", violation.law, violation.what);
-        assert_eq!((where_, violation.law), (by, law), "{lie:?}: {}", violation.what);
+        let (place, violation) = bites(lie).unwrap_or_else(|| panic!("nothing found {lie:?}"));
+        println!("{lie:?}: found by {place}, {:?}: {}", violation.law, violation.what);
+        assert_eq!((place, violation.law), (by, law), "{lie:?}: {}", violation.what);
     }
 }

@@ -43,7 +43,7 @@ fn a_flipped_byte_anywhere_before_the_end_is_named_and_nothing_changes() {
     let mut forgotten = image.clone();
     forgotten.files.remove(&in_dir("registro.lock"));
     let mut line = 1;
-    for at in 0..acknowledged {
+    for (at, byte) in bytes[..acknowledged].iter().enumerate() {
         // A different bit each time; the last one is never set in our text.
         let bit = 1 << (at % 8);
         for (start, known) in [(&image, acknowledged), (&forgotten, last_batch)] {
@@ -55,7 +55,7 @@ fn a_flipped_byte_anywhere_before_the_end_is_named_and_nothing_changes() {
             let error = refusal(&spoiled).unwrap_or_else(|| panic!("byte {at} of {acknowledged}, line {line}, last batch at {last_batch}, known {known}: it opened"));
             assert!(names(&error, &journal, Some(line)), "byte {at}, line {line}: {error}");
         }
-        line += u64::from(bytes[at] == b'\n');
+        line += u64::from(*byte == b'\n');
     }
     // The arrays, too, while the journal has lines that build on them.
     for array in ["altas.json", "pares.json", "aperturas.json"].map(in_dir) {

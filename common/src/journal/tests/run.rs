@@ -27,6 +27,8 @@ enum Step {
     Read(u32),
     /// A clean stop.
     Stop(u32),
+    /// It writes a batch, and is killed in its first call of this kind.
+    Die(u32, Op),
     /// Gone without a stop.
     Drop(u32),
     Edit,
@@ -39,8 +41,13 @@ const SCRIPT: &[Step] = &[
     Step::Write(2, 2, 10),
     Step::Refuse(1),
     Step::Read(2),
+    // Whole lines that nobody synced, for the other to keep.
+    Step::Die(1, Op::Sync),
+    Step::Write(2, 1, 0),
     Step::Beside(2, 1),
     Step::Write(1, 5, 200),
+    // Half a batch, for the other to cut.
+    Step::Die(1, Op::Write),
     Step::Write(2, 1, 0),
     Step::Compact(1),
     Step::Drop(1),
@@ -164,6 +171,14 @@ impl Run {
                 }
             }
             Step::Stop(n) => self.stop(n)?,
+            Step::Die(n, op) => {
+                self.actor(n)?;
+                if let Some(actor) = self.actors.get(&n) {
+                    self.machine.doom(actor.process.id, op);
+                    self.write(n, 3, 300, false)?;
+                    self.actors.remove(&n);
+                }
+            }
             Step::Drop(n) => drop(self.actors.remove(&n)),
             Step::Edit => self.edit()?,
         }

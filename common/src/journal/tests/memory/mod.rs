@@ -110,6 +110,7 @@ struct Inner {
     /// The kind of call that the plan struck, and whether it still strikes.
     struck: Option<(Op, bool)>,
     broken: Vec<(PathBuf, Op)>,
+    doomed: Option<(u32, Op)>,
     lies: Vec<Lie>,
     late: Vec<Ino>,
     hook: Option<Hook>,
@@ -231,6 +232,11 @@ impl Machine {
         self.inner().plan = plan;
     }
 
+    /// Kills this process in its next call of this kind.
+    pub(super) fn doom(&self, id: u32, op: Op) {
+        self.inner().doomed = Some((id, op));
+    }
+
     pub(super) fn lie(&self, lie: Lie) {
         self.inner().lies.push(lie);
     }
@@ -244,12 +250,10 @@ impl Machine {
         self.inner().struck.map(|(op, _)| op)
     }
 
-    /// The disk works again.
+    /// The disk works again, or goes on working.
     pub(super) fn heal(&self) {
         let mut inner = self.inner();
-        if inner.struck.is_some() {
-            inner.plan = None;
-        }
+        inner.plan = inner.plan.filter(|plan| matches!(plan, Plan::Kill { .. }));
     }
 
     pub(super) fn is_dead(&self, id: u32) -> bool {
@@ -259,7 +263,7 @@ impl Machine {
     /// Nobody holds the lock of this file.
     pub(super) fn is_free(&self, path: &Path) -> bool {
         let inner = self.inner();
-        inner.names.get(path).is_none_or(|ino| !inner.locks.contains_key(ino))
+        inner.lies(Lie::NoLock) || inner.names.get(path).is_none_or(|ino| !inner.locks.contains_key(ino))
     }
 
     /// From now on `op` fails on this path, until [`mend`](Self::mend).
@@ -304,6 +308,11 @@ impl Inner {
         }
     }
 
+    fn die(&mut self, process: &Process) {
+        self.dead.insert(process.id);
+        self.locks.retain(|_, (_, holder)| *holder != process.id);
+    }
+
     fn verdict(&mut self, process: &Process, path: &Path, op: Op) -> Result<(), Strike> {
         if self.dead.contains(&process.id) || self.broken.iter().any(|(p, o)| p == path && *o == op) {
             return Strike::new(EIO, Loss::Dropped, false);
@@ -311,13 +320,16 @@ impl Inner {
         if process.quiet {
             return Ok(());
         }
+        if self.doomed == Some((process.id, op)) {
+            self.die(process);
+            return Strike::new(EIO, Loss::Dropped, true);
+        }
         let call = self.calls;
         self.calls += 1;
         match self.plan {
             Some(Plan::Kill { at }) if call == at => {
                 self.struck = Some((op, false));
-                self.dead.insert(process.id);
-                self.locks.retain(|_, (_, holder)| *holder != process.id);
+                self.die(process);
                 Strike::new(EIO, Loss::Dropped, true)
             }
             Some(Plan::Fail { at, errno: code, loss, .. }) if call == at && op.may_fail() => {
