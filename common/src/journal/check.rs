@@ -3,7 +3,7 @@
 
 use super::{
     array,
-    disk::{self, File},
+    disk::Volume,
     error::Failure,
     format::{Header, Image, Line, Scan, scan},
     mark::Mark,
@@ -12,7 +12,7 @@ use super::{
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::{
-    fmt, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -133,8 +133,10 @@ impl fmt::Display for Report {
 /// # Errors
 /// The directory cannot be read.
 pub fn stores(dir: &Path) -> io::Result<Vec<String>> {
-    let journals =
-        disk::names(dir)?.into_iter().filter(|path| path.extension().is_some_and(|e| e == "journal"));
+    let mut paths =
+        fs::read_dir(dir)?.map(|entry| entry.map(|e| e.path())).collect::<io::Result<Vec<_>>>()?;
+    paths.sort();
+    let journals = paths.into_iter().filter(|path| path.extension().is_some_and(|e| e == "journal"));
     Ok(journals.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect())
 }
 
@@ -143,7 +145,12 @@ pub fn stores(dir: &Path) -> io::Result<Vec<String>> {
 /// # Errors
 /// A file cannot be read; what is wrong inside one is in the report.
 pub fn check(dir: &Path, name: &str) -> io::Result<Report> {
-    let paths = Paths::new(dir, name);
+    check_on(Volume::real(), dir, name)
+}
+
+/// The same on any disk.
+pub(super) fn check_on(volume: Volume, dir: &Path, name: &str) -> io::Result<Report> {
+    let paths = Paths::new(volume, dir, name);
     let mut report = Report { name: name.to_owned(), ..Report::default() };
     report.journal.file.clone_from(&paths.journal);
     if let Err(failure) = look(&paths, &mut report) {
@@ -167,7 +174,11 @@ impl Report {
 
 fn look(paths: &Paths, report: &mut Report) -> Result<(), Failure> {
     // The mark comes first: of a store in use, the lines up to it are then there.
-    let mark = if disk::exists(&paths.lock)? { Mark::read(&File::open_to_read(&paths.lock)?)? } else { None };
+    let mark = if paths.volume.exists(&paths.lock)? {
+        Mark::read(&paths.volume.open_to_read(&paths.lock)?)?
+    } else {
+        None
+    };
     let Some(opened) = look_at_journal(paths)? else {
         return Err(Failure::damage(&paths.journal, None, "there is no such journal"));
     };
@@ -221,10 +232,10 @@ fn look_at_array(
 ) -> Result<(), Failure> {
     let file = paths.array(collection);
     let Some(entry) = header.arrays.get(collection) else { return Ok(()) };
-    let mut bytes = disk::read(&file)?;
+    let mut bytes = paths.volume.read(&file)?;
     let mut origin = Origin::Journal;
     if bytes.as_deref().map(Image::of) != Some(entry.now) {
-        let tmp = disk::read(&Paths::tmp(&file))?.filter(|tmp| Image::of(tmp) == entry.now);
+        let tmp = paths.volume.read(&Paths::tmp(&file))?.filter(|tmp| Image::of(tmp) == entry.now);
         origin = if tmp.is_some() { Origin::Pending } else { Origin::Edited };
         bytes = tmp.or(bytes);
     }
@@ -245,7 +256,7 @@ fn look_at_array(
 /// # Errors
 /// The journal cannot be read, or `out` not written. Damage is printed where it is met, and is an error as well.
 pub fn dump(dir: &Path, name: &str, out: &mut dyn io::Write) -> io::Result<()> {
-    let paths = Paths::new(dir, name);
+    let paths = Paths::new(Volume::real(), dir, name);
     let opened = look_at_journal(&paths).map_err(io::Error::other)?;
     let opened = opened.ok_or_else(|| {
         io::Error::new(

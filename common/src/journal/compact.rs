@@ -4,7 +4,7 @@ use super::{
     Model,
     append::{begin_journal, reopen_journal, switch_files},
     array,
-    disk::{self, File},
+    disk::File,
     error::Failure,
     format::{ArrayEntry, FORMAT, Header},
     lock::Locks,
@@ -61,11 +61,11 @@ impl<M: Model> Store<M> {
         for collection in M::COLLECTIONS {
             let path = paths.array(collection);
             let tmp = Paths::tmp(&path);
-            let file = File::create(&tmp)?;
+            let file = paths.volume.create(&tmp)?;
             let now = array::dump(&state.model, collection, &file)?;
             let before = old.arrays.get(*collection).map(|entry| entry.now);
             if before == Some(now) {
-                disk::remove(&tmp)?;
+                paths.volume.remove(&tmp)?;
             } else {
                 file.sync_data()?;
                 renames.push(path);
@@ -104,24 +104,24 @@ pub(super) fn settle(paths: &Paths, header: &Header) -> Result<(), Failure> {
     for (collection, entry) in &header.arrays {
         let path = paths.array(collection);
         let tmp = Paths::tmp(&path);
-        let Some(bytes) = disk::read(&tmp)? else { continue };
+        let Some(bytes) = paths.volume.read(&tmp)? else { continue };
         let image = super::format::Image::of;
-        let current = disk::read(&path)?.map(|bytes| image(&bytes));
+        let current = paths.volume.read(&path)?.map(|bytes| image(&bytes));
         if image(&bytes) == entry.now && current != Some(entry.now) {
-            disk::rename(&tmp, &path)?;
+            paths.volume.rename(&tmp, &path)?;
         } else {
-            disk::remove(&tmp)?;
+            paths.volume.remove(&tmp)?;
         }
         changed = true;
     }
-    disk::remove(&Paths::tmp(&paths.journal))?;
-    if changed { disk::sync_dir(&paths.dir) } else { Ok(()) }
+    paths.volume.remove(&Paths::tmp(&paths.journal))?;
+    if changed { paths.volume.sync_dir(&paths.dir) } else { Ok(()) }
 }
 
 pub(super) fn remove_tmp<M: Model>(paths: &Paths) {
     let arrays = M::COLLECTIONS.iter().map(|c| paths.array(c));
     for path in arrays.chain([paths.journal.clone()]) {
-        if let Err(e) = disk::remove(&Paths::tmp(&path)) {
+        if let Err(e) = paths.volume.remove(&Paths::tmp(&path)) {
             log::warn!("journal: {e}");
         }
     }

@@ -1,62 +1,269 @@
-//! Every file operation of the journal, and nothing else: the one place where a test can make the disk fail.
+//! Every file operation of the journal, and nothing else. [`Disk`] and [`OpenFile`] are what is needed of a file system:
+//! [`Real`] is it, and the tests have one in memory that fails and forgets on demand (`tests/memory`). [`Volume`] and
+//! [`File`] are what the rest of the journal uses: they name the file in each error.
 
-use super::error::Failure;
+use super::{error::Failure, mount};
 use std::{
-    fs, io,
+    fmt, fs, io,
     os::unix::fs::{FileExt, MetadataExt},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
-/// An open file that remembers its path, so that each error names it.
-#[derive(Debug, Clone)]
-pub(super) struct File {
-    file: Arc<fs::File>,
-    path: Arc<Path>,
+/// A file system. A call costs a virtual one, which is nothing beside the system call behind it.
+pub(super) trait Disk: fmt::Debug + Send + Sync {
+    fn open(&self, path: &Path, how: How) -> io::Result<Arc<dyn OpenFile>>;
+    /// The whole file.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// The inode that a path names now.
+    fn inode(&self, path: &Path) -> io::Result<Inode>;
+    /// Atomic; durable with the next [`sync_dir`](Self::sync_dir), like every change of a name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// A directory and those above it that are missing.
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// The type of a network file system, where the directory is on one.
+    fn network(&self, dir: &Path) -> io::Result<Option<String>>;
+}
+
+/// An open file.
+pub(super) trait OpenFile: fmt::Debug + Send + Sync {
+    fn inode(&self) -> io::Result<Inode>;
+    fn len(&self) -> io::Result<u64>;
+    /// `pread`: how many bytes there were.
+    fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<usize>;
+    /// `pwrite` of all of it. After an error, any beginning of it may be there.
+    fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// `fdatasync`. After an error, what was written may be on disk or not, and a later success says nothing of it.
+    fn sync_data(&self) -> io::Result<()>;
+    /// Waits for the `flock`, which belongs to this open file and ends with it.
+    fn lock(&self) -> io::Result<()>;
+    /// Takes the `flock` unless somebody has it.
+    fn try_lock(&self) -> io::Result<bool>;
+    fn unlock(&self) -> io::Result<()>;
+}
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// It exists, and is only read.
+    Read,
+    /// It exists.
+    Write,
+    /// Made if missing, left as it is otherwise.
+    Create,
+    /// Made, empty even if it was there.
+    Truncate,
 }
 
 /// A file's identity for as long as somebody has it open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Inode(u64, u64);
+pub(super) struct Inode(pub(super) u64, pub(super) u64);
 
-impl Inode {
-    fn of(meta: &fs::Metadata) -> Self {
-        Self(meta.dev(), meta.ino())
+/// The file system of this machine.
+#[derive(Debug)]
+struct Real;
+
+impl Disk for Real {
+    fn open(&self, path: &Path, how: How) -> io::Result<Arc<dyn OpenFile>> {
+        let mut options = fs::OpenOptions::new();
+        options.read(true);
+        match how {
+            How::Read => {}
+            How::Write => drop(options.write(true)),
+            How::Create => drop(options.write(true).create(true).truncate(false)),
+            How::Truncate => drop(options.write(true).create(true).truncate(true)),
+        }
+        Ok(Arc::new(options.open(path)?))
     }
 
-    /// The inode that a path names now.
-    pub(super) fn at(path: &Path) -> Result<Self, Failure> {
-        fs::metadata(path).map(|meta| Self::of(&meta)).map_err(|e| Failure::io(path, e))
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
+    fn inode(&self, path: &Path) -> io::Result<Inode> {
+        fs::metadata(path).map(|meta| Inode(meta.dev(), meta.ino()))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        fs::create_dir_all(dir)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        fs::File::open(dir)?.sync_all()
+    }
+
+    fn network(&self, dir: &Path) -> io::Result<Option<String>> {
+        mount::network(dir)
     }
 }
 
-impl File {
-    fn with(options: &fs::OpenOptions, path: &Path) -> Result<Self, Failure> {
-        let file = options.open(path).map_err(|e| Failure::io(path, e))?;
-        Ok(Self { file: Arc::new(file), path: path.into() })
+impl OpenFile for fs::File {
+    fn inode(&self) -> io::Result<Inode> {
+        self.metadata().map(|meta| Inode(meta.dev(), meta.ino()))
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.metadata().map(|meta| meta.len())
+    }
+
+    fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+        FileExt::read_at(self, bytes, at)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        FileExt::write_all_at(self, bytes, at)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        fs::File::set_len(self, len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        fs::File::sync_data(self)
+    }
+
+    fn lock(&self) -> io::Result<()> {
+        fs::File::lock(self)
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        match fs::File::try_lock(self) {
+            Ok(()) => Ok(true),
+            Err(fs::TryLockError::WouldBlock) => Ok(false),
+            Err(fs::TryLockError::Error(e)) => Err(e),
+        }
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        fs::File::unlock(self)
+    }
+}
+
+/// A disk, whose errors name the file.
+#[derive(Debug, Clone)]
+pub(super) struct Volume(Arc<dyn Disk>);
+
+impl Volume {
+    /// The file system of this machine.
+    pub(super) fn real() -> Self {
+        Self(Arc::new(Real))
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(disk: Arc<dyn Disk>) -> Self {
+        Self(disk)
+    }
+
+    fn file(&self, path: &Path, how: How) -> Result<File, Failure> {
+        let file = self.0.open(path, how).map_err(|e| Failure::io(path, e))?;
+        Ok(File { file, path: path.into() })
     }
 
     /// Opens a file that exists, to read and write it.
-    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
-        Self::with(fs::OpenOptions::new().read(true).write(true), path)
+    pub(super) fn open(&self, path: &Path) -> Result<File, Failure> {
+        self.file(path, How::Write)
     }
 
     /// Opens a file that exists, only to read it.
-    pub(super) fn open_to_read(path: &Path) -> Result<Self, Failure> {
-        Self::with(fs::OpenOptions::new().read(true), path)
+    pub(super) fn open_to_read(&self, path: &Path) -> Result<File, Failure> {
+        self.file(path, How::Read)
     }
 
     /// Opens a file, which is made if missing and left as it is otherwise.
-    pub(super) fn open_or_create(path: &Path) -> Result<Self, Failure> {
-        Self::with(fs::OpenOptions::new().read(true).write(true).create(true).truncate(false), path)
+    pub(super) fn open_or_create(&self, path: &Path) -> Result<File, Failure> {
+        self.file(path, How::Create)
     }
 
     /// Makes a file, empty even if it was there.
-    pub(super) fn create(path: &Path) -> Result<Self, Failure> {
-        fault(path, Op::Write).map_err(|e| Failure::io(path, e))?;
-        Self::with(fs::OpenOptions::new().read(true).write(true).create(true).truncate(true), path)
+    pub(super) fn create(&self, path: &Path) -> Result<File, Failure> {
+        self.file(path, How::Truncate)
     }
 
+    /// The inode that a path names now.
+    pub(super) fn inode(&self, path: &Path) -> Result<Inode, Failure> {
+        self.0.inode(path).map_err(|e| Failure::io(path, e))
+    }
+
+    /// The whole file, or `None` where there is none.
+    pub(super) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+        match self.0.read(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Failure::io(path, e)),
+        }
+    }
+
+    pub(super) fn exists(&self, path: &Path) -> Result<bool, Failure> {
+        match self.0.inode(path) {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(Failure::io(path, e)),
+        }
+    }
+
+    pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<(), Failure> {
+        self.0.rename(from, to).map_err(|e| Failure::io(to, e))
+    }
+
+    /// Removes a file; that there is none is fine.
+    pub(super) fn remove(&self, path: &Path) -> Result<(), Failure> {
+        match self.0.remove(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Failure::io(path, e)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        self.0.create_dir_all(dir)
+    }
+
+    /// Makes the names in a directory durable.
+    pub(super) fn sync_dir(&self, dir: &Path) -> Result<(), Failure> {
+        self.0.sync_dir(dir).map_err(|e| Failure::io(dir, e))
+    }
+
+    /// Makes a directory's own name durable, and those above it, as far up as this user may look.
+    pub(super) fn sync_above(&self, dir: &Path) -> Result<(), Failure> {
+        for above in dir.ancestors().skip(1) {
+            let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+            match self.0.sync_dir(above) {
+                // Not ours, and so not made by us; or of a file system that has no such sync.
+                Err(e)
+                    if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput) =>
+                {
+                    return Ok(());
+                }
+                done => done.map_err(|e| Failure::io(above, e))?,
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn network(&self, dir: &Path) -> io::Result<Option<String>> {
+        self.0.network(dir)
+    }
+}
+
+/// An open file that remembers its path, so that each error names it.
+#[derive(Debug, Clone)]
+pub(super) struct File {
+    file: Arc<dyn OpenFile>,
+    path: Arc<Path>,
+}
+
+impl File {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -66,11 +273,11 @@ impl File {
     }
 
     pub(super) fn inode(&self) -> Result<Inode, Failure> {
-        self.named(self.file.metadata()).map(|meta| Inode::of(&meta))
+        self.named(self.file.inode())
     }
 
     pub(super) fn len(&self) -> Result<u64, Failure> {
-        self.named(self.file.metadata()).map(|meta| meta.len())
+        self.named(self.file.len())
     }
 
     /// Reads what there is of `[from, to)`: less where the file ends before.
@@ -96,16 +303,16 @@ impl File {
     }
 
     pub(super) fn write_all_at(&self, bytes: &[u8], at: u64) -> Result<(), Failure> {
-        self.named(fault(&self.path, Op::Write).and_then(|()| self.file.write_all_at(bytes, at)))
+        self.named(self.file.write_all_at(bytes, at))
     }
 
     pub(super) fn set_len(&self, len: u64) -> Result<(), Failure> {
-        self.named(fault(&self.path, Op::Truncate).and_then(|()| self.file.set_len(len)))
+        self.named(self.file.set_len(len))
     }
 
     /// `fdatasync`.
     pub(super) fn sync_data(&self) -> Result<(), Failure> {
-        self.named(fault(&self.path, Op::Sync).and_then(|()| self.file.sync_data()))
+        self.named(self.file.sync_data())
     }
 
     /// Waits for the `flock` of this open file.
@@ -120,94 +327,10 @@ impl File {
 
     /// Takes the `flock` unless somebody has it.
     pub(super) fn try_lock(&self) -> Result<bool, Failure> {
-        match self.file.try_lock() {
-            Ok(()) => Ok(true),
-            Err(fs::TryLockError::WouldBlock) => Ok(false),
-            Err(fs::TryLockError::Error(e)) => Err(Failure::io(&self.path, e)),
-        }
+        self.named(self.file.try_lock())
     }
 
     pub(super) fn unlock(&self) -> Result<(), Failure> {
         self.named(self.file.unlock())
-    }
-}
-
-/// The whole file, or `None` where there is none.
-pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Failure::io(path, e)),
-    }
-}
-
-pub(super) fn exists(path: &Path) -> Result<bool, Failure> {
-    path.try_exists().map_err(|e| Failure::io(path, e))
-}
-
-pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Failure> {
-    fault(to, Op::Rename).and_then(|()| fs::rename(from, to)).map_err(|e| Failure::io(to, e))
-}
-
-/// Removes a file; that there is none is fine.
-pub(super) fn remove(path: &Path) -> Result<(), Failure> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Failure::io(path, e)),
-        _ => Ok(()),
-    }
-}
-
-/// Makes the names in a directory durable.
-pub(super) fn sync_dir(dir: &Path) -> Result<(), Failure> {
-    fault(dir, Op::Sync).and_then(|()| fs::File::open(dir)?.sync_all()).map_err(|e| Failure::io(dir, e))
-}
-
-/// The names in a directory, sorted.
-pub(super) fn names(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut paths =
-        fs::read_dir(dir)?.map(|entry| entry.map(|e| e.path())).collect::<io::Result<Vec<_>>>()?;
-    paths.sort();
-    Ok(paths)
-}
-
-/// What a test can make fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(test), allow(dead_code))]
-pub(super) enum Op {
-    Write,
-    Truncate,
-    Sync,
-    Rename,
-}
-
-#[cfg(not(test))]
-#[allow(clippy::unnecessary_wraps)]
-fn fault(_path: &Path, _op: Op) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(test)]
-use faults::fault;
-
-#[cfg(test)]
-pub(super) mod faults {
-    //! A switch, by path, since tests run beside each other in one process.
-    use super::{Op, Path, PathBuf, io};
-    use std::sync::Mutex;
-
-    static BROKEN: Mutex<Vec<(PathBuf, Op)>> = Mutex::new(Vec::new());
-
-    /// From now on `op` fails on this path, until [`mend`].
-    pub(in super::super) fn break_down(path: &Path, op: Op) {
-        BROKEN.lock().unwrap().push((path.to_owned(), op));
-    }
-
-    pub(in super::super) fn mend(path: &Path) {
-        BROKEN.lock().unwrap().retain(|(p, _)| p != path);
-    }
-
-    pub(super) fn fault(path: &Path, op: Op) -> io::Result<()> {
-        let broken = BROKEN.lock().unwrap().iter().any(|(p, o)| p == path && *o == op);
-        if broken { Err(io::Error::other("the test broke it")) } else { Ok(()) }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Model, OpenError, Options, Stats, StoreError,
-    disk::File,
+    disk::Volume,
     lock::Locks,
     open,
     store::{State, Store},
@@ -18,6 +18,8 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 /// Writes that may wait at once; more wait for a place, which is what slows a client down.
 const QUEUE: usize = 4096;
+
+type Reply<T, E> = oneshot::Sender<Result<Result<T, E>, StoreError>>;
 
 /// One consistent state, of which every change is durable.
 pub struct Snapshot<M: Model>(arc_swap::Guard<Arc<State<M>>>);
@@ -52,14 +54,48 @@ impl<M: Model> Clone for Journal<M> {
     }
 }
 
+/// A closure as the writer's thread takes it; `place` is dropped before the answer goes to `reply`.
+pub(super) fn work<M, T, E, F>(f: F, place: impl Send + 'static, reply: Reply<T, E>) -> Work<M>
+where
+    M: Model,
+    F: FnOnce(&mut Tx<'_, M>) -> Result<T, E> + Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    Box::new(move |tx| {
+        let tx = match tx {
+            Ok(tx) => tx,
+            Err(refused) => {
+                // Nobody listens where the caller went away.
+                let _ = reply.send(Err(refused));
+                return None;
+            }
+        };
+        // The batch drops the model that a panic may have left half changed.
+        let result = catch_unwind(AssertUnwindSafe(|| f(tx)));
+        let keep = matches!(result, Ok(Ok(_)));
+        let answer = Box::new(move |outcome: Result<(), StoreError>| {
+            drop(place);
+            let panicked = |_| StoreError::Rejected { reason: "its closure panicked".into() };
+            let _ = reply.send(outcome.and_then(|()| result.map_err(panicked)));
+        });
+        Some(Verdict { keep, answer })
+    })
+}
+
 impl<M: Model> Journal<M> {
     /// Opens or makes the store. Blocks.
     ///
     /// # Errors
     /// See [`OpenError`]; nothing was changed.
     pub fn open(options: Options) -> Result<Self, OpenError> {
+        Self::open_on(Volume::real(), options)
+    }
+
+    /// The same on any disk.
+    pub(super) fn open_on(volume: Volume, options: Options) -> Result<Self, OpenError> {
         let dir = options.dir.clone();
-        let store = Arc::new(open::open::<M>(options)?);
+        let store = Arc::new(open::open::<M>(volume, options)?);
         let (queue, receiver) = mpsc::channel();
         let writer = Writer::new(store.clone(), Locks::open(&store.paths)?, receiver);
         let thread = thread::Builder::new()
@@ -102,25 +138,7 @@ impl<M: Model> Journal<M> {
     {
         let place = self.0.places.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let (reply, answered) = oneshot::channel();
-        let work: Work<M> = Box::new(move |tx| {
-            let tx = match tx {
-                Ok(tx) => tx,
-                Err(refused) => {
-                    // Nobody listens where the caller went away.
-                    let _ = reply.send(Err(refused));
-                    return None;
-                }
-            };
-            // The batch drops the model that a panic may have left half changed.
-            let result = catch_unwind(AssertUnwindSafe(|| f(tx)));
-            let keep = matches!(result, Ok(Ok(_)));
-            let answer = Box::new(move |outcome: Result<(), StoreError>| {
-                drop(place);
-                let panicked = |_| StoreError::Rejected { reason: "its closure panicked".into() };
-                let _ = reply.send(outcome.and_then(|()| result.map_err(panicked)));
-            });
-            Some(Verdict { keep, answer })
-        });
+        let work = work(f, place, reply);
         if self.0.store.closed.load(Ordering::Acquire) {
             return Err(StoreError::Closed);
         }
@@ -191,7 +209,7 @@ impl<M: Model> Journal<M> {
             log::error!("{}: the writer's thread panicked", M::NAME);
         }
         // One that runs in another process, or here, ends within seconds; then there is less left to do.
-        let lock = File::open_or_create(&self.0.store.paths.compact)?;
+        let lock = self.0.store.paths.volume.open_or_create(&self.0.store.paths.compact)?;
         lock.lock()?;
         self.0.store.compact()?;
         Ok(())

@@ -1,7 +1,7 @@
 //! The write lock, which a batch holds from its first look at the journal to its mark.
 
 use super::{
-    disk::{File, Inode},
+    disk::{File, Inode, Volume},
     error::Failure,
     store::Paths,
 };
@@ -9,6 +9,7 @@ use super::{
 /// One thread's handles on the lock files: a `flock` belongs to an open file, so threads that share one do not exclude
 /// each other.
 pub(super) struct Locks {
+    volume: Volume,
     lock: File,
     inode: Inode,
     /// Who waits for the lock holds this. Without it, a busy process takes the lock again before a waiting one has woken
@@ -18,8 +19,10 @@ pub(super) struct Locks {
 
 impl Locks {
     pub(super) fn open(paths: &Paths) -> Result<Self, Failure> {
-        let lock = File::open_or_create(&paths.lock)?;
-        Ok(Self { inode: lock.inode()?, lock, turn: File::open_or_create(&paths.turn)? })
+        let volume = paths.volume.clone();
+        let lock = volume.open_or_create(&paths.lock)?;
+        let turn = volume.open_or_create(&paths.turn)?;
+        Ok(Self { volume, inode: lock.inode()?, lock, turn })
     }
 
     /// Waits for the write lock. The kernel frees the lock of a process that dies.
@@ -30,7 +33,7 @@ impl Locks {
         locked?;
         let held = Held(self);
         turned?;
-        if Inode::at(self.lock.path())? != self.inode {
+        if self.volume.inode(self.lock.path())? != self.inode {
             let reason =
                 "it was replaced while in use, so that it excludes nobody; restart every process on it";
             return Err(Failure::damage(self.lock.path(), None, reason));

@@ -1,7 +1,6 @@
 //! Which file system a directory is on. Over a network, `flock` and `fdatasync` do not hold between machines.
 
-use super::error::OpenError;
-use std::path::Path;
+use std::{io, path::Path};
 
 /// File system types, as `/proc/self/mountinfo` names them, that several machines can have mounted at once.
 const NETWORK: &[&str] = &[
@@ -62,15 +61,12 @@ const NETWORK_FUSE: &[&str] = &[
     "weed",
 ];
 
-/// Refuses a directory (which exists) on a network file system. Where the system does not tell, it is taken as local.
-pub(super) fn refuse_network(dir: &Path) -> Result<(), OpenError> {
-    let io = |source| OpenError::Io { path: dir.to_owned(), source };
-    let full = dir.canonicalize().map_err(io)?;
-    let Ok(mounts) = std::fs::read_to_string("/proc/self/mountinfo") else { return Ok(()) };
-    match kind(&mounts, &full) {
-        Some(kind) if is_network(&kind) => Err(OpenError::NetworkFileSystem { dir: dir.to_owned(), kind }),
-        _ => Ok(()),
-    }
+/// The type of the network file system that a directory (which exists) is on. Where the system does not tell, it is taken
+/// as local.
+pub(super) fn network(dir: &Path) -> io::Result<Option<String>> {
+    let full = dir.canonicalize()?;
+    let Ok(mounts) = std::fs::read_to_string("/proc/self/mountinfo") else { return Ok(None) };
+    Ok(kind(&mounts, &full).filter(|kind| is_network(kind)))
 }
 
 fn is_network(kind: &str) -> bool {
@@ -141,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_error_names_the_way_out() {
-        let error = OpenError::NetworkFileSystem { dir: "/data".into(), kind: "nfs4".into() };
+        let error = super::super::OpenError::NetworkFileSystem { dir: "/data".into(), kind: "nfs4".into() };
         assert!(error.to_string().contains("postgres://"), "{error}");
         assert_eq!(error.exit_code(), 69);
     }

@@ -5,31 +5,37 @@ use super::{
     append::{begin_journal, reopen_journal, switch_files},
     array,
     compact::{remove_tmp, settle},
-    disk::{self, File},
+    disk::{File, Volume},
     error::{Failure, OpenError},
     format::{ArrayEntry, FORMAT, Header, Image, push_line, scan},
     lock::{Held, Locks},
     mark::Mark,
-    mount::refuse_network,
     store::{Opened, Paths, Source, State, Store, damaged, new_store_id, open_journal, replay},
 };
 use serde::de::IgnoredAny;
-use std::{collections::BTreeMap, path::PathBuf, time::Instant};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 const EMPTY: &[u8] = b"[\n]\n";
 
 /// Opens or makes a store.
-pub(super) fn open<M: Model>(options: Options) -> Result<Store<M>, OpenError> {
+pub(super) fn open<M: Model>(volume: Volume, options: Options) -> Result<Store<M>, OpenError> {
     let started = Instant::now();
     let unwritable = |path: &PathBuf, source| OpenError::Unwritable { path: path.clone(), source };
-    std::fs::create_dir_all(&options.dir).map_err(|e| unwritable(&options.dir, e))?;
-    refuse_network(&options.dir)?;
-    let paths = Paths::new(&options.dir, M::NAME);
+    volume.create_dir_all(&options.dir).map_err(|e| unwritable(&options.dir, e))?;
+    let network = volume.network(&options.dir).map_err(|e| Failure::io(&options.dir, e))?;
+    if let Some(kind) = network {
+        return Err(OpenError::NetworkFileSystem { dir: options.dir, kind });
+    }
+    let paths = Paths::new(volume, &options.dir, M::NAME);
     let locks = Locks::open(&paths).map_err(OpenError::creating)?;
     // Taken first by everybody who takes both. While it is held, the files change only by lines that are appended.
-    let compaction = File::open_or_create(&paths.compact).map_err(OpenError::creating)?;
+    let compaction = paths.volume.open_or_create(&paths.compact).map_err(OpenError::creating)?;
     compaction.lock()?;
-    let mark = File::open(&paths.lock)?;
+    let mark = paths.volume.open(&paths.lock)?;
     let mut store: Store<M> = match open_journal(&paths)? {
         Some(opened) => resume(paths, options, &locks, mark, opened)?,
         None => begin(paths, options, &locks, mark)?,
@@ -55,10 +61,14 @@ struct Arrays {
     entries: BTreeMap<String, ArrayEntry>,
     /// Bytes that are not in `<c>.json` yet.
     fresh: Vec<(PathBuf, Vec<u8>)>,
+    /// What a person put into `<c>.json`.
+    found: Vec<(PathBuf, Vec<u8>)>,
 }
 
 impl Arrays {
-    fn keep(&mut self, collection: &str, now: Image) {
+    fn keep(&mut self, collection: &str, path: PathBuf, bytes: Vec<u8>) {
+        let now = Image::of(&bytes);
+        self.found.push((path, bytes));
         self.entries.insert(collection.to_owned(), ArrayEntry { now, before: Some(now) });
     }
 
@@ -73,17 +83,19 @@ impl Arrays {
 fn begin<M: Model>(paths: Paths, options: Options, locks: &Locks, mark: File) -> Result<Store<M>, OpenError> {
     let mut found = Vec::new();
     for collection in M::COLLECTIONS {
-        found.push((*collection, disk::read(&paths.array(collection))?));
+        found.push((*collection, paths.volume.read(&paths.array(collection))?));
     }
+    // The directory may be as new as what is in it.
+    paths.volume.sync_above(&paths.dir)?;
     let seeding = found.iter().all(|(_, bytes)| bytes.is_none());
     let (mut model, mut edited, mut arrays) = (M::default(), Vec::new(), Arrays::default());
     for (collection, bytes) in found {
         let path = paths.array(collection);
-        let seed = if seeding { seed(&options, collection)? } else { None };
+        let seed = if seeding { seed(&paths.volume, &options, collection)? } else { None };
         match (bytes, seed) {
             (Some(bytes), _) => {
                 array::load(&mut model, collection, &path, &bytes)?;
-                arrays.keep(collection, Image::of(&bytes));
+                arrays.keep(collection, path, bytes);
                 edited.push(collection);
             }
             (None, Some((from, bytes))) => {
@@ -99,21 +111,21 @@ fn begin<M: Model>(paths: Paths, options: Options, locks: &Locks, mark: File) ->
     let generation = Mark::read(held.file())?.map_or(1, |mark| mark.generation + 1);
     let changes = on_open(&model, &edited, &paths)?;
     remove_tmp::<M>(&paths);
-    let header =
-        Header { format: FORMAT, store: new_store_id(), generation, base: 0, arrays: arrays.entries };
-    let (source, state) = found_generation(&paths, &held, &header, &arrays.fresh, model, &changes)?;
+    let entries = std::mem::take(&mut arrays.entries);
+    let header = Header { format: FORMAT, store: new_store_id(), generation, base: 0, arrays: entries };
+    let (source, state) = found_generation(&paths, &held, &header, &arrays, model, &changes)?;
     Ok(Store::new(paths, options, mark, source, state))
 }
 
 /// What a store that was never used begins with, and where that is from.
-fn seed(options: &Options, collection: &str) -> Result<Option<(PathBuf, Vec<u8>)>, Failure> {
+fn seed(volume: &Volume, options: &Options, collection: &str) -> Result<Option<(PathBuf, Vec<u8>)>, Failure> {
     let file = format!("{collection}.json");
     let Some(dir) = &options.seed_dir else {
         let sample = options.sample.iter().find(|(name, _)| *name == collection);
         return Ok(sample.map(|(_, json)| (file.into(), json.as_bytes().to_vec())));
     };
     let path = dir.join(file);
-    Ok(disk::read(&path)?.map(|bytes| (path, bytes)))
+    Ok(volume.read(&path)?.map(|bytes| (path, bytes)))
 }
 
 /// A directory with a journal.
@@ -178,9 +190,9 @@ fn resume<M: Model>(
         }
         // The edit counts as a line: a process that has the state before it must load the arrays, not go on from there.
         let (generation, base) = (header.generation + 1, state.seq + 1);
-        let header = Header { generation, base, arrays: arrays.entries, ..header };
+        let header = Header { generation, base, arrays: std::mem::take(&mut arrays.entries), ..header };
         let model = state.model.clone();
-        let (source, state) = found_generation(&store.paths, &held, &header, &arrays.fresh, model, &changes)?;
+        let (source, state) = found_generation(&store.paths, &held, &header, &arrays, model, &changes)?;
         return Ok(Store::new(store.paths, store.options, store.mark, source, state));
     }
     if !changes.is_empty() {
@@ -198,12 +210,12 @@ fn load_arrays<M: Model>(paths: &Paths, header: &Header) -> Result<(M, Vec<&'sta
     let (mut model, mut edited, mut arrays) = (M::default(), Vec::new(), Arrays::default());
     for collection in M::COLLECTIONS {
         let path = paths.array(collection);
-        let bytes = disk::read(&path)?;
+        let bytes = paths.volume.read(&path)?;
         let image = bytes.as_deref().map(Image::of);
         let entry = header.arrays.get(*collection);
         if let (Some(entry), true) = (entry, image != entry.map(|entry| entry.now)) {
             let tmp = Paths::tmp(&path);
-            match disk::read(&tmp)?.filter(|bytes| Image::of(bytes) == entry.now) {
+            match paths.volume.read(&tmp)?.filter(|bytes| Image::of(bytes) == entry.now) {
                 // A compaction died between its renames.
                 Some(bytes) if image.is_none() || image == entry.before => {
                     array::load(&mut model, collection, &tmp, &bytes)?;
@@ -225,7 +237,7 @@ fn load_arrays<M: Model>(paths: &Paths, header: &Header) -> Result<(M, Vec<&'sta
                 array::load(&mut model, collection, &path, &bytes)?;
                 if entry.is_none_or(|entry| entry.now != image) {
                     edited.push(*collection);
-                    arrays.keep(collection, image);
+                    arrays.keep(collection, path, bytes);
                 }
             }
             _ if entry.is_some() => {
@@ -279,20 +291,29 @@ fn line_of_changes<M: Model>(
     Ok((lines, model))
 }
 
+fn write_tmp(paths: &Paths, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let file = paths.volume.create(&Paths::tmp(path))?;
+    file.write_all_at(bytes, 0)?;
+    file.sync_data()
+}
+
 /// Starts a generation whose arrays are not a compaction's. The opening changes are in the same file as the header that
 /// takes note of the edit: a crash leaves both or neither.
 fn found_generation<M: Model>(
     paths: &Paths,
     held: &Held<'_>,
     header: &Header,
-    fresh: &[(PathBuf, Vec<u8>)],
+    arrays: &Arrays,
     mut model: M,
     changes: &[M::Change],
 ) -> Result<(Source, State<M>), Failure> {
-    for (path, bytes) in fresh {
-        let file = File::create(&Paths::tmp(path))?;
-        file.write_all_at(bytes, 0)?;
-        file.sync_data()?;
+    // An editor or `cp` may not have synced what it wrote, and a sync now would say nothing of one that failed before.
+    for (path, bytes) in &arrays.found {
+        write_tmp(paths, path, bytes)?;
+        paths.volume.rename(&Paths::tmp(path), path)?;
+    }
+    for (path, bytes) in &arrays.fresh {
+        write_tmp(paths, path, bytes)?;
     }
     let (file, mut length) = begin_journal(paths, header)?;
     let mut seq = header.base;
@@ -304,7 +325,7 @@ fn found_generation<M: Model>(
         seq += 1;
     }
     file.sync_data()?;
-    let renames: Vec<PathBuf> = fresh.iter().map(|(path, _)| path.clone()).collect();
+    let renames: Vec<PathBuf> = arrays.fresh.iter().map(|(path, _)| path.clone()).collect();
     switch_files(paths, &renames)?;
     let mark = Mark { generation: header.generation, length };
     mark.write(held.file())?;

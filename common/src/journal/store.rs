@@ -2,7 +2,7 @@
 
 use super::{
     Model, Options, array,
-    disk::{self, File, Inode},
+    disk::{File, Inode, Volume},
     error::{Failure, StoreError},
     format::{Header, Hex, Image, Stop, scan_changes},
     mark::Mark,
@@ -21,9 +21,10 @@ use tokio::sync::watch;
 /// How often a reader looks again where compactions replace the journal under its eyes. Each look is a whole load.
 const LOOKS: u32 = 50;
 
-/// The names of a store's files.
+/// The names of a store's files, and the disk that they are on.
 #[derive(Debug, Clone)]
 pub(super) struct Paths {
+    pub(super) volume: Volume,
     pub(super) dir: PathBuf,
     pub(super) journal: PathBuf,
     pub(super) lock: PathBuf,
@@ -32,9 +33,10 @@ pub(super) struct Paths {
 }
 
 impl Paths {
-    pub(super) fn new(dir: &Path, name: &str) -> Self {
+    pub(super) fn new(volume: Volume, dir: &Path, name: &str) -> Self {
         let file = |extension: &str| dir.join(format!("{name}.{extension}"));
         Self {
+            volume,
             dir: dir.to_owned(),
             journal: file("journal"),
             lock: file("lock"),
@@ -237,8 +239,8 @@ pub(super) struct Opened {
 
 /// The journal that the path names now, or `None` where there is none.
 pub(super) fn open_journal(paths: &Paths) -> Result<Option<Opened>, Failure> {
-    if disk::exists(&paths.journal)? {
-        opened(paths, File::open(&paths.journal)?).map(Some)
+    if paths.volume.exists(&paths.journal)? {
+        opened(paths, paths.volume.open(&paths.journal)?).map(Some)
     } else {
         Ok(None)
     }
@@ -246,8 +248,8 @@ pub(super) fn open_journal(paths: &Paths) -> Result<Option<Opened>, Failure> {
 
 /// The same, only to look at it.
 pub(super) fn look_at_journal(paths: &Paths) -> Result<Option<Opened>, Failure> {
-    if disk::exists(&paths.journal)? {
-        opened(paths, File::open_to_read(&paths.journal)?).map(Some)
+    if paths.volume.exists(&paths.journal)? {
+        opened(paths, paths.volume.open_to_read(&paths.journal)?).map(Some)
     } else {
         Ok(None)
     }
@@ -269,7 +271,7 @@ fn load_arrays<M: Model>(paths: &Paths, header: &Header) -> Result<Option<M>, Fa
         let path = paths.array(collection);
         let mut found = false;
         for path in [&path, &Paths::tmp(&path)] {
-            let Some(bytes) = disk::read(path)? else { continue };
+            let Some(bytes) = paths.volume.read(path)? else { continue };
             if Image::of(&bytes) == entry.now {
                 array::load(&mut model, collection, path, &bytes)?;
                 found = true;

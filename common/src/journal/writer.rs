@@ -2,7 +2,6 @@
 
 use super::{
     Model,
-    disk::File,
     error::{Failure, StoreError},
     format::push_line,
     lock::Locks,
@@ -107,15 +106,7 @@ impl<M: Model> Writer<M> {
                 }
             }
             self.tick_if_latched();
-            let latched = self.store.latched().clone();
-            match latched {
-                None => self.commit(batch.drain(..)),
-                Some(reason) => {
-                    for work in batch.drain(..) {
-                        work(Err(StoreError::Latched { reason: reason.clone() }));
-                    }
-                }
-            }
+            self.serve(batch.drain(..));
             if !open {
                 break;
             }
@@ -124,6 +115,19 @@ impl<M: Model> Writer<M> {
         for message in self.queue.try_iter() {
             if let Message::Write(work) = message {
                 work(Err(StoreError::Closed));
+            }
+        }
+    }
+
+    /// Does a batch, or refuses it while the store is latched.
+    pub(super) fn serve(&mut self, batch: impl Iterator<Item = Work<M>>) {
+        let latched = self.store.latched().clone();
+        match latched {
+            None => self.commit(batch),
+            Some(reason) => {
+                for work in batch {
+                    work(Err(StoreError::Latched { reason: reason.clone() }));
+                }
             }
         }
     }
@@ -218,9 +222,13 @@ impl<M: Model> Writer<M> {
             }
             return;
         }
-        if self.tried.elapsed() < IDLE {
-            return;
+        if self.tried.elapsed() >= IDLE {
+            self.try_reopen();
         }
+    }
+
+    /// Ends the latch if the disk is back.
+    pub(super) fn try_reopen(&mut self) {
         self.tried = Instant::now();
         match self.reopen() {
             Ok(()) => {
@@ -245,13 +253,13 @@ impl<M: Model> Writer<M> {
         if !self.store.due() || self.compacting.load(Ordering::Acquire) {
             return;
         }
-        let lock = match File::open_or_create(&self.store.paths.compact)
-            .and_then(|f| Ok(f.try_lock()?.then_some(f)))
-        {
-            Ok(Some(lock)) => lock,
-            Ok(None) => return,
-            Err(e) => return log::warn!("{}: no compaction: {e}", M::NAME),
-        };
+        let paths = &self.store.paths;
+        let lock =
+            match paths.volume.open_or_create(&paths.compact).and_then(|f| Ok(f.try_lock()?.then_some(f))) {
+                Ok(Some(lock)) => lock,
+                Ok(None) => return,
+                Err(e) => return log::warn!("{}: no compaction: {e}", M::NAME),
+            };
         self.compacting.store(true, Ordering::Release);
         let (store, compacting) = (self.store.clone(), self.compacting.clone());
         let spawned = thread::Builder::new().name(format!("{}-compact", M::NAME)).spawn(move || {

@@ -1,14 +1,19 @@
-//! What only the inside can show: a disk that fails at a chosen step, and the bytes of a torn batch.
+//! A disk that fails at a chosen step, as a service's handle meets it, and the bytes of a torn batch.
 
 use super::{
-    ArrayWriter, Journal, Model, Options, StoreError, check,
-    disk::{
-        Op,
-        faults::{break_down, mend},
+    super::{
+        ArrayWriter, Journal, Model, OpenError, Options, StoreError, check,
+        disk::Disk,
+        format::{Hex, Line, PADDING, push_line, scan},
     },
-    format::{Hex, Line, push_line, scan},
+    ledger::Ledger,
+    memory::{Machine, Op, platter::Image},
 };
-use std::{io, path::Path, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Numbers by key, in one collection.
 #[derive(Clone, Default)]
@@ -42,8 +47,23 @@ impl Model for Numbers {
     }
 }
 
-fn open(dir: &Path) -> Journal<Numbers> {
-    Journal::open(Options::new(dir)).unwrap()
+const DIR: &str = "/vol/store";
+
+fn machine() -> Machine {
+    let image = Image { dirs: ["/vol", DIR, "/seed"].map(PathBuf::from).into(), ..Image::default() };
+    Machine::boot(&image, Ledger::new()).with_threads()
+}
+
+fn file(name: &str) -> PathBuf {
+    Path::new(DIR).join(name)
+}
+
+fn try_open<M: Model>(machine: &Machine, options: Options) -> Result<Journal<M>, OpenError> {
+    Journal::open_on(machine.process(1).volume(), options)
+}
+
+fn open(machine: &Machine) -> Journal<Numbers> {
+    try_open(machine, Options::new(DIR)).unwrap()
 }
 
 async fn put(journal: &Journal<Numbers>, key: u64, value: u64) -> Result<(), StoreError> {
@@ -67,34 +87,34 @@ async fn reopened(journal: &Journal<Numbers>) {
 
 #[tokio::test]
 async fn a_failed_write_is_not_there_and_latches_until_the_disk_is_back() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("store.journal");
-    let journal = open(dir.path());
+    let disk = machine();
+    let path = file("store.journal");
+    let journal = open(&disk);
     put(&journal, 1, 1).await.unwrap();
-    break_down(&file, Op::Write);
+    disk.break_down(&path, Op::Write);
     assert!(matches!(put(&journal, 1, 2).await, Err(StoreError::Io { .. })));
     assert!(matches!(put(&journal, 1, 3).await, Err(StoreError::Latched { .. })));
     assert!(matches!(journal.health(), Err(StoreError::Latched { .. })));
     assert_eq!(get(&journal, 1), Some(1), "reads go on");
-    mend(&file);
+    disk.mend(&path);
     reopened(&journal).await;
     assert_eq!(get(&journal, 1), Some(1));
     put(&journal, 1, 4).await.unwrap();
     drop(journal);
-    assert_eq!(get(&open(dir.path()), 1), Some(4));
+    assert_eq!(get(&open(&disk), 1), Some(4));
 }
 
 #[tokio::test]
 async fn a_failed_sync_leaves_the_outcome_open_and_no_reader_sees_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("store.journal");
-    let (journal, other) = (open(dir.path()), open(dir.path()));
+    let disk = machine();
+    let path = file("store.journal");
+    let (journal, other) = (open(&disk), open(&disk));
     put(&journal, 1, 1).await.unwrap();
-    break_down(&file, Op::Sync);
-    break_down(&file, Op::Truncate);
+    disk.break_down(&path, Op::Sync);
+    disk.break_down(&path, Op::SetLen);
     assert!(matches!(put(&journal, 1, 2).await, Err(StoreError::Unknown { .. })));
     assert_eq!((get(&journal, 1), get(&other, 1)), (Some(1), Some(1)));
-    mend(&file);
+    disk.mend(&path);
     // The line is whole, so whoever has the lock next makes it durable: that is what "unknown" means.
     put(&other, 2, 2).await.unwrap();
     assert_eq!((get(&other, 1), get(&other, 2)), (Some(2), Some(2)));
@@ -106,23 +126,23 @@ async fn a_failed_sync_leaves_the_outcome_open_and_no_reader_sees_it() {
 
 #[tokio::test]
 async fn a_line_without_its_mark_is_not_acknowledged_and_comes_back() {
-    let dir = tempfile::tempdir().unwrap();
-    let lock = dir.path().join("store.lock");
-    let journal = open(dir.path());
-    break_down(&lock, Op::Write);
+    let disk = machine();
+    let lock = file("store.lock");
+    let journal = open(&disk);
+    disk.break_down(&lock, Op::Write);
     assert!(matches!(put(&journal, 1, 1).await, Err(StoreError::Unknown { .. })));
     assert_eq!(get(&journal, 1), None);
-    mend(&lock);
+    disk.mend(&lock);
     reopened(&journal).await;
     assert_eq!(get(&journal, 1), Some(1));
 }
 
 #[tokio::test]
 async fn a_lock_file_that_was_replaced_stops_writes() {
-    let dir = tempfile::tempdir().unwrap();
-    let journal = open(dir.path());
-    std::fs::remove_file(dir.path().join("store.lock")).unwrap();
-    let other = open(dir.path());
+    let disk = machine();
+    let journal = open(&disk);
+    Disk::remove(&disk.process(2), &file("store.lock")).unwrap();
+    let other = open(&disk);
     assert!(matches!(put(&journal, 1, 1).await, Err(StoreError::Io { .. })));
     put(&other, 1, 2).await.unwrap();
     assert_eq!(get(&other, 1), Some(2));
@@ -132,74 +152,74 @@ async fn a_lock_file_that_was_replaced_stops_writes() {
 #[tokio::test]
 async fn a_compaction_that_dies_at_any_rename_loses_nothing() {
     for step in ["store.journal", "numbers.json"] {
-        let dir = tempfile::tempdir().unwrap();
-        let (journal, other) = (open(dir.path()), open(dir.path()));
+        let disk = machine();
+        let (journal, other) = (open(&disk), open(&disk));
         put(&journal, 1, 1).await.unwrap();
         put(&other, 2, 2).await.unwrap();
-        let file = dir.path().join(step);
-        break_down(&file, Op::Rename);
+        let path = file(step);
+        disk.break_down(&path, Op::Rename);
         assert!(journal.close().is_err());
         // The others go on, whichever generation they find.
         put(&other, 3, 3).await.unwrap();
         assert_eq!((get(&journal, 3), get(&other, 1)), (Some(3), Some(1)));
-        let report = check::check(dir.path(), "store").unwrap();
+        let report = check::check_on(disk.process(2).volume(), Path::new(DIR), "store").unwrap();
         assert!(report.sound(), "{report}");
         let pending = report.arrays[0].origin == check::Origin::Pending;
         assert_eq!(pending, step == "numbers.json", "{report}");
-        mend(&file);
+        disk.mend(&path);
         // First a start after a kill, then one after a clean stop.
         for _ in 0..2 {
-            let journal = open(dir.path());
+            let journal = open(&disk);
             assert_eq!((get(&journal, 1), get(&journal, 2), get(&journal, 3)), (Some(1), Some(2), Some(3)));
             assert_eq!(get(&journal, 0), None, "no array was taken for edited");
             journal.close().unwrap();
         }
-        let array = std::fs::read_to_string(dir.path().join("numbers.json")).unwrap();
+        let array = disk.text(&file("numbers.json")).unwrap();
         assert_eq!(array, "[\n[1,1],\n[2,2],\n[3,3]\n]\n");
-        assert!(!dir.path().join("numbers.json.tmp").exists());
+        assert!(disk.text(&file("numbers.json.tmp")).is_none());
     }
 }
 
 #[tokio::test]
 async fn a_live_process_compacts_over_the_rest_of_a_dead_ones_switch() {
-    let dir = tempfile::tempdir().unwrap();
-    let (journal, other) = (open(dir.path()), open(dir.path()));
+    let disk = machine();
+    let (journal, other) = (open(&disk), open(&disk));
     put(&journal, 1, 1).await.unwrap();
-    let array = dir.path().join("numbers.json");
-    break_down(&array, Op::Rename);
+    let array = file("numbers.json");
+    disk.break_down(&array, Op::Rename);
     assert!(journal.close().is_err());
-    mend(&array);
+    disk.mend(&array);
     other.close().unwrap();
-    assert_eq!(std::fs::read_to_string(&array).unwrap(), "[\n[1,1]\n]\n");
-    assert_eq!(get(&open(dir.path()), 1), Some(1));
+    assert_eq!(disk.text(&array).unwrap(), "[\n[1,1]\n]\n");
+    assert_eq!(get(&open(&disk), 1), Some(1));
 }
 
 #[tokio::test]
 async fn an_edit_of_an_array_that_waits_for_its_rename_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let journal = open(dir.path());
+    let disk = machine();
+    let journal = open(&disk);
     put(&journal, 1, 1).await.unwrap();
-    let array = dir.path().join("numbers.json");
-    break_down(&array, Op::Rename);
+    let array = file("numbers.json");
+    disk.break_down(&array, Op::Rename);
     assert!(journal.close().is_err());
-    mend(&array);
-    std::fs::write(&array, "[[5,5]]").unwrap();
-    let error = Journal::<Numbers>::open(Options::new(dir.path())).err().unwrap();
+    disk.mend(&array);
+    disk.process(2).place(&array, b"[[5,5]]");
+    let error = try_open::<Numbers>(&disk, Options::new(DIR)).err().unwrap();
     assert!(error.to_string().contains("numbers.json.tmp"), "{error}");
-    assert!(dir.path().join("numbers.json.tmp").exists());
+    assert!(disk.text(&file("numbers.json.tmp")).is_some());
 }
 
 #[test]
 fn a_seed_that_is_cut_short_is_taken_whole_the_next_time() {
     for step in ["store.journal", "numbers.json"] {
-        let (dir, seed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        std::fs::write(seed.path().join("numbers.json"), "[[1,10],[2,20]]").unwrap();
-        let options = Options { seed_dir: Some(seed.path().into()), ..Options::new(dir.path()) };
-        let file = dir.path().join(step);
-        break_down(&file, Op::Rename);
-        assert!(Journal::<Numbers>::open(options.clone()).is_err());
-        mend(&file);
-        let journal = Journal::<Numbers>::open(options).unwrap();
+        let disk = machine();
+        disk.process(2).place(Path::new("/seed/numbers.json"), b"[[1,10],[2,20]]");
+        let options = Options { seed_dir: Some("/seed".into()), ..Options::new(DIR) };
+        let path = file(step);
+        disk.break_down(&path, Op::Rename);
+        assert!(try_open::<Numbers>(&disk, options.clone()).is_err());
+        disk.mend(&path);
+        let journal = try_open::<Numbers>(&disk, options).unwrap();
         assert_eq!((get(&journal, 1), get(&journal, 2)), (Some(10), Some(20)));
         assert_eq!(get(&journal, 0), Some(1), "the opening change came once");
     }
@@ -220,7 +240,7 @@ fn lines() -> (Hex, Vec<Vec<u8>>) {
 fn a_hole_in_the_last_batch_is_a_torn_write_and_before_a_later_batch_is_damage() {
     let (store, mut lines) = lines();
     // What a power failure leaves where a page of the batch was written late: padding.
-    lines[2].fill(super::format::PADDING);
+    lines[2].fill(PADDING);
     let torn = scan(&lines[..4].concat(), store, 1, |_: Line<Vec<(u64, u64)>>| {});
     let stop = torn.stop.unwrap();
     assert!(stop.torn && stop.seq == 3 && torn.next == 3, "{stop:?}");
@@ -269,14 +289,14 @@ impl Model for Grown {
 
 #[tokio::test]
 async fn a_newer_version_keeps_the_lines_and_an_older_one_refuses_what_it_does_not_know() {
-    let dir = tempfile::tempdir().unwrap();
-    let journal = open(dir.path());
+    let disk = machine();
+    let journal = open(&disk);
     put(&journal, 1, 1).await.unwrap();
     drop(journal);
-    let grown = Journal::<Grown>::open(Options::new(dir.path())).unwrap();
+    let grown = try_open::<Grown>(&disk, Options::new(DIR)).unwrap();
     assert_eq!(grown.read().unwrap().0.0.get(&1), Some(&1));
     grown.close().unwrap();
-    assert_eq!(std::fs::read_to_string(dir.path().join("names.json")).unwrap(), "[\n]\n");
-    let error = Journal::<Numbers>::open(Options::new(dir.path())).err().unwrap();
+    assert_eq!(disk.text(&file("names.json")).unwrap(), "[\n]\n");
+    let error = try_open::<Numbers>(&disk, Options::new(DIR)).err().unwrap();
     assert!(error.to_string().contains("\"names\""), "{error}");
 }

@@ -1,0 +1,592 @@
+//! A disk in memory: files, names, `flock`, a page cache, and below it what is durable ([`platter`]). It fails, kills a
+//! process, or lies at the call that a test names, and it keeps the log of all that was done to it.
+
+pub(super) mod platter;
+
+use super::{
+    super::disk::{Disk, How, Inode, OpenFile, Volume},
+    ledger::{Checked, Ledger, Note},
+    model::Registro,
+};
+use platter::{Event, Image, Ino, Loss, Platter};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+};
+
+/// What a call does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Op {
+    Open,
+    Read,
+    Stat,
+    Write,
+    SetLen,
+    Sync,
+    Rename,
+    Remove,
+    SyncDir,
+    CreateDir,
+    Lock,
+    Unlock,
+}
+
+impl Op {
+    /// Whether the disk can refuse it. Of a `flock`, only memory could run out.
+    fn may_fail(self) -> bool {
+        !matches!(self, Self::Lock | Self::Unlock)
+    }
+
+    fn changes(self) -> bool {
+        !matches!(self, Self::Read | Self::Stat | Self::Lock | Self::Unlock)
+    }
+}
+
+/// Which calls fail from the chosen one on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    Once,
+    /// Each call of the same kind, until [`Machine::heal`].
+    SameKind,
+    /// Each call of that kind and each that changes anything, until [`Machine::heal`].
+    Everything,
+}
+
+/// What goes wrong at one call of a run, counted from 0.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Plan {
+    Fail {
+        at: u64,
+        reach: Reach,
+        errno: i32,
+        loss: Loss,
+    },
+    /// `kill -9`: in the middle of the call if it is a write, before it otherwise.
+    Kill {
+        at: u64,
+    },
+}
+
+/// A store bug, made by a disk that lies to a store without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lie {
+    /// The journal is synced only when the lock is next taken: after the answer.
+    AckBeforeSync,
+    /// The journal is synced only when the lock is given back: after the mark.
+    MarkBeforeSync,
+    NoDirectorySync,
+    /// Bytes that the page cache shows already are not written again.
+    NoRewrite,
+    /// New arrays are not synced before the journal that relies on them is renamed.
+    NoArraySync,
+    /// What follows a failed write is not cut.
+    NoCut,
+    /// The lock excludes nobody.
+    NoLock,
+    /// A new journal is not synced before its rename.
+    NoJournalSync,
+}
+
+type Hook = Box<dyn FnMut(Op) + Send>;
+
+#[derive(Default)]
+struct Inner {
+    cache: BTreeMap<Ino, Vec<u8>>,
+    names: BTreeMap<PathBuf, Ino>,
+    dirs: BTreeSet<PathBuf>,
+    /// Which open file of which process has the `flock`.
+    locks: BTreeMap<Ino, (u64, u32)>,
+    dead: BTreeSet<u32>,
+    last: u64,
+    start: Platter,
+    platter: Platter,
+    /// What was promised so far.
+    ledger: Ledger,
+    log: Vec<Event>,
+    calls: u64,
+    plan: Option<Plan>,
+    /// The kind of call that the plan struck, and whether it still strikes.
+    struck: Option<(Op, bool)>,
+    broken: Vec<(PathBuf, Op)>,
+    doomed: Option<(u32, Op)>,
+    lies: Vec<Lie>,
+    late: Vec<Ino>,
+    hook: Option<Hook>,
+    /// Threads share this machine: who waits for a lock will get it.
+    threads: bool,
+}
+
+/// A machine with one disk.
+#[derive(Clone, Default)]
+pub(super) struct Machine(Arc<(Mutex<Inner>, Condvar)>);
+
+/// The disk as one process has it.
+#[derive(Clone)]
+pub(super) struct Process {
+    machine: Machine,
+    pub(super) id: u32,
+    /// Its calls are not counted, fail never, and call no hook.
+    quiet: bool,
+}
+
+struct MemFile {
+    process: Process,
+    id: u64,
+    ino: Ino,
+    path: PathBuf,
+}
+
+fn errno(code: i32) -> io::Error {
+    io::Error::from_raw_os_error(code)
+}
+
+const ENOENT: i32 = 2;
+pub(super) const EIO: i32 = 5;
+pub(super) const ENOSPC: i32 = 28;
+
+/// How a call goes wrong.
+struct Strike {
+    error: io::Error,
+    loss: Loss,
+    /// A write gets to its middle. A process that was dead before does nothing any more.
+    halfway: bool,
+}
+
+impl Strike {
+    fn new(code: i32, loss: Loss, halfway: bool) -> Result<(), Self> {
+        Err(Self { error: errno(code), loss, halfway })
+    }
+}
+
+impl Machine {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.0.lock().unwrap()
+    }
+
+    /// A machine that starts with these files.
+    pub(super) fn boot(image: &Image, ledger: Ledger) -> Self {
+        let machine = Self::default();
+        {
+            let mut inner = machine.inner();
+            inner.ledger = ledger;
+            inner.dirs.clone_from(&image.dirs);
+            for (path, bytes) in &image.files {
+                inner.last += 1;
+                let ino = inner.last;
+                inner.names.insert(path.clone(), ino);
+                inner.cache.insert(ino, bytes.clone());
+            }
+            inner.platter = Platter::of(image, &inner.names);
+            inner.start = inner.platter.clone();
+        }
+        machine
+    }
+
+    /// Lets other threads in: a lock is then waited for.
+    pub(super) fn with_threads(self) -> Self {
+        self.inner().threads = true;
+        self
+    }
+
+    pub(super) fn process(&self, id: u32) -> Process {
+        Process { machine: self.clone(), id, quiet: false }
+    }
+
+    pub(super) fn quiet(&self, id: u32) -> Process {
+        Process { quiet: true, ..self.process(id) }
+    }
+
+    pub(super) fn note(&self, note: Note) {
+        let mut inner = self.inner();
+        inner.ledger.take(&note);
+        inner.log.push(Event::Note(note));
+    }
+
+    /// A reader's state: it must be what was promised, and what is new in it is promised from now on.
+    pub(super) fn saw(&self, state: &Registro) -> Checked {
+        let ledger = self.inner().ledger.clone();
+        ledger.check(state).map_err(|v| v.at("a reader"))?;
+        if ledger.is_news(state) {
+            self.note(Note::Saw(state.ids()));
+        }
+        Ok(())
+    }
+
+    pub(super) fn ledger(&self) -> Ledger {
+        self.inner().ledger.clone()
+    }
+
+    /// What was durable in the beginning, and all that was done since.
+    pub(super) fn story(&self) -> (Platter, Vec<Event>) {
+        let inner = self.inner();
+        (inner.start.clone(), inner.log.clone())
+    }
+
+    pub(super) fn calls(&self) -> u64 {
+        self.inner().calls
+    }
+
+    pub(super) fn plan(&self, plan: Option<Plan>) {
+        self.inner().plan = plan;
+    }
+
+    /// Kills this process in its next call of this kind.
+    pub(super) fn doom(&self, id: u32, op: Op) {
+        self.inner().doomed = Some((id, op));
+    }
+
+    pub(super) fn lie(&self, lie: Lie) {
+        self.inner().lies.push(lie);
+    }
+
+    pub(super) fn hook(&self, hook: Option<Hook>) {
+        self.inner().hook = hook;
+    }
+
+    /// Which kind of call the plan has struck.
+    pub(super) fn struck(&self) -> Option<Op> {
+        self.inner().struck.map(|(op, _)| op)
+    }
+
+    /// The disk works again, or goes on working.
+    pub(super) fn heal(&self) {
+        let mut inner = self.inner();
+        inner.plan = inner.plan.filter(|plan| matches!(plan, Plan::Kill { .. }));
+    }
+
+    pub(super) fn is_dead(&self, id: u32) -> bool {
+        self.inner().dead.contains(&id)
+    }
+
+    /// Nobody holds the lock of this file.
+    pub(super) fn is_free(&self, path: &Path) -> bool {
+        let inner = self.inner();
+        inner.lies(Lie::NoLock) || inner.names.get(path).is_none_or(|ino| !inner.locks.contains_key(ino))
+    }
+
+    /// From now on `op` fails on this path, until [`mend`](Self::mend).
+    pub(super) fn break_down(&self, path: &Path, op: Op) {
+        self.inner().broken.push((path.to_owned(), op));
+    }
+
+    pub(super) fn mend(&self, path: &Path) {
+        self.inner().broken.retain(|(p, _)| p != path);
+    }
+
+    /// The page cache's files: what a process finds that starts now, without a crash.
+    pub(super) fn image(&self) -> Image {
+        let inner = self.inner();
+        let files = inner.names.iter().map(|(path, ino)| (path.clone(), inner.cache[ino].clone())).collect();
+        Image { files, dirs: inner.dirs.clone() }
+    }
+
+    pub(super) fn text(&self, path: &Path) -> Option<String> {
+        let mut image = self.image();
+        image.files.remove(path).map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    fn wake(&self) {
+        self.0.1.notify_all();
+    }
+}
+
+impl Inner {
+    fn happen(&mut self, event: Event) {
+        self.platter.apply(&event);
+        self.log.push(event);
+    }
+
+    fn lies(&self, lie: Lie) -> bool {
+        self.lies.contains(&lie)
+    }
+
+    fn late_syncs(&mut self) {
+        for ino in std::mem::take(&mut self.late) {
+            self.happen(Event::Sync(ino));
+        }
+    }
+
+    fn die(&mut self, process: &Process) {
+        self.dead.insert(process.id);
+        self.locks.retain(|_, (_, holder)| *holder != process.id);
+    }
+
+    fn verdict(&mut self, process: &Process, path: &Path, op: Op) -> Result<(), Strike> {
+        if self.dead.contains(&process.id) || self.broken.iter().any(|(p, o)| p == path && *o == op) {
+            return Strike::new(EIO, Loss::Dropped, false);
+        }
+        if process.quiet {
+            return Ok(());
+        }
+        if self.doomed == Some((process.id, op)) {
+            self.die(process);
+            return Strike::new(EIO, Loss::Dropped, true);
+        }
+        let call = self.calls;
+        self.calls += 1;
+        match self.plan {
+            Some(Plan::Kill { at }) if call == at => {
+                self.struck = Some((op, false));
+                self.die(process);
+                Strike::new(EIO, Loss::Dropped, true)
+            }
+            Some(Plan::Fail { at, errno: code, loss, .. }) if call == at && op.may_fail() => {
+                self.struck = Some((op, true));
+                Strike::new(code, loss, true)
+            }
+            Some(Plan::Fail { reach, errno: code, loss, .. }) => match self.struck {
+                Some((first, true))
+                    if (reach != Reach::Once && op == first)
+                        || (reach == Reach::Everything && op.changes()) =>
+                {
+                    Strike::new(code, loss, true)
+                }
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Process {
+    pub(super) fn volume(&self) -> Volume {
+        Volume::of(Arc::new(self.clone()))
+    }
+
+    /// Before each call: the hook, which may use the disk as another process does, then what the test planned.
+    fn call(&self, path: &Path, op: Op) -> (MutexGuard<'_, Inner>, Result<(), Strike>) {
+        let hook = if self.quiet { None } else { self.machine.inner().hook.take() };
+        if let Some(mut hook) = hook {
+            hook(op);
+            self.machine.inner().hook.get_or_insert(hook);
+        }
+        let mut inner = self.machine.inner();
+        if !self.quiet
+            && ((op == Op::Unlock && inner.lies(Lie::MarkBeforeSync))
+                || (op == Op::Lock && inner.lies(Lie::AckBeforeSync)))
+        {
+            inner.late_syncs();
+        }
+        let result = inner.verdict(self, path, op);
+        (inner, result)
+    }
+
+    fn simple(&self, path: &Path, op: Op) -> io::Result<MutexGuard<'_, Inner>> {
+        let (inner, result) = self.call(path, op);
+        result.map_err(|strike| strike.error)?;
+        Ok(inner)
+    }
+
+    /// An editor's or a copy's write: in the page cache, synced by nobody.
+    pub(super) fn place(&self, path: &Path, bytes: &[u8]) {
+        let file = self.open(path, How::Truncate).unwrap();
+        file.write_all_at(bytes, 0).unwrap();
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {}", self.id)
+    }
+}
+
+impl fmt::Debug for MemFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {:?}", self.path.display(), self.process)
+    }
+}
+
+impl Disk for Process {
+    fn open(&self, path: &Path, how: How) -> io::Result<Arc<dyn OpenFile>> {
+        let mut inner = self.simple(path, Op::Open)?;
+        let ino = match inner.names.get(path).copied() {
+            Some(ino) => {
+                if how == How::Truncate && !inner.cache[&ino].is_empty() {
+                    inner.cache.insert(ino, Vec::new());
+                    inner.happen(Event::SetLen(ino, 0));
+                }
+                ino
+            }
+            None if matches!(how, How::Read | How::Write) => return Err(errno(ENOENT)),
+            None => {
+                if path.parent().is_none_or(|dir| !inner.dirs.contains(dir)) {
+                    return Err(errno(ENOENT));
+                }
+                inner.last += 1;
+                let ino = inner.last;
+                inner.names.insert(path.to_owned(), ino);
+                inner.cache.insert(ino, Vec::new());
+                inner.happen(Event::Create(path.to_owned(), ino));
+                ino
+            }
+        };
+        inner.last += 1;
+        Ok(Arc::new(MemFile { process: self.clone(), id: inner.last, ino, path: path.to_owned() }))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let inner = self.simple(path, Op::Read)?;
+        let ino = inner.names.get(path).ok_or_else(|| errno(ENOENT))?;
+        Ok(inner.cache[ino].clone())
+    }
+
+    fn inode(&self, path: &Path) -> io::Result<Inode> {
+        let inner = self.simple(path, Op::Stat)?;
+        inner.names.get(path).map(|ino| Inode(0, *ino)).ok_or_else(|| errno(ENOENT))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut inner = self.simple(to, Op::Rename)?;
+        let ino = inner.names.remove(from).ok_or_else(|| errno(ENOENT))?;
+        inner.names.insert(to.to_owned(), ino);
+        inner.happen(Event::Rename(from.to_owned(), to.to_owned()));
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut inner = self.simple(path, Op::Remove)?;
+        inner.names.remove(path).ok_or_else(|| errno(ENOENT))?;
+        inner.happen(Event::Remove(path.to_owned()));
+        Ok(())
+    }
+
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        let mut inner = self.simple(dir, Op::CreateDir)?;
+        let mut missing: Vec<_> = dir.ancestors().filter(|d| d.parent().is_some()).collect();
+        missing.reverse();
+        for dir in missing {
+            if inner.dirs.insert(dir.to_owned()) {
+                inner.happen(Event::CreateDir(dir.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut inner = self.simple(dir, Op::SyncDir)?;
+        if !inner.lies(Lie::NoDirectorySync) {
+            inner.happen(Event::SyncDir(dir.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn network(&self, _: &Path) -> io::Result<Option<String>> {
+        Ok(None)
+    }
+}
+
+impl MemFile {
+    fn named(&self, end: &str) -> bool {
+        self.path.to_string_lossy().ends_with(end)
+    }
+}
+
+impl OpenFile for MemFile {
+    fn inode(&self) -> io::Result<Inode> {
+        self.process.simple(&self.path, Op::Stat).map(|_| Inode(0, self.ino))
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.process.simple(&self.path, Op::Stat).map(|inner| inner.cache[&self.ino].len() as u64)
+    }
+
+    fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+        let inner = self.process.simple(&self.path, Op::Read)?;
+        let rest = inner.cache[&self.ino].get(usize::try_from(at).unwrap()..).unwrap_or_default();
+        let n = rest.len().min(bytes.len());
+        bytes[..n].copy_from_slice(&rest[..n]);
+        Ok(n)
+    }
+
+    fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        let at = usize::try_from(at).unwrap();
+        let (mut inner, result) = self.process.call(&self.path, Op::Write);
+        // A write that fails, or whose process is killed in it, has copied some of its pages: here up to a sector.
+        let middle = (at + bytes.len() / 2) / 512 * 512;
+        let copied = match &result {
+            Ok(()) => bytes.len(),
+            Err(strike) if strike.halfway => middle.saturating_sub(at),
+            Err(_) => 0,
+        };
+        let file = inner.cache.get_mut(&self.ino).unwrap();
+        let same = file.get(at..at + copied) == Some(&bytes[..copied]);
+        if file.len() < at + copied {
+            file.resize(at + copied, 0);
+        }
+        file[at..at + copied].copy_from_slice(&bytes[..copied]);
+        if copied > 0 && !(same && inner.lies(Lie::NoRewrite)) {
+            inner.happen(Event::Write(self.ino, at, bytes[..copied].to_vec()));
+        }
+        result.map_err(|strike| strike.error)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let len = usize::try_from(len).unwrap();
+        let mut inner = self.process.simple(&self.path, Op::SetLen)?;
+        inner.cache.get_mut(&self.ino).unwrap().resize(len, 0);
+        if !inner.lies(Lie::NoCut) {
+            inner.happen(Event::SetLen(self.ino, len));
+        }
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let (mut inner, result) = self.process.call(&self.path, Op::Sync);
+        if let Err(Strike { error, loss, .. }) = result {
+            if !inner.dead.contains(&self.process.id) {
+                inner.happen(Event::SyncFailed(self.ino, loss));
+                if loss == Loss::Evicted {
+                    let settled = inner.platter.settled(self.ino);
+                    inner.cache.insert(self.ino, settled);
+                }
+            }
+            return Err(error);
+        }
+        let skipped = (self.named(".json.tmp") && inner.lies(Lie::NoArraySync))
+            || (self.named(".journal.tmp") && inner.lies(Lie::NoJournalSync));
+        let late =
+            self.named(".journal") && (inner.lies(Lie::AckBeforeSync) || inner.lies(Lie::MarkBeforeSync));
+        if late {
+            inner.late.push(self.ino);
+        } else if !skipped {
+            inner.happen(Event::Sync(self.ino));
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> io::Result<()> {
+        let mut inner = self.process.simple(&self.path, Op::Lock)?;
+        while !inner.lies(Lie::NoLock) && inner.locks.get(&self.ino).is_some_and(|(id, _)| *id != self.id) {
+            assert!(inner.threads, "{self:?} waits for a lock that nobody will give back");
+            inner = self.process.machine.0.1.wait(inner).unwrap();
+        }
+        inner.locks.insert(self.ino, (self.id, self.process.id));
+        Ok(())
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        let mut inner = self.process.simple(&self.path, Op::Lock)?;
+        let holder = *inner.locks.entry(self.ino).or_insert((self.id, self.process.id));
+        Ok(holder.0 == self.id)
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        let mut inner = self.process.simple(&self.path, Op::Unlock)?;
+        inner.locks.retain(|_, (id, _)| *id != self.id);
+        drop(inner);
+        self.process.machine.wake();
+        Ok(())
+    }
+}
+
+impl Drop for MemFile {
+    fn drop(&mut self) {
+        // A panic of the test may have poisoned it.
+        if let Ok(mut inner) = self.process.machine.0.0.lock() {
+            inner.locks.retain(|_, (id, _)| *id != self.id);
+        }
+        self.process.machine.wake();
+    }
+}
