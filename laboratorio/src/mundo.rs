@@ -176,8 +176,8 @@ impl Mundo {
         let desde = self.registro.now();
         let mut retrasa = false;
         match falla {
-            Falla::Mata { servicio, segunda } => {
-                self.slot(servicio, segunda).inspect(|s| s.signal(Signal::KILL));
+            Falla::Mata { servicio, segunda, abajo } => {
+                self.slot(servicio, segunda).inspect(|s| s.kill(abajo));
             }
             Falla::Reinicia(servicio, segunda) => {
                 self.count("SIGTERM");
@@ -217,6 +217,8 @@ impl Mundo {
             Falla::Disco(time) => {
                 if let Some(disco) = &self.disco {
                     self.count("disk full");
+                    // a store has some space ahead; one that was just compacted has less
+                    self.slots.values().for_each(|s| s.signal(Signal::TERM));
                     disco.fill().await?;
                     tokio::time::sleep(time).await;
                     disco.free().await?;

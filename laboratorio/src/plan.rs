@@ -44,6 +44,8 @@ pub enum Falla {
         servicio: Servicio,
         /// Which replica.
         segunda: bool,
+        /// Until another is started: a purchase's deadline is 3 s.
+        abajo: Duration,
     },
     /// SIGSTOP, then SIGCONT.
     Congela(Servicio, bool, Duration),
@@ -100,7 +102,10 @@ impl Iterator for Plan {
         let (servicio, via, segunda) = (self.servicio(), self.via(), self.0.percent(50));
         let azar = &mut self.0;
         let falla = match azar.between(1..=100) {
-            1..=52 => Falla::Mata { servicio, segunda },
+            1..=52 => {
+                let most = if azar.percent(15) { 5000 } else { 300 };
+                Falla::Mata { servicio, segunda, abajo: azar.millis(0..=most) }
+            }
             53..=62 => Falla::Congela(servicio, segunda, azar.millis(50..=2500)),
             63..=68 => Falla::Reinicia(servicio, segunda),
             69..=76 => Falla::Corta(via, azar.millis(1..=1500)),
@@ -110,7 +115,7 @@ impl Iterator for Plan {
                 let which = if azar.percent(50) { Servicio::Tokens } else { Servicio::Transacciones };
                 Falla::Replica(which, azar.millis(2000..=12_000))
             }
-            98 | 99 => Falla::Disco(azar.millis(200..=1500)),
+            98 | 99 => Falla::Disco(azar.millis(500..=3000)),
             _ => Falla::Reloj(servicio, azar.between(0..=7200).cast_signed() - 3600),
         };
         Some((wait, falla))

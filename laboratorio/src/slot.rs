@@ -33,6 +33,7 @@ pub struct Receta {
 enum Orden {
     Arrancar,
     Senal(Signal),
+    Matar(Duration),
     Retirar(oneshot::Sender<Option<ExitStatus>>),
 }
 
@@ -73,6 +74,11 @@ impl Slot {
         let _ = self.orders.send(Orden::Senal(signal));
     }
 
+    /// SIGKILL; the next process starts after so long.
+    pub fn kill(&self, abajo: Duration) {
+        let _ = self.orders.send(Orden::Matar(abajo));
+    }
+
     /// Ends the process by SIGTERM and leaves the place empty; how it ended, where there was one.
     pub async fn retire(&self) -> Option<ExitStatus> {
         let (reply, ended) = oneshot::channel();
@@ -103,7 +109,7 @@ async fn supervise(receta: Receta, mut orders: mpsc::UnboundedReceiver<Orden>, c
             match orders.recv().await {
                 None => return,
                 Some(Orden::Arrancar) => wanted = true,
-                Some(Orden::Senal(_)) => {}
+                Some(Orden::Senal(_) | Orden::Matar(_)) => {}
                 Some(Orden::Retirar(reply)) => {
                     let _ = reply.send(None);
                 }
@@ -118,6 +124,8 @@ async fn supervise(receta: Receta, mut orders: mpsc::UnboundedReceiver<Orden>, c
         cuenta.up.store(true, Ordering::Relaxed);
         route(&receta, ports, true);
         let mut waiting = None;
+        // one that cannot start must not spin
+        let mut down = Duration::from_millis(100);
         let status = loop {
             tokio::select! {
                 status = child.wait() => break status.ok(),
@@ -125,12 +133,12 @@ async fn supervise(receta: Receta, mut orders: mpsc::UnboundedReceiver<Orden>, c
                     // the run is over: the child goes with this task, see `kill_on_drop`
                     None => return,
                     Some(Orden::Arrancar) => {}
-                    Some(Orden::Senal(signal)) => {
-                        send(&child, signal);
-                        if signal == Signal::KILL {
-                            cuenta.kills.fetch_add(1, Ordering::Relaxed);
-                            break child.wait().await.ok();
-                        }
+                    Some(Orden::Senal(signal)) => send(&child, signal),
+                    Some(Orden::Matar(abajo)) => {
+                        send(&child, Signal::KILL);
+                        cuenta.kills.fetch_add(1, Ordering::Relaxed);
+                        down = abajo;
+                        break child.wait().await.ok();
                     }
                     Some(Orden::Retirar(reply)) => {
                         (wanted, waiting) = (false, Some(reply));
@@ -145,8 +153,7 @@ async fn supervise(receta: Receta, mut orders: mpsc::UnboundedReceiver<Orden>, c
         cuenta.up.store(false, Ordering::Relaxed);
         if wanted {
             route(&receta, ports, false);
-            // one that cannot start must not spin
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(down).await;
         }
         if let Some(reply) = waiting {
             let _ = reply.send(status);
