@@ -220,7 +220,7 @@ pub fn print(informe: &Informe) {
 pub fn binaries(exe: &Path) -> Result<PathBuf, String> {
     let bin = exe.parent().ok_or("this executable is in no directory")?;
     let missing = |name: &&str| !bin.join(name).exists();
-    if ["usuarios", "tokens", "transacciones"].iter().any(|n| missing(n)) {
+    if ["usuarios", "tokens", "transacciones"].iter().any(missing) {
         let release = bin.file_name().is_some_and(|name| name == "release");
         println!("building the services, which are not in {}", bin.display());
         let mut cargo = std::process::Command::new(option_env!("CARGO").unwrap_or("cargo"));

@@ -168,9 +168,9 @@ fn audit(f: &Final, v: &mut Veredicto) {
 fn disk(f: &Final, v: &mut Veredicto) {
     let Some(d) = &f.disco else { return };
     let bare = |t: &Transaccion| Transaccion { intento: None, ..t.clone() };
-    same("transaction", &f.transacciones, d.transacciones.iter().map(bare).collect(), v);
-    same("user", &f.usuarios, d.usuarios.clone(), v);
-    same("token", &f.tokens, d.tokens.clone(), v);
+    same("transaction", &f.transacciones, &d.transacciones.iter().map(bare).collect::<Vec<_>>(), v);
+    same("user", &f.usuarios, &d.usuarios, v);
+    same("token", &f.tokens, &d.tokens, v);
     if let Some(movimientos) = &f.movimientos {
         // the file has no signs and more kinds
         let bare = |m: &Movimiento| (m.id, m.usuario_id, m.monto.abs());
@@ -185,11 +185,11 @@ fn disk(f: &Final, v: &mut Veredicto) {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, api: &[T], disk: Vec<T>, v: &mut Veredicto) {
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, api: &[T], disk: &[T], v: &mut Veredicto) {
     if api.len() != disk.len() {
         v.add("disk", format!("{} {what}s over the API, {} on disk", api.len(), disk.len()));
     }
-    for (a, d) in api.iter().zip(&disk).filter(|(a, d)| a != d).take(10) {
+    for (a, d) in api.iter().zip(disk).filter(|(a, d)| a != d).take(10) {
         v.add("disk", format!("{what}: {a:?} over the API, {d:?} on disk"));
     }
 }
