@@ -2,10 +2,10 @@
 //!
 //! | call | body | answers |
 //! | --- | --- | --- |
-//! | tokens `PUT /interno/reservas/{intento}` | [`PedidoReserva`] | [`Reservado`], or a [`Refusal`] |
+//! | tokens `PUT /interno/reservas/{intento}` | [`PedidoReserva`] | [`Reservado`] (201 new, 200 known), or a [`Refusal`] |
 //! | tokens `PUT /interno/reservas/{intento}/venta` | | 204 |
 //! | tokens `DELETE /interno/reservas/{intento}` | | 204 |
-//! | usuarios `PUT /interno/cargos/{intento}` | [`PedidoCargo`] | 204, or a [`Refusal`] |
+//! | usuarios `PUT /interno/cargos/{intento}` | [`PedidoCargo`] | `null` (201 new, 200 known), or a [`Refusal`] |
 //! | usuarios `PUT /interno/cargos/{intento}/confirmacion` | | 204 |
 //! | usuarios `DELETE /interno/cargos/{intento}` | | 204 |
 //! | both `GET /interno/{reservas,cargos}?pendientes=true&antes=MS` | | [`Try`]s, oldest first; `&desde=MS&despues=INTENTO` of the last one leads on |

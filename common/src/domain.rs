@@ -229,30 +229,32 @@ pub struct Resumen {
 }
 
 impl Resumen {
-    /// Puts one element in. `hecho` is who or what the attempt touched.
-    pub fn agregar(&mut self, intento: &Intento, hecho: u64, monto: Monto) {
+    /// Puts one element in: all that a try says, so that no part of it can differ unseen. Debits know no token.
+    pub fn agregar(&mut self, intento: &Intento, de: UsuarioId, token: Option<TokenId>, monto: Monto) {
         self.cuenta = self.cuenta.wrapping_add(1);
         self.suma = self.suma.wrapping_add(u128::from(monto.get()));
-        self.huella = self.huella.wrapping_add(huella(intento, hecho, monto));
+        self.huella = self.huella.wrapping_add(huella(intento, de, token, monto));
     }
 
     /// Takes one element out again.
-    pub fn quitar(&mut self, intento: &Intento, hecho: u64, monto: Monto) {
+    pub fn quitar(&mut self, intento: &Intento, de: UsuarioId, token: Option<TokenId>, monto: Monto) {
         self.cuenta = self.cuenta.wrapping_sub(1);
         self.suma = self.suma.wrapping_sub(u128::from(monto.get()));
-        self.huella = self.huella.wrapping_sub(huella(intento, hecho, monto));
+        self.huella = self.huella.wrapping_sub(huella(intento, de, token, monto));
     }
 }
 
-fn huella(intento: &Intento, hecho: u64, monto: Monto) -> u128 {
-    let mut bytes = [0; MAX_CLAVE + 20];
+fn huella(intento: &Intento, de: UsuarioId, token: Option<TokenId>, monto: Monto) -> u128 {
+    let mut bytes = [0; MAX_CLAVE + 28];
     let clave = intento.clave.as_str().as_bytes();
     let (name, rest) = bytes.split_at_mut(clave.len());
     name.copy_from_slice(clave);
     rest[..4].copy_from_slice(&intento.numero.to_le_bytes());
-    rest[4..12].copy_from_slice(&hecho.to_le_bytes());
-    rest[12..20].copy_from_slice(&monto.get().to_le_bytes());
-    xxhash_rust::xxh3::xxh3_128(&bytes[..clave.len() + 20])
+    rest[4..12].copy_from_slice(&de.get().to_le_bytes());
+    // ids start at 1
+    rest[12..20].copy_from_slice(&token.map_or(0, TokenId::get).to_le_bytes());
+    rest[20..28].copy_from_slice(&monto.get().to_le_bytes());
+    xxhash_rust::xxh3::xxh3_128(&bytes[..clave.len() + 28])
 }
 
 /// 128-bit numbers travel as text: JSON readers do not agree on integers over 2^53.
@@ -298,15 +300,21 @@ mod tests {
         let b: Intento = "b#1".parse().unwrap();
         let (m, n) = (Monto::new(5).unwrap(), Monto::new(7).unwrap());
         let mut one = Resumen::default();
-        one.agregar(&a, 1, m);
-        one.agregar(&b, 2, n);
+        let (ana, luis, gato) = (UsuarioId::new(1).unwrap(), UsuarioId::new(2).unwrap(), TokenId::new(101));
+        one.agregar(&a, ana, gato, m);
+        one.agregar(&b, luis, None, n);
         let mut two = Resumen::default();
-        two.agregar(&b, 2, n);
-        two.agregar(&a, 1, m);
+        two.agregar(&b, luis, None, n);
+        two.agregar(&a, ana, gato, m);
         assert_eq!(one, two);
-        two.quitar(&a, 1, m);
-        two.agregar(&a, 2, m);
-        assert_ne!(one, two, "another user is another element");
+        for (de, token, monto) in
+            [(luis, gato, m), (ana, TokenId::new(102), m), (ana, None, m), (ana, gato, n)]
+        {
+            let mut other = two;
+            other.quitar(&a, ana, gato, m);
+            other.agregar(&a, de, token, monto);
+            assert_ne!(one, other, "another user, token or price is another element");
+        }
         let json = serde_json::to_string(&one).unwrap();
         assert_eq!(serde_json::from_str::<Resumen>(&json).unwrap(), one);
     }

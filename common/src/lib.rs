@@ -10,7 +10,7 @@
 //! | [`reply`] | answers out: ETag, compression |
 //! | [`edge`], [`context`], [`metrics`], [`logging`] | what every request has in common |
 //! | [`ops`], [`openapi`] | probes, visits, metrics and the API's description |
-//! | [`config`], [`server`] | options, listening, leaving |
+//! | [`config`], [`server`], [`host`] | options; listening and leaving; what a service's `app` wires |
 //! | [`client`] | calls to another service |
 //! | [`internal`] | the guard of the internal port |
 //! | `testing` | what the services' tests share (feature `testing`) |
@@ -22,6 +22,7 @@ pub mod context;
 pub mod contract;
 pub mod domain;
 pub mod edge;
+pub mod host;
 pub mod internal;
 pub mod journal;
 pub mod logging;

@@ -94,16 +94,27 @@ pub fn finish(mut api: OpenApi, servicio: &str) -> OpenApi {
     ] {
         components.schemas.entry(name.into_owned()).or_insert(schema);
     }
-    for item in api.paths.paths.values_mut() {
+    for (path, item) in &mut api.paths.paths {
         if let Some(get) = &mut item.get {
             cacheable(get);
         }
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
         for operation in operations.into_iter().flatten() {
             common(operation);
+            name(operation, path);
         }
     }
     api
+}
+
+/// Each resource has its `ver` and `listar`; in one description of them all, ids must be unique (OpenAPI 3.1, 4.8.10):
+/// `tokens_ver`, `usuarios_movimientos_listar`.
+fn name(operation: &mut Operation, path: &str) {
+    let fixed: Vec<_> = path.split('/').filter(|s| !s.is_empty() && !s.starts_with('{')).collect();
+    let of_resource = operation.tags.iter().flatten().any(|tag| fixed.first() == Some(&tag.as_str()));
+    if let Some(id) = operation.operation_id.as_mut().filter(|_| of_resource) {
+        *id = format!("{}_{id}", fixed.join("_"));
+    }
 }
 
 fn described<T: ToSchema>() -> (String, RefOr<Schema>) {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use utoipa::ToSchema;
+use utoipa::{OpenApi, ToSchema};
 
 /// What these routes need to know.
 pub struct Ops {
@@ -38,9 +38,10 @@ impl Ops {
         servicio: &'static str,
         hostname: &str,
         edge: Arc<Edge>,
-        openapi: utoipa::openapi::OpenApi,
+        mut openapi: utoipa::openapi::OpenApi,
         ready: impl Fn() -> Result<(), String> + Send + Sync + 'static,
     ) -> Result<Self, crate::config::StartError> {
+        openapi.merge(description());
         let openapi = crate::openapi::finish(openapi, servicio);
         Ok(Self {
             servicio,
@@ -65,6 +66,14 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(Methods::at("/openapi.json").get(openapi_json).done())
         .service(Methods::at("/docs").get(docs).done())
         .service(Methods::at("/docs/{archivo:.*}").get(swagger_ui).done());
+}
+
+/// What these routes add to the description.
+fn description() -> utoipa::openapi::OpenApi {
+    #[derive(OpenApi)]
+    #[openapi(paths(inicio, hits, livez, readyz, metricas, openapi_json))]
+    struct Api;
+    Api::openapi()
 }
 
 /// Which service and which pod answered.

@@ -1,6 +1,6 @@
 //! Listening, serving and leaving.
 //!
-//! Leaving (DESIGN, 8) loses no request of an accepted connection:
+//! Leaving (docs/adr/0005-edge.md) loses no request of an accepted connection:
 //!
 //! 1. `/readyz` fails and every response closes its connection; connections are taken until the load balancers have
 //!    noticed.
@@ -18,6 +18,7 @@ use socket2::{Domain, Socket, Type};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::signal::unix::{self, Signal, SignalKind};
 
 /// Connections that wait to be taken; the kernel caps it at net.core.somaxconn.
 const BACKLOG: i32 = 4096;
@@ -35,19 +36,26 @@ pub enum Leave {
     Now,
 }
 
-/// Completes on SIGTERM or Ctrl-C.
-pub async fn signal() -> Leave {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut term) => tokio::select! {
-            _ = term.recv() => Leave::Terminated,
-            _ = tokio::signal::ctrl_c() => Leave::Now,
-        },
-        Err(e) => {
-            log::error!("SIGTERM cannot be caught: {e}");
-            let _ = tokio::signal::ctrl_c().await;
-            Leave::Now
+/// Completes on SIGTERM or Ctrl-C. Both are caught from this call on, and not from the first poll: a signal that came
+/// right behind the first answer would end the process in the middle of the next. Must be called on a Tokio runtime.
+pub fn signal() -> impl Future<Output = Leave> {
+    let (mut term, mut int) = (catch(SignalKind::terminate()), catch(SignalKind::interrupt()));
+    async move {
+        tokio::select! {
+            () = heard(&mut term) => Leave::Terminated,
+            () = heard(&mut int) => Leave::Now,
         }
+    }
+}
+
+fn catch(kind: SignalKind) -> Option<Signal> {
+    unix::signal(kind).inspect_err(|e| log::error!("{kind:?} cannot be caught: {e}")).ok()
+}
+
+async fn heard(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
     }
 }
 

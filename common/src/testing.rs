@@ -1,6 +1,6 @@
 //! What the services' tests share: a client that keeps whole answers, and waiting for a condition.
 //!
-//! ```ignore
+//! ```text
 //! let api = Api::new(app.public());
 //! let answer = api.post("/usuarios").json(json!({"nombre": "Ana", "saldo": 5})).await;
 //! assert_eq!(answer.status, 201);
@@ -198,7 +198,7 @@ impl Answer {
         self
     }
 
-    /// Checks everything that makes a problem (RFC 9457 and DESIGN, 3); gives its document for more.
+    /// Checks everything that makes a problem (RFC 9457, `docs/ERRORS.md`); gives its document for more.
     #[track_caller]
     pub fn assert_problem(&self, status: u16, codigo: &str) -> Value {
         assert_eq!((self.status, self.codigo().as_str()), (status, codigo), "{}", self.text());

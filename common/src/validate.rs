@@ -1,7 +1,7 @@
 //! Requests read field by field, so that one answer names every bad field at once.
 //!
-//! ```ignore
-//! let mut f = Fields::body(object);
+//! ```text
+//! let JsonBody(mut f) = body;
 //! let nombre = f.required("nombre", text(1..=100));
 //! let saldo = f.optional("saldo", monto);
 //! let (nombre, saldo) = f.finish((nombre, saldo))?; // 422 with all that was wrong, unknown fields included
@@ -11,9 +11,9 @@ use crate::domain::{Clave, Intento, MAX_ENTERO, Monto, TokenId, TransaccionId, U
 use crate::problem::{FieldError, Problem, Text};
 use crate::text;
 use actix_web::HttpRequest;
-use actix_web::http::header::HeaderMap;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::RangeInclusive;
 
 /// One value as it came.
@@ -29,33 +29,70 @@ pub enum Raw {
 pub type Parsed<T> = Result<T, Text>;
 
 /// The fields of one request that have not been read yet, and what was wrong with those that have.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Fields {
     left: BTreeMap<String, Raw>,
     errors: Vec<FieldError>,
 }
 
 impl Fields {
-    /// The members of a JSON object.
-    pub fn body(object: Map<String, Value>) -> Self {
-        let left = object.into_iter().map(|(k, v)| (k, Raw::Json(v))).collect();
-        Self { left, errors: Vec::new() }
-    }
-
     /// The parameters of the query; one that comes twice is an error.
     pub fn query(req: &HttpRequest) -> Self {
-        let mut fields = Self { left: BTreeMap::new(), errors: Vec::new() };
+        let mut fields = Self::default();
         match actix_web::web::Query::<Vec<(String, String)>>::from_query(req.query_string()) {
             Ok(pairs) => {
                 for (name, value) in pairs.into_inner() {
-                    if fields.left.insert(name.clone(), Raw::Plain(value)).is_some() {
-                        fields.wrong(&name, Text::new("aparece dos veces", "comes twice"));
-                    }
+                    fields.add(name, Raw::Plain(value));
                 }
             }
             Err(e) => fields.wrong("?", text!("no se puede leer: {e}", "cannot be read: {e}")),
         }
         fields
+    }
+
+    /// Adds a field to be read; a second one of the same name is an error.
+    pub fn add(&mut self, name: String, value: Raw) {
+        match self.left.entry(name) {
+            Entry::Vacant(place) => {
+                place.insert(value);
+            }
+            Entry::Occupied(place) => {
+                let name = place.key().clone();
+                self.wrong(&name, Text::new("aparece dos veces", "comes twice"));
+            }
+        }
+    }
+
+    /// Reads a segment of the path.
+    pub fn path<T>(
+        &mut self,
+        req: &HttpRequest,
+        name: &str,
+        parse: impl FnOnce(&Raw) -> Parsed<T>,
+    ) -> Option<T> {
+        let raw = Raw::Plain(req.match_info().query(name).to_owned());
+        parse(&raw).map_err(|detalle| self.wrong(name, detalle)).ok()
+    }
+
+    /// Reads the `Idempotency-Key` header, where there is one (draft-ietf-httpapi-idempotency-key-header; its quotes may
+    /// be left out).
+    pub fn idempotency_key(&mut self, req: &HttpRequest) -> Option<Option<Clave>> {
+        const NAME: &str = "Idempotency-Key";
+        let headers = req.headers();
+        let Some(value) = headers.get(NAME) else { return Some(None) };
+        let text = value.to_str().unwrap_or_default();
+        let bare = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
+        match bare.parse() {
+            Ok(clave) if headers.get_all(NAME).count() == 1 => Some(Some(clave)),
+            _ => {
+                let detalle = Text::new(
+                    "debe venir una vez, con 1 a 128 caracteres de A-Z a-z 0-9 . _ : ~ + = @ -",
+                    "must come once, with 1 to 128 characters of A-Z a-z 0-9 . _ : ~ + = @ -",
+                );
+                self.wrong(NAME, detalle);
+                None
+            }
+        }
     }
 
     /// Notes an error of a field.
@@ -234,35 +271,14 @@ pub fn one_of<T: Copy>(words: &'static [(&'static str, T)]) -> impl FnOnce(&Raw)
     }
 }
 
-/// An id in the path.
+/// The one segment of a path that is read, where there is nothing else to read: no query.
 ///
 /// # Errors
-/// 422 that names the segment.
+/// 422 that names what is wrong.
 pub fn path<T>(req: &HttpRequest, name: &str, parse: impl FnOnce(&Raw) -> Parsed<T>) -> Result<T, Problem> {
-    let raw = Raw::Plain(req.match_info().query(name).to_owned());
-    parse(&raw).map_err(|detalle| Problem::invalid(vec![FieldError { campo: name.to_owned(), detalle }]))
-}
-
-/// The `Idempotency-Key` header, where there is one (draft-ietf-httpapi-idempotency-key-header; its quotes may be
-/// left out).
-///
-/// # Errors
-/// 422 where it is no [`Clave`].
-pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<Clave>, Problem> {
-    const NAME: &str = "Idempotency-Key";
-    let Some(value) = headers.get(NAME) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default();
-    let bare = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
-    match bare.parse() {
-        Ok(clave) if headers.get_all(NAME).count() == 1 => Ok(Some(clave)),
-        _ => Err(Problem::invalid(vec![FieldError {
-            campo: NAME.to_owned(),
-            detalle: Text::new(
-                "debe venir una vez, con 1 a 128 caracteres de A-Z a-z 0-9 . _ : ~ + = @ -",
-                "must come once, with 1 to 128 characters of A-Z a-z 0-9 . _ : ~ + = @ -",
-            ),
-        }])),
-    }
+    let mut f = Fields::query(req);
+    let value = f.path(req, name, parse);
+    Ok(f.finish((value,))?.0)
 }
 
 #[cfg(test)]
@@ -271,7 +287,11 @@ mod tests {
     use crate::problem::Codigo;
 
     fn body(json: &str) -> Fields {
-        Fields::body(serde_json::from_str(json).unwrap())
+        let mut fields = Fields::default();
+        for (name, value) in serde_json::from_str::<serde_json::Map<String, Value>>(json).unwrap() {
+            fields.add(name, Raw::Json(value));
+        }
+        fields
     }
 
     #[test]

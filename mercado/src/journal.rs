@@ -24,7 +24,8 @@ pub fn run(command: &JournalCommand, out: &mut impl Write) -> Result<(), StartEr
             }
         }
         JournalCommand::Dump { dir } => {
-            names.iter().try_for_each(|name| check::dump(dir, name, out)).map_err(failed)?;
+            let dump = |name: &String| writeln!(out, "== {name}").and_then(|()| check::dump(dir, name, out));
+            names.iter().try_for_each(dump).map_err(failed)?;
         }
     }
     Ok(())

@@ -210,7 +210,7 @@ impl Service {
 
     /// Sales behind an attempt's, in an order that stays.
     pub fn confirmados(&self, despues: Option<Intento>) -> Result<Vec<Try>, Error> {
-        Ok(self.read()?.confirmados(despues).take(PAGE).collect())
+        Ok(self.read()?.confirmados(despues)?.take(PAGE).collect())
     }
 
     /// This service's side of the audit.

@@ -7,19 +7,15 @@ use crate::recovery::{Recovery, Tally};
 use crate::routes;
 use crate::service::Service;
 use crate::store::{Modelo, Store};
-use actix_web::web::Data;
+use actix_web::web::{Data, ServiceConfig};
 use common::client::Client;
 use common::config::StartError;
-use common::edge::Edge;
+use common::host::{Host, Serving};
 use common::journal::Journal;
 use common::metrics::Metrics;
-use common::ops::Ops;
-use common::server::{self, Leave, Server};
-use common::store;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -89,96 +85,22 @@ impl Engine {
     }
 }
 
-/// A service that is open for business once it [`App::run`]s.
-pub struct App {
-    server: Server,
-    engine: Engine,
-    journal: Journal<Modelo>,
-    grace: Duration,
-    public: SocketAddr,
-    internal: SocketAddr,
-}
-
-impl App {
-    /// Opens the store, then the ports. Must be called on a Tokio runtime.
-    ///
-    /// # Errors
-    /// One line for the operator and an exit code.
-    pub fn build(config: &Config) -> Result<Self, StartError> {
-        let start = Instant::now();
-        config.purchase.orphan_age()?;
-        let edge = Arc::new(Edge::new(&config.server.hostname, config.server.connection_age()));
-        let tokens = Http::tokens(Client::new("tokens", &config.tokens_url, &config.internal_token)?);
-        let usuarios = Http::usuarios(Client::new("usuarios", &config.usuarios_url, &config.internal_token)?);
-        let journal = store::open::<Modelo>(&config.store)?;
-        store::measure(&journal, &edge.metrics);
-        let health = journal.clone();
-        let ops = Ops::new(
-            "transacciones",
-            &config.server.hostname,
-            Arc::clone(&edge),
-            routes::openapi(),
-            move || health.health().map_err(|e| e.to_string()),
-        )?;
-        let ops = Data::new(ops);
-
-        let public = server::listen(&config.host, config.port, "--port (PORT)")?;
-        let internal = server::listen(&config.host, config.internal_port, "--internal-port (INTERNAL_PORT)")?;
-        let addresses = (server::address(&public)?, server::address(&internal)?);
-        let engine = Engine::start(
-            journal.clone(),
-            Arc::new(tokens),
-            Arc::new(usuarios),
-            config.purchase,
-            &edge.metrics,
-        )?;
-        let service = Data::new(engine.service.clone());
-        let mut server = Server::new(&config.server, edge);
-        server.serve(public, {
-            let ops = ops.clone();
-            move |c| {
-                c.app_data(service.clone())
-                    .app_data(ops.clone())
-                    .configure(routes::public)
-                    .configure(common::ops::routes);
-            }
-        })?;
-        server.serve(internal, move |c| {
-            c.app_data(ops.clone()).configure(common::ops::routes);
-        })?;
-        log::info!(
-            "transacciones {} on http://{} (internal {}), store {}: {}; ready after {} ms",
-            env!("CARGO_PKG_VERSION"),
-            addresses.0,
-            addresses.1,
-            config.store.store,
-            store::describe(&journal),
-            start.elapsed().as_millis()
-        );
-        let grace = Duration::from_secs(config.server.grace_seconds);
-        Ok(Self { server, engine, journal, grace, public: addresses.0, internal: addresses.1 })
-    }
-
-    /// Where the public API listens.
-    pub fn public(&self) -> SocketAddr {
-        self.public
-    }
-
-    /// Where probes and metrics listen.
-    pub fn internal(&self) -> SocketAddr {
-        self.internal
-    }
-
-    /// Serves until `leave` completes; then finishes what runs, compacts and closes the store.
-    ///
-    /// # Errors
-    /// One line for the operator and an exit code.
-    pub async fn run(self, leave: impl Future<Output = Leave>) -> Result<(), StartError> {
-        let served = self.server.run(leave).await;
-        self.engine.stop(self.grace).await;
-        let journal = self.journal;
-        let closed = server::blocking(move || store::close(&journal)).await?;
-        log::info!("transacciones has left: {closed}");
-        served.map(|_| ())
-    }
+/// Opens the store, then the ports. Must be called on a Tokio runtime.
+///
+/// # Errors
+/// One line for the operator and an exit code.
+pub fn build(config: &Config) -> Result<Serving<Modelo>, StartError> {
+    config.purchase.orphan_age()?;
+    let token = &config.host.internal_token;
+    let tokens = Http::tokens(Client::new("tokens", &config.tokens_url, token)?);
+    let usuarios = Http::usuarios(Client::new("usuarios", &config.usuarios_url, token)?);
+    let host = Host::<Modelo>::open("transacciones", &config.host, routes::openapi())?;
+    let (tokens, usuarios) = (Arc::new(tokens), Arc::new(usuarios));
+    let engine = Engine::start(host.journal.clone(), tokens, usuarios, config.purchase, &host.edge.metrics)?;
+    let service = Data::new(engine.service.clone());
+    let public = move |c: &mut ServiceConfig| {
+        c.app_data(service.clone()).configure(routes::public);
+    };
+    let grace = Duration::from_secs(config.host.server.grace_seconds);
+    Ok(host.serve(public, |_: &mut ServiceConfig| {})?.finish(engine.stop(grace)))
 }

@@ -108,7 +108,7 @@ struct Side<'a> {
 /// [`Unaudited`].
 pub async fn audit(c: &Coordinator) -> Result<Auditoria, Unaudited> {
     let first = Modelo::clone(&*c.store.read()?);
-    let deadline = Instant::now() + PAGE_DEADLINE;
+    let deadline = Instant::now() + c.deadline;
     let (tokens, usuarios) = tokio::try_join!(c.tokens.digest(deadline), c.usuarios.digest(deadline))?;
     let (tokens, usuarios) = (tokens.map_err(Unaudited::Refused)?, usuarios.map_err(Unaudited::Refused)?);
     let agrees = |ours: Resumen, theirs: Resumen| ours == theirs;

@@ -1,40 +1,26 @@
 //! What can be set.
 
 use clap::{Args, Parser};
-use common::config::{EX_USAGE, InternalToken, ServerOptions, ServiceUrl, StartError, StoreOptions};
+use common::config::{EX_USAGE, ServiceUrl, StartError};
+use common::host::HostOptions;
 use std::time::Duration;
 
 /// Purchases: the coordinator, its recovery and the audit.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "transacciones", version)]
 pub struct Config {
-    /// Address to listen on
-    #[arg(long, env = "HOST", default_value = "0.0.0.0")]
-    pub host: String,
-    /// Port of the public API
-    #[arg(long, env = "PORT", default_value_t = 8000)]
-    pub port: u16,
-    /// Port for probes and metrics, never routed from outside
-    #[arg(long, env = "INTERNAL_PORT", default_value_t = 9000)]
-    pub internal_port: u16,
     /// Internal port of usuarios
     #[arg(long, env = "USUARIOS_URL", default_value = "http://usuarios:9000")]
     pub usuarios_url: ServiceUrl,
     /// Internal port of tokens
     #[arg(long, env = "TOKENS_URL", default_value = "http://tokens:9000")]
     pub tokens_url: ServiceUrl,
-    /// The secret that the three services share: 16 characters or more
-    #[arg(long, env = "INTERNAL_TOKEN", hide_env_values = true)]
-    pub internal_token: InternalToken,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
     pub purchase: PurchaseOptions,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
-    pub store: StoreOptions,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
-    pub server: ServerOptions,
+    pub host: HostOptions,
 }
 
 /// How purchases deal with time.

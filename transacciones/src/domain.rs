@@ -73,3 +73,27 @@ pub enum Palabra {
     /// It is bought.
     Comprado(Transaccion),
 }
+
+/// What has become of one attempt. But for [`Suerte::Abierta`] it is for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Suerte {
+    /// It may yet be committed.
+    Abierta,
+    /// It is committed.
+    Comprada,
+    /// It never will be: aborted, or another attempt of its clave is bought.
+    Perdida,
+}
+
+impl Palabra {
+    /// What this word on a clave says of one of its attempts. Whoever decides asks this: the store before each of its two
+    /// writes, and recovery before it settles a try.
+    pub fn suerte(&self, numero: u32) -> Suerte {
+        match self {
+            Self::Comprado(t) if t.intento.as_ref().is_some_and(|i| i.numero == numero) => Suerte::Comprada,
+            Self::Comprado(_) => Suerte::Perdida,
+            Self::Abortado(a) if a.numero >= numero => Suerte::Perdida,
+            Self::Abortado(_) | Self::Nada => Suerte::Abierta,
+        }
+    }
+}

@@ -26,6 +26,9 @@ pub enum Error {
     /// A participant gave no answer in time.
     #[error("a participant does not answer")]
     SinRespuesta,
+    /// The attempt was given up by another request with its key, or by recovery.
+    #[error("the attempt was given up elsewhere")]
+    Superado,
     /// The store gave no answer, or one that leaves the outcome open. The cause is logged.
     #[error("the store decides nothing")]
     SinAlmacen,

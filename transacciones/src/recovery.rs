@@ -3,6 +3,7 @@
 //! Every replica does it, from its start, once a second, and never gives up. A try is settled by the store's word: bought
 //! -> confirm; otherwise the abort is made durable **first**, so that the attempt can never commit, and then cancelled.
 
+use crate::domain::{Palabra, Suerte};
 use crate::participants::Participant;
 use crate::purchase::runner::Coordinator;
 use crate::store::Overtaken;
@@ -135,29 +136,47 @@ impl Recovery {
     }
 }
 
+/// What is to be done with a try that was left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Confirm it: its attempt is bought.
+    Confirm,
+    /// Cancel it: its attempt never will be.
+    Cancel,
+    /// Nothing is decided: make its abort durable, then ask again.
+    AbortFirst,
+}
+
+/// What the store's word on a clave means for a try of one of its attempts.
+pub fn verdict(palabra: &Palabra, numero: u32) -> Verdict {
+    match palabra.suerte(numero) {
+        Suerte::Comprada => Verdict::Confirm,
+        Suerte::Perdida => Verdict::Cancel,
+        Suerte::Abierta => Verdict::AbortFirst,
+    }
+}
+
 /// Settles one try by the store's word.
 ///
 /// # Errors
 /// [`Left`]: it can be tried again.
 pub async fn settle(c: &Coordinator, participant: &dyn Participant, orphan: &Try) -> Result<Settled, Left> {
     let deadline = Instant::now() + c.deadline;
-    let bought = |modelo: &crate::store::Modelo| {
-        modelo.comprado(&orphan.intento.clave).is_some_and(|t| t.intento.as_ref() == Some(&orphan.intento))
-    };
-    // bought, by this attempt or another: only this attempt's tries are part of it
-    let aborted = || async {
-        match c.store.abort(orphan.intento.clone(), orphan.usuario_id, orphan.token_id).await {
-            Ok(Ok(()) | Err(Overtaken)) => Ok(()),
-            Err(e) => Err(e),
+    let intento = &orphan.intento;
+    let ask = || Ok::<_, StoreError>(verdict(&c.store.read()?.palabra(&intento.clave), intento.numero));
+    let mut found = ask()?;
+    if found == Verdict::AbortFirst {
+        match c.store.abort(intento.clone(), orphan.usuario_id, orphan.token_id).await? {
+            // bought meanwhile, by this attempt or another
+            Ok(()) | Err(Overtaken) => found = ask()?,
         }
-    };
-    if !bought(&*c.store.read()?) {
-        aborted().await?;
     }
-    let (answer, settled) = if bought(&*c.store.read()?) {
-        (participant.confirm(&orphan.intento, deadline).await, Settled::Confirmed)
-    } else {
-        (participant.cancel(&orphan.intento, deadline).await, Settled::Cancelled)
+    let (answer, settled) = match found {
+        Verdict::Confirm => (participant.confirm(intento, deadline).await, Settled::Confirmed),
+        Verdict::Cancel => (participant.cancel(intento, deadline).await, Settled::Cancelled),
+        Verdict::AbortFirst => {
+            return Err(Left::Refused("its abort is written and does not show".to_owned()));
+        }
     };
     answer?.map(|()| settled).map_err(|refusal| Left::Refused(format!("{settled:?} was refused: {refusal}")))
 }

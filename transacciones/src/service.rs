@@ -55,6 +55,7 @@ impl Service {
             Outcome::Rechazado(motivo) => Err(Error::Rechazado { compra: Box::new(compra), motivo }),
             Outcome::ClaveReutilizada => Err(Error::ClaveReutilizada(compra.clave.to_string())),
             Outcome::SinRespuesta => Err(Error::SinRespuesta),
+            Outcome::Superado => Err(Error::Superado),
             Outcome::SinAlmacen => Err(Error::SinAlmacen),
         }
     }

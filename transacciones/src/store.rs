@@ -1,6 +1,6 @@
 //! The coordinator's word: which purchases are committed, and which attempts never will be.
 
-use crate::domain::{Abortado, Compra, Palabra, Transaccion};
+use crate::domain::{Abortado, Compra, Palabra, Suerte, Transaccion};
 use common::domain::{Clave, Intento, Monto, Resumen, TokenId, TransaccionId, UsuarioId, ahora};
 use common::journal::{ArrayWriter, Journal, Model, Snapshot, StoreError};
 use imbl::{HashMap, OrdMap, OrdSet};
@@ -20,7 +20,7 @@ pub struct Modelo {
     abortados: OrdMap<Clave, Arc<Abortado>>,
     /// What `usuarios` should have confirmed: attempt, user, price.
     pub cargos: Resumen,
-    /// What `tokens` should have sold: attempt, token, price.
+    /// What `tokens` should have sold: attempt, user, token, price.
     pub ventas: Resumen,
 }
 
@@ -46,10 +46,6 @@ impl Modelo {
     /// The purchase under a clave.
     pub fn comprado(&self, clave: &Clave) -> Option<&Arc<Transaccion>> {
         self.transacciones.get(self.por_clave.get(clave)?)
-    }
-
-    fn abortado_hasta(&self, clave: &Clave) -> u32 {
-        self.abortados.get(clave).map_or(0, |a| a.numero)
     }
 
     /// A user's purchases behind an id, a token's, or all, in the order of their commits.
@@ -87,10 +83,14 @@ impl Modelo {
         }
     }
 
-    fn contar(&mut self, t: &Transaccion, count: fn(&mut Resumen, &Intento, u64, Monto)) {
+    fn contar(
+        &mut self,
+        t: &Transaccion,
+        count: fn(&mut Resumen, &Intento, UsuarioId, Option<TokenId>, Monto),
+    ) {
         if let Some(intento) = &t.intento {
-            count(&mut self.cargos, intento, t.usuario_id.get(), t.precio);
-            count(&mut self.ventas, intento, t.token_id.get(), t.precio);
+            count(&mut self.cargos, intento, t.usuario_id, None, t.precio);
+            count(&mut self.ventas, intento, t.usuario_id, Some(t.token_id), t.precio);
         }
     }
 }
@@ -155,6 +155,25 @@ impl Model for Modelo {
     }
 }
 
+/// Whether an attempt may be committed: its clave is not bought, and it is not aborted.
+///
+/// # Errors
+/// [`Overtaken`] where it may not.
+pub fn may_commit(palabra: &Palabra, numero: u32) -> Result<(), Overtaken> {
+    if palabra.suerte(numero) == Suerte::Abierta { Ok(()) } else { Err(Overtaken) }
+}
+
+/// Whether an attempt's abort has yet to be written.
+///
+/// # Errors
+/// [`Overtaken`] where its clave is bought.
+pub fn must_abort(palabra: &Palabra, numero: u32) -> Result<bool, Overtaken> {
+    match palabra {
+        Palabra::Comprado(_) => Err(Overtaken),
+        Palabra::Nada | Palabra::Abortado(_) => Ok(palabra.suerte(numero) == Suerte::Abierta),
+    }
+}
+
 /// The store with the two writes that decide.
 #[derive(Clone)]
 pub struct Store(Journal<Modelo>);
@@ -195,11 +214,7 @@ impl Store {
         let (usuario_id, token_id) = (compra.usuario_id, compra.token_id);
         self.0
             .write(move |tx| {
-                if tx.comprado(&intento.clave).is_some()
-                    || tx.abortado_hasta(&intento.clave) >= intento.numero
-                {
-                    return Err(Overtaken);
-                }
+                may_commit(&tx.palabra(&intento.clave), intento.numero)?;
                 let last = tx.transacciones.get_max().map_or(0, |(id, _)| id.get());
                 // 2^53 purchases at 10,000 a second take 28,000 years
                 let id = TransaccionId::new(last + 1).ok_or(Overtaken)?;
@@ -223,10 +238,7 @@ impl Store {
     ) -> Result<Result<(), Overtaken>, StoreError> {
         self.0
             .write(move |tx| {
-                if tx.comprado(&intento.clave).is_some() {
-                    return Err(Overtaken);
-                }
-                if tx.abortado_hasta(&intento.clave) < intento.numero {
+                if must_abort(&tx.palabra(&intento.clave), intento.numero)? {
                     let Intento { clave, numero } = intento;
                     tx.put(Change::Abortado(Abortado { clave, numero, usuario_id, token_id }));
                 }

@@ -2,7 +2,7 @@
 
 use common::config::{self, StartError};
 use std::process::ExitCode;
-use usuarios::app::App;
+use usuarios::app;
 use usuarios::config::Config;
 
 fn main() -> ExitCode {
@@ -11,6 +11,6 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), StartError> {
     let config: Config = config::parse(std::env::args_os())?;
-    config.server.start_logger()?;
-    common::server::block_on(async { App::build(&config)?.run(common::server::signal()).await })
+    config.host.server.start_logger()?;
+    common::server::block_on(async { app::build(&config)?.run(common::server::signal()).await })
 }

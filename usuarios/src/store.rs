@@ -108,13 +108,16 @@ impl Modelo {
         self.pendientes.range((start, Bound::Unbounded)).filter_map(found).filter_map(|m| as_try(m))
     }
 
-    /// Confirmed debits, in the ledger's order, behind an attempt's.
-    pub fn confirmados(&self, despues: Option<Intento>) -> impl Iterator<Item = Try> {
-        let key = despues.and_then(|intento| self.referencias.get(&Referencia::Cargo(intento)).copied());
-        after(&self.movimientos, key)
-            .map(|(_, m)| m)
-            .filter(|m| matches!(m.tipo, Tipo::Cargo { confirmado: true, .. }))
-            .filter_map(|m| as_try(m))
+    /// Confirmed debits, in the ledger's order, behind an attempt's; an attempt that is not here is an error and not the
+    /// beginning.
+    pub fn confirmados(&self, despues: Option<Intento>) -> Result<impl Iterator<Item = Try>, Error> {
+        let found = |i: Intento| {
+            let key = self.referencias.get(&Referencia::Cargo(i.clone())).copied();
+            key.ok_or(Error::IntentoNoEncontrado(i))
+        };
+        let lines = after(&self.movimientos, despues.map(found).transpose()?).map(|(_, m)| m);
+        let settled = lines.filter(|m| matches!(m.tipo, Tipo::Cargo { confirmado: true, .. }));
+        Ok(settled.filter_map(|m| as_try(m)))
     }
 
     /// The digest of the audit.
@@ -160,8 +163,8 @@ impl Modelo {
         cuenta.lineas = if sign > 0 { cuenta.lineas + 1 } else { cuenta.lineas.saturating_sub(1) };
         let Tipo::Cargo { intento, confirmado } = &m.tipo else { return };
         match (confirmado, sign > 0) {
-            (true, true) => self.confirmados.agregar(intento, m.usuario_id.get(), m.monto),
-            (true, false) => self.confirmados.quitar(intento, m.usuario_id.get(), m.monto),
+            (true, true) => self.confirmados.agregar(intento, m.usuario_id, None, m.monto),
+            (true, false) => self.confirmados.quitar(intento, m.usuario_id, None, m.monto),
             (false, true) => {
                 self.pendientes.insert((m.fecha, intento.clone()));
             }

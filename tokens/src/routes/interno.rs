@@ -31,10 +31,10 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 async fn reservar(req: HttpRequest, body: JsonBody, service: Data<Service>) -> Result<HttpResponse, Problem> {
-    let intento = validate::path(&req, "intento", validate::intento)?;
     let JsonBody(mut f) = body;
+    let intento = f.path(&req, "intento", validate::intento);
     let (token_id, usuario_id) = (f.required("tokenId", token_id), f.required("usuarioId", usuario_id));
-    let (token_id, usuario_id) = f.finish((token_id, usuario_id))?;
+    let (intento, token_id, usuario_id) = f.finish((intento, token_id, usuario_id))?;
     let hecho = service.reservar(intento, PedidoReserva { token_id, usuario_id }).await?;
     let status = if hecho.nuevo { StatusCode::CREATED } else { StatusCode::OK };
     Ok(Representation::json(&hecho.valor)?.respond_as(&req, status))

@@ -132,14 +132,14 @@ pub async fn cambiar(
     body: JsonBody,
     service: Data<Service>,
 ) -> Result<HttpResponse, Problem> {
-    let id = validate::path(&req, "id", token_id)?;
     let JsonBody(mut f) = body;
     let read = (
+        f.path(&req, "id", token_id),
         f.optional("nombre", line(1..=MAX_NOMBRE)),
         f.optional("precio", monto),
         f.optional("imagen", imagen),
     );
-    if let (Some(None), Some(None), Some(None)) = &read {
+    if let (_, Some(None), Some(None), Some(None)) = &read {
         f.wrong(
             "",
             Text::new(
@@ -148,7 +148,7 @@ pub async fn cambiar(
             ),
         );
     }
-    let (nombre, precio, imagen) = f.finish(read)?;
+    let (id, nombre, precio, imagen) = f.finish(read)?;
     let token = TokenVisto::from(service.cambiar(id, Cambio { nombre, precio, imagen }).await?);
     Ok(Representation::json(&token)?.respond(&req))
 }

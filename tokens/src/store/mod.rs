@@ -100,12 +100,12 @@ impl Modelo {
             .filter_map(|(_, intento)| as_try(self.de_intento(intento)?))
     }
 
-    /// Sales, by token, behind an attempt's.
-    pub fn confirmados(&self, despues: Option<Intento>) -> impl Iterator<Item = Try> {
-        let id = despues.and_then(|intento| self.intentos.get(&intento).copied());
-        let start = id.map_or(Bound::Unbounded, Bound::Excluded);
+    /// Sales, by token, behind an attempt's; an attempt that is not here is an error and not the beginning.
+    pub fn confirmados(&self, despues: Option<Intento>) -> Result<impl Iterator<Item = Try>, Error> {
+        let found = |i: Intento| self.intentos.get(&i).copied().ok_or(Error::IntentoNoEncontrado(i));
+        let start = despues.map(found).transpose()?.map_or(Bound::Unbounded, Bound::Excluded);
         let fichas = self.fichas.range((start, Bound::Unbounded)).map(|(_, f)| f);
-        fichas.filter(|f| f.token.vendido()).filter_map(|f| as_try(&f.token))
+        Ok(fichas.filter(|f| f.token.vendido()).filter_map(|f| as_try(&f.token)))
     }
 
     /// The digest of the audit.
@@ -181,7 +181,7 @@ impl Modelo {
             }
             Estado::Vendido(Some(v)) => {
                 self.intentos.insert(v.intento.clone(), token.id);
-                self.confirmados.agregar(&v.intento, token.id.get(), token.precio);
+                self.confirmados.agregar(&v.intento, v.usuario_id, Some(token.id), token.precio);
             }
             Estado::Libre | Estado::Vendido(None) => {}
         }
@@ -196,7 +196,7 @@ impl Modelo {
             }
             Estado::Vendido(Some(v)) => {
                 self.intentos.remove(&v.intento);
-                self.confirmados.quitar(&v.intento, token.id.get(), token.precio);
+                self.confirmados.quitar(&v.intento, v.usuario_id, Some(token.id), token.precio);
             }
             Estado::Libre | Estado::Vendido(None) => {}
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::io::Read;
 use std::path::Path;
 use tempfile::TempDir;
-use tokens::app::App;
+use tokens::app;
 use tokens::config::Config;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -52,7 +52,7 @@ impl Mercado {
 
     /// Over the files of one that was stopped.
     pub async fn reopen(dir: TempDir) -> Self {
-        let app = App::build(&config(dir.path())).unwrap();
+        let app = app::build(&config(dir.path())).unwrap();
         let (public, internal) = (app.public(), app.internal());
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(app.run(async {

@@ -2,7 +2,7 @@
 
 use crate::helpers::{Mercado, TOKEN, invalid, problem, statuses, try_path};
 use common::contract::{Digest, Try};
-use common::domain::{Intento, Monto, Resumen};
+use common::domain::{Intento, Monto, Resumen, TokenId, UsuarioId};
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -209,7 +209,8 @@ async fn lists_and_digest_tell_what_is_pending_and_what_is_settled() {
     let mut confirmados = Resumen::default();
     for (intento, token, precio) in [("a#2", 1, 10), ("a#10", 5, 50), ("c#1", 3, 30)] {
         let intento: Intento = intento.parse().unwrap();
-        confirmados.agregar(&intento, token, Monto::new(precio).unwrap());
+        let (de, token) = (UsuarioId::new(7).unwrap(), TokenId::new(token));
+        confirmados.agregar(&intento, de, token, Monto::new(precio).unwrap());
     }
     let digest: Digest = serde_json::from_value(m.inner_json("/interno/resumen").await).unwrap();
     assert_eq!(digest, Digest { confirmados, pendientes: 1, descuadrados: 0 });

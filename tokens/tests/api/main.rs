@@ -8,5 +8,6 @@ mod imagen;
 mod interno;
 mod lista;
 mod ops;
+mod replicas;
 mod restart;
 mod tokens;

@@ -2,7 +2,7 @@
 
 use crate::helpers::{Mercado, config};
 use serde_json::Value;
-use tokens::app::App;
+use tokens::app;
 
 #[tokio::test]
 async fn it_says_who_it_is_and_that_it_is_well() {
@@ -52,7 +52,7 @@ async fn data_that_contradict_themselves_refuse_the_start() {
         std::fs::create_dir_all(dir.path().join("seed")).unwrap();
         std::fs::create_dir(dir.path().join("imagenes")).unwrap();
         std::fs::write(dir.path().join("seed/tokens.json"), &seed).unwrap();
-        let error = App::build(&config(dir.path())).err().unwrap();
+        let error = app::build(&config(dir.path())).err().unwrap();
         assert_eq!(error.exit_code, 65);
         assert!(error.message.contains(why), "{error}");
     }
@@ -61,7 +61,7 @@ async fn data_that_contradict_themselves_refuse_the_start() {
 #[tokio::test]
 async fn a_directory_of_pictures_that_is_none_refuses_the_start() {
     let dir = tempfile::tempdir().unwrap();
-    let error = App::build(&config(dir.path())).err().unwrap();
+    let error = app::build(&config(dir.path())).err().unwrap();
     assert_eq!(error.exit_code, 64);
     assert!(error.message.contains("IMAGENES_DIR"), "{error}");
 }

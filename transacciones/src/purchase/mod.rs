@@ -1,13 +1,16 @@
-//! A purchase as a pure state machine: try - confirm - cancel with presumed abort (DESIGN, section 4; docs/PURCHASE.md).
+//! A purchase as a pure state machine: try - confirm - cancel with presumed abort (docs/PURCHASE.md).
 //!
 //! [`Step::action`] says what to do in a step and [`next`] where its outcome leads. Nothing here waits, reads a clock or
 //! knows a network: [`runner`] gives it real events, the tests and the model checker invented ones.
 //!
 //! ```text
 //! Look ─ nothing ────────> Reserve ─ held ─> Charge ─ held ─> Commit ─ ok ─> Confirm ─> Answer 201
-//!  │ ├── aborted at n ──> Clear(n) ──^          │ no             │ no: Look again
-//!  │ └── bought ────────> Confirm, answer again └─> Abort ─> Cancel ─> Answer 409
+//!  │ ├── aborted at n ──> Clear(n) ──^          │ no             │ no: Overtaken ─ bought ──> Confirm, answer again
+//!  │ └── bought ────────> Confirm, answer again └─> Abort ─> Cancel ─> Answer 409 └─ aborted ─> Answer 503
 //! ```
+//!
+//! One request makes one attempt. Whoever aborted it meanwhile may have told its client 409, and only a request that begins
+//! after that may buy.
 //!
 //! The law: **nobody cancels a try before the abort of its attempt is durable in the coordinator's store**; only
 //! [`Step::Abort`] leads to [`Step::Cancel`], and [`Step::Clear`] comes from an abort that was read from the store.
@@ -25,6 +28,8 @@ use common::domain::{Intento, Monto};
 pub enum Step {
     /// Asking the store for its word on the clave.
     Look,
+    /// Asking it again, after somebody else decided this request's attempt: it makes no other.
+    Overtaken,
     /// Cancelling what is left of an aborted attempt, before the next.
     Clear {
         /// The aborted one.
@@ -112,6 +117,8 @@ pub enum Outcome {
     ClaveReutilizada,
     /// A participant gave no answer: 503; the same key may be sent again.
     SinRespuesta,
+    /// Another request or recovery gave this attempt up: 503; the same key may be sent again.
+    Superado,
     /// The store gave no answer, or one that leaves the outcome open: 503; the same key may be sent again.
     SinAlmacen,
 }
@@ -182,7 +189,7 @@ impl Step {
     pub fn action(&self, compra: &Compra) -> Action {
         let intento = |numero: u32| Intento { clave: compra.clave.clone(), numero };
         match self {
-            Self::Look => Action::Look,
+            Self::Look | Self::Overtaken => Action::Look,
             Self::Clear { numero } => Action::Cancel { intento: intento(*numero), cargo: true },
             Self::Reserve { numero } => Action::Reserve(intento(*numero)),
             Self::Charge { numero, precio } => Action::Charge(intento(*numero), *precio),
@@ -201,10 +208,15 @@ impl Step {
 /// # Errors
 /// [`Unexpected`] for a pair that the protocol does not have.
 pub fn next(compra: &Compra, step: Step, event: Event) -> Result<Step, Box<Unexpected>> {
-    use Outcome::{ClaveReutilizada, Rechazado, SinAlmacen, SinRespuesta};
+    use Outcome::{ClaveReutilizada, Rechazado, SinAlmacen, SinRespuesta, Superado};
     Ok(match (step, event) {
         (Step::Look, Event::Word(word)) => look(compra, word),
-        (Step::Look, Event::NoStore) => Step::Answer(SinAlmacen),
+        (Step::Overtaken, Event::Word(word)) => match look(compra, word) {
+            // another attempt would be a request that nobody sent
+            Step::Clear { .. } | Step::Reserve { .. } => Step::Answer(Superado),
+            decided => decided,
+        },
+        (Step::Look | Step::Overtaken, Event::NoStore) => Step::Answer(SinAlmacen),
 
         // the token may still be held by the attempt that is to be cleared: a refusal of the next would be a lie
         (Step::Clear { .. }, Event::NoAnswer) => Step::Answer(SinRespuesta),
@@ -216,9 +228,10 @@ pub fn next(compra: &Compra, step: Step, event: Event) -> Result<Step, Box<Unexp
             }
             _ => Step::Charge { numero, precio },
         },
-        (Step::Reserve { .. } | Step::Charge { .. }, Event::Refused(Refusal::ClaveReutilizada)) => {
-            Step::Answer(ClaveReutilizada)
-        }
+        (Step::Reserve { .. }, Event::Refused(Refusal::ClaveReutilizada)) => Step::Answer(ClaveReutilizada),
+        // the token was free for this body, so the debit is what is left of a reservation that was given up: of another
+        // body, or of this one at another price
+        (Step::Charge { .. }, Event::Refused(Refusal::ClaveReutilizada)) => Step::Overtaken,
         (Step::Reserve { numero }, Event::Refused(refusal)) => {
             let motivo = Motivo::Rechazo(refusal);
             if compra.clave_del_cliente {
@@ -238,7 +251,7 @@ pub fn next(compra: &Compra, step: Step, event: Event) -> Result<Step, Box<Unexp
         (Step::Commit { .. }, Event::Committed(transaccion)) => {
             Step::Confirm { transaccion, repetida: false }
         }
-        (Step::Commit { .. } | Step::Abort { .. }, Event::Overtaken) => Step::Look,
+        (Step::Commit { .. } | Step::Abort { .. }, Event::Overtaken) => Step::Overtaken,
         // the line may be on the disk after all: never cancel on a guess
         (Step::Commit { .. } | Step::Abort { .. }, Event::NoStore) => Step::Answer(SinAlmacen),
 

@@ -64,7 +64,7 @@ fn nothing_is_cancelled_before_its_abort_is_durable() {
     let refused = walk(&c, [Event::Word(Palabra::Nada), Event::Reserved(credits(50)), no]);
     assert!(matches!(refused, Step::Abort { numero: 1, retenido: Retenido::Reserva, .. }));
     assert_eq!(next(&c, refused.clone(), Event::NoStore).unwrap(), Step::Answer(Outcome::SinAlmacen));
-    assert_eq!(next(&c, refused.clone(), Event::Overtaken).unwrap(), Step::Look);
+    assert_eq!(next(&c, refused.clone(), Event::Overtaken).unwrap(), Step::Overtaken);
     assert!(matches!(next(&c, refused, Event::Aborted).unwrap(), Step::Cancel { numero: 1, .. }));
 }
 
@@ -85,7 +85,7 @@ fn a_commit_of_unknown_outcome_is_not_cancelled() {
     let way = [Event::Word(Palabra::Nada), Event::Reserved(credits(50)), Event::Charged];
     let commit = walk(&c, way);
     assert_eq!(next(&c, commit.clone(), Event::NoStore).unwrap(), Step::Answer(Outcome::SinAlmacen));
-    assert_eq!(next(&c, commit, Event::Overtaken).unwrap(), Step::Look);
+    assert_eq!(next(&c, commit, Event::Overtaken).unwrap(), Step::Overtaken);
 }
 
 #[test]
@@ -105,6 +105,36 @@ fn an_aborted_attempt_is_cleared_before_the_next_and_another_body_is_refused() {
     assert_eq!(walk(&c, [aborted(TokenId::new(102))]), Step::Answer(Outcome::ClaveReutilizada));
     let t = transaccion(&compra("k", 1, 102, true), 1, credits(70), 1);
     assert_eq!(walk(&c, [Event::Word(Palabra::Comprado(t))]), Step::Answer(Outcome::ClaveReutilizada));
+}
+
+/// Found by the model: whoever overtook this request may have told the client 409, so it must not buy with another attempt.
+#[test]
+fn a_request_that_was_overtaken_says_what_was_bought_or_gives_up() {
+    let c = compra("k", 1, 101, true);
+    let aborted = Palabra::Abortado(Abortado {
+        clave: c.clave.clone(),
+        numero: 1,
+        usuario_id: c.usuario_id,
+        token_id: Some(c.token_id),
+    });
+    let overtaken = |step| next(&c, step, Event::Overtaken).unwrap();
+    let commit = overtaken(Step::Commit { numero: 1, precio: credits(50) });
+    assert_eq!(commit.action(&c), Action::Look);
+    assert_eq!(next(&c, commit.clone(), Event::Word(aborted)).unwrap(), Step::Answer(Outcome::Superado));
+    let t = transaccion(&c, 1, credits(50), 1);
+    let bought = Step::Confirm { transaccion: t.clone(), repetida: true };
+    assert_eq!(next(&c, commit.clone(), Event::Word(Palabra::Comprado(t))).unwrap(), bought);
+    assert_eq!(next(&c, commit, Event::NoStore).unwrap(), Step::Answer(Outcome::SinAlmacen));
+}
+
+/// The reservation was given up and the price changed before its debit was taken back: no fault of the client's.
+#[test]
+fn a_debit_at_another_price_is_an_attempt_that_was_given_up_and_no_misused_key() {
+    let c = compra("k", 1, 101, true);
+    let no = Event::Refused(Refusal::ClaveReutilizada);
+    let way = [Event::Word(Palabra::Nada), Event::Reserved(credits(70)), no.clone()];
+    assert_eq!(walk(&c, way), Step::Overtaken);
+    assert_eq!(walk(&c, [Event::Word(Palabra::Nada), no]), Step::Answer(Outcome::ClaveReutilizada));
 }
 
 #[test]

@@ -24,6 +24,15 @@ impl From<Error> for Problem {
                 ),
             ),
             Error::SinRespuesta => no_answer(),
+            Error::Superado => Self::new(
+                Codigo::ServicioNoDisponible,
+                Text::new(
+                    "La compra no se hizo: otra petición con la misma clave la dio por perdida, o tardó demasiado; repítala \
+                     con la misma clave.",
+                    "The purchase was not made: another request with the same key gave it up, or it took too long; repeat \
+                     it with the same key.",
+                ),
+            ),
             // logged where it happened
             Error::SinAlmacen => Self::new(
                 Codigo::AlmacenNoDisponible,

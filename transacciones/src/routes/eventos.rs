@@ -3,7 +3,7 @@
 use super::transacciones::TransaccionVista;
 use crate::service::Service;
 use crate::store::Store;
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use common::domain::TransaccionId;
@@ -66,12 +66,17 @@ pub async fn seguir(
     let events = stream::unfold(follower, |mut f| async move {
         f.next().await.map(|chunk| (Ok::<_, Infallible>(chunk), f))
     });
-    Ok(HttpResponse::Ok()
+    let mut response = HttpResponse::Ok();
+    response
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-store"))
         // nginx would gather events into blocks
-        .insert_header(("x-accel-buffering", "no"))
-        .streaming(events))
+        .insert_header(("x-accel-buffering", "no"));
+    if *req.method() == Method::HEAD {
+        // a stream would hold the connection, and say nothing on it, for as long as the process lives
+        return Ok(response.finish());
+    }
+    Ok(response.streaming(events))
 }
 
 struct Follower {

@@ -74,11 +74,11 @@ pub async fn comprar(
     body: JsonBody,
     service: Data<Service>,
 ) -> Result<HttpResponse, Problem> {
-    let clave = validate::idempotency_key(req.headers())?;
     let JsonBody(mut f) = body;
+    let clave = f.idempotency_key(&req);
     let (usuario_id, token_id) = (f.required("usuarioId", usuario_id), f.required("tokenId", token_id));
     let precio = f.optional("precio", monto);
-    let (usuario_id, token_id, precio) = f.finish((usuario_id, token_id, precio))?;
+    let (clave, usuario_id, token_id, precio) = f.finish((clave, usuario_id, token_id, precio))?;
     let clave_del_cliente = clave.is_some();
     let clave = clave.unwrap_or_else(Clave::nueva);
     let comprado = service.comprar(Compra { clave, clave_del_cliente, usuario_id, token_id, precio }).await?;

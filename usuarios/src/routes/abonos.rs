@@ -11,7 +11,7 @@ use common::openapi::schema::{Clave as ClaveSchema, CreditosPositivos, Id};
 use common::openapi::{Abono, ConAlmacen};
 use common::problem::Problem;
 use common::reply::{IDEMPOTENCY_REPLAYED, Representation};
-use common::validate::{self, monto_positivo, usuario_id};
+use common::validate::{monto_positivo, usuario_id};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -40,12 +40,11 @@ pub async fn abonar(
     body: JsonBody,
     service: Data<Service>,
 ) -> Result<HttpResponse, Problem> {
-    let id = validate::path(&req, "id", usuario_id)?;
-    let clave = validate::idempotency_key(req.headers())?.unwrap_or_else(Clave::nueva);
     let JsonBody(mut f) = body;
+    let (id, clave) = (f.path(&req, "id", usuario_id), f.idempotency_key(&req));
     let monto = f.required("monto", monto_positivo);
-    let (monto,) = f.finish((monto,))?;
-    let hecho = service.abonar(id, monto, clave).await?;
+    let (id, clave, monto) = f.finish((id, clave, monto))?;
+    let hecho = service.abonar(id, monto, clave.unwrap_or_else(Clave::nueva)).await?;
     let location = HeaderValue::try_from(format!("/usuarios/{id}/movimientos")).map_err(Problem::internal)?;
     let mut reply =
         Representation::json(&MovimientoVisto::from(hecho.valor))?.header(header::LOCATION, location);

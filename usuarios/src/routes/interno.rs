@@ -28,13 +28,13 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 async fn cargar(req: HttpRequest, body: JsonBody, service: Data<Service>) -> Result<HttpResponse, Problem> {
-    let intento = validate::path(&req, "intento", validate::intento)?;
     let JsonBody(mut f) = body;
+    let intento = f.path(&req, "intento", validate::intento);
     let (usuario_id, monto) = (f.required("usuarioId", usuario_id), f.required("monto", monto));
-    let (usuario_id, monto) = f.finish((usuario_id, monto))?;
+    let (intento, usuario_id, monto) = f.finish((intento, usuario_id, monto))?;
     let nuevo = service.cargar(intento, PedidoCargo { usuario_id, monto }).await?;
     let status = if nuevo { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(HttpResponse::with_body(status, "null").map_into_boxed_body())
+    Ok(Representation::json(&())?.respond_as(&req, status))
 }
 
 async fn confirmar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {

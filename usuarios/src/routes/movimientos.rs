@@ -9,7 +9,7 @@ use common::openapi::schema::{Id, Limite};
 use common::openapi::{ConAlmacen, ConParametros, SinUsuario};
 use common::paging;
 use common::problem::Problem;
-use common::validate::{self, Fields, integer, usuario_id};
+use common::validate::{Fields, integer, usuario_id};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -74,10 +74,10 @@ impl From<Movimiento> for MovimientoVisto {
     responses((status = 200, description = "A page; `Link` leads to the next, `X-Total-Count` counts all",
         body = Vec<MovimientoVisto>), SinUsuario, ConParametros, ConAlmacen))]
 pub async fn listar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
-    let id = validate::path(&req, "id", usuario_id)?;
     let mut f = Fields::query(&req);
+    let id = f.path(&req, "id", usuario_id);
     let (limite, despues) = (paging::limit(&mut f), f.optional("despues", integer(1..=MAX_ENTERO)));
-    let (limite, despues) = f.finish((limite, despues))?;
+    let (id, limite, despues) = f.finish((id, limite, despues))?;
     let page = service.movimientos(id, despues.unwrap_or(0), limite)?.map(MovimientoVisto::from);
     Ok(page.represent(&req)?.respond(&req))
 }

@@ -108,10 +108,9 @@ pub async fn renombrar(
     body: JsonBody,
     service: Data<Service>,
 ) -> Result<HttpResponse, Problem> {
-    let id = validate::path(&req, "id", usuario_id)?;
     let JsonBody(mut f) = body;
-    let nombre = f.required("nombre", line(1..=MAX_NOMBRE));
-    let (nombre,) = f.finish((nombre,))?;
+    let (id, nombre) = (f.path(&req, "id", usuario_id), f.required("nombre", line(1..=MAX_NOMBRE)));
+    let (id, nombre) = f.finish((id, nombre))?;
     let usuario = UsuarioVisto::from(service.renombrar(id, nombre).await?);
     Ok(Representation::json(&usuario)?.respond(&req))
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use usuarios::app::App;
+use usuarios::app;
 use usuarios::config::Config;
 
 pub const TOKEN: &str = "0123456789abcdef";
@@ -48,7 +48,7 @@ impl TestApp {
 
     /// On a directory that is there, with more options.
     pub async fn on(dir: Arc<TempDir>, more: &[&str]) -> Self {
-        let app = App::build(&config(dir.path(), more)).unwrap();
+        let app = app::build(&config(dir.path(), more)).unwrap();
         let (api, interno) = (Api::new(app.public()), Api::new(app.internal()).with_token(TOKEN));
         let (leave, left) = oneshot::channel();
         let running = tokio::spawn(app.run(async {

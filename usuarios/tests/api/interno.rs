@@ -168,7 +168,7 @@ async fn the_digest_is_that_of_the_settled_tries() {
     app.interno.put(&confirmacion("b#1")).await.expect(204);
     app.interno.delete(&cargo("a#1")).await.expect(204);
     let mut confirmados = Resumen::default();
-    confirmados.agregar(&"b#1".parse().unwrap(), 2, Monto::new(20).unwrap());
+    confirmados.agregar(&"b#1".parse().unwrap(), UsuarioId::new(2).unwrap(), None, Monto::new(20).unwrap());
     assert_eq!(digest().await, Digest { confirmados, pendientes: 0, descuadrados: 0 });
 }
 

@@ -178,3 +178,23 @@ async fn problems_speak_the_readers_language() {
     let document = answer.assert_problem(422, "datos-invalidos");
     assert_eq!(document["errores"], json!([{"campo": "saldo", "detalle": "is missing"}]));
 }
+
+#[tokio::test]
+async fn path_key_and_body_are_named_in_one_answer() {
+    let app = TestApp::seeded().await;
+    let call = app.api.post("/usuarios/0/abonos").header("Idempotency-Key", "no es clave");
+    let answer =
+        call.header("content-type", "application/json").body(r#"{"monto":1,"monto":2,"color":"rojo"}"#).await;
+    answer.assert_problem(422, "datos-invalidos");
+    let mut campos = answer.campos();
+    campos.sort_unstable();
+    assert_eq!(campos, ["Idempotency-Key", "color", "id", "monto"]);
+}
+
+#[tokio::test]
+async fn a_parameter_that_a_route_does_not_know_is_refused() {
+    let app = TestApp::seeded().await;
+    let answer = app.api.get("/usuarios/1?vendio=true").await;
+    answer.assert_problem(422, "datos-invalidos");
+    assert_eq!(answer.campos(), ["vendio"]);
+}

@@ -30,6 +30,17 @@ async fn both_signals_end_it_well_with_whole_arrays() {
 }
 
 #[tokio::test]
+async fn a_signal_right_behind_the_first_answer_is_heard() {
+    for round in 0..16 {
+        let process = Process::start(|c| {
+            c.env("DRAIN_SECONDS", "0");
+        })
+        .await;
+        process.ends_well(if round % 2 == 0 { "TERM" } else { "INT" }, 5_000).await;
+    }
+}
+
+#[tokio::test]
 async fn ctrl_c_does_not_wait_for_idle_clients() {
     let process = Process::start(|_| {}).await;
     let mut idle = Vec::new();

@@ -1,0 +1,160 @@
+//! What the three service binaries have in common: one store, a public and an internal port, one life.
+
+use crate::config::{InternalToken, ServerOptions, StartError, StoreOptions};
+use crate::edge::Edge;
+use crate::journal::{Journal, Model};
+use crate::ops::Ops;
+use crate::server::{self, Leave, Server};
+use crate::store;
+use actix_web::web::{Data, ServiceConfig};
+use clap::Args;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The options of a service of its own.
+#[derive(Args, Clone, Debug)]
+pub struct HostOptions {
+    /// Address to listen on
+    #[arg(long, env = "HOST", default_value = "0.0.0.0")]
+    pub host: String,
+    /// Port of the public API
+    #[arg(long, env = "PORT", default_value_t = 8000)]
+    pub port: u16,
+    /// Port of the internal API, never routed from outside
+    #[arg(long, env = "INTERNAL_PORT", default_value_t = 9000)]
+    pub internal_port: u16,
+    /// The secret that the three services share: 16 characters or more
+    #[arg(long, env = "INTERNAL_TOKEN", hide_env_values = true)]
+    pub internal_token: InternalToken,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
+    pub store: StoreOptions,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
+    pub server: ServerOptions,
+}
+
+/// A service whose store is open and whose ports are not yet.
+pub struct Host<'a, M: Model> {
+    name: &'static str,
+    options: &'a HostOptions,
+    start: Instant,
+    /// Counts, and knows whether the process is leaving.
+    pub edge: Arc<Edge>,
+    /// The store.
+    pub journal: Journal<M>,
+    ops: Data<Ops>,
+}
+
+impl<'a, M: Model> Host<'a, M> {
+    /// Opens the store. Blocking.
+    ///
+    /// # Errors
+    /// One line for the operator and an exit code.
+    pub fn open(
+        name: &'static str,
+        options: &'a HostOptions,
+        openapi: utoipa::openapi::OpenApi,
+    ) -> Result<Self, StartError> {
+        let start = Instant::now();
+        let edge = Arc::new(Edge::new(&options.server.hostname, options.server.connection_age()));
+        let journal = store::open::<M>(&options.store)?;
+        store::measure(&journal, &edge.metrics);
+        let health = journal.clone();
+        let ready = move || health.health().map_err(|e| e.to_string());
+        let ops = Data::new(Ops::new(name, &options.server.hostname, Arc::clone(&edge), openapi, ready)?);
+        Ok(Self { name, options, start, edge, journal, ops })
+    }
+
+    /// Opens the ports, each with its routes and those of [`crate::ops`].
+    ///
+    /// # Errors
+    /// One line for the operator and an exit code.
+    pub fn serve(
+        self,
+        public: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+        internal: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    ) -> Result<Serving<M>, StartError> {
+        let options = self.options;
+        let outside = server::listen(&options.host, options.port, "--port (PORT)")?;
+        let inside = server::listen(&options.host, options.internal_port, "--internal-port (INTERNAL_PORT)")?;
+        let addresses = (server::address(&outside)?, server::address(&inside)?);
+        let mut server = Server::new(&options.server, self.edge);
+        server.serve(outside, {
+            let ops = self.ops.clone();
+            move |c| {
+                c.app_data(ops.clone()).configure(&public).configure(crate::ops::routes);
+            }
+        })?;
+        server.serve(inside, {
+            let (ops, token) = (self.ops.clone(), Data::new(options.internal_token.clone()));
+            move |c| {
+                c.app_data(ops.clone())
+                    .app_data(token.clone())
+                    .configure(&internal)
+                    .configure(crate::ops::routes);
+            }
+        })?;
+        log::info!(
+            "{} {} on http://{} (internal {}), store {}: {}; ready after {} ms",
+            self.name,
+            env!("CARGO_PKG_VERSION"),
+            addresses.0,
+            addresses.1,
+            options.store.store,
+            store::describe(&self.journal),
+            self.start.elapsed().as_millis()
+        );
+        Ok(Serving {
+            name: self.name,
+            server,
+            behind: Box::pin(async {}),
+            journal: self.journal,
+            public: addresses.0,
+            internal: addresses.1,
+        })
+    }
+}
+
+/// A service that is open for business once it [`Serving::run`]s.
+pub struct Serving<M: Model> {
+    name: &'static str,
+    server: Server,
+    behind: Pin<Box<dyn Future<Output = ()> + Send>>,
+    journal: Journal<M>,
+    public: SocketAddr,
+    internal: SocketAddr,
+}
+
+impl<M: Model> Serving<M> {
+    /// Adds what is to be finished between the last answer and the store's end.
+    #[must_use]
+    pub fn finish(self, behind: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self { behind: Box::pin(behind), ..self }
+    }
+
+    /// Where the public API listens.
+    pub fn public(&self) -> SocketAddr {
+        self.public
+    }
+
+    /// Where the internal API listens.
+    pub fn internal(&self) -> SocketAddr {
+        self.internal
+    }
+
+    /// Serves until `leave` completes; then finishes what runs, compacts and closes the store.
+    ///
+    /// # Errors
+    /// One line for the operator and an exit code.
+    pub async fn run(self, leave: impl Future<Output = Leave>) -> Result<(), StartError> {
+        let served = self.server.run(leave).await;
+        self.behind.await;
+        let journal = self.journal;
+        let closed = server::blocking(move || store::close(&journal)).await?;
+        log::info!("{} has left: {closed}", self.name);
+        served.map(|_| ())
+    }
+}

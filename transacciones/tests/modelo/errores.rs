@@ -1,0 +1,86 @@
+//! Protocol bugs that the checker must find. They live in the model's world and around `next`, never in the product.
+
+use transacciones::domain::{Compra, Palabra, Suerte};
+use transacciones::purchase::{self, Event, Motivo, Outcome, Retenido, Step, Unexpected};
+use transacciones::recovery::{self, Verdict};
+use transacciones::store::{self, Overtaken};
+
+/// What is wrong with the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// Participants hear of a purchase before the store has decided it.
+    ConfirmsBeforeCommit,
+    /// The store commits an attempt that was aborted.
+    NoFence,
+    /// Tries are cancelled while their abort is on its way to the store.
+    CancelsBeforeAbort,
+    /// Each replica keeps claves unique by itself.
+    UniquePerProcess,
+    /// `usuarios` charges an attempt again when its message comes again.
+    ChargesAgain,
+    /// Recovery takes "not bought" for "never will be".
+    RecoveryCancelsUndecided,
+    /// Recovery confirms every try of a bought clave, whatever its attempt.
+    RecoveryConfirmsAnyAttempt,
+    /// A commit of unknown outcome is taken for one that failed.
+    CancelsOnAGuess,
+    /// The store aborts an attempt that is bought.
+    AbortsWhatIsBought,
+    /// A refused reservation is not made to last.
+    RefusalNotFenced,
+    /// A request whose attempt was aborted by another one goes on with the next attempt.
+    GoesOnAfterOvertaken,
+    /// After an abort the same attempt is tried again.
+    AttemptUsedAgain,
+    /// What an aborted attempt may hold is not cancelled before the next one.
+    ClearSkipped,
+}
+
+/// The product's arrows, or what a bug makes of one.
+pub fn next(bug: Option<Bug>, compra: &Compra, step: Step, event: Event) -> Result<Step, Box<Unexpected>> {
+    match (bug, &step, &event) {
+        (Some(Bug::CancelsOnAGuess), Step::Commit { numero, precio }, Event::NoStore) => {
+            let motivo = Motivo::PrecioCambiado(*precio);
+            return Ok(Step::Cancel { numero: *numero, motivo, retenido: Retenido::Reserva });
+        }
+        (Some(Bug::AttemptUsedAgain), Step::Clear { numero }, Event::Done) => {
+            return Ok(Step::Reserve { numero: *numero });
+        }
+        (Some(Bug::GoesOnAfterOvertaken), Step::Overtaken, _) => {
+            return purchase::next(compra, Step::Look, event);
+        }
+        _ => {}
+    }
+    Ok(match (bug, purchase::next(compra, step, event)?) {
+        (Some(Bug::RefusalNotFenced), Step::Abort { motivo, retenido: Retenido::Nada, .. }) => {
+            Step::Answer(Outcome::Rechazado(motivo))
+        }
+        (Some(Bug::ClearSkipped), Step::Clear { numero }) => Step::Reserve { numero: numero + 1 },
+        (_, step) => step,
+    })
+}
+
+/// Recovery's verdict.
+pub fn verdict(bug: Option<Bug>, palabra: &Palabra, numero: u32) -> Verdict {
+    match (bug, recovery::verdict(palabra, numero), palabra) {
+        (Some(Bug::RecoveryCancelsUndecided), Verdict::AbortFirst, _) => Verdict::Cancel,
+        (Some(Bug::RecoveryConfirmsAnyAttempt), _, Palabra::Comprado(_)) => Verdict::Confirm,
+        (_, verdict, _) => verdict,
+    }
+}
+
+/// Whether the store commits.
+pub fn may_commit(bug: Option<Bug>, palabra: &Palabra, numero: u32) -> Result<(), Overtaken> {
+    match (bug, palabra, palabra.suerte(numero)) {
+        (Some(Bug::NoFence), Palabra::Abortado(_), Suerte::Perdida) => Ok(()),
+        _ => store::may_commit(palabra, numero),
+    }
+}
+
+/// Whether the store has an abort to write.
+pub fn must_abort(bug: Option<Bug>, palabra: &Palabra, numero: u32) -> Result<bool, Overtaken> {
+    match (bug, palabra) {
+        (Some(Bug::AbortsWhatIsBought), Palabra::Comprado(_)) => Ok(false),
+        _ => store::must_abort(palabra, numero),
+    }
+}

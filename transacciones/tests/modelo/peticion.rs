@@ -1,0 +1,188 @@
+//! A request: the product's state machine, step by step, and what its client hears.
+
+use crate::errores::{self, Bug};
+use crate::mundo::{Aborted, Entry, Mundo, Network, Pedido, Slot, State, Wrong, small};
+use crate::soup::{Kind, Message};
+use transacciones::domain::Palabra;
+use transacciones::purchase::{Action, Event, Outcome, Step};
+
+impl Mundo {
+    /// A request comes in and looks: before that it has no effect, so that the two need not be told apart.
+    pub fn begin(&self, s: &mut State, slot: usize) {
+        let clave = self.pedido(slot).clave;
+        for other in 0..s.slots.len() {
+            if other != slot && self.pedido(other).clave == clave && s.slots[other].step.is_some() {
+                s.slots[other].younger |= 1 << slot;
+            }
+        }
+        s.slots[slot] = Slot { step: Some(Step::Look), ..Slot::default() };
+        let event = self.store(s, slot);
+        self.event(s, slot, event);
+    }
+
+    /// The store does what a slot's step asks for.
+    pub fn store(&self, s: &mut State, slot: usize) -> Event {
+        let (pedido, replica) = self.slots[slot];
+        let Pedido { clave, compra, .. } = self.pedido(slot);
+        let palabra = self.palabra(s, *clave, replica);
+        match s.slots[slot].step.as_ref().map(|step| step.action(compra)) {
+            Some(Action::Look) => Event::Word(palabra),
+            Some(Action::Commit(intento, _)) => {
+                if errores::may_commit(self.bug, &palabra, intento.numero).is_err() {
+                    return Event::Overtaken;
+                }
+                if s.slots[slot].barred {
+                    s.wrong = Some(Wrong::BoughtAfterRefusal);
+                }
+                let replica = if self.bug == Some(Bug::UniquePerProcess) { replica } else { 0 };
+                let entry = Entry { pedido, numero: small(intento.numero), replica };
+                s.libro.push(entry);
+                Event::Committed(self.transaccion(s.libro.len() - 1, entry))
+            }
+            Some(Action::Abort(intento)) => {
+                self.abort(s, &palabra, Aborted { numero: small(intento.numero), pedido, token_known: true })
+            }
+            _ => Event::NoStore,
+        }
+    }
+
+    pub fn abort(&self, s: &mut State, palabra: &Palabra, aborted: Aborted) -> Event {
+        match errores::must_abort(self.bug, palabra, u32::from(aborted.numero)) {
+            Err(_) => return Event::Overtaken,
+            Ok(false) => {}
+            Ok(true) => {
+                let clave = self.pedidos[usize::from(aborted.pedido)].clave;
+                s.aborted[usize::from(clave)] = Some(aborted);
+            }
+        }
+        Event::Aborted
+    }
+
+    /// A request's step came out so.
+    pub fn event(&self, s: &mut State, slot: usize, event: Event) {
+        let Some(step) = s.slots[slot].step.clone() else { return };
+        let before = numero(&step);
+        let compra = &self.pedido(slot).compra;
+        self.forget(s);
+        let Ok(next) = errores::next(self.bug, compra, step, event) else {
+            s.wrong = Some(Wrong::Unexpected);
+            return;
+        };
+        s.slots[slot].got = 0;
+        let action = next.action(compra);
+        for message in self.sent(slot, &next) {
+            s.soup.insert(message);
+        }
+        s.slots[slot].step = Some(next);
+        if let Action::Answer(outcome) = action {
+            self.answer(s, slot, before, &outcome);
+            self.leave(s, slot);
+        }
+    }
+
+    /// A client hears the end of its request.
+    fn answer(&self, s: &mut State, slot: usize, numero: u8, outcome: &Outcome) {
+        let Pedido { clave, compra, .. } = self.pedido(slot);
+        let at = usize::from(*clave);
+        match outcome {
+            Outcome::Comprado { transaccion, .. } => {
+                let id = small(transaccion.id.get());
+                let recorded =
+                    s.libro.get(usize::from(id) - 1).map(|e| self.transaccion(usize::from(id) - 1, *e));
+                let known = recorded.as_ref() == Some(transaccion) && transaccion.responde_a(compra);
+                if !known || s.heard[at].is_some_and(|before| before != id) {
+                    s.wrong = Some(Wrong::Acknowledged);
+                }
+                s.heard[at] = Some(id);
+            }
+            Outcome::Rechazado(_) => {
+                s.refused[at] = s.refused[at].max(numero);
+                for older in s.slots.iter_mut().filter(|o| o.younger & 1 << slot != 0) {
+                    older.barred = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub fn leave(&self, s: &mut State, slot: usize) {
+        s.slots[slot] = Slot::default();
+        for other in &mut s.slots {
+            // whoever takes the slot next is younger, too, and says so when it begins
+            other.younger &= !(1 << slot);
+        }
+        self.forget(s);
+    }
+
+    fn forget(&self, s: &mut State) {
+        if self.network == Network::Calm {
+            s.soup.keep(|m| matches!(m.kind, Kind::AbortByToken | Kind::AbortByCargo));
+        }
+    }
+
+    /// What a slot sends when it comes to a step, and waits for there.
+    pub fn awaited(&self, slot: usize, step: &Step) -> Vec<Message> {
+        let (pedido, clave) = (self.slots[slot].0, self.pedido(slot).clave);
+        let message = |kind, of, numero: u32| Message { kind, of, numero: small(numero) };
+        match step.action(&self.pedido(slot).compra) {
+            Action::Reserve(i) => vec![message(Kind::Reserve, pedido, i.numero)],
+            Action::Charge(i, _) => vec![message(Kind::Charge, pedido, i.numero)],
+            Action::Confirm(t) => {
+                t.intento.map(|i| message(Kind::ConfirmToken, clave, i.numero)).into_iter().collect()
+            }
+            Action::Cancel { intento, cargo } => {
+                let mut both = vec![message(Kind::CancelToken, clave, intento.numero)];
+                both.extend(cargo.then(|| message(Kind::CancelCargo, clave, intento.numero)));
+                both
+            }
+            Action::Look | Action::Commit(..) | Action::Abort(_) | Action::Answer(_) => Vec::new(),
+        }
+    }
+
+    fn sent(&self, slot: usize, step: &Step) -> Vec<Message> {
+        let mut all = self.awaited(slot, step);
+        let clave = self.pedido(slot).clave;
+        let of = |kind, numero: u32| Message { kind, of: clave, numero: small(numero) };
+        match (self.bug, step.action(&self.pedido(slot).compra)) {
+            // the debit's end is not waited for
+            (_, Action::Confirm(t)) => all.extend(t.intento.map(|i| of(Kind::ConfirmCargo, i.numero))),
+            (Some(Bug::ConfirmsBeforeCommit), Action::Commit(i, _)) => {
+                all.extend([of(Kind::ConfirmToken, i.numero), of(Kind::ConfirmCargo, i.numero)]);
+            }
+            (Some(Bug::CancelsBeforeAbort), Action::Abort(i)) => all.push(of(Kind::CancelToken, i.numero)),
+            _ => {}
+        }
+        all
+    }
+
+    pub fn waits(&self, s: &State, slot: usize, message: Message) -> bool {
+        let Slot { step: Some(step), got, .. } = &s.slots[slot] else { return false };
+        self.awaited(slot, step).iter().enumerate().any(|(i, m)| *m == message && got & 1 << i == 0)
+    }
+
+    /// The answer to one of a step's messages; the step is done with the last.
+    pub fn answered(&self, s: &mut State, slot: usize, message: Message, event: Event) {
+        let Some(step) = &s.slots[slot].step else { return };
+        let awaited = self.awaited(slot, step);
+        for (i, m) in awaited.iter().enumerate() {
+            if *m == message {
+                s.slots[slot].got |= 1 << i;
+            }
+        }
+        if s.slots[slot].got.count_ones() as usize == awaited.len() {
+            self.event(s, slot, event);
+        }
+    }
+}
+
+fn numero(step: &Step) -> u8 {
+    match step {
+        Step::Reserve { numero }
+        | Step::Clear { numero }
+        | Step::Charge { numero, .. }
+        | Step::Commit { numero, .. }
+        | Step::Abort { numero, .. }
+        | Step::Cancel { numero, .. } => small(*numero),
+        _ => 0,
+    }
+}
