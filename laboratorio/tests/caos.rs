@@ -1,5 +1,7 @@
 //! The short form: real processes, a minute of faults, and a verdict. The long form is `caos --local --kills 1000`.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it goes wrong")]
+
 use std::fs::DirEntry;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -16,7 +18,7 @@ fn services() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let newest = CRATES.iter().map(|c| newest(&root.join(c).join("src"))).max().unwrap();
     let fresh = |c: &&str| bin.join(c).metadata().is_ok_and(|m| m.modified().unwrap() > newest);
-    if CRATES[1..].iter().all(|c| fresh(&c)) {
+    if CRATES[1..].iter().all(|c| fresh(c)) {
         return;
     }
     let mut cargo = Command::new(env!("CARGO"));
@@ -29,7 +31,7 @@ fn services() {
 }
 
 fn newest(dir: &Path) -> SystemTime {
-    let entries = dir.read_dir().unwrap().map(|e| e.unwrap());
+    let entries = dir.read_dir().unwrap().map(Result::unwrap);
     let time = |e: &DirEntry| match e.metadata().unwrap() {
         m if m.is_dir() => newest(&e.path()),
         m => m.modified().unwrap(),
