@@ -29,7 +29,8 @@
 //! | the shop that everybody writes | [`ingenua`] |
 //!
 //! Where the machine does not allow a fault, the run says that it is skipped: the full disk needs a user who may mount,
-//! the jumping clock needs Debian's package `faketime`. A process that is killed leaves its writes in the page cache, so
+//! the jumping clock needs Debian's package `faketime` (or
+//! `LIBFAKETIME`, a path to its library). A process that is killed leaves its writes in the page cache, so
 //! nothing here tells whether they were synced: the journal's own tests do, with a disk that forgets.
 
 pub mod azar;
