@@ -102,20 +102,20 @@ impl Iterator for Plan {
         let (servicio, via, segunda) = (self.servicio(), self.via(), self.0.percent(50));
         let azar = &mut self.0;
         let falla = match azar.between(1..=100) {
-            1..=52 => {
+            1..=50 => {
                 let most = if azar.percent(15) { 5000 } else { 300 };
                 Falla::Mata { servicio, segunda, abajo: azar.millis(0..=most) }
             }
-            53..=62 => Falla::Congela(servicio, segunda, azar.millis(50..=2500)),
-            63..=68 => Falla::Reinicia(servicio, segunda),
-            69..=76 => Falla::Corta(via, azar.millis(1..=1500)),
-            77..=84 => Falla::Demora(via, azar.millis(5..=200), azar.millis(500..=3000)),
-            85..=90 => Falla::Retiene(via, azar.millis(100..=2500)),
-            91..=97 => {
+            51..=60 => Falla::Congela(servicio, segunda, azar.millis(50..=2500)),
+            61..=66 => Falla::Reinicia(servicio, segunda),
+            67..=74 => Falla::Corta(via, azar.millis(1..=1500)),
+            75..=82 => Falla::Demora(via, azar.millis(5..=200), azar.millis(500..=3000)),
+            83..=88 => Falla::Retiene(via, azar.millis(100..=2500)),
+            89..=94 => {
                 let which = if azar.percent(50) { Servicio::Tokens } else { Servicio::Transacciones };
                 Falla::Replica(which, azar.millis(2000..=12_000))
             }
-            98 | 99 => Falla::Disco(azar.millis(500..=3000)),
+            95 | 96 => Falla::Disco(azar.millis(500..=3000)),
             _ => Falla::Reloj(servicio, azar.between(0..=7200).cast_signed() - 3600),
         };
         Some((wait, falla))

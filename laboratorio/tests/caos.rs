@@ -18,7 +18,7 @@ fn services() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let newest = CRATES.iter().map(|c| newest(&root.join(c).join("src"))).max().unwrap();
     let fresh = |c: &&str| bin.join(c).metadata().is_ok_and(|m| m.modified().unwrap() > newest);
-    if CRATES[1..].iter().all(|c| fresh(c)) {
+    if CRATES[1..].iter().all(fresh) {
         return;
     }
     let mut cargo = Command::new(env!("CARGO"));
