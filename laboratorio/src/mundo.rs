@@ -72,6 +72,7 @@ impl Mundo {
                     registro: dir.join("ingenua.log"),
                     publico: clientes.values().cloned().collect(),
                     interno: None,
+                    demoras: None,
                 };
                 add((Servicio::Transacciones, false), receta);
             }
@@ -117,6 +118,7 @@ impl Mundo {
                             registro: dir.join(format!("{nombre}.log")),
                             publico: clientes.get(&servicio).cloned().into_iter().collect(),
                             interno: internas.get(&servicio).cloned(),
+                            demoras: (servicio == Servicio::Transacciones).then(|| Arc::clone(&registro)),
                             nombre,
                         };
                         add((servicio, segunda), receta);

@@ -1,5 +1,6 @@
 //! A place for one process of a service: starts it, signals it, and starts it again when it has died.
 
+use crate::history::{Linea, Registro};
 use crate::proxy::Proxy;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
@@ -28,7 +29,12 @@ pub struct Receta {
     pub publico: Vec<Arc<Proxy>>,
     /// What leads to its internal port.
     pub interno: Option<Arc<Proxy>>,
+    /// Where to note that requests may wait unread while a process starts; nothing where their order does not matter.
+    pub demoras: Option<Arc<Registro>>,
 }
+
+/// Microseconds that a process may take to read what waits at its port, on a machine that is busy.
+const ARRANQUE: u64 = 700_000;
 
 enum Orden {
     Arrancar,
@@ -122,6 +128,11 @@ async fn supervise(receta: Receta, mut orders: mpsc::UnboundedReceiver<Orden>, c
         };
         cuenta.starts.fetch_add(1, Ordering::Relaxed);
         cuenta.up.store(true, Ordering::Relaxed);
+        if let Some(registro) = &receta.demoras {
+            let desde = registro.now();
+            // a history that cannot be written ends the run by the clients' own lines
+            let _ = registro.write(&Linea::Demora { desde, hasta: desde + ARRANQUE });
+        }
         route(&receta, ports, true);
         let mut waiting = None;
         // one that cannot start must not spin

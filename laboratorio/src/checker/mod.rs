@@ -23,7 +23,7 @@
 //!
 //! Two refinements keep `refusal` and `read` to what a server can promise:
 //!
-//! - A request that lay unread in front of a frozen process, or in a slow network, is to the server one that was sent
+//! - A request that lay unread in front of a frozen process or one that starts, or in a slow network, is to the server one that was sent
 //!   after the refusal; so are two that were under way at once. Keys that bought so are counted
 //!   ([`Veredicto::rezagadas`]), not found wrong.
 //! - The coordinator answers 201 when the purchase is durable, even where the sale could not be confirmed, but it tries
