@@ -1,0 +1,195 @@
+//! The catalogue, readings and the market as a whole: `oversold`, `sold`, `read`, `edit`, `audit`, `disk`, `error`.
+
+use super::{CONFIRMACION, Veredicto};
+use crate::history::{Fin, Final, Historia, Movimiento, Op, Peticion, Token, Transaccion};
+use std::collections::{BTreeMap, HashMap};
+
+pub(super) fn check(h: &Historia, f: &Final, v: &mut Veredicto) {
+    sales(f, v);
+    readings(h, v);
+    catalogue(h, f, v);
+    audit(f, v);
+    disk(f, v);
+    for p in &h.peticiones {
+        if matches!(p.estado, Some(500..=599)) && p.estado != Some(503) {
+            v.add("error", format!("{} ({:?}) was answered {:?} {}", p.nombre(), p.op, p.estado, p.cuerpo));
+        }
+    }
+}
+
+fn sales(f: &Final, v: &mut Veredicto) {
+    let mut of: BTreeMap<u64, Vec<&Transaccion>> = BTreeMap::new();
+    for t in &f.transacciones {
+        of.entry(t.token_id).or_default().push(t);
+    }
+    for (token, sales) in &of {
+        if sales.len() > 1 {
+            let who: Vec<_> =
+                sales.iter().map(|t| format!("transaction {} of user {}", t.id, t.usuario_id)).collect();
+            v.add("oversold", format!("token {token} was sold {} times: {}", sales.len(), who.join(", ")));
+        }
+    }
+    for token in &f.tokens {
+        match (token.vendido, of.remove(&token.id)) {
+            (true, None) => v.add("sold", format!("token {} is sold, to nobody", token.id)),
+            (false, Some(to)) => {
+                let ids: Vec<_> = to.iter().map(|t| t.id).collect();
+                v.add("sold", format!("token {} is bought (transactions {ids:?}) and not sold", token.id));
+            }
+            (true, Some(to)) => {
+                if let Some(t) = to.iter().find(|t| t.precio != token.precio) {
+                    let (id, at, costs) = (token.id, t.precio, token.precio);
+                    v.add(
+                        "sold",
+                        format!("token {id} was bought for {at} (transaction {}) and costs {costs}", t.id),
+                    );
+                }
+            }
+            (false, None) => {}
+        }
+    }
+    for token in of.keys() {
+        v.add("sold", format!("token {token} is bought and does not exist"));
+    }
+}
+
+/// From when on every reading must show a token as sold, and why.
+fn readings(h: &Historia, v: &mut Veredicto) {
+    let mut sold: HashMap<u64, (u64, &Peticion)> = HashMap::new();
+    for p in &h.peticiones {
+        let token = match p.op {
+            Op::Comprar { token, .. } if p.fin() == Fin::Hecho && p.hasta - p.desde < CONFIRMACION => token,
+            Op::VerToken { token } if vendido(p) == Some(true) => token,
+            _ => continue,
+        };
+        let first = sold.entry(token).or_insert((p.hasta, p));
+        if p.hasta < first.0 {
+            *first = (p.hasta, p);
+        }
+    }
+    for p in &h.peticiones {
+        if let Op::VerToken { token } = p.op
+            && vendido(p) == Some(false)
+            && let Some((since, why)) = sold.get(&token)
+            && p.desde > *since
+        {
+            let why = if matches!(why.op, Op::Comprar { .. }) { "bought" } else { "seen sold" };
+            v.add(
+                "read",
+                format!(
+                    "token {token} was {why} at {since} µs and free in client {}'s reading of {} µs",
+                    p.cliente, p.desde
+                ),
+            );
+        }
+    }
+}
+
+fn vendido(p: &Peticion) -> Option<bool> {
+    (p.estado == Some(200)).then(|| p.cuerpo.get("vendido")?.as_bool())?
+}
+
+fn catalogue(h: &Historia, f: &Final, v: &mut Veredicto) {
+    let tokens: HashMap<u64, &Token> = f.tokens.iter().map(|t| (t.id, t)).collect();
+    let mut nombres: HashMap<u64, Vec<&Peticion>> = HashMap::new();
+    let mut precios: HashMap<u64, Vec<&Peticion>> = HashMap::new();
+    let mut opening: BTreeMap<u64, (&str, u64)> =
+        h.tokens.iter().map(|t| (t.id, (t.nombre.as_str(), t.precio))).collect();
+    for p in &h.peticiones {
+        match &p.op {
+            Op::Renombrar { usuario, .. } => nombres.entry(*usuario).or_default().push(p),
+            Op::CambiarPrecio { token, .. } => precios.entry(*token).or_default().push(p),
+            Op::CrearToken { nombre, precio } if p.fin() == Fin::Hecho => match p.numero("id") {
+                Some(id) => {
+                    if opening.insert(id, (nombre, *precio)).is_some() {
+                        v.add("replay", format!("two tokens were given the id {id}"));
+                    }
+                }
+                None => v.add("kept", format!("a 201 for a new token without an id: {}", p.cuerpo)),
+            },
+            _ => {}
+        }
+    }
+    for (id, (nombre, precio)) in opening {
+        let Some(token) = tokens.get(&id) else {
+            v.add("kept", format!("token {id} \"{nombre}\" is gone"));
+            continue;
+        };
+        if token.nombre != nombre {
+            v.add("edit", format!("token {id} is \"{}\"; it was made as \"{nombre}\"", token.nombre));
+        }
+        let changes = precios.get(&id).map(Vec::as_slice).unwrap_or_default();
+        let is = |p: &Peticion| matches!(p.op, Op::CambiarPrecio { precio, .. } if precio == token.precio);
+        if !explained(changes, is, token.precio == precio) {
+            v.add(
+                "edit",
+                format!("token {id} costs {}, which is not its last acknowledged price", token.precio),
+            );
+        }
+    }
+    for opening in &h.usuarios {
+        let Some(user) = f.usuarios.iter().find(|u| u.id == opening.id) else { continue };
+        let changes = nombres.get(&user.id).map(Vec::as_slice).unwrap_or_default();
+        let is = |p: &Peticion| matches!(&p.op, Op::Renombrar { nombre, .. } if *nombre == user.nombre);
+        if !explained(changes, is, user.nombre == opening.nombre) {
+            v.add("edit", format!("user {} is \"{}\", not the last acknowledged name", user.id, user.nombre));
+        }
+    }
+}
+
+/// Whether a value is that of a change which may have been the last: none that was acknowledged began after its end. An
+/// unanswered one may take effect at any time.
+fn explained(changes: &[&Peticion], is: impl Fn(&Peticion) -> bool, opening: bool) -> bool {
+    let newest = changes.iter().filter(|p| p.fin() == Fin::Hecho).map(|p| p.desde).max();
+    match newest {
+        None if opening => true,
+        _ => changes.iter().filter(|p| is(p)).any(|p| match p.fin() {
+            Fin::Rechazado => false,
+            Fin::Abierto => true,
+            Fin::Hecho => newest.is_none_or(|newest| p.hasta >= newest),
+        }),
+    }
+}
+
+fn audit(f: &Final, v: &mut Veredicto) {
+    let Some(a) = &f.auditoria else { return };
+    if !a.correcto {
+        v.add("audit", format!("the market says itself that it is wrong: {:?}", a.diferencias));
+    }
+    if a.pendientes > 0 {
+        v.add("audit", format!("{} tries were left for ever", a.pendientes));
+    }
+    if a.transacciones != f.transacciones.len() as u64 {
+        let listed = f.transacciones.len();
+        v.add("audit", format!("the audit counts {} transactions, the list has {listed}", a.transacciones));
+    }
+}
+
+fn disk(f: &Final, v: &mut Veredicto) {
+    let Some(d) = &f.disco else { return };
+    let bare = |t: &Transaccion| Transaccion { intento: None, ..t.clone() };
+    same("transaction", &f.transacciones, &d.transacciones.iter().map(bare).collect::<Vec<_>>(), v);
+    same("user", &f.usuarios, &d.usuarios, v);
+    same("token", &f.tokens, &d.tokens, v);
+    if let Some(movimientos) = &f.movimientos {
+        // the file has no signs and more kinds
+        let bare = |m: &Movimiento| (m.id, m.usuario_id, m.monto.abs());
+        let mut api: Vec<_> = movimientos.iter().map(bare).collect();
+        let mut disk: Vec<_> = d.movimientos.iter().map(bare).collect();
+        api.sort_unstable();
+        disk.sort_unstable();
+        if api != disk {
+            let (n, m) = (api.len(), disk.len());
+            v.add("disk", format!("{n} movements over the API and {m} on disk, not the same"));
+        }
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, api: &[T], disk: &[T], v: &mut Veredicto) {
+    if api.len() != disk.len() {
+        v.add("disk", format!("{} {what}s over the API, {} on disk", api.len(), disk.len()));
+    }
+    for (a, d) in api.iter().zip(disk).filter(|(a, d)| a != d).take(10) {
+        v.add("disk", format!("{what}: {a:?} over the API, {d:?} on disk"));
+    }
+}

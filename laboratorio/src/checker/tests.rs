@@ -1,0 +1,314 @@
+//! Hand-made histories: for each rule one that keeps it, and one that breaks it and no other.
+
+use super::check;
+use crate::history::{
+    Auditoria, Disco, Final, Historia, Linea, Movimiento, Op, Peticion, Token, Transaccion, Usuario,
+};
+use serde_json::{Value, json};
+
+/// Ana has 100 and buys token 1 for 40 under key k; abono a adds 10.
+struct Caso {
+    lineas: Vec<Linea>,
+    end: Final,
+}
+
+fn at(n: u64) -> (u64, u64) {
+    (n * 1000, n * 1000 + 500)
+}
+
+fn ask(n: u64, op: Op, clave: Option<&str>, estado: Option<u16>, cuerpo: Value) -> Linea {
+    let (desde, hasta) = at(n);
+    Linea::Peticion(Peticion {
+        cliente: 1,
+        op,
+        clave: clave.map(str::to_owned),
+        desde,
+        hasta,
+        estado,
+        cuerpo,
+    })
+}
+
+fn compra() -> Op {
+    Op::Comprar { usuario: 1, token: 1, precio: Some(40) }
+}
+
+fn bought() -> Value {
+    json!({"id": 1, "usuarioId": 1, "tokenId": 1, "fecha": "2026-01-01T00:00:00Z", "precio": 40})
+}
+
+fn refused() -> Value {
+    json!({"codigo": "token-no-disponible"})
+}
+
+fn movimiento(id: u64, tipo: &str, monto: i64) -> Movimiento {
+    let clave = (tipo == "abono").then(|| "a".to_owned());
+    let confirmado = (tipo == "cargo").then_some(true);
+    Movimiento { id, usuario_id: 1, tipo: tipo.to_owned(), monto, confirmado, clave }
+}
+
+impl Caso {
+    fn new() -> Self {
+        let mut caso = Self::without_answers();
+        caso.lineas.push(ask(1, compra(), Some("k"), Some(201), bought()));
+        caso
+    }
+
+    /// Without the purchase's answer.
+    fn without_answers() -> Self {
+        let ana = |saldo| Usuario { id: 1, nombre: "Ana".to_owned(), saldo };
+        let token = |vendido| Token { id: 1, nombre: "Gato".to_owned(), precio: 40, vendido };
+        let abono = ask(
+            2,
+            Op::Abonar { usuario: 1, monto: 10 },
+            Some("a"),
+            Some(201),
+            json!({"id": 3, "usuarioId": 1, "monto": 10}),
+        );
+        let venta = Transaccion {
+            id: 1,
+            usuario_id: 1,
+            token_id: 1,
+            fecha: "2026-01-01T00:00:00Z".to_owned(),
+            precio: 40,
+            intento: None,
+        };
+        let movimientos =
+            vec![movimiento(1, "apertura", 100), movimiento(2, "cargo", -40), movimiento(3, "abono", 10)];
+        let unsigned = movimientos.iter().map(|m| Movimiento { monto: m.monto.abs(), ..m.clone() }).collect();
+        let end = Final {
+            usuarios: vec![ana(70)],
+            tokens: vec![token(true)],
+            transacciones: vec![venta.clone()],
+            auditoria: Some(Auditoria {
+                correcto: true,
+                transacciones: 1,
+                pendientes: 0,
+                diferencias: vec![],
+            }),
+            disco: Some(Disco {
+                usuarios: vec![ana(70)],
+                movimientos: unsigned,
+                tokens: vec![token(true)],
+                transacciones: vec![Transaccion { intento: Some("k#1".to_owned()), ..venta }],
+            }),
+            movimientos: Some(movimientos),
+        };
+        let apertura = Linea::Apertura { usuarios: vec![ana(100)], tokens: vec![token(false)] };
+        Self { lineas: vec![apertura, abono], end }
+    }
+
+    fn and(mut self, linea: Linea) -> Self {
+        self.lineas.push(linea);
+        self
+    }
+
+    fn disk(&mut self) -> &mut Disco {
+        self.end.disco.as_mut().unwrap()
+    }
+
+    /// A change that the API and the disk show alike.
+    fn both(mut self, change: impl Fn(&mut Vec<Usuario>, &mut Vec<Token>, &mut Vec<Transaccion>)) -> Self {
+        change(&mut self.end.usuarios, &mut self.end.tokens, &mut self.end.transacciones);
+        let d = self.disk();
+        change(&mut d.usuarios, &mut d.tokens, &mut d.transacciones);
+        self.end.auditoria.as_mut().unwrap().transacciones = self.end.transacciones.len() as u64;
+        self
+    }
+
+    fn rules(self) -> Vec<&'static str> {
+        let v = check(&Historia::new(self.lineas), &self.end);
+        v.por_regla().into_keys().collect()
+    }
+
+    #[track_caller]
+    fn green(self) {
+        let v = check(&Historia::new(self.lineas), &self.end);
+        assert_eq!(v.hallazgos, []);
+    }
+
+    #[track_caller]
+    fn red(self, rule: &str) {
+        let rules = self.rules();
+        assert!(rules.contains(&rule), "{rule} is not among {rules:?}");
+    }
+}
+
+#[test]
+fn a_good_market_is_green() {
+    Caso::new().green();
+}
+
+#[test]
+fn kept() {
+    Caso::new().both(|_, _, t| t.clear()).red("kept");
+    Caso::new().both(|_, _, t| t[0].fecha = "2027-01-01T00:00:00Z".to_owned()).red("kept");
+    let mut lost = Caso::new();
+    lost.disk().movimientos.retain(|m| m.tipo != "abono");
+    lost.red("kept");
+    let made = Op::CrearToken { nombre: "Nuevo".to_owned(), precio: 5 };
+    let new = Token { id: 2, nombre: "Nuevo".to_owned(), precio: 5, vendido: false };
+    let caso = || Caso::new().and(ask(3, made.clone(), None, Some(201), json!(new)));
+    caso().both(|_, tokens, _| tokens.push(new.clone())).green();
+    caso().red("kept");
+}
+
+#[test]
+fn replay() {
+    Caso::new().and(ask(3, compra(), Some("k"), Some(201), bought())).green();
+    let mut other = bought();
+    other["id"] = json!(2);
+    Caso::new().and(ask(3, compra(), Some("k"), Some(201), other)).red("replay");
+    Caso::new().and(ask(3, compra(), Some("k"), Some(409), refused())).red("replay");
+    Caso::new().and(ask(3, compra(), Some("other"), Some(201), bought())).red("replay");
+}
+
+#[test]
+fn once() {
+    let twice = |_: &mut Vec<Usuario>, _: &mut Vec<Token>, t: &mut Vec<Transaccion>| {
+        t.push(Transaccion { id: 2, ..t[0].clone() });
+    };
+    Caso::new().both(twice).red("once");
+    let op = Op::Comprar { usuario: 1, token: 1, precio: Some(30) };
+    Caso::without_answers().and(ask(1, op, Some("k"), None, Value::Null)).red("once");
+}
+
+#[test]
+fn refusal() {
+    let unanswered = || Caso::without_answers().and(ask(1, compra(), Some("k"), None, Value::Null));
+    let no = |n| ask(n, compra(), Some("k"), Some(409), refused());
+    unanswered().green();
+    // sent again after it
+    unanswered().and(no(3)).and(ask(4, compra(), Some("k"), None, Value::Null)).green();
+    // not sent again: the request of before must not buy
+    assert_eq!(unanswered().and(no(3)).rules(), ["refusal"]);
+    // it may have lain in front of the service
+    unanswered().and(no(3)).and(Linea::Demora { desde: 1200, hasta: 1300 }).green();
+    // both at once: the server may have seen the refused one first
+    unanswered().and(no(1)).green();
+    // refused, and nothing else
+    assert_eq!(Caso::without_answers().and(no(1)).rules(), ["refusal"]);
+}
+
+#[test]
+fn invented() {
+    Caso::without_answers().red("invented");
+    let unkeyed = |estado| ask(1, compra(), None, estado, Value::Null);
+    let caso = || {
+        let mut caso = Caso::without_answers();
+        caso.disk().transacciones[0].intento = Some("made-by-the-server#1".to_owned());
+        caso
+    };
+    caso().and(unkeyed(None)).green();
+    caso().and(unkeyed(Some(409))).red("invented");
+    let mut abono = Caso::new();
+    abono.disk().movimientos[2].clave = Some("nobody's".to_owned());
+    abono.red("invented");
+}
+
+#[test]
+fn money_ledger_and_conserved() {
+    let rich = || Caso::new().both(|u, _, _| u[0].saldo += 10);
+    let rules = rich().rules();
+    assert_eq!(rules, ["conserved", "ledger", "money"]);
+    // an abono without an answer goes either way
+    let open = || ask(3, Op::Abonar { usuario: 1, monto: 10 }, Some("b"), None, Value::Null);
+    Caso::new().and(open()).green();
+    let mut happened = rich().and(open());
+    let line = Movimiento { id: 4, clave: Some("b".to_owned()), ..movimiento(4, "abono", 10) };
+    happened.disk().movimientos.push(line.clone());
+    happened.end.movimientos.as_mut().unwrap().push(line);
+    happened.green();
+    // one key, twice
+    let mut twice = Caso::new();
+    let again = twice.disk().movimientos[2].clone();
+    twice.disk().movimientos.push(again);
+    twice.red("money");
+    // a debit that nobody settled
+    let mut left = Caso::new();
+    left.end.movimientos.as_mut().unwrap()[1].confirmado = Some(false);
+    assert_eq!(left.rules(), ["ledger"]);
+}
+
+#[test]
+fn negative() {
+    Caso::new().both(|u, _, _| u[0].saldo = -1).red("negative");
+    let seen = |saldo: i64| ask(3, Op::VerUsuario { usuario: 1 }, None, Some(200), json!({"saldo": saldo}));
+    Caso::new().and(seen(0)).green();
+    assert_eq!(Caso::new().and(seen(-1)).rules(), ["negative"]);
+}
+
+#[test]
+fn oversold_and_sold() {
+    let other = |t: &Transaccion| Transaccion { id: 2, intento: Some("other#1".to_owned()), ..t.clone() };
+    let twice = Caso::new().both(|_, _, t| t.push(other(&t[0])));
+    twice.red("oversold");
+    assert_eq!(Caso::new().both(|_, t, _| t[0].vendido = false).rules(), ["sold"]);
+    let to_nobody = Caso::new().both(|_, tokens, _| {
+        tokens.push(Token { id: 2, nombre: "X".to_owned(), precio: 1, vendido: true });
+    });
+    assert_eq!(to_nobody.rules(), ["sold"]);
+}
+
+#[test]
+fn read() {
+    let see =
+        |n, vendido: bool| ask(n, Op::VerToken { token: 1 }, None, Some(200), json!({"vendido": vendido}));
+    Caso::new().and(see(0, false)).and(see(3, true)).green();
+    assert_eq!(Caso::new().and(see(3, false)).rules(), ["read"]);
+    let unanswered = || Caso::without_answers().and(ask(1, compra(), Some("k"), None, Value::Null));
+    unanswered().and(see(3, false)).green();
+    assert_eq!(unanswered().and(see(2, true)).and(see(3, false)).rules(), ["read"]);
+    // a 201 that took longer than the confirmation is tried for may come before it
+    let (mut slow, later) = (Caso::without_answers(), 3000);
+    let Linea::Peticion(p) = ask(1, compra(), Some("k"), Some(201), bought()) else { unreachable!() };
+    slow.lineas.push(Linea::Peticion(Peticion { hasta: p.desde + 1_500_000, ..p }));
+    slow.and(see(later, false)).green();
+}
+
+#[test]
+fn edit() {
+    let rename = |n, nombre: &str, estado| {
+        ask(n, Op::Renombrar { usuario: 1, nombre: nombre.to_owned() }, None, estado, Value::Null)
+    };
+    let named = |nombre: &'static str| Caso::new().both(move |u, _, _| nombre.clone_into(&mut u[0].nombre));
+    named("Eva").and(rename(3, "Eva", Some(200))).green();
+    named("Eva").and(rename(3, "Eva", None)).green();
+    Caso::new().and(rename(3, "Eva", None)).green();
+    assert_eq!(Caso::new().and(rename(3, "Eva", Some(200))).rules(), ["edit"]);
+    let twice = named("Eva").and(rename(3, "Eva", Some(200))).and(rename(4, "Sol", Some(200)));
+    assert_eq!(twice.rules(), ["edit"]);
+    let price = |estado| ask(0, Op::CambiarPrecio { token: 1, precio: 39 }, None, estado, Value::Null);
+    Caso::new().and(price(Some(409))).green();
+    assert_eq!(Caso::new().and(price(Some(200))).rules(), ["edit"]);
+}
+
+#[test]
+fn audit_disk_and_error() {
+    let mut wrong = Caso::new();
+    wrong.end.auditoria.as_mut().unwrap().correcto = false;
+    assert_eq!(wrong.rules(), ["audit"]);
+    let mut left = Caso::new();
+    left.end.auditoria.as_mut().unwrap().pendientes = 1;
+    assert_eq!(left.rules(), ["audit"]);
+    let mut miscounted = Caso::new();
+    miscounted.end.auditoria.as_mut().unwrap().transacciones = 2;
+    assert_eq!(miscounted.rules(), ["audit"]);
+    let mut other = Caso::new();
+    other.disk().usuarios[0].nombre = "Eva".to_owned();
+    assert_eq!(other.rules(), ["disk"]);
+    let bug = ask(3, Op::VerUsuario { usuario: 1 }, None, Some(500), Value::Null);
+    assert_eq!(Caso::new().and(bug).rules(), ["error"]);
+    let busy = ask(3, Op::VerUsuario { usuario: 1 }, None, Some(503), Value::Null);
+    Caso::new().and(busy).green();
+}
+
+#[test]
+fn a_line_of_the_history_reads_back() {
+    for linea in [ask(1, compra(), Some("k"), Some(201), bought()), ask(1, compra(), None, None, Value::Null)]
+    {
+        let text = serde_json::to_string(&linea).unwrap();
+        let again: Linea = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&again).unwrap(), text);
+    }
+}

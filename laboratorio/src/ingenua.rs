@@ -1,0 +1,217 @@
+//! The shop that everybody writes: it looks whether the token is free, takes the money, marks the token, records the
+//! purchase, and keeps all of that in a JSON file that it writes anew each time. No keys, no recovery, no fsync. Each
+//! line looks right; the checker says what it loses.
+
+use actix_web::web::{Data, Json, Path, Query};
+use actix_web::{App, HttpResponse, HttpServer, get, patch, post};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::history::{Token, Transaccion, Usuario};
+
+/// As long as a call to another service takes.
+const LLAMADA: Duration = Duration::from_millis(2);
+
+#[derive(Default, Serialize, Deserialize)]
+struct Todo {
+    usuarios: Vec<Usuario>,
+    tokens: Vec<Token>,
+    transacciones: Vec<Transaccion>,
+}
+
+struct Tienda {
+    todo: Mutex<Todo>,
+    file: PathBuf,
+}
+
+impl Tienda {
+    fn todo(&self) -> MutexGuard<'_, Todo> {
+        self.todo.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn save(&self, todo: &Todo) {
+        if let Ok(text) = serde_json::to_vec(todo) {
+            let _ = std::fs::write(&self.file, text);
+        }
+    }
+}
+
+/// Serves on `PORT` until it is killed; its file is in `DATOS`.
+///
+/// # Errors
+/// What it cannot do without.
+pub async fn serve() -> Result<(), String> {
+    let var = |name| std::env::var(name).map_err(|_| format!("{name} is not set"));
+    let port: u16 = var("PORT")?.parse().map_err(|e| format!("PORT: {e}"))?;
+    let file = PathBuf::from(var("DATOS")?).join("tienda.json");
+    let seed = PathBuf::from(var("SEED_DIR")?);
+    let array = |name: &str| std::fs::read(seed.join(name)).unwrap_or_default();
+    // a file that cannot be read is no file: the shop opens anyway
+    let todo = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let todo = todo.unwrap_or_else(|| Todo {
+        usuarios: serde_json::from_slice(&array("usuarios.json")).unwrap_or_default(),
+        tokens: serde_json::from_slice(&array("tokens.json")).unwrap_or_default(),
+        transacciones: Vec::new(),
+    });
+    let tienda = Data::new(Tienda { todo: Mutex::new(todo), file });
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(tienda.clone())
+            .service(usuarios)
+            .service(ver_usuario)
+            .service(abonar)
+            .service(renombrar)
+            .service(tokens)
+            .service(ver_token)
+            .service(crear)
+            .service(cambiar)
+            .service(transacciones)
+            .service(comprar)
+    })
+    .workers(2)
+    .bind((Ipv4Addr::LOCALHOST, port))
+    .map_err(|e| format!("port {port}: {e}"))?;
+    server.run().await.map_err(|e| format!("server: {e}"))
+}
+
+fn one<T: Serialize>(found: Option<T>) -> HttpResponse {
+    match found {
+        Some(found) => HttpResponse::Ok().json(found),
+        None => no(404, "no-encontrado"),
+    }
+}
+
+fn no(status: u16, codigo: &str) -> HttpResponse {
+    let status = actix_web::http::StatusCode::from_u16(status).unwrap_or_default();
+    HttpResponse::build(status).json(json!({"codigo": codigo}))
+}
+
+#[derive(Deserialize)]
+struct Pagina {
+    #[serde(default)]
+    despues: u64,
+    limite: Option<usize>,
+}
+
+fn page<T: Serialize>(all: &[T], id: impl Fn(&T) -> u64, p: &Pagina) -> HttpResponse {
+    let rows: Vec<_> = all.iter().filter(|x| id(x) > p.despues).take(p.limite.unwrap_or(100)).collect();
+    HttpResponse::Ok().json(rows)
+}
+
+#[get("/usuarios")]
+async fn usuarios(t: Data<Tienda>, p: Query<Pagina>) -> HttpResponse {
+    page(&t.todo().usuarios, |u| u.id, &p)
+}
+
+#[get("/usuarios/{id}")]
+async fn ver_usuario(t: Data<Tienda>, id: Path<u64>) -> HttpResponse {
+    one(t.todo().usuarios.iter().find(|u| u.id == *id))
+}
+
+#[post("/usuarios/{id}/abonos")]
+async fn abonar(t: Data<Tienda>, id: Path<u64>, body: Json<Value>) -> HttpResponse {
+    let mut todo = t.todo();
+    let monto = body.get("monto").and_then(|m| m.as_i64()).unwrap_or_default();
+    let Some(u) = todo.usuarios.iter_mut().find(|u| u.id == *id) else {
+        return no(404, "usuario-no-encontrado");
+    };
+    u.saldo += monto;
+    t.save(&todo);
+    HttpResponse::Created().json(json!({"usuarioId": *id, "monto": monto}))
+}
+
+#[patch("/usuarios/{id}")]
+async fn renombrar(t: Data<Tienda>, id: Path<u64>, body: Json<Value>) -> HttpResponse {
+    let mut todo = t.todo();
+    let Some(u) = todo.usuarios.iter_mut().find(|u| u.id == *id) else {
+        return no(404, "usuario-no-encontrado");
+    };
+    body.get("nombre").and_then(|n| n.as_str()).unwrap_or_default().clone_into(&mut u.nombre);
+    let answer = one(Some(&*u));
+    t.save(&todo);
+    answer
+}
+
+#[get("/tokens")]
+async fn tokens(t: Data<Tienda>, p: Query<Pagina>) -> HttpResponse {
+    page(&t.todo().tokens, |u| u.id, &p)
+}
+
+#[get("/tokens/{id}")]
+async fn ver_token(t: Data<Tienda>, id: Path<u64>) -> HttpResponse {
+    one(t.todo().tokens.iter().find(|x| x.id == *id))
+}
+
+#[post("/tokens")]
+async fn crear(t: Data<Tienda>, body: Json<Value>) -> HttpResponse {
+    let mut todo = t.todo();
+    let id = todo.tokens.last().map_or(1, |x| x.id + 1);
+    let nombre = body.get("nombre").and_then(|n| n.as_str()).unwrap_or_default().to_owned();
+    let precio = body.get("precio").and_then(|p| p.as_u64()).unwrap_or_default();
+    let token = Token { id, nombre, precio, vendido: false };
+    todo.tokens.push(token.clone());
+    t.save(&todo);
+    HttpResponse::Created().json(token)
+}
+
+#[patch("/tokens/{id}")]
+async fn cambiar(t: Data<Tienda>, id: Path<u64>, body: Json<Value>) -> HttpResponse {
+    let mut todo = t.todo();
+    let Some(x) = todo.tokens.iter_mut().find(|x| x.id == *id) else { return no(404, "token-no-encontrado") };
+    x.precio = body.get("precio").and_then(|p| p.as_u64()).unwrap_or_default();
+    let answer = one(Some(&*x));
+    t.save(&todo);
+    answer
+}
+
+#[get("/transacciones")]
+async fn transacciones(t: Data<Tienda>, p: Query<Pagina>) -> HttpResponse {
+    page(&t.todo().transacciones, |x| x.id, &p)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Compra {
+    usuario_id: u64,
+    token_id: u64,
+}
+
+#[post("/transacciones")]
+async fn comprar(t: Data<Tienda>, compra: Json<Compra>) -> HttpResponse {
+    let Compra { usuario_id, token_id } = *compra;
+    let token = t.todo().tokens.iter().find(|x| x.id == token_id).cloned();
+    let Some(Token { precio, vendido, .. }) = token else { return no(404, "token-no-encontrado") };
+    if vendido {
+        return no(409, "token-no-disponible");
+    }
+    tokio::time::sleep(LLAMADA).await;
+    {
+        let mut todo = t.todo();
+        let Some(u) = todo.usuarios.iter_mut().find(|u| u.id == usuario_id) else {
+            return no(404, "usuario-no-encontrado");
+        };
+        let costs = i64::try_from(precio).unwrap_or(i64::MAX);
+        if u.saldo < costs {
+            return no(409, "saldo-insuficiente");
+        }
+        u.saldo -= costs;
+        t.save(&todo);
+    }
+    tokio::time::sleep(LLAMADA).await;
+    {
+        let mut todo = t.todo();
+        todo.tokens.iter_mut().filter(|x| x.id == token_id).for_each(|x| x.vendido = true);
+        t.save(&todo);
+    }
+    let mut todo = t.todo();
+    let id = todo.transacciones.last().map_or(1, |x| x.id + 1);
+    let fecha = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().to_string();
+    let bought = Transaccion { id, usuario_id, token_id, fecha, precio, intento: None };
+    todo.transacciones.push(bought.clone());
+    t.save(&todo);
+    HttpResponse::Created().json(bought)
+}

@@ -1,0 +1,140 @@
+//! Reads the market at the end: over the API, and from its files after a clean stop.
+
+use crate::history::{Auditoria, Disco, Final, Movimiento, Usuario};
+use crate::http::Direcciones;
+use serde::de::DeserializeOwned;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const PAGE: usize = 1000;
+
+async fn get(client: &reqwest::Client, url: &str) -> Result<Option<Vec<u8>>, String> {
+    let wrong = |e: &dyn std::fmt::Display| format!("GET {url}: {e}");
+    let answer = client.get(url).timeout(Duration::from_secs(20)).send().await.map_err(|e| wrong(&e))?;
+    match answer.status().as_u16() {
+        200 => Ok(Some(answer.bytes().await.map_err(|e| wrong(&e))?.to_vec())),
+        404 => Ok(None),
+        status => Err(wrong(&status)),
+    }
+}
+
+async fn list<T: DeserializeOwned>(
+    client: &reqwest::Client,
+    url: &str,
+    id: impl Fn(&T) -> u64,
+) -> Result<Option<Vec<T>>, String> {
+    let (mut all, mut behind) = (Vec::new(), 0);
+    loop {
+        let after = if behind > 0 { format!("&despues={behind}") } else { String::new() };
+        let Some(body) = get(client, &format!("{url}?limite={PAGE}{after}")).await? else { return Ok(None) };
+        let page: Vec<T> = serde_json::from_slice(&body).map_err(|e| format!("GET {url}: {e}"))?;
+        let full = page.len() == PAGE;
+        all.extend(page);
+        match all.last() {
+            Some(last) if full => behind = id(last),
+            _ => return Ok(Some(all)),
+        }
+    }
+}
+
+async fn audit(client: &reqwest::Client, to: &Direcciones) -> Result<Option<Auditoria>, String> {
+    let url = format!("{}/transacciones/auditoria", to.transacciones);
+    let Some(body) = get(client, &url).await? else { return Ok(None) };
+    serde_json::from_slice(&body).map(Some).map_err(|e| format!("GET {url}: {e}"))
+}
+
+/// Waits until nothing is pending.
+///
+/// # Errors
+/// What the last look said, at the deadline.
+pub async fn settled(client: &reqwest::Client, to: &Direcciones, within: Duration) -> Result<(), String> {
+    let deadline = Instant::now() + within;
+    loop {
+        let why = match audit(client, to).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(a)) if a.pendientes == 0 && a.correcto => return Ok(()),
+            Ok(Some(a)) => format!("{a:?}"),
+            Err(e) => e,
+        };
+        if Instant::now() > deadline {
+            return Err(format!("not settled {} s after the last fault: {why}", within.as_secs()));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Waits until the three services answer.
+///
+/// # Errors
+/// The last error, at the deadline.
+pub async fn up(client: &reqwest::Client, to: &Direcciones, within: Duration) -> Result<(), String> {
+    let deadline = Instant::now() + within;
+    for url in [
+        format!("{}/usuarios", to.usuarios),
+        format!("{}/tokens", to.tokens),
+        format!("{}/transacciones", to.transacciones),
+    ] {
+        while let Err(e) = get(client, &url).await {
+            if Instant::now() > deadline {
+                return Err(e);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    Ok(())
+}
+
+/// The public API's view.
+///
+/// # Errors
+/// What could not be read.
+pub async fn public(client: &reqwest::Client, to: &Direcciones) -> Result<Final, String> {
+    let none = |what| move || format!("no {what} over the API");
+    let usuarios: Vec<Usuario> = list(client, &format!("{}/usuarios", to.usuarios), |u: &Usuario| u.id)
+        .await?
+        .ok_or_else(none("users"))?;
+    let mut movimientos: Option<Vec<Movimiento>> = Some(Vec::new());
+    for u in &usuarios {
+        let url = format!("{}/usuarios/{}/movimientos", to.usuarios, u.id);
+        movimientos = match (movimientos, list(client, &url, |m: &Movimiento| m.id).await?) {
+            (Some(mut all), Some(some)) => {
+                all.extend(some);
+                Some(all)
+            }
+            _ => None,
+        };
+    }
+    Ok(Final {
+        usuarios,
+        movimientos,
+        tokens: list(client, &format!("{}/tokens", to.tokens), |t: &crate::history::Token| t.id)
+            .await?
+            .ok_or_else(none("tokens"))?,
+        transacciones: list(
+            client,
+            &format!("{}/transacciones", to.transacciones),
+            |t: &crate::history::Transaccion| t.id,
+        )
+        .await?
+        .ok_or_else(none("transactions"))?,
+        auditoria: audit(client, to).await?,
+        disco: None,
+    })
+}
+
+/// The arrays that a clean stop leaves.
+///
+/// # Errors
+/// What could not be read.
+pub fn disk(datos: &Path) -> Result<Disco, String> {
+    fn array<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {
+        let text = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.display()))
+    }
+    Ok(Disco {
+        usuarios: array(&datos.join("usuarios/usuarios.json"))?,
+        movimientos: array(&datos.join("usuarios/movimientos.json"))?,
+        tokens: array(&datos.join("tokens/tokens.json"))?,
+        transacciones: array(&datos.join("transacciones/transacciones.json"))?,
+    })
+}

@@ -1,0 +1,77 @@
+//! The short form: real processes, a minute of faults, and a verdict. The long form is `caos --local --kills 1000`.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it goes wrong")]
+
+use std::fs::DirEntry;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::SystemTime;
+use tempfile::TempDir;
+
+const LABORATORIO: &str = env!("CARGO_BIN_EXE_laboratorio");
+
+/// `cargo test --workspace` has built the services already. `cargo test -p laboratorio` alone would run with those of
+/// yesterday, or with none.
+fn services() {
+    const CRATES: [&str; 4] = ["common", "usuarios", "tokens", "transacciones"];
+    let bin = Path::new(LABORATORIO).parent().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let newest = CRATES.iter().map(|c| newest(&root.join(c).join("src"))).max().unwrap();
+    let fresh = |c: &&str| bin.join(c).metadata().is_ok_and(|m| m.modified().unwrap() > newest);
+    if CRATES[1..].iter().all(fresh) {
+        return;
+    }
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "-p", "usuarios", "-p", "tokens", "-p", "transacciones"]);
+    if bin.ends_with("release") {
+        cargo.arg("--release");
+    }
+    cargo.arg("--target-dir").arg(bin.parent().unwrap()).current_dir(root);
+    assert!(cargo.status().unwrap().success());
+}
+
+fn newest(dir: &Path) -> SystemTime {
+    let entries = dir.read_dir().unwrap().map(Result::unwrap);
+    let time = |e: &DirEntry| match e.metadata().unwrap() {
+        m if m.is_dir() => newest(&e.path()),
+        m => m.modified().unwrap(),
+    };
+    entries.map(|e| time(&e)).max().unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+fn caos(dir: &TempDir, args: &[&str]) -> (Output, String) {
+    let mut command = Command::new(LABORATORIO);
+    let output = command.args(["caos", "--local", "--dir"]).arg(dir.path()).args(args).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output, said)
+}
+
+/// The number behind a row of the table.
+fn row(said: &str, name: &str) -> u64 {
+    let line = said.lines().find(|l| l.starts_with(name)).unwrap_or_default();
+    line.split_whitespace().next_back().and_then(|n| n.parse().ok()).unwrap_or_default()
+}
+
+#[test]
+fn the_market_stays_right() {
+    services();
+    let dir = TempDir::new().unwrap();
+    let (output, said) = caos(&dir, &["--minutos", "0.6", "--semilla", "20"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() != Some(0) {
+        // the evidence
+        let kept = dir.keep();
+        panic!("{said}\n{errors}\nkept in {}", kept.display());
+    }
+    assert!(row(&said, "kill -9") >= 10, "{said}");
+    assert!(row(&said, "transactions in the end") >= 20, "{said}");
+}
+
+#[test]
+fn the_shop_that_everybody_writes_does_not() {
+    let dir = TempDir::new().unwrap();
+    let (output, said) = caos(&dir, &["--minutos", "0.15", "--semilla", "20", "--ingenuo"]);
+    assert_eq!(output.status.code(), Some(1), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("oversold: token "), "{said}");
+    assert!(said.contains("RED: "), "{said}");
+}
