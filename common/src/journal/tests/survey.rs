@@ -20,8 +20,8 @@ use std::{
 /// How much is tried.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Depth {
-    /// Tears a write at each byte before it is synced.
-    pub(super) torn: bool,
+    /// Tears a write at every so many bytes before it is synced; 0: not at all.
+    pub(super) torn: usize,
     /// Random survivors at each sync and rename.
     pub(super) dice: u64,
     /// Crashes again while the store starts after the crash, so often.
@@ -32,7 +32,7 @@ pub(super) struct Depth {
 }
 
 impl Depth {
-    pub(super) const PLAIN: Self = Self { torn: false, dice: 0, again: 0, stride: 1, seed: 0 };
+    pub(super) const PLAIN: Self = Self { torn: 0, dice: 0, again: 0, stride: 1, seed: 0 };
 }
 
 /// What was done.
@@ -96,8 +96,8 @@ struct Survey {
 impl Survey {
     fn before(&mut self, n: usize, event: &Event) -> Checked {
         self.plain()?;
-        if let (Event::Sync(ino) | Event::SyncFailed(ino, _), true) = (event, self.depth.torn) {
-            for bytes in 0..self.platter.last_write(*ino) {
+        if let (Event::Sync(ino) | Event::SyncFailed(ino, _), true) = (event, self.depth.torn > 0) {
+            for bytes in (n % self.depth.torn..self.platter.last_write(*ino)).step_by(self.depth.torn) {
                 self.try_one(&mut Torn { ino: *ino, bytes }, 0)?;
             }
         }
