@@ -279,7 +279,7 @@ impl Run {
                 found = match watcher.lock().unwrap().read() {
                     Ok(true) => Ok(()),
                     // It needs the array that somebody is editing while it runs, which nobody should.
-                    Ok(false) if machine.ledger().may_refuse_edit() => Ok(()),
+                    Ok(false) if machine.ledger().is_editing() => Ok(()),
                     Ok(false) => Err(Violation::new(Law::Stuck, "a reader failed")),
                     Err(violation) => Err(violation),
                 };
@@ -368,8 +368,9 @@ impl Run {
         let text = self.machine.text(&file).unwrap_or_default();
         let mut altas: Vec<Alta> = serde_json::from_str(&text).map_err(|e| Violation::new(Law::Damage, e))?;
         altas.push(Alta { id: EDIT, pos: altas.len() as u64, texto: "a mano".into() });
-        self.machine.note(Note::Editing);
-        self.machine.quiet(98).place(&file, &serde_json::to_vec_pretty(&altas).unwrap());
+        let edited = serde_json::to_vec_pretty(&altas).unwrap();
+        self.machine.note(Note::Editing([text.into_bytes(), edited.clone()]));
+        self.machine.quiet(98).place(&file, &edited);
         Ok(())
     }
 
