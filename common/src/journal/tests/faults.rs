@@ -248,6 +248,15 @@ fn a_hole_in_the_last_batch_is_a_torn_write_and_before_a_later_batch_is_damage()
     assert!(!damaged.torn && damaged.seq == 3, "{damaged:?}");
 }
 
+/// Without its newline, a line runs into the one after it, which a later batch wrote.
+#[test]
+fn a_later_batch_is_seen_behind_a_newline_that_is_damaged() {
+    let (store, mut lines) = lines();
+    *lines[3].last_mut().unwrap() ^= 1;
+    let stop = scan(&lines.concat(), store, 1, |_: Line<Vec<(u64, u64)>>| {}).stop.unwrap();
+    assert!(!stop.torn && stop.seq == 4, "{stop:?}");
+}
+
 #[test]
 fn a_line_of_another_store_or_place_is_not_taken() {
     let (store, lines) = lines();

@@ -23,8 +23,8 @@ pub(super) enum Note {
     Saw(BTreeSet<u64>),
     /// A later write was acknowledged that saw exactly these: what was open is settled now.
     Settled(BTreeSet<u64>),
-    /// From now on the edited file may be found half written.
-    Editing,
+    /// Somebody begins to make the second of an array's bytes out of the first.
+    Editing([Vec<u8>; 2]),
     /// A store has opened with the edit.
     Adopted,
 }
@@ -85,7 +85,7 @@ pub(super) type Checked = Result<(), Violation>;
 pub(super) struct Ledger {
     fates: BTreeMap<u64, Fate>,
     begun: Vec<u64>,
-    editing: bool,
+    editing: Option<[Vec<u8>; 2]>,
     adopted: bool,
 }
 
@@ -115,8 +115,8 @@ impl Ledger {
                 }
             }
             Note::Settled(ids) => self.settle(ids),
-            Note::Editing => {
-                self.editing = true;
+            Note::Editing(bytes) => {
+                self.editing = Some(bytes.clone());
                 self.begun.push(EDIT);
                 self.fates.insert(EDIT, Fate::Open);
             }
@@ -140,9 +140,16 @@ impl Ledger {
         state.altas.keys().any(|id| self.fates.get(id) != Some(&Fate::There))
     }
 
-    /// Whether the edit may be found half done, and so be refused.
-    pub(super) fn may_refuse_edit(&self) -> bool {
-        self.editing && !self.adopted
+    /// Whether an edit is made that no start has taken on.
+    pub(super) fn is_editing(&self) -> bool {
+        self.editing.is_some() && !self.adopted
+    }
+
+    /// Whether the crash met the editor: the array is neither what it was nor what it was to be. What a start makes of that
+    /// is nobody's promise.
+    pub(super) fn is_half_edited(&self, array: Option<&Vec<u8>>) -> bool {
+        let whole = |bytes: &[Vec<u8>; 2]| array.is_none_or(|array| bytes.contains(array));
+        !self.adopted && self.editing.as_ref().is_some_and(|bytes| !whole(bytes))
     }
 
     pub(super) fn check(&self, state: &Registro) -> Checked {

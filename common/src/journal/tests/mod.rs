@@ -2,7 +2,7 @@
 //!
 //! | file | what is in it |
 //! | --- | --- |
-//! | `memory`, `memory::platter` | a disk in memory: page cache, durable contents and names, failures, kills, lies |
+//! | `memory`, its `process` and `platter` | a disk in memory: page cache, durable contents and names, failures, kills, lies |
 //! | `model`, `actor` | what is written, and one process that writes it, without threads |
 //! | `ledger` | what was promised, and whether a state keeps it |
 //! | `run` | the run of several processes that everything is tried on |

@@ -34,6 +34,9 @@ enum Step {
     Edit,
 }
 
+/// A process beside a compaction writes before every so many calls of it.
+pub(super) const EVERY: u64 = 7;
+
 const SCRIPT: &[Step] = &[
     Step::Open(1),
     Step::Write(1, 1, 0),
@@ -74,6 +77,8 @@ pub(super) struct Setting {
     pub(super) lie: Option<Lie>,
     /// A further process reads before each call of the others.
     pub(super) watched: bool,
+    /// At which calls of a compaction the other process writes: those with this rest by [`EVERY`].
+    pub(super) shift: u64,
     /// It reads before this call only, and falls behind until then.
     pub(super) lags_until: Option<u64>,
 }
@@ -274,7 +279,7 @@ impl Run {
                 found = match watcher.lock().unwrap().read() {
                     Ok(true) => Ok(()),
                     // It needs the array that somebody is editing while it runs, which nobody should.
-                    Ok(false) if machine.ledger().may_refuse_edit() => Ok(()),
+                    Ok(false) if machine.ledger().is_editing() => Ok(()),
                     Ok(false) => Err(Violation::new(Law::Stuck, "a reader failed")),
                     Err(violation) => Err(violation),
                 };
@@ -292,9 +297,14 @@ impl Run {
         self.actor(other)?;
         let Some((pid, _)) = self.actor(n)? else { return Ok(()) };
         let second: Shared<Actor> = Arc::new(Mutex::new(self.actors.remove(&other)));
-        let entries = self.entries(8, 5, false);
+        let entries = self.entries(12, 5, false);
         let failed = Arc::new(Mutex::new(false));
-        self.watch(Some(Beside { actor: second.clone(), entries, turns: 0, failed: failed.clone() }));
+        self.watch(Some(Beside {
+            actor: second.clone(),
+            entries,
+            turns: self.setting.shift,
+            failed: failed.clone(),
+        }));
         let done = self.actors.get_mut(&n).is_some_and(|actor| actor.compact());
         self.watch(None);
         self.notice();
@@ -358,8 +368,9 @@ impl Run {
         let text = self.machine.text(&file).unwrap_or_default();
         let mut altas: Vec<Alta> = serde_json::from_str(&text).map_err(|e| Violation::new(Law::Damage, e))?;
         altas.push(Alta { id: EDIT, pos: altas.len() as u64, texto: "a mano".into() });
-        self.machine.note(Note::Editing);
-        self.machine.quiet(98).place(&file, &serde_json::to_vec_pretty(&altas).unwrap());
+        let edited = serde_json::to_vec_pretty(&altas).unwrap();
+        self.machine.note(Note::Editing([text.into_bytes(), edited.clone()]));
+        self.machine.quiet(98).place(&file, &edited);
         Ok(())
     }
 
@@ -398,7 +409,7 @@ impl Beside {
     fn turn(&mut self, machine: &Machine) -> Result<(), Violation> {
         self.turns += 1;
         let free = ["registro.lock", "registro.turn"].iter().all(|name| machine.is_free(&in_dir(name)));
-        if !free || !self.turns.is_multiple_of(4) {
+        if !free || !self.turns.is_multiple_of(EVERY) {
             return Ok(());
         }
         let mut actor = self.actor.lock().unwrap();
