@@ -10,7 +10,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use std::path::Path;
 use tokio::runtime::Runtime;
-use transacciones::domain::{Palabra, Suerte};
+use transacciones::domain::{Abortado, Palabra, Suerte};
 use transacciones::store::{Overtaken, Store};
 
 #[derive(Clone, Copy, Debug)]
@@ -173,10 +173,17 @@ proptest! {
                         prop_assert_eq!(word(), before);
                     } else {
                         prop_assert_eq!(answer, Ok(()));
-                        prop_assert_eq!(word().suerte(numero), Suerte::Perdida);
-                        let untouched = before.suerte(numero) == Suerte::Perdida;
-                        prop_assert_eq!(word() == before, untouched);
-                        prop_assert_eq!(word().suerte(numero + 1), before.suerte(numero + 1));
+                        let known = if let Palabra::Abortado(a) = &before { a.token_id } else { None };
+                        let after = match before.suerte(numero) {
+                            Suerte::Perdida => before,
+                            _ => Palabra::Abortado(Abortado {
+                                clave: compra.clave.clone(),
+                                numero,
+                                usuario_id: compra.usuario_id,
+                                token_id: token.or(known),
+                            }),
+                        };
+                        prop_assert_eq!(word(), after);
                     }
                 }
             }

@@ -52,7 +52,10 @@ impl Mundo {
             Ok(false) => {}
             Ok(true) => {
                 let clave = self.pedidos[usize::from(aborted.pedido)].clave;
-                s.aborted[usize::from(clave)] = Some(aborted);
+                let abort = &mut s.aborted[usize::from(clave)];
+                // as in the store: the token that an earlier abort knew still binds the clave
+                let known = abort.filter(|before| before.token_known && !aborted.token_known);
+                *abort = Some(known.map_or(aborted, |before| Aborted { numero: aborted.numero, ..before }));
             }
         }
         Event::Aborted

@@ -44,19 +44,22 @@ pub struct Message {
     pub numero: u8,
 }
 
-/// Bodies, and attempts of a clave, that there is room for.
-const ROOM: u8 = 4;
+/// Bodies that there is room for.
+const BODIES: u8 = 2;
+/// Attempts of a clave: one for each request, and one for the request after recovery.
+const ATTEMPTS: u8 = 8;
 
 impl Message {
     fn bit(self) -> u128 {
-        assert!(self.of < ROOM && (1..=ROOM).contains(&self.numero), "{self:?} does not fit into the soup");
-        1 << (self.kind as u8 * ROOM * ROOM + self.of * ROOM + self.numero - 1)
+        let fits = self.of < BODIES && (1..=ATTEMPTS).contains(&self.numero);
+        assert!(fits, "{self:?} does not fit into the soup");
+        1 << ((self.kind as u8 * BODIES + self.of) * ATTEMPTS + self.numero - 1)
     }
 
     fn of_bit(bit: u32) -> Self {
         let bit = u8::try_from(bit).unwrap();
-        let kind = Kind::ALL[usize::from(bit / (ROOM * ROOM))];
-        Self { kind, of: bit / ROOM % ROOM, numero: bit % ROOM + 1 }
+        let kind = Kind::ALL[usize::from(bit / (BODIES * ATTEMPTS))];
+        Self { kind, of: bit / ATTEMPTS % BODIES, numero: bit % ATTEMPTS + 1 }
     }
 }
 
