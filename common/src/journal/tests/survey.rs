@@ -111,7 +111,8 @@ impl Survey {
         );
         if syncs {
             for roll in 0..self.depth.dice {
-                let mut dice = Dice(self.depth.seed ^ (n as u64) << 32 ^ roll);
+                let mut dice =
+                    Dice(self.depth.seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ (n as u64) << 32 ^ roll);
                 self.try_one(&mut dice, 0)
                     .map_err(|v| v.at(format!("seed {} roll {roll}", self.depth.seed)))?;
             }
