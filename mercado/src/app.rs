@@ -34,7 +34,7 @@ pub struct App {
 struct Stores {
     usuarios: Opened<usuarios::store::json::Modelo>,
     tokens: Opened<tokens::store::Modelo>,
-    transacciones: Opened<transacciones::store::Modelo>,
+    transacciones: Opened<transacciones::store::json::Modelo>,
 }
 
 impl Stores {
@@ -43,7 +43,7 @@ impl Stores {
         std::thread::scope(|scope| {
             let usuarios = scope.spawn(|| place.open(SAMPLE));
             let tokens = scope.spawn(|| place.open_json(SAMPLE));
-            let transacciones = place.open_json(SAMPLE);
+            let transacciones = place.open(SAMPLE);
             Ok(Self { usuarios: opened(usuarios)?, tokens: opened(tokens)?, transacciones: transacciones? })
         })
     }
@@ -88,8 +88,7 @@ impl App {
         let application = format!("mercado@{}", config.server.hostname);
         let stores = Stores::open(&Place::of(&config.store, &application, &edge.metrics))?;
         stores.measure(&edge.metrics);
-        let (Opened::Json(tokens), Opened::Json(transacciones)) = (&stores.tokens, &stores.transacciones)
-        else {
+        let Opened::Json(tokens) = &stores.tokens else {
             return Err(StartError::new(70, "a store that is not known"));
         };
         let usuarios = usuarios::store::Store::new(stores.usuarios.clone());
@@ -106,7 +105,7 @@ impl App {
         let listener = server::listen(&config.host, config.port, "--port (PORT)")?;
         let address = server::address(&listener)?;
         let engine = Engine::start(
-            transacciones.clone(),
+            transacciones::store::Store::new(stores.transacciones.clone()),
             Arc::new(LocalTokens(tokens.clone())),
             Arc::new(LocalUsuarios(usuarios.clone())),
             config.purchase,
