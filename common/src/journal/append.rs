@@ -15,7 +15,7 @@ use std::{path::PathBuf, sync::atomic::Ordering};
 /// The journal grows by this much at a time, so that few syncs have a new file length to record: on ext4 that makes a
 /// sync a third cheaper.
 /// (Less under test, where a disk in memory tears it at each byte.)
-const GROWTH: usize = if cfg!(test) { 1 << 10 } else { 128 << 10 };
+const GROWTH: usize = if cfg!(any(test, fuzzing)) { 1 << 10 } else { 128 << 10 };
 
 impl<M: Model> Store<M> {
     /// Brings this process up to the journal's real end, which becomes durable. Afterwards the published state is the

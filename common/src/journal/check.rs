@@ -256,7 +256,12 @@ fn look_at_array(
 /// # Errors
 /// The journal cannot be read, or `out` not written. Damage is printed where it is met, and is an error as well.
 pub fn dump(dir: &Path, name: &str, out: &mut dyn io::Write) -> io::Result<()> {
-    let paths = Paths::new(Volume::real(), dir, name);
+    dump_on(Volume::real(), dir, name, out)
+}
+
+/// The same on any disk.
+pub(super) fn dump_on(volume: Volume, dir: &Path, name: &str, out: &mut dyn io::Write) -> io::Result<()> {
+    let paths = Paths::new(volume, dir, name);
     let opened = look_at_journal(&paths).map_err(io::Error::other)?;
     let opened = opened.ok_or_else(|| {
         io::Error::new(

@@ -12,6 +12,7 @@
 //! | `format`, `array`, `mark` | the bytes: journal lines, array files, the durable mark |
 //! | `lock`, `disk`, `mount` | the write lock, every file operation, network file systems |
 //! | `error` | [`StoreError`], [`OpenError`] |
+//! | `testing` | the store on a disk in memory, for other crates' tests (feature `testing`) |
 //!
 //! The laws:
 //!
@@ -39,9 +40,15 @@ mod mark;
 mod mount;
 mod open;
 mod store;
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 mod tests;
 mod writer;
+
+/// The store on a disk in memory, and the runs of the crash tests as a fuzzer makes them up.
+#[cfg(feature = "testing")]
+pub mod testing {
+    pub use super::tests::{disk::Disk, history::history};
+}
 
 pub use array::ArrayWriter;
 pub use error::{OpenError, StoreError};

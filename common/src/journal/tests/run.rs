@@ -15,7 +15,7 @@ use std::{
 };
 
 #[derive(Debug, Clone, Copy)]
-enum Step {
+pub(super) enum Step {
     Open(u32),
     /// A batch of so many writes with so much text in each.
     Write(u32, usize, usize),
@@ -112,6 +112,11 @@ pub(super) fn beginning() -> Image {
 
 /// Does the whole run. It ends with every process alive, writing and reading.
 pub(super) fn run(setting: Setting) -> Result<Run, Violation> {
+    play(setting, SCRIPT)
+}
+
+/// The same with another script.
+pub(super) fn play(setting: Setting, script: &[Step]) -> Result<Run, Violation> {
     let machine = Machine::boot(&beginning(), Ledger::new());
     machine.plan(setting.plan);
     if let Some(lie) = setting.lie {
@@ -127,7 +132,7 @@ pub(super) fn run(setting: Setting) -> Result<Run, Violation> {
         ill: None,
         trouble: Arc::default(),
     };
-    for step in SCRIPT {
+    for step in script {
         run.step(*step).map_err(|v| v.at(format!("{step:?}")))?;
     }
     run.heal().and_then(|()| run.farewell()).map_err(|v| v.at("the end"))?;
