@@ -54,9 +54,10 @@ pub fn headers(data: &[u8]) {
 
         let added = market.ask("POST", "/usuarios/1/abonos", &given, br#"{"monto":1}"#).unwrap();
         let keys = of("idempotency-key");
-        let json = of("content-type")
+        let essence = of("content-type")
             .first()
-            .is_some_and(|v| v.to_ascii_lowercase().starts_with(b"application/json"));
+            .map(|v| v.split(|b| *b == b';').next().unwrap_or_default().trim_ascii());
+        let json = essence.is_some_and(|v| v.eq_ignore_ascii_case(b"application/json"));
         match added.status.as_u16() {
             201 => {
                 assert!(json && keys.len() <= 1);

@@ -19,6 +19,7 @@ use mercado::local::{LocalTokens, LocalUsuarios};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +33,7 @@ const REQUESTS: u32 = 2000;
 type Answering = Pin<Box<dyn Future<Output = Answer>>>;
 
 /// One port.
-struct Port(Box<dyn Fn(actix_web::test::TestRequest) -> Answering>);
+struct Port(Box<dyn Fn(TestRequest) -> Answering>);
 
 impl Port {
     async fn open(edge: Arc<Edge>, routes: impl FnOnce(&mut ServiceConfig) + 'static) -> Self {
@@ -103,16 +104,17 @@ pub(crate) struct Market {
 }
 
 thread_local! {
-    static MARKET: RefCell<Option<Market>> = const { RefCell::new(None) };
+    // not dropped with its thread: actix's own thread-locals may be gone by then
+    static MARKET: RefCell<Option<ManuallyDrop<Market>>> = const { RefCell::new(None) };
 }
 
 /// Gives `visit` this thread's market.
 pub(crate) fn with<R>(visit: impl FnOnce(&mut Market) -> R) -> R {
     MARKET.with_borrow_mut(|place| {
         if place.as_ref().is_some_and(|market| market.left == 0) {
-            *place = None;
+            drop(place.take().map(ManuallyDrop::into_inner));
         }
-        visit(place.get_or_insert_with(Market::open))
+        visit(place.get_or_insert_with(|| ManuallyDrop::new(Market::open())))
     })
 }
 

@@ -57,6 +57,7 @@ pub fn records(data: &[u8]) {
 }
 
 fn service<M: Model>(files: BTreeMap<PathBuf, Vec<u8>>, look: impl Fn(&M)) {
+    let journal = files.keys().any(|path| path.extension().is_some_and(|e| e == "journal"));
     let disk = Disk::with(files);
     let (modelo, _) = match disk.start::<M>(Options::new(DIR)) {
         Ok(started) => started,
@@ -67,6 +68,10 @@ fn service<M: Model>(files: BTreeMap<PathBuf, Vec<u8>>, look: impl Fn(&M)) {
         Err(other) => panic!("{other}"),
     };
     look(&modelo);
+    // a line with a checksum is what a service wrote: it is not asked whether it would write that
+    if journal {
+        return;
+    }
     // a clean stop writes the arrays anew: they are read as the same records
     let journal = disk.open::<M>(Options::new(DIR)).unwrap_or_else(|e| panic!("the second start: {e}"));
     journal.close().unwrap_or_else(|e| panic!("{e}"));

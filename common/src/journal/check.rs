@@ -9,7 +9,6 @@ use super::{
     mark::Mark,
     store::{Paths, damaged, look_at_journal},
 };
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::{
     fmt, fs, io,
@@ -190,7 +189,7 @@ fn look(paths: &Paths, report: &mut Report) -> Result<(), Failure> {
     }
     let bytes = source.file.read_range(opened.body, source.file.len()?)?;
     let mut changes = 0;
-    let found: Scan = scan(&bytes, header.store, header.base + 1, |line: Line<Vec<IgnoredAny>>| {
+    let found: Scan = scan(&bytes, header.store, header.base + 1, |line: Line<Vec<&RawValue>>| {
         changes += line.cambios.len() as u64;
     });
     let lines = found.next - 1 - header.base;
@@ -206,6 +205,9 @@ fn look(paths: &Paths, report: &mut Report) -> Result<(), Failure> {
         return Err(Failure::damage(&paths.lock, None, reason));
     }
     let acknowledged = journal.acknowledged.unwrap_or_default();
+    if journal.acknowledged.is_some_and(|length| length < opened.body) {
+        return Err(Failure::damage(&paths.lock, None, "its mark is inside of the journal's header"));
+    }
     match &found.stop {
         Some(stop) if !stop.torn || journal.bytes < acknowledged => return Err(damaged(source, stop)),
         Some(_) => journal.torn = (bytes.len() - found.valid) as u64,

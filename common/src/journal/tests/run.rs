@@ -327,7 +327,10 @@ impl Run {
     fn stop(&mut self, n: u32) -> Result<(), Violation> {
         let mut stopped = self.try_stop(n)?;
         if !stopped {
-            self.stuck(self.actors.get(&n).map_or(0, |actor| actor.process.id), "a stop failed")?;
+            // One that is not there died while it started.
+            if let Some(actor) = self.actors.get(&n) {
+                self.stuck(actor.process.id, "a stop failed")?;
+            }
             let machine = self.machine.clone();
             self.actors.retain(|_, actor| !machine.is_dead(actor.process.id));
             self.heal()?;
