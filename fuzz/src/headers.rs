@@ -54,10 +54,9 @@ pub fn headers(data: &[u8]) {
 
         let added = market.ask("POST", "/usuarios/1/abonos", &given, br#"{"monto":1}"#).unwrap();
         let keys = of("idempotency-key");
-        let essence = of("content-type")
-            .first()
-            .map(|v| v.split(|b| *b == b';').next().unwrap_or_default().trim_ascii());
-        let json = essence.is_some_and(|v| v.eq_ignore_ascii_case(b"application/json"));
+        let media_type = of("content-type").first().copied().unwrap_or_default();
+        let essence = media_type.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+        let json = media_type.is_ascii() && essence.eq_ignore_ascii_case(b"application/json");
         match added.status.as_u16() {
             201 => {
                 assert!(json && keys.len() <= 1);

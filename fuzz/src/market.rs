@@ -214,8 +214,10 @@ impl Market {
         headers: &[(&str, &[u8])],
         body: &[u8],
     ) -> Option<Answer> {
-        let uri =
-            target.parse::<Uri>().ok().filter(|uri| uri.path().starts_with('/') && uri.host().is_none())?;
+        let uri = target
+            .parse::<Uri>()
+            .ok()
+            .filter(|uri| uri.path().starts_with('/') && uri.host().is_none() && !target.contains('#'))?;
         let mut request = TestRequest::with_uri(target).method(method.parse::<Method>().ok()?);
         for (name, value) in headers {
             let name = HeaderName::try_from(*name).ok()?;

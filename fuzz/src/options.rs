@@ -18,6 +18,11 @@ pub fn options(data: &[u8]) {
     let args = lines.iter().map(|line| OsString::from_vec(line.to_vec()));
     let args: Vec<_> = [OsString::from("x")].into_iter().chain(args).collect();
     let secret = lines.iter().position(|line| *line == b"--internal-token").and_then(|at| lines.get(at + 1));
+    // what begins with a dash is an option of its own, and what comes twice is somebody else's, too
+    let secret = secret.and_then(|s| std::str::from_utf8(s).ok()).filter(|s| {
+        let times = lines.iter().filter(|line| super::files::find(line, s.as_bytes()).is_some()).count();
+        s.len() >= 8 && s.is_ascii() && !s.starts_with('-') && times == 1
+    });
     let refused = [
         config::parse::<usuarios::config::Config>(args.clone()).err(),
         config::parse::<tokens::config::Config>(args.clone()).err(),
@@ -28,7 +33,13 @@ pub fn options(data: &[u8]) {
         assert!(error.exit_code == EX_USAGE || error.exit_code == 0, "{error}");
         assert!(!error.message.trim().is_empty());
     }
-    let _ = secret;
+    if let Some(secret) = secret {
+        let told = refused[..3].iter().flatten().any(|error| error.message.contains(secret));
+        assert!(
+            !told || "--internal-token (INTERNAL_TOKEN)".contains(secret),
+            "the secret is in {refused:?}"
+        );
+    }
 }
 
 fn value(text: &str) {
