@@ -76,7 +76,8 @@ fn mark(body: &[u8], files: &BTreeMap<PathBuf, Vec<u8>>) -> Option<Vec<u8>> {
 
 fn with_images(body: &[u8], files: &BTreeMap<PathBuf, Vec<u8>>) -> Vec<u8> {
     let mut body = body.to_vec();
-    for (path, bytes) in files {
+    // the longer names first: `@altas.json` is also the beginning of `@altas.json.tmp`
+    for (path, bytes) in files.iter().rev() {
         let name = format!("@{}", path.file_name().unwrap_or_default().to_string_lossy());
         let image = format!(r#"{{"bytes":{},"xxh3":"{:016x}"}}"#, bytes.len(), xxh3_64_with_seed(bytes, 0));
         while let Some(at) = find(&body, name.as_bytes()) {

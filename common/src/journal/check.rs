@@ -235,9 +235,16 @@ fn look_at_array(
     let file = paths.array(collection);
     let Some(entry) = header.arrays.get(collection) else { return Ok(()) };
     let mut bytes = paths.volume.read(&file)?;
-    let mut origin = Origin::Journal;
-    if bytes.as_deref().map(Image::of) != Some(entry.now) {
+    let (image, mut origin) = (bytes.as_deref().map(Image::of), Origin::Journal);
+    if image != Some(entry.now) {
         let tmp = paths.volume.read(&Paths::tmp(&file))?.filter(|tmp| Image::of(tmp) == entry.now);
+        if tmp.is_some() && image.is_some() && image != entry.before {
+            return Err(Failure::damage(
+                &file,
+                None,
+                "it was edited while its .tmp file waited to take its place",
+            ));
+        }
         origin = if tmp.is_some() { Origin::Pending } else { Origin::Edited };
         bytes = tmp.or(bytes);
     }
