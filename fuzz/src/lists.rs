@@ -88,7 +88,7 @@ fn naive(path: &str, mut rows: Vec<Value>, asked: &BTreeMap<&str, &str>) -> Vec<
         rows.retain(|row| number("despues").is_none_or(|id| row["id"].as_u64().unwrap() > id));
         return rows;
     }
-    rows.retain(|row| asked.get("vendido").is_none_or(|v| row["vendido"].to_string() == *v));
+    rows.retain(|row| asked.get("vendido").is_none_or(|v| row["vendido"].as_bool() == v.parse().ok()));
     rows.retain(|row| number("precioMin").is_none_or(|min| row["precio"].as_u64().unwrap() >= min));
     rows.retain(|row| number("precioMax").is_none_or(|max| row["precio"].as_u64().unwrap() <= max));
     rows.retain(|row| asked.get("nombre").is_none_or(|part| nombre(row).contains(&plegar(part.trim()))));

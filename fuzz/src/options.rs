@@ -72,7 +72,7 @@ fn value(text: &str) {
     }
     for orden in [Orden::Id, Orden::Precio, Orden::Nombre] {
         match Cursor::parse(orden, text) {
-            Some(Cursor::Id(id)) => assert_eq!(orden == Orden::Id && text.parse() == Ok(id.get()), true),
+            Some(Cursor::Id(id)) => assert!(orden == Orden::Id && text.parse() == Ok(id.get())),
             Some(Cursor::Precio(precio, id)) => {
                 let (head, last) = text.split_once('.').unwrap();
                 assert_eq!((head.parse(), last.parse()), (Ok(precio.get()), Ok(id.get())));

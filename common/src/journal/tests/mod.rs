@@ -13,15 +13,8 @@
 //! | `disk` | the disk in memory for other crates |
 //! | `history` | any run, any crash and any damage, as the bytes of a fuzzer say |
 
-#![cfg_attr(
-    not(test),
-    allow(
-        dead_code,
-        clippy::unwrap_used,
-        clippy::panic,
-        reason = "a part of it, for the fuzz target `journal_history`"
-    )
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it goes wrong")]
+#![cfg_attr(not(test), allow(dead_code, reason = "the fuzz targets use a part of it"))]
 
 mod actor;
 #[cfg(test)]
