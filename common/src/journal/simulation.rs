@@ -76,12 +76,16 @@ impl Disk {
     ///
     /// # Errors
     /// As [`Journal::open`].
-    pub fn open<M: Model, F: Future<Output = ()> + Send>(
+    pub fn open<M: Model, G, F>(
         &self,
         process: u32,
         compact_bytes: u64,
-        gather: impl FnMut() -> F + Send,
-    ) -> Result<(Journal<M>, impl Future<Output = ()> + Send), OpenError> {
+        gather: G,
+    ) -> Result<(Journal<M>, impl Future<Output = ()> + Send + use<M, G, F>), OpenError>
+    where
+        G: FnMut() -> F + Send,
+        F: Future<Output = ()> + Send,
+    {
         let options = Options { seed_dir: Some(SEED_DIR.into()), compact_bytes, ..Options::new(DIR) };
         let at_once = |_: String, job: Box<dyn FnOnce() + Send>| {
             job();
