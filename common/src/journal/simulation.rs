@@ -113,6 +113,11 @@ impl Disk {
         self.0.doom(process, op);
     }
 
+    /// Kills nobody who was to be killed and is not dead.
+    pub fn spare(&self) {
+        self.0.spare();
+    }
+
     /// Whether the process was killed.
     pub fn is_dead(&self, process: u32) -> bool {
         self.0.is_dead(process)

@@ -50,10 +50,6 @@ async fn buy(world: &Arc<World>, clave: &str) {
         compra.precio = Some(precio);
     }
     for round in 0.. {
-        if !compra.clave_del_cliente && round > 0 {
-            // without a key there is nothing to repeat
-            return;
-        }
         if round > 0 && compra.precio.is_some() && world.rng(|rng| rng.happens(500)) {
             compra.precio = price(world, compra.token_id);
         }
@@ -68,10 +64,11 @@ async fn buy(world: &Arc<World>, clave: &str) {
         }
         let answer = ask(world, compra.clone()).await;
         let enough = match answer {
-            Some(answer) if answer.is_final() => world.rng(|rng| rng.happens(750)),
+            Some(answer) if answer.is_final() => world.rng(|rng| rng.happens(850)),
             _ => world.rng(|rng| rng.happens(150)),
         };
-        if enough || !busy(world) {
+        // without a key there is nothing to repeat
+        if enough || !compra.clave_del_cliente || !busy(world) {
             return;
         }
         if world.rng(|rng| rng.happens(40)) {

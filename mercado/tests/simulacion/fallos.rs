@@ -104,6 +104,7 @@ pub fn end(world: &Arc<World>) {
     world.cuts.lock().unwrap().clear();
     for service in SERVICES {
         world.disk(service).heal();
+        world.disk(service).spare();
     }
     for slot in &world.slots {
         slot.freeze(None);

@@ -71,7 +71,11 @@ pub struct History {
 
 impl History {
     /// A request is on its way.
-    pub fn send(&mut self, compra: Compra) -> usize {
+    pub fn send(&mut self, mut compra: Compra) -> usize {
+        if !compra.clave_del_cliente {
+            // the server makes one for each
+            compra.clave = format!("uuid-{}", self.sendings.len()).parse().unwrap();
+        }
         self.sendings.push(Sending { compra, begun: None, answer: None });
         self.sendings.len() - 1
     }

@@ -6,13 +6,14 @@ use crate::cuenta::{Account, Seen};
 use crate::errores::Bug;
 use crate::historia::History;
 use crate::proceso::{Life, Slot, Vital};
+use crate::red::Call;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::clock::Clock;
 use common::journal::simulation::{Disk, Survives};
 use futures_util::FutureExt;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -55,7 +56,7 @@ pub struct World {
     pub slots: Vec<Slot>,
     pub cuts: Mutex<BTreeSet<(Endpoint, Service)>>,
     /// Messages under way.
-    pub flying: AtomicUsize,
+    pub flying: Mutex<BTreeMap<u64, (Endpoint, Service, Call)>>,
     /// No more faults.
     pub calm: AtomicBool,
     pids: AtomicU32,
@@ -114,7 +115,7 @@ impl World {
             disks: Mutex::new(disks),
             slots,
             cuts: Mutex::default(),
-            flying: AtomicUsize::new(0),
+            flying: Mutex::default(),
             calm: AtomicBool::new(false),
             pids: AtomicU32::new(0),
             limbo: Mutex::default(),

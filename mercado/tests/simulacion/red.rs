@@ -179,12 +179,7 @@ impl World {
                 // to the history it is a request of its own
                 Call::Buy(sending) => {
                     let mut history = self.history.lock().unwrap();
-                    let mut compra = history.sendings[*sending].compra.clone();
-                    if !compra.clave_del_cliente {
-                        // as a route makes one for each request
-                        compra.clave =
-                            format!("{}-otra-{}", compra.clave, history.sendings.len()).parse().unwrap();
-                    }
+                    let compra = history.sendings[*sending].compra.clone();
                     Call::Buy(history.send(compra))
                 }
                 _ => call.clone(),
@@ -218,11 +213,16 @@ impl World {
         reply: Option<oneshot::Sender<Reply>>,
         delay: Duration,
     ) {
-        self.flying.fetch_add(1, Ordering::Relaxed);
+        let number = {
+            let mut flying = self.flying.lock().unwrap();
+            let number = flying.last_key_value().map_or(0, |(last, _)| last + 1);
+            flying.insert(number, (from, to, call.clone()));
+            number
+        };
         let world = Arc::clone(self);
         self.spawn(async move {
             world.deliver(from, to, call, reply, delay).await;
-            world.flying.fetch_sub(1, Ordering::Relaxed);
+            world.flying.lock().unwrap().remove(&number);
         });
     }
 

@@ -230,6 +230,11 @@ impl Machine {
         self.inner().doomed = Some((id, op));
     }
 
+    /// Whoever was to be killed lives.
+    pub(super) fn spare(&self) {
+        self.inner().doomed = None;
+    }
+
     pub(super) fn lie(&self, lie: Lie) {
         self.inner().lies.push(lie);
     }
