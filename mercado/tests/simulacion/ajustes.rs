@@ -16,6 +16,8 @@ pub struct Settings {
     pub activity: u64,
     pub compact_bytes: u64,
     pub disk_latency: u64,
+    /// The most that a message takes which is not slow or late.
+    pub latency: u64,
     pub lost: u64,
     pub repeated: u64,
     pub slow: u64,
@@ -52,11 +54,12 @@ impl Settings {
             },
             replicas: [1 + usize::from(rng.happens(400)), 1 + usize::from(rng.happens(400)), 2],
             users: rng.between(1, 3),
-            tokens: rng.between(1, 6),
+            tokens: rng.between(1, 8),
             clients: rng.between(2, 5),
             activity: rng.between(3000, 9000),
             compact_bytes: rng.pick(&[500, 3000, 1 << 20]),
             disk_latency: rng.pick(&[0, 2, 10, 60]),
+            latency: rng.pick(&[1, 6, 6, 40, 150]),
             lost,
             repeated,
             slow,
@@ -72,8 +75,8 @@ impl Settings {
             stop,
             disk,
             clock,
-            edit: rng.between(500, 4000),
-            abono: rng.between(500, 4000),
+            edit: rng.between(300, 3000),
+            abono: rng.between(200, 2000),
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::azar::Rng;
 use crate::cuenta::Seen;
 use crate::historia::{Answer, Deposit};
 use crate::mundo::{Endpoint, Service, World};
+use crate::proceso::{Does, Slot};
 use crate::red::{Call, Reply};
 use common::domain::{Clave, Monto, TokenId, UsuarioId};
 use std::sync::Arc;
@@ -42,8 +43,14 @@ async fn buy(world: &Arc<World>, clave: &str) {
         clave_del_cliente: rng.happens(850),
         usuario_id: usuario(world, rng),
         token_id: token(world, rng),
-        precio: rng.happens(200).then(|| Monto::new(rng.between(5, 60)).unwrap()),
+        precio: rng.happens(100).then(|| Monto::new(rng.between(5, 60)).unwrap()),
     });
+    if world.rng(|rng| rng.happens(600)) {
+        let free = world.slots_of(Service::Tokens).find_map(Slot::life).map(|life| life.free());
+        if let Some(free) = free.filter(|free| !free.is_empty()) {
+            compra.token_id = world.rng(|rng| rng.pick(&free)).0;
+        }
+    }
     if world.rng(|rng| rng.happens(100))
         && let Some(precio) = price(world, compra.token_id)
     {
@@ -86,7 +93,7 @@ async fn buy(world: &Arc<World>, clave: &str) {
 
 /// What the catalogue says, as far as a replica can be read.
 fn price(world: &World, id: TokenId) -> Option<Monto> {
-    let life = world.slots_of(Service::Tokens).find_map(crate::proceso::Slot::life)?;
+    let life = world.slots_of(Service::Tokens).find_map(Slot::life)?;
     life.price(id)
 }
 
@@ -129,6 +136,24 @@ pub async fn benefactor(world: Arc<World>) {
                 if world.rng(|rng| rng.happens(800)) {
                     break;
                 }
+            }
+        }
+    }
+}
+
+/// Asks for the product's audit again and again: under way or after a crash, it accuses nobody.
+pub async fn auditor(world: Arc<World>) {
+    while busy(&world) {
+        sleep(world.rng(|rng| rng.millis(1, 2500))).await;
+        let lives: Vec<_> = world.slots_of(Service::Transacciones).filter_map(Slot::life).collect();
+        let Some(life) = lives.get(usize::try_from(world.rng(|rng| rng.below(2))).unwrap()) else { continue };
+        let Does::Transacciones(service, ..) = &life.does else { continue };
+        if let Some(Ok(verdict)) = life.vital.lives_through(service.auditar()).await
+            && world.is_alive(&life.vital)
+        {
+            world.count(Seen::Audited);
+            if !verdict.correcto {
+                world.violation(format!("an audit under way accuses: {verdict:?}"));
             }
         }
     }

@@ -51,6 +51,8 @@ pub enum Seen {
     CancelledByRecovery,
     Abono,
     TokenEdited,
+    /// While everything went on.
+    Audited,
 }
 
 /// A run's trace and counts.

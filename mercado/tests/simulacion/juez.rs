@@ -10,6 +10,7 @@ use common::domain::{TransaccionId, UsuarioId};
 use common::journal::simulation::Survives;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokens::domain::{Estado, Token};
 use tokio::time::sleep;
@@ -80,7 +81,10 @@ impl World {
             let still = self.flying.lock().unwrap().values().all(|(_, _, call)| asks(call))
                 && self.slots.iter().all(|slot| {
                     slot.life().is_some_and(|life| {
-                        self.is_alive(&life.vital) && life.pending() == Some(0) && !life.store_state().0
+                        self.is_alive(&life.vital)
+                            && !life.vital.leaving.load(Ordering::Relaxed)
+                            && life.pending() == Some(0)
+                            && !life.store_state().0
                     })
                 });
             calm = if still { calm + 1 } else { 0 };
@@ -366,8 +370,10 @@ pub async fn ask_again(world: &Arc<World>) {
 /// Whether a user can pay for a token, after all: a fresh purchase must work.
 pub async fn buy_afresh(world: &Arc<World>) {
     let usuario = UsuarioId::new(1).unwrap();
-    let free =
-        world.slots_of(Service::Tokens).find_map(crate::proceso::Slot::life).and_then(|life| life.cheapest());
+    let free = world
+        .slots_of(Service::Tokens)
+        .find_map(crate::proceso::Slot::life)
+        .and_then(|life| life.free().into_iter().min_by_key(|(_, precio)| *precio));
     let saldo = world
         .slots_of(Service::Usuarios)
         .find_map(crate::proceso::Slot::life)

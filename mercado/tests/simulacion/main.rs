@@ -68,6 +68,7 @@ fn run(seed: u64, bug: Option<Bug>, print: bool) -> Run {
         }
         clients.push(world.spawn(clientes::benefactor(Arc::clone(&world))));
         clients.push(world.spawn(clientes::editor(Arc::clone(&world))));
+        clients.push(world.spawn(clientes::auditor(Arc::clone(&world))));
         for client in clients {
             let _ = client.await;
         }

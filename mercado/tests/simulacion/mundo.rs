@@ -82,7 +82,7 @@ impl World {
         }
         let mut history = History::default();
         let users = (1..=settings.users).map(|id| {
-            let saldo = rng.between(0, 120);
+            let saldo = rng.between(0, 200);
             history.opening.insert(id, saldo);
             format!(r#"{{"id":{id},"nombre":"Ana {id}","saldo":{saldo}}}"#)
         });

@@ -9,6 +9,7 @@ use common::domain::{Monto, TokenId, UsuarioId};
 use common::journal::simulation::Disk;
 use common::journal::{Journal, Model, OpenError, StoreError};
 use common::metrics::Metrics;
+use futures_util::future::{Either, select};
 use mercado::local::{LocalTokens, LocalUsuarios};
 use std::fmt;
 use std::pin::pin;
@@ -96,12 +97,16 @@ pub struct Vital {
 }
 
 impl Vital {
-    /// Its end; there is nothing to wait for in it any more.
-    pub async fn death(&self) {
+    /// What the process does, unless it dies before: what its tasks wait for then never comes.
+    pub async fn lives_through<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut died = pin!(self.died.notified());
         died.as_mut().enable();
-        if !self.dead.load(Ordering::Relaxed) {
-            died.await;
+        if self.dead.load(Ordering::Relaxed) {
+            return None;
+        }
+        match select(pin!(work), died).await {
+            Either::Left((done, _)) => Some(done),
+            Either::Right(_) => None,
         }
     }
 
@@ -204,14 +209,14 @@ impl Life {
         }
     }
 
-    /// The cheapest token that is free.
-    pub fn cheapest(&self) -> Option<(TokenId, Monto)> {
-        let Does::Tokens(local, _) = &self.does else { return None };
-        (1..100)
+    /// The tokens that nobody holds or has bought, as far as the store can be read.
+    pub fn free(&self) -> Vec<(TokenId, Monto)> {
+        let Does::Tokens(local, _) = &self.does else { return Vec::new() };
+        (1..30)
             .filter_map(|id| local.0.token(TokenId::new(id)?).ok())
             .filter(|token| token.estado == Estado::Libre)
             .map(|token| (token.id, token.precio))
-            .min_by_key(|(_, precio)| *precio)
+            .collect()
     }
 
     /// A user's balance.

@@ -162,7 +162,7 @@ impl World {
             } else if rng.happens(s.slow) {
                 rng.millis(20, 600)
             } else {
-                rng.millis(0, 6)
+                rng.millis(0, s.latency)
             },
         })
     }
@@ -193,7 +193,7 @@ impl World {
         } else if fate.reset {
             self.count(Seen::ConnectionRefused);
         } else {
-            if fate.delay > Duration::from_millis(6) {
+            if fate.delay > Duration::from_millis(self.settings.latency) {
                 self.count(Seen::Slow);
             }
             self.post(from, to, call, Some(reply), fate.delay);
@@ -274,12 +274,7 @@ impl World {
         let slot = &self.slots[life.vital.slot];
         self.note(format_args!("{from:?} -> {slot}: {call:?}{}", if given_up { ", given up" } else { "" }));
         let work = life.clock.clone().scope(self.serve(&life, call));
-        let work = async {
-            match select(pin!(work), pin!(life.vital.death())).await {
-                Either::Left((answer, _)) => Some(answer),
-                Either::Right(_) => None,
-            }
-        };
+        let work = life.vital.lives_through(work);
         let mut reply = reply;
         let hangs_up = !self.calm() && self.rng(|rng| rng.happens(self.settings.hang_up));
         let answer = match reply.as_mut().filter(|_| hangs_up) {
