@@ -15,7 +15,8 @@ pub struct Settings {
     /// How long clients and faults go on.
     pub activity: u64,
     pub compact_bytes: u64,
-    pub disk_latency: u64,
+    /// Of each service's machine.
+    pub disk_latency: [u64; 3],
     /// The most that a message takes which is not slow or late.
     pub latency: u64,
     pub lost: u64,
@@ -54,11 +55,15 @@ impl Settings {
             },
             replicas: [1 + usize::from(rng.happens(400)), 1 + usize::from(rng.happens(400)), 2],
             users: rng.between(1, 3),
-            tokens: rng.between(1, 8),
+            tokens: rng.pick(&[1, 2, 4, 8, 14]),
             clients: rng.between(2, 5),
             activity: rng.between(3000, 9000),
             compact_bytes: rng.pick(&[500, 3000, 1 << 20]),
-            disk_latency: rng.pick(&[0, 2, 10, 60]),
+            disk_latency: [
+                rng.pick(&[0, 2, 10, 60]),
+                rng.pick(&[0, 2, 10, 60]),
+                rng.pick(&[0, 2, 10, 60, 400]),
+            ],
             latency: rng.pick(&[1, 6, 6, 40, 150]),
             lost,
             repeated,

@@ -1,7 +1,6 @@
 //! Bugs, to show that the simulation finds them: each is made outside of the product, around the processes or their disks,
 //! and each is a mistake that somebody has made in such a protocol.
 
-use crate::ajustes::Settings;
 use crate::mundo::World;
 use crate::proceso::Does;
 use crate::red::{Call, Remote, Reply};
@@ -50,8 +49,6 @@ impl Bug {
         Self::GoesOnAfterOvertaken,
         Self::RefusalNotFenced,
     ];
-
-    pub fn settings(self, _: &mut Settings) {}
 
     pub fn disks(self, disks: &[Disk; 3]) {
         if self == Self::SyncLies {
@@ -112,7 +109,7 @@ impl Bug {
                 Either::Right(Reply::Yes(serde_json::Value::Null))
             }
             (Self::DepositWithoutKey, Call::Deposit(id, monto, clave)) => {
-                let clave = format!("{clave}-{}", world.rng(|rng| rng.next())).parse().unwrap();
+                let clave = format!("{clave}~{}", world.rng(|rng| rng.next())).parse().unwrap();
                 Either::Left(Call::Deposit(id, monto, clave))
             }
             (_, call) => Either::Left(call),

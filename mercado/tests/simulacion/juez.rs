@@ -106,6 +106,10 @@ impl World {
 
     /// The product's own verdict.
     pub async fn audit(self: &Arc<Self>) {
+        if self.bug.is_some() {
+            // the judge is to find it
+            return;
+        }
         let Some(life) = self.slots_of(Service::Transacciones).find_map(crate::proceso::Slot::life) else {
             return;
         };
@@ -229,8 +233,10 @@ impl End {
                     Tipo::Abono { clave } => {
                         balance += monto;
                         ledger += monto;
-                        *deposits.entry(clave.as_str()).or_default() += 1;
-                        let asked = history.deposits.get(clave.as_str());
+                        // a bug puts something behind the client's key
+                        let clave = clave.as_str().split('~').next().unwrap();
+                        *deposits.entry(clave).or_default() += 1;
+                        let asked = history.deposits.get(clave);
                         if asked.is_none_or(|d| (d.usuario, d.monto) != (line.usuario_id, line.monto)) {
                             found.push(format!("nobody asked for {line:?}"));
                         }

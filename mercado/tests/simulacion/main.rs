@@ -4,7 +4,7 @@
 //! ```text
 //! cargo test -p mercado --test simulacion                                  thousands of seeds
 //! SIMULACION_SEMILLA=7 cargo test -p mercado --test simulacion seeds -- --nocapture     one, with its trace
-//! SIMULACION_SEMILLAS=200000 cargo test -p mercado --test simulacion seeds -- --nocapture     the long form
+//! SIMULACION_SEMILLAS=200000 SIMULACION_MINUTOS=10 cargo test …                         the long form: whichever is less
 //! ```
 //!
 //! | file | what is in it |
@@ -36,13 +36,13 @@ mod mundo;
 mod proceso;
 mod red;
 
-use cuenta::Seen;
+use cuenta::{LEAST, Seen};
 use errores::Bug;
 use mundo::World;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 
 /// What came of a run.
@@ -96,19 +96,25 @@ fn from_env(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, and should be a number")))
 }
 
+fn minutes(n: u64) -> Duration {
+    Duration::from_secs(60 * n)
+}
+
 /// Runs seeds on every core; what was seen in all, and the first that went wrong.
 fn many(
     seeds: std::ops::Range<u64>,
     bug: Option<Bug>,
     until_found: bool,
 ) -> (Sum, Option<(u64, Vec<String>)>) {
+    let (begun, time) = (Instant::now(), from_env("SIMULACION_MINUTOS").map_or(Duration::MAX, minutes));
     let next = AtomicU64::new(seeds.start);
     let sum = Mutex::new(Sum::default());
     let wrong = Mutex::new(BTreeMap::new());
     let worker = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end || (until_found && !wrong.lock().unwrap().is_empty()) {
+            let enough = until_found && !wrong.lock().unwrap().is_empty();
+            if enough || seed >= seeds.end || begun.elapsed() >= time {
                 return;
             }
             let run = run(seed, bug, false);
@@ -144,7 +150,7 @@ impl Sum {
     }
 }
 
-/// Thousands of seeds, none of which breaks anything.
+/// Thousands of seeds, none of which breaks anything, and everything that should happen in them does.
 #[test]
 fn seeds() {
     if let Some(seed) = from_env("SIMULACION_SEMILLA") {
@@ -154,7 +160,7 @@ fn seeds() {
         return;
     }
     let count = from_env("SIMULACION_SEMILLAS").unwrap_or(3000);
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let (sum, wrong) = many(0..count, None, false);
     println!(
         "{} seeds, {} events, {:.1} s: {:#?}",
@@ -165,6 +171,13 @@ fn seeds() {
     );
     if let Some((seed, violations)) = wrong {
         panic!("SIMULACION_SEMILLA={seed} replays it: {violations:#?}");
+    }
+    if sum.seeds >= 1000 {
+        for (seen, least) in LEAST {
+            let times = sum.seen.get(&seen).copied().unwrap_or_default();
+            assert!(times * 1000 >= least * sum.seeds, "{seen:?} was seen only {times} times");
+        }
+        assert_eq!(sum.seen.len(), LEAST.len(), "something is counted that has no floor");
     }
 }
 

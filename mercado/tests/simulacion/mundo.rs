@@ -76,13 +76,10 @@ fn json(rows: impl Iterator<Item = String>) -> String {
 impl World {
     pub fn new(seed: u64, bug: Option<Bug>, print: bool) -> Arc<Self> {
         let mut rng = Rng::new(seed);
-        let mut settings = Settings::new(&mut rng);
-        if let Some(bug) = bug {
-            bug.settings(&mut settings);
-        }
+        let settings = Settings::new(&mut rng);
         let mut history = History::default();
         let users = (1..=settings.users).map(|id| {
-            let saldo = rng.between(0, 200);
+            let saldo = rng.between(0, 300);
             history.opening.insert(id, saldo);
             format!(r#"{{"id":{id},"nombre":"Ana {id}","saldo":{saldo}}}"#)
         });

@@ -250,7 +250,11 @@ fn store<M: Model>(
             async move {
                 let Some(world) = world else { return };
                 world.slots[slot].thaw().await;
-                let latency = if world.calm() { 0 } else { world.settings.disk_latency };
+                let latency = if world.calm() {
+                    0
+                } else {
+                    world.settings.disk_latency[world.slots[slot].service as usize]
+                };
                 let pause = world.rng(|rng| rng.millis(0, latency));
                 if pause > Duration::ZERO {
                     sleep(pause).await;
