@@ -5,7 +5,7 @@ use crate::cuenta::Seen;
 use crate::historia::{Answer, Deposit};
 use crate::mundo::{Endpoint, Service, World};
 use crate::proceso::{Does, Slot};
-use crate::red::{Call, Reply};
+use crate::servir::{Call, Reply};
 use common::domain::{Clave, Monto, TokenId, UsuarioId};
 use std::sync::Arc;
 use std::time::Duration;

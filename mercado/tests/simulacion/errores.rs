@@ -3,7 +3,8 @@
 
 use crate::mundo::World;
 use crate::proceso::Does;
-use crate::red::{Call, Remote, Reply};
+use crate::red::Remote;
+use crate::servir::{Call, Reply};
 use chrono::TimeDelta;
 use common::contract::Try;
 use common::domain::Intento;
@@ -33,12 +34,14 @@ pub enum Bug {
     DepositWithoutKey,
     /// A request that was overtaken goes on with the next attempt.
     GoesOnAfterOvertaken,
+    /// Nobody looks for tries that were left behind.
+    NoRecovery,
     /// A refusal that held nothing is not made durable, also where the client chose the key.
     RefusalNotFenced,
 }
 
 impl Bug {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SyncLies,
         Self::CancelsBeforeAbort,
         Self::NoAttemptFence,
@@ -47,6 +50,7 @@ impl Bug {
         Self::AnswersBeforeStore,
         Self::DepositWithoutKey,
         Self::GoesOnAfterOvertaken,
+        Self::NoRecovery,
         Self::RefusalNotFenced,
     ];
 
@@ -56,8 +60,11 @@ impl Bug {
         }
     }
 
-    /// What a coordinator does once it has a list of pending tries.
-    pub async fn pending(self, remote: &Remote, page: &[Try], deadline: Instant) {
+    /// What a coordinator does once it has a list of pending tries, before recovery does.
+    pub async fn pending(self, remote: &Remote, page: &mut Vec<Try>, deadline: Instant) {
+        if self == Self::NoRecovery {
+            page.clear();
+        }
         if self != Self::CancelsBeforeAbort {
             return;
         }

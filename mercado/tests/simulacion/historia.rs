@@ -12,7 +12,7 @@ pub enum Answer {
     Bought(Transaccion, bool),
     Refused(Motivo),
     KeyMisused,
-    NoAnswer,
+    Silence,
     Overtaken,
     NoStore,
     Bug(String),
@@ -24,7 +24,7 @@ impl Answer {
             Ok(done) => Self::Bought(done.transaccion, done.repetida),
             Err(Error::Rechazado { motivo, .. }) => Self::Refused(motivo),
             Err(Error::ClaveReutilizada(_)) => Self::KeyMisused,
-            Err(Error::SinRespuesta) => Self::NoAnswer,
+            Err(Error::SinRespuesta) => Self::Silence,
             Err(Error::Superado) => Self::Overtaken,
             Err(Error::SinAlmacen | Error::Store(_)) => Self::NoStore,
             Err(e @ (Error::Bug(_) | Error::Unaudited(_) | Error::TransaccionNoEncontrada(_))) => {

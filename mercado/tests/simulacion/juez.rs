@@ -5,7 +5,7 @@ use crate::cuenta::Seen;
 use crate::historia::{Answer, History};
 use crate::mundo::{SERVICES, Service, World};
 use crate::proceso::Does;
-use crate::red::Call;
+use crate::servir::Call;
 use common::domain::{TransaccionId, UsuarioId};
 use common::journal::simulation::Survives;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +45,7 @@ impl World {
                 }
             }
             Answer::KeyMisused => self.count(Seen::KeyMisused),
-            Answer::NoAnswer => self.count(Seen::NoAnswer),
+            Answer::Silence => self.count(Seen::NoAnswer),
             Answer::NoStore => self.count(Seen::NoStore),
             Answer::Overtaken => {
                 self.count(Seen::Overtaken);
@@ -228,7 +228,7 @@ impl End {
                 match &line.tipo {
                     Tipo::Apertura => ledger += monto,
                     Tipo::AjusteAlza | Tipo::AjusteBaja => {
-                        found.push(format!("nobody edited user {id}: {line:?}"))
+                        found.push(format!("nobody edited user {id}: {line:?}"));
                     }
                     Tipo::Abono { clave } => {
                         balance += monto;

@@ -12,7 +12,7 @@
 //! | `azar`, `ajustes` | chance, and what a seed makes of a run |
 //! | `mundo` | machines, time, starts and deaths of processes |
 //! | `proceso` | one process: the product's services over a journal, whose writer is a task |
-//! | `red` | messages |
+//! | `red`, `servir` | messages, and what is done with them |
 //! | `fallos` | crashes, power failures, bad disks, wrong clocks |
 //! | `clientes` | who buys |
 //! | `historia`, `juez` | what was answered, and what must hold |
@@ -35,6 +35,7 @@ mod juez;
 mod mundo;
 mod proceso;
 mod red;
+mod servir;
 
 use cuenta::{LEAST, Seen};
 use errores::Bug;

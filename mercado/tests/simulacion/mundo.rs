@@ -6,7 +6,7 @@ use crate::cuenta::{Account, Seen};
 use crate::errores::Bug;
 use crate::historia::History;
 use crate::proceso::{Life, Slot, Vital};
-use crate::red::Call;
+use crate::servir::Call;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::clock::Clock;
 use common::journal::simulation::{Disk, Survives};

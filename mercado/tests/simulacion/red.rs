@@ -3,55 +3,24 @@
 //! deadline is the product's own.
 
 use crate::cuenta::Seen;
-use crate::errores::Bug;
-use crate::historia::Answer;
 use crate::mundo::{Endpoint, Service, World};
-use crate::proceso::{Does, Life, Slot, Vital};
+use crate::proceso::{Life, Slot, Vital};
+use crate::servir::{Call, Reply};
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use common::client::{self, repeat};
-use common::contract::{Digest, PedidoCargo, PedidoReserva, Refusal, Reservado, Try};
-use common::domain::{Clave, Intento, Monto, TokenId, UsuarioId};
+use common::contract::{Digest, PedidoCargo, PedidoReserva, Reservado, Try};
+use common::domain::Intento;
 use futures_util::future::{Either, select};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokens::service::{Alta, Cambio};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 use transacciones::participants::{Participant, Tokens, Usuarios};
-
-/// A request's contents.
-#[derive(Clone, Debug)]
-pub enum Call {
-    Reserve(Intento, PedidoReserva),
-    Charge(Intento, PedidoCargo),
-    Confirm(Intento),
-    Cancel(Intento),
-    Pending(TimeDelta, Option<(DateTime<Utc>, Intento)>),
-    Settled(Option<Intento>),
-    Digest,
-    /// A client's purchase: its number in the history.
-    Buy(usize),
-    Deposit(UsuarioId, Monto, Clave),
-    Reprice(TokenId, Monto),
-    Create(Monto),
-    Delete(TokenId),
-}
-
-/// What came back.
-#[derive(Clone, Debug)]
-pub enum Reply {
-    Yes(Value),
-    No(Refusal),
-    Purchase(Answer),
-    /// A status that is no answer.
-    Trouble(String),
-}
 
 /// A participant as one process of `transacciones` reaches it.
 pub struct Remote {
@@ -106,8 +75,8 @@ impl Participant for Remote {
         deadline: Instant,
     ) -> client::Answer<Vec<Try>> {
         let after = after.map(|t| (t.desde, t.intento.clone()));
-        let page: client::Answer<Vec<Try>> = self.call(Call::Pending(age, after), deadline).await;
-        if let (Some(bug), Ok(Ok(page))) = (self.world.bug, &page) {
+        let mut page: client::Answer<Vec<Try>> = self.call(Call::Pending(age, after), deadline).await;
+        if let (Some(bug), Ok(Ok(page))) = (self.world.bug, &mut page) {
             bug.pending(self, page, deadline).await;
         }
         page
@@ -231,35 +200,25 @@ impl World {
         from: Endpoint,
         to: Service,
         call: Call,
-        reply: Option<oneshot::Sender<Reply>>,
+        mut reply: Option<oneshot::Sender<Reply>>,
         delay: Duration,
     ) {
         let there: Vec<u32> = self.slots_of(to).filter_map(|slot| Some(slot.vital()?.pid)).collect();
         if delay > Duration::ZERO {
             sleep(delay).await;
         }
-        let life = if self.is_cut(from, to) {
-            None
-        } else {
-            let running: Vec<Arc<Life>> = self
-                .slots_of(to)
-                .filter_map(Slot::life)
-                .filter(|life| !life.vital.leaving.load(Ordering::Relaxed))
-                .collect();
-            if running.is_empty() {
-                self.count(Seen::ConnectionRefused);
-                return;
-            }
-            Some(Arc::clone(
-                &running[usize::try_from(self.rng(|rng| rng.below(running.len() as u64))).unwrap()],
-            ))
-        };
-        let Some(life) = life else {
+        if self.is_cut(from, to) {
             if let Some(reply) = reply {
                 self.keep(reply);
             }
             return;
-        };
+        }
+        let listens = |life: &Arc<Life>| !life.vital.leaving.load(Ordering::Relaxed);
+        let running: Vec<Arc<Life>> = self.slots_of(to).filter_map(Slot::life).filter(listens).collect();
+        if running.is_empty() {
+            return self.count(Seen::ConnectionRefused);
+        }
+        let life = &running[usize::try_from(self.rng(|rng| rng.below(running.len() as u64))).unwrap()];
         self.slots[life.vital.slot].thaw().await;
         if !self.is_alive(&life.vital) {
             return;
@@ -273,9 +232,7 @@ impl World {
         }
         let slot = &self.slots[life.vital.slot];
         self.note(format_args!("{from:?} -> {slot}: {call:?}{}", if given_up { ", given up" } else { "" }));
-        let work = life.clock.clone().scope(self.serve(&life, call));
-        let work = life.vital.lives_through(work);
-        let mut reply = reply;
+        let work = life.vital.lives_through(life.clock.clone().scope(self.serve(life, call)));
         let hangs_up = !self.calm() && self.rng(|rng| rng.happens(self.settings.hang_up));
         let answer = match reply.as_mut().filter(|_| hangs_up) {
             // a server drops a request whose client hangs up
@@ -323,101 +280,5 @@ impl World {
 
     fn is_cut(&self, from: Endpoint, to: Service) -> bool {
         self.cuts.lock().unwrap().contains(&(from, to))
-    }
-
-    /// What a process makes of a request.
-    async fn serve(self: &Arc<Self>, life: &Arc<Life>, call: Call) -> Reply {
-        match (&life.does, call) {
-            (Does::Tokens(local, _), call) => self.serve_tokens(local, call).await,
-            (Does::Usuarios(local, _), call) => self.serve_usuarios(local, call).await,
-            (Does::Transacciones(service, ..), Call::Buy(sending)) => {
-                let mut compra = {
-                    let mut history = self.history.lock().unwrap();
-                    history.begin(sending);
-                    history.sendings[sending].compra.clone()
-                };
-                self.count(Seen::Asked);
-                if let Some(bug) = self.bug {
-                    bug.compra(&mut compra);
-                }
-                let mut answer = Answer::of(service.comprar(compra.clone()).await);
-                while self.bug == Some(Bug::GoesOnAfterOvertaken) && answer == Answer::Overtaken {
-                    answer = Answer::of(service.comprar(compra.clone()).await);
-                }
-                if self.is_alive(&life.vital) {
-                    self.answered(sending, &answer);
-                }
-                Reply::Purchase(answer)
-            }
-            (_, call) => Reply::Trouble(format!("{call:?} is not served here")),
-        }
-    }
-
-    async fn serve_tokens(self: &Arc<Self>, local: &mercado::local::LocalTokens, call: Call) -> Reply {
-        let call = match self.bug {
-            Some(bug) => bug.tokens(local, call).await,
-            None => call,
-        };
-        let far = Instant::now() + Duration::from_secs(3600);
-        match call {
-            Call::Reserve(intento, pedido) => contract(local.reserve(&intento, pedido, far).await),
-            Call::Confirm(intento) => contract(local.confirm(&intento, far).await),
-            Call::Cancel(intento) => contract(local.cancel(&intento, far).await),
-            Call::Pending(age, after) => page(local.0.pendientes(age, after)),
-            Call::Settled(after) => contract(local.settled(after.as_ref(), far).await),
-            Call::Digest => contract(local.digest(far).await),
-            Call::Reprice(id, precio) => {
-                done(local.0.cambiar(id, Cambio { precio: Some(precio), ..Cambio::default() }).await)
-            }
-            Call::Create(precio) => {
-                done(local.0.crear(Alta { nombre: "Gato nuevo".to_owned(), precio, imagen: None }).await)
-            }
-            Call::Delete(id) => done(local.0.borrar(id).await),
-            call => Reply::Trouble(format!("{call:?} is not served here")),
-        }
-    }
-
-    async fn serve_usuarios(self: &Arc<Self>, local: &mercado::local::LocalUsuarios, call: Call) -> Reply {
-        let call = match self.bug {
-            Some(bug) => match bug.usuarios(self, local, call).await {
-                Either::Left(call) => call,
-                Either::Right(reply) => return reply,
-            },
-            None => call,
-        };
-        let far = Instant::now() + Duration::from_secs(3600);
-        match call {
-            Call::Charge(intento, pedido) => contract(local.charge(&intento, pedido, far).await),
-            Call::Confirm(intento) => contract(local.confirm(&intento, far).await),
-            Call::Cancel(intento) => contract(local.cancel(&intento, far).await),
-            Call::Pending(age, after) => page(local.0.pendientes(age, after)),
-            Call::Settled(after) => contract(local.settled(after.as_ref(), far).await),
-            Call::Digest => contract(local.digest(far).await),
-            Call::Deposit(id, monto, clave) => done(local.0.abonar(id, monto, clave).await.map(|_| ())),
-            call => Reply::Trouble(format!("{call:?} is not served here")),
-        }
-    }
-}
-
-fn contract<T: Serialize>(answer: client::Answer<T>) -> Reply {
-    match answer {
-        Ok(Ok(value)) => Reply::Yes(serde_json::to_value(value).unwrap()),
-        Ok(Err(refusal)) => Reply::No(refusal),
-        Err(e) => Reply::Trouble(e.cause),
-    }
-}
-
-fn page<E: std::fmt::Display>(rows: Result<Vec<Try>, E>) -> Reply {
-    match rows {
-        Ok(rows) => Reply::Yes(serde_json::to_value(rows).unwrap()),
-        Err(e) => Reply::Trouble(e.to_string()),
-    }
-}
-
-/// What a client hears: only whether it was done.
-fn done<T, E: std::fmt::Display>(result: Result<T, E>) -> Reply {
-    match result {
-        Ok(_) => Reply::Yes(Value::Null),
-        Err(e) => Reply::Trouble(e.to_string()),
     }
 }
