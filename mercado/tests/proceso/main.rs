@@ -9,3 +9,4 @@ mod muerte;
 mod primera_vez;
 mod replicas;
 mod salida;
+mod salud;
