@@ -6,6 +6,8 @@ mod descripcion;
 mod diario;
 mod helpers;
 mod muerte;
+mod navegador;
+mod pagina;
 mod primera_vez;
 mod replicas;
 mod salida;
