@@ -2,9 +2,10 @@
 # Of docker/check: building, running and looking at containers whose names begin with $prefix.
 
 SECRETO=secreto-de-docker-check
-VERSION=check
-REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 NARROW=(--read-only --read-only-tmpfs=false --cap-drop ALL --security-opt no-new-privileges)
+
+# without systemd podman complains of each health check that it cannot time; its errors are printed all the same
+podman() { command podman --log-level fatal "$@"; }
 
 step() { printf '\n== %s\n' "$*"; }
 
@@ -46,28 +47,30 @@ clean() {
     rm -rf "$work"
 }
 
-# Pulls the base image, or makes an empty one that this machine's compiler and libraries are mounted into.
+# Pulls the base image, or makes an empty one that this machine's compiler and libraries are mounted into. Either is kept, so
+# that the layers above it are found again.
 base() {
     BUILD_OPTIONS=()
-    local name sysroot directory
+    local name stand_in directory registry
     name=$(sed -n 's/^ARG RUST=//p' docker/Dockerfile)
-    if podman image exists "$name" || timeout 300 podman pull -q "$name" >/dev/null 2>"$work/pull"; then
+    if podman image exists "$name" || podman pull -q "$name" >/dev/null 2>&1; then
         return
     fi
-    echo "$name cannot be pulled ($(tail -c 200 "$work/pull" | tr '\n' ' ')): this machine's $(rustc --version) stands in"
-    command -v cc >/dev/null || die "cc is missing; install gcc and libc6-dev"
-    mkdir -p "$work/base"/{usr,etc,rust,cargo,tmp}
-    for directory in bin sbin lib lib64; do ln -s "usr/$directory" "$work/base/$directory"; done
-    tar -C "$work/base" -c --sort=name --mtime=@0 --owner=0 --group=0 . |
-        podman import -q --change ENV=PATH=/rust/bin:/usr/bin --change ENV=CARGO_HOME=/cargo - localhost/mercado-check/rust \
-            >/dev/null
-    sysroot=$(rustc --print sysroot)
-    BUILD_OPTIONS=(--build-arg RUST=localhost/mercado-check/rust)
+    echo "$name cannot be pulled; this machine's $(rustc --version) stands in"
+    [ -f "$(cc -print-file-name=libc.a)" ] || die "libc.a is missing; install gcc and libc6-dev"
+    stand_in=localhost/mercado-check/rust:$(rustc --version | cut -d' ' -f2)
+    if ! podman image exists "$stand_in"; then
+        mkdir -p "$work/base"/{usr,etc,rust,cargo,tmp}
+        for directory in bin sbin lib lib64; do ln -s "usr/$directory" "$work/base/$directory"; done
+        tar -C "$work/base" -c . |
+            podman import -q -c ENV=PATH=/rust/bin:/usr/bin -c ENV=CARGO_HOME=/cargo - "$stand_in" >/dev/null
+    fi
+    registry=${CARGO_HOME:-$HOME/.cargo}/registry
+    mkdir -p "$registry"
+    BUILD_OPTIONS=(--build-arg RUST="$stand_in" --volume "$(rustc --print sysroot):/rust:ro")
     for directory in /usr /etc/alternatives /etc/ssl; do BUILD_OPTIONS+=(--volume "$directory:$directory:ro"); done
-    BUILD_OPTIONS+=(--volume "$sysroot:/rust:ro")
     # an overlay: what cargo downloads besides is not kept
-    mkdir -p "${CARGO_HOME:-$HOME/.cargo}/registry"
-    BUILD_OPTIONS+=(--volume "${CARGO_HOME:-$HOME/.cargo}/registry:/cargo/registry:O")
+    BUILD_OPTIONS+=(--volume "$registry:/cargo/registry:O")
 }
 
 image() { echo "localhost/mercado-check/$1"; }
@@ -75,7 +78,7 @@ image() { echo "localhost/mercado-check/$1"; }
 # --format docker: the OCI format has no health check
 build() {
     podman build --layers --format docker --file docker/Dockerfile --tag "$(image "$1")" "${BUILD_OPTIONS[@]}" \
-        --build-arg SERVICIO="$1" --build-arg VERSION="$VERSION" --build-arg REVISION="$REVISION" . >"$work/build" 2>&1 ||
+        --build-arg SERVICIO="$1" . >"$work/build" 2>&1 ||
         { tail -50 "$work/build" >&2 && die "the image of $1 is not built"; }
 }
 
@@ -117,7 +120,7 @@ confined() {
     for fd in "/proc/$(pid "$1")/fd"/*; do
         target=$(readlink "$fd") || continue
         case $target in
-            /datos/* | /dev/null | pipe:* | socket:* | anon_inode:*) ;;
+            /datos/* | /dev/null | /dev/urandom | pipe:* | socket:* | anon_inode:*) ;;
             *) die "$1 has $target open" ;;
         esac
     done
