@@ -1,16 +1,14 @@
 # shellcheck shell=bash
-# Of docker/check: building, running and looking at containers whose names begin with $prefix.
+# Of docker/check and docker/check-compose: building, running and looking at containers whose names begin with $prefix.
 
 SECRETO=secreto-de-docker-check
-NARROW=(--read-only --read-only-tmpfs=false --cap-drop ALL --security-opt no-new-privileges)
-
-# without systemd podman complains of each health check that it cannot time; its errors are printed all the same
-podman() { command podman --log-level fatal "$@"; }
+# without systemd podman cannot time health checks: they are run by hand
+NARROW=(--read-only --read-only-tmpfs=false --cap-drop ALL --security-opt no-new-privileges --health-interval disable)
 
 step() { printf '\n== %s\n' "$*"; }
 
 die() {
-    echo "docker/check: $*" >&2
+    echo "$0: $*" >&2
     exit 1
 }
 
@@ -18,7 +16,7 @@ die() {
 needs() {
     command -v "$2" >/dev/null && return
     if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
-        echo "docker/check: $2 is missing; install the package $1 (as root, docker/check does it by apt-get)" >&2
+        echo "$0: $2 is missing; install the package $1 (as root, this script does it by apt-get)" >&2
         exit 69
     fi
     [ -n "${APT_UPDATED:-}" ] || { apt-get -qq -o DPkg::Lock::Timeout=300 update && APT_UPDATED=1; }
@@ -39,11 +37,11 @@ CONF
 
 clean() {
     local containers
-    containers=$(podman ps -aq --filter "name=^$prefix-")
+    containers=$(podman ps -aq --filter "name=^$prefix[-_]")
     # shellcheck disable=SC2086 # one word for each
     [ -z "$containers" ] || podman rm -f -v -t 0 $containers >/dev/null
-    podman volume ls -q | grep "^$prefix-" | xargs -r podman volume rm -f >/dev/null
-    podman network rm -f "$prefix" >/dev/null 2>&1 || true
+    podman volume ls -q | grep "^$prefix[-_]" | xargs -r podman volume rm -f >/dev/null
+    podman network ls -q --filter "name=$prefix" | xargs -r podman network rm -f >/dev/null
     rm -rf "$work"
 }
 
