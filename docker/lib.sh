@@ -37,10 +37,10 @@ CONF
 
 clean() {
     local containers
-    containers=$(podman ps -aq --filter "name=^$prefix[-_]")
+    containers=$(podman ps -aq --filter "name=^${prefix}[-_]")
     # shellcheck disable=SC2086 # one word for each
-    [ -z "$containers" ] || podman rm -f -v -t 0 $containers >/dev/null
-    podman volume ls -q | grep "^$prefix[-_]" | xargs -r podman volume rm -f >/dev/null
+    [ -z "$containers" ] || podman rm -f -v -t 0 $containers >/dev/null 2>&1
+    podman volume ls -q | grep "^${prefix}[-_]" | xargs -r podman volume rm -f >/dev/null
     podman network ls -q --filter "name=$prefix" | xargs -r podman network rm -f >/dev/null
     rm -rf "$work"
 }
