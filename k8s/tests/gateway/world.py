@@ -56,6 +56,7 @@ class Dns(threading.Thread):
     def __init__(self, host: str):
         super().__init__(daemon=True)
         self.table: dict[str, list[str]] = {}
+        self.silent, self.unanswered = False, 0
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((host, 0))
         self.address = "%s:%d" % self.socket.getsockname()
@@ -65,9 +66,12 @@ class Dns(threading.Thread):
         while True:
             try:
                 query, peer = self.socket.recvfrom(512)
+                if self.silent:
+                    self.unanswered += 1
+                else:
+                    self.socket.sendto(self.answer(query), peer)
             except OSError:
                 return
-            self.socket.sendto(self.answer(query), peer)
 
     def answer(self, query: bytes) -> bytes:
         labels, at = [], 12
