@@ -14,7 +14,7 @@ if [ ! -d "$PGDATA" ]; then
 fi
 
 sockets=$(mktemp -d)
-pg_ctl --pgdata "$PGDATA" --wait --timeout 600 --log /dev/stderr \
+pg_ctl --pgdata "$PGDATA" --wait --timeout 600 \
     --options "-c listen_addresses= -c unix_socket_directories=$sockets" start
 trap 'pg_ctl --pgdata "$PGDATA" --wait --mode fast stop; rm -rf "$sockets"' EXIT
 

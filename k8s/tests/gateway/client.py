@@ -54,10 +54,11 @@ class Client:
 
 
 class Load:
-    """Readers on connections that they keep, until the block ends. What they met is in `failed` and `share`."""
+    """Readers on connections that they keep, until the block ends, or with `stay` until the server closes one politely. What
+    they met is in `failed` and `share`."""
 
-    def __init__(self, client: Client, path: str = "/tokens", readers: int = 8):
-        self.client, self.path = client, path
+    def __init__(self, client: Client, path: str = "/tokens", readers: int = 8, stay: bool = False):
+        self.client, self.path, self.stay = client, path, stay
         self.failed: list[str] = []
         self.answers: deque = deque(maxlen=200_000)
         self.over = threading.Event()
@@ -71,6 +72,8 @@ class Load:
                 if answer.status != 200:
                     self.failed.append(f"{answer.status} {answer.body!r}")
                 self.answers.append((time.monotonic(), answer.pod))
+                if self.stay and not client.connection:
+                    return
             except OSError as e:
                 self.failed.append(repr(e))
             except http.client.HTTPException as e:
@@ -80,6 +83,10 @@ class Load:
         """Answers of each pod in the last seconds."""
         since = time.monotonic() - seconds
         return Counter(pod for at, pod in list(self.answers) if at >= since)
+
+    @property
+    def reading(self) -> bool:
+        return any(t.is_alive() for t in self.threads)
 
     def __enter__(self) -> "Load":
         for t in self.threads:
