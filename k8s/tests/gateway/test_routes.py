@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import threading
 import unittest
 from urllib.parse import unquote
@@ -117,6 +118,9 @@ class Routes(unittest.TestCase):
         own = {p for d in described.values() for p in d["paths"] if p.split("/")[1] in SERVICES}
         self.assertEqual(own | {"/", "/hits"}, set(paths))
         self.assertEqual(self.client.get("/docs").headers["Location"], "/docs/")
+        chooser = self.client.get("/docs/swagger-initializer.js").body.decode()
+        offered = set(re.findall(r'url: "([^"]+)"', chooser))
+        self.assertEqual(offered, {f"/openapi/{s}.json" for s in SERVICES})
 
     def test_it_lives_by_itself(self):
         for path in ("/livez", "/readyz"):
