@@ -14,7 +14,7 @@ export const options = {
   thresholds: {
     checks: ["rate==1"],
     http_req_failed: ["rate==0"],
-    http_req_duration: ["p(95)<250"],
+    http_req_duration: ["p(95)<1000"],
   },
 };
 
