@@ -37,6 +37,11 @@ def other_words(market: Market):
     data["problems.conf.template"] = data["problems.conf.template"].replace("El cuerpo es demasiado grande", "Demasiado")
 
 
+def network_volume(market: Market):
+    claim = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
+    market.docs.append({"kind": "PersistentVolumeClaim", "metadata": {"name": "x"}, "spec": claim})
+
+
 def in_the_cloud(market: Market):
     market.overlay = "gke"
 
@@ -97,6 +102,7 @@ MUTATIONS = [
     (repository.labels, "no namespace", lambda m: m.get("Service", "postgres")["metadata"].pop("namespace")),
     (repository.disruptions, "no drain, ever", lambda m: spec(m, "PodDisruptionBudget", "usuarios").update(maxUnavailable=0)),
     (repository.disruptions, "one replica", lambda m: spec(m, "Deployment", "transacciones").update(replicas=1)),
+    (repository.volumes, "a network volume that nobody uses", network_volume),
     (repository.autoscaling, "two masters", lambda m: spec(m, "Deployment", "tokens").update(replicas=3)),
     (repository.autoscaling, "nothing to scale", lambda m: spec(m, "HorizontalPodAutoscaler", "tokens")["scaleTargetRef"].update(name="token")),
 ]
