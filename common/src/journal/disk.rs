@@ -161,7 +161,7 @@ impl Volume {
         Self(Arc::new(Real))
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn of(disk: Arc<dyn Disk>) -> Self {
         Self(disk)
     }

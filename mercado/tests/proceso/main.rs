@@ -11,3 +11,4 @@ mod pagina;
 mod primera_vez;
 mod replicas;
 mod salida;
+mod salud;

@@ -5,9 +5,10 @@ use super::{
         ArrayWriter, Journal, Model, OpenError, Options, StoreError, check,
         disk::Disk,
         format::{Hex, Line, PADDING, push_line, scan},
+        memory::{Op, platter::Image},
     },
     ledger::Ledger,
-    memory::{Machine, Op, platter::Image},
+    machine::Machine,
 };
 use std::{
     io,
