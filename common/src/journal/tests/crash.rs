@@ -1,13 +1,16 @@
 //! Power failures, failures of single calls and kills: each at every place of the [`run`](super::run).
 
 use super::{
-    super::disk::{Disk, How},
+    super::{
+        disk::{Disk, How},
+        memory::{
+            EIO, ENOSPC, Lie, Op, Plan, Reach,
+            platter::{Loss, Plain},
+        },
+    },
     actor::{Actor, Entry, in_dir},
     ledger::{Law, Ledger, Violation},
-    memory::{
-        EIO, ENOSPC, Lie, Machine, Op, Plan, Reach,
-        platter::{Loss, Plain},
-    },
+    machine::Machine,
     run::{EVERY, Setting, beginning, run},
     survey::{Depth, Figures, survey},
 };

@@ -1,16 +1,13 @@
 //! The disk in memory, for the tests of other crates.
 
-use super::{
-    super::{
-        Journal, Model, OpenError, Options,
-        check::{Report, check_on, dump_on},
-        open,
-    },
-    ledger::Ledger,
+use super::super::{
+    Journal, Model, OpenError, Options,
+    check::{Report, check_on, dump_on},
     memory::{
         Machine,
         platter::{Image, Plain},
     },
+    open,
 };
 use std::{
     collections::BTreeMap,
@@ -30,7 +27,7 @@ impl Disk {
     }
 
     fn boot(image: &Image) -> Self {
-        Self(Machine::boot(image, Ledger::default()).with_threads())
+        Self(Machine::boot(image).with_threads())
     }
 
     /// Every file as a process sees it now.

@@ -6,9 +6,10 @@ use super::{
         disk::Disk,
         format::{Hex, Line, PADDING, push_line, scan},
         mark::Mark,
+        memory::{Op, platter::Image},
     },
     ledger::Ledger,
-    memory::{Machine, Op, platter::Image},
+    machine::Machine,
 };
 use std::{
     io,

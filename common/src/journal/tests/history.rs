@@ -1,13 +1,17 @@
 //! Any run, any crash and any damage, as the bytes of a fuzzer say: what was promised is there, or the start is refused.
 
 use super::{
-    super::{Model, OpenError, array, check::check_on},
+    super::{
+        Model, OpenError, array,
+        check::check_on,
+        memory::{
+            EIO, ENOSPC, Op, Plan, Reach,
+            platter::{Image, Loss},
+        },
+    },
     actor::{Actor, DIR, in_dir},
     ledger::{EDIT, Law},
-    memory::{
-        EIO, ENOSPC, Machine, Op, Plan, Reach,
-        platter::{Image, Loss},
-    },
+    machine::Machine,
     model::Registro,
     run::{Setting, Step, play},
     survey::survey_at,

@@ -2,7 +2,7 @@
 //!
 //! | file | what is in it |
 //! | --- | --- |
-//! | `memory`, its `process` and `platter` | a disk in memory: page cache, durable contents and names, failures, kills, lies |
+//! | `machine` | a disk in memory (`journal::memory`), with what was promised of it |
 //! | `model`, `actor` | what is written, and one process that writes it, without threads |
 //! | `ledger` | what was promised, and whether a state keeps it |
 //! | `run` | the run of several processes that everything is tried on |
@@ -27,7 +27,7 @@ pub(super) mod disk;
 mod faults;
 pub(super) mod history;
 mod ledger;
-mod memory;
+mod machine;
 mod model;
 mod run;
 mod survey;

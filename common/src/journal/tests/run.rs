@@ -2,10 +2,14 @@
 //! behind, stop, are edited by hand, and start again.
 
 use super::{
-    super::{Model, array, check::check_on},
+    super::{
+        Model, array,
+        check::check_on,
+        memory::{Lie, Op, Plan, platter::Image},
+    },
     actor::{Actor, DIR, Entry, SEED_DIR, in_dir},
     ledger::{EDIT, Law, Ledger, Note, SEED, Violation},
-    memory::{Lie, Machine, Op, Plan, platter::Image},
+    machine::Machine,
     model::{Alta, Registro},
 };
 use std::{

@@ -1,7 +1,7 @@
 //! The disk and its open files as a process uses them.
 
 use super::{
-    super::super::disk::{Disk, How, Inode, OpenFile, Volume},
+    super::disk::{Disk, How, Inode, OpenFile, Volume},
     ENOENT, Inner, Lie, Op, Process, Strike, errno,
     platter::{Event, Ino, Loss},
 };

@@ -1,13 +1,11 @@
 //! A disk in memory: files, names, `flock`, a page cache, and below it what is durable ([`platter`]). It fails, kills a
 //! process, or lies at the call that a test names, and it keeps the log of all that was done to it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it goes wrong")]
+
 pub(super) mod platter;
 mod process;
 
-use super::{
-    ledger::{Checked, Ledger, Note},
-    model::Registro,
-};
 use platter::{Event, Image, Ino, Loss, Platter};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -108,9 +106,9 @@ struct Inner {
     last: u64,
     start: Platter,
     platter: Platter,
-    /// What was promised so far.
-    ledger: Ledger,
     log: Vec<Event>,
+    /// Whether nobody will read the log.
+    unlogged: bool,
     calls: u64,
     plan: Option<Plan>,
     /// The kind of call that the plan struck, and whether it still strikes.
@@ -165,11 +163,10 @@ impl Machine {
     }
 
     /// A machine that starts with these files.
-    pub(super) fn boot(image: &Image, ledger: Ledger) -> Self {
+    pub(super) fn boot(image: &Image) -> Self {
         let machine = Self::default();
         {
             let mut inner = machine.inner();
-            inner.ledger = ledger;
             inner.dirs.clone_from(&image.dirs);
             for (path, bytes) in &image.files {
                 inner.last += 1;
@@ -197,24 +194,20 @@ impl Machine {
         Process { quiet: true, ..self.process(id) }
     }
 
-    pub(super) fn note(&self, note: Note) {
-        let mut inner = self.inner();
-        inner.ledger.take(&note);
-        inner.log.push(Event::Note(note));
+    /// Keeps a place in the log.
+    pub(super) fn mark(&self, number: usize) {
+        self.inner().log.push(Event::Mark(number));
     }
 
-    /// A reader's state: it must be what was promised, and what is new in it is promised from now on.
-    pub(super) fn saw(&self, state: &Registro) -> Checked {
-        let ledger = self.inner().ledger.clone();
-        ledger.check(state).map_err(|v| v.at("a reader"))?;
-        if ledger.is_news(state) {
-            self.note(Note::Saw(state.ids()));
-        }
-        Ok(())
+    /// Keeps no log from now on.
+    pub(super) fn unlogged(self) -> Self {
+        self.inner().unlogged = true;
+        self
     }
 
-    pub(super) fn ledger(&self) -> Ledger {
-        self.inner().ledger.clone()
+    /// What is durable now.
+    pub(super) fn platter(&self) -> Platter {
+        self.inner().platter.clone()
     }
 
     /// What was durable in the beginning, and all that was done since.
@@ -228,12 +221,24 @@ impl Machine {
     }
 
     pub(super) fn plan(&self, plan: Option<Plan>) {
-        self.inner().plan = plan;
+        let mut inner = self.inner();
+        inner.plan = plan;
+        inner.struck = None;
+    }
+
+    /// `kill -9`, between two calls.
+    pub(super) fn kill(&self, id: u32) {
+        self.inner().kill(id);
     }
 
     /// Kills this process in its next call of this kind.
     pub(super) fn doom(&self, id: u32, op: Op) {
         self.inner().doomed = Some((id, op));
+    }
+
+    /// Whoever was to be killed lives.
+    pub(super) fn spare(&self) {
+        self.inner().doomed = None;
     }
 
     pub(super) fn lie(&self, lie: Lie) {
@@ -294,7 +299,9 @@ impl Machine {
 impl Inner {
     fn happen(&mut self, event: Event) {
         self.platter.apply(&event);
-        self.log.push(event);
+        if !self.unlogged {
+            self.log.push(event);
+        }
     }
 
     fn lies(&self, lie: Lie) -> bool {
@@ -307,9 +314,9 @@ impl Inner {
         }
     }
 
-    fn die(&mut self, process: &Process) {
-        self.dead.insert(process.id);
-        self.locks.retain(|_, (_, holder)| *holder != process.id);
+    fn kill(&mut self, id: u32) {
+        self.dead.insert(id);
+        self.locks.retain(|_, (_, holder)| *holder != id);
     }
 
     fn verdict(&mut self, process: &Process, path: &Path, op: Op) -> Result<(), Strike> {
@@ -320,7 +327,7 @@ impl Inner {
             return Ok(());
         }
         if self.doomed == Some((process.id, op)) {
-            self.die(process);
+            self.kill(process.id);
             return Strike::new(EIO, Loss::Dropped, true);
         }
         let call = self.calls;
@@ -328,7 +335,7 @@ impl Inner {
         match self.plan {
             Some(Plan::Kill { at }) if call == at => {
                 self.struck = Some((op, false));
-                self.die(process);
+                self.kill(process.id);
                 Strike::new(EIO, Loss::Dropped, true)
             }
             Some(Plan::FailNext { op: next, errno: code, loss }) if op == next => {

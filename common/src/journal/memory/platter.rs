@@ -1,6 +1,5 @@
 //! What of a disk survives a power failure: the file operations in their order, and every state that they allow.
 
-use super::super::ledger::Note;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -8,7 +7,7 @@ use std::{
 
 pub(in super::super) type Ino = u64;
 
-/// What a process did to the disk, or has told of it.
+/// What a process did to the disk.
 #[derive(Debug, Clone)]
 pub(in super::super) enum Event {
     CreateDir(PathBuf),
@@ -20,7 +19,8 @@ pub(in super::super) enum Event {
     SetLen(Ino, usize),
     Sync(Ino),
     SyncFailed(Ino, Loss),
-    Note(Note),
+    /// A place in the log that somebody else knows the meaning of.
+    Mark(usize),
 }
 
 /// What a failed sync leaves. In each case the pages count as clean: the next sync does not write them.
@@ -181,7 +181,7 @@ impl Platter {
 
     pub(in super::super) fn apply(&mut self, event: &Event) {
         match event {
-            Event::Note(_) => {}
+            Event::Mark(_) => {}
             Event::CreateDir(path) => self.pending.push(NameOp::Put(path.clone(), Node::Dir)),
             Event::Create(path, ino) => {
                 self.files.entry(*ino).or_default();
@@ -197,8 +197,8 @@ impl Platter {
             Event::Write(ino, at, bytes) => self.wait(*ino, Pending::Write(*at, bytes.clone())),
             Event::SetLen(ino, len) => self.wait(*ino, Pending::SetLen(*len)),
             Event::Sync(ino) | Event::SyncFailed(ino, Loss::Landed) => {
-                let settled = self.settled(*ino);
-                self.files.insert(*ino, (settled, Vec::new()));
+                let (durable, pending) = self.files.entry(*ino).or_default();
+                pending.drain(..).for_each(|p| p.apply(durable));
             }
             Event::SyncFailed(ino, Loss::Dropped | Loss::Evicted | Loss::FirstPageEvicted) => {
                 if let Some((_, pending)) = self.files.get_mut(ino) {
