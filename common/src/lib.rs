@@ -13,11 +13,13 @@
 //! | [`salud`] | the subcommand that asks a probe, for containers without a shell |
 //! | [`config`], [`server`], [`host`] | options; listening and leaving; what a service's `app` wires |
 //! | [`client`] | calls to another service |
+//! | [`clock`] | what the time is |
 //! | [`internal`] | the guard of the internal port |
 //! | `testing` | what the services' tests share (feature `testing`) |
 
 pub mod body;
 pub mod client;
+pub mod clock;
 pub mod config;
 pub mod context;
 pub mod contract;
