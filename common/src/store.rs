@@ -1,10 +1,12 @@
 //! How a service opens its store, of whichever kind, tells of it, and closes it.
 
-use crate::config::{StartError, StoreOptions, StoreUrl};
+use crate::config::{EX_USAGE, StartError, StoreOptions, StoreUrl};
 use crate::journal::{self, Journal, Model, OpenError, Options};
 use crate::metrics::Metrics;
 use crate::postgres::{Database, Schema, Tables};
 use crate::server;
+use std::path::Path;
+use std::{fs, io};
 
 /// Array files by collection, for a store that was never used and is given no `SEED_DIR`.
 pub type Sample = &'static [(&'static str, &'static str)];
@@ -56,7 +58,7 @@ impl<'a> Place<'a> {
         match self {
             Self::Json(_) => self.open_json(sample),
             Self::Postgres(options, database) => {
-                let seed = journal::seed(&from(options, "", sample)).map_err(|e| refused::<M>(&e))?;
+                let seed = journal::seed(&from::<M>(options, "", sample)?).map_err(|e| refused::<M>(&e))?;
                 Ok(Opened::Postgres(Schema::open::<M>(database, seed)))
             }
         }
@@ -70,18 +72,50 @@ impl<'a> Place<'a> {
         let (Self::Json(options) | Self::Postgres(options, _)) = self;
         let StoreUrl::Json(dir) = &options.store else {
             let message = format!("--store (STORE): {} knows json:DIR only", M::NAME);
-            return Err(StartError::new(crate::config::EX_USAGE, message));
+            return Err(StartError::new(EX_USAGE, message));
         };
-        Ok(Opened::Json(Journal::open(from(options, dir, sample)).map_err(|e| refused::<M>(&e))?))
+        Ok(Opened::Json(Journal::open(from::<M>(options, dir, sample)?).map_err(|e| refused::<M>(&e))?))
     }
 }
 
-fn from(options: &StoreOptions, dir: impl Into<std::path::PathBuf>, sample: Sample) -> Options {
-    Options { seed_dir: options.seed_dir.clone(), sample, ..Options::new(dir) }
+fn from<M: Model>(
+    options: &StoreOptions,
+    dir: impl AsRef<Path>,
+    sample: Sample,
+) -> Result<Options, StartError> {
+    let seed_dir = options.seed_dir.clone();
+    if let Some(dir) = &seed_dir {
+        look_at_seed(dir, M::NAME, M::COLLECTIONS)?;
+    }
+    Ok(Options { seed_dir, sample, ..Options::new(dir.as_ref()) })
 }
 
 fn refused<M: Model>(e: &OpenError) -> StartError {
     StartError::new(e.exit_code(), format!("{}: {e}", M::NAME))
+}
+
+/// A seed directory can be read, or the start ends, also where the store is in use already: a typing error is noticed at the
+/// first start that has it, and not at the one that should have taken the data. Whether one of the files is there.
+fn look_at_seed(dir: &Path, store: &str, collections: &[&str]) -> Result<bool, StartError> {
+    let names: io::Result<Vec<_>> =
+        fs::read_dir(dir).and_then(|all| all.map(|e| Ok(e?.file_name())).collect());
+    let names = names.map_err(|e| {
+        let dir = dir.display();
+        let what = format!(
+            "--seed-dir (SEED_DIR): {dir}: {e}; name a directory that can be read, with the JSON arrays that fill an empty \
+             store, or leave the option out"
+        );
+        StartError::new(EX_USAGE, what)
+    })?;
+    let files: Vec<_> = collections.iter().map(|collection| format!("{collection}.json")).collect();
+    let found = names.iter().any(|name| files.iter().any(|file| *name == **file));
+    if !found {
+        let (dir, files) = (dir.display(), files.join(" nor "));
+        log::warn!(
+            "{store}: --seed-dir (SEED_DIR): there is neither {files} in {dir}; an empty store stays empty"
+        );
+    }
+    Ok(found)
 }
 
 impl<M: Model> Opened<M> {
@@ -161,4 +195,19 @@ fn close<M: Model>(journal: &Journal<M>) -> Result<String, StartError> {
 fn counts<M: Model>(journal: &Journal<M>) -> String {
     let stats = journal.stats();
     stats.records.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_directory_has_one_of_the_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let look = || look_at_seed(dir.path(), "usuarios", &["usuarios", "movimientos"]).unwrap();
+        fs::write(dir.path().join("tokens.json"), "[]").unwrap();
+        assert!(!look(), "which is warned of");
+        fs::write(dir.path().join("movimientos.json"), "[]").unwrap();
+        assert!(look());
+    }
 }

@@ -60,6 +60,12 @@ pub struct Informe {
 pub async fn run(o: &Opciones) -> Result<Informe, String> {
     let io = |e: std::io::Error| format!("{}: {e}", o.dir.display());
     std::fs::create_dir_all(&o.dir).map_err(io)?;
+    if std::fs::read_dir(&o.dir).map_err(io)?.next().is_some() {
+        return Err(format!(
+            "{}: not empty; what an earlier run left would be held against this one",
+            o.dir.display()
+        ));
+    }
     let (usuarios, tokens) = seed(o)?;
     let archivo = o.dir.join("historia.jsonl");
     let registro = Arc::new(Registro::create(&archivo)?);

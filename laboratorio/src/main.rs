@@ -9,6 +9,7 @@ use laboratorio::mundo::Tienda;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Load, faults, and a checker that knows nothing of the product.
 #[derive(Parser)]
@@ -92,10 +93,20 @@ async fn chaos(c: Caos) -> Result<bool, String> {
     println!("seed {}, directory {}", opciones.semilla, opciones.dir.display());
     let informe = tokio::select! {
         informe = caos::run(&opciones) => informe?,
-        _ = tokio::signal::ctrl_c() => return Err("stopped by Ctrl-C".to_owned()),
+        signal = stopped() => return Err(format!("stopped by {}", signal?)),
     };
     caos::print(&informe);
     Ok(informe.veredicto.hallazgos.is_empty())
+}
+
+/// Waits for somebody who wants no more of it; ending well then ends the services and gives the small disk back.
+async fn stopped() -> Result<&'static str, String> {
+    let mut term = signal(SignalKind::terminate()).map_err(|e| format!("SIGTERM: {e}"))?;
+    let mut int = signal(SignalKind::interrupt()).map_err(|e| format!("SIGINT: {e}"))?;
+    Ok(tokio::select! {
+        _ = term.recv() => "SIGTERM",
+        _ = int.recv() => "Ctrl-C",
+    })
 }
 
 fn review(dir: &std::path::Path) -> Result<bool, String> {

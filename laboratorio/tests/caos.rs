@@ -4,8 +4,8 @@
 
 use std::fs::DirEntry;
 use std::path::Path;
-use std::process::{Command, Output};
-use std::time::SystemTime;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 
 const LABORATORIO: &str = env!("CARGO_BIN_EXE_laboratorio");
@@ -74,4 +74,48 @@ fn the_shop_that_everybody_writes_does_not() {
     assert_eq!(output.status.code(), Some(1), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("oversold: token "), "{said}");
     assert!(said.contains("RED: "), "{said}");
+}
+
+#[test]
+fn a_directory_that_was_used_is_refused() {
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join("historia.jsonl"), "").unwrap();
+    let (output, _) = caos(&dir, &["--ingenuo"]);
+    assert_eq!(output.status.code(), Some(2));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("not empty") && errors.contains(dir.path().to_str().unwrap()), "{errors}");
+}
+
+#[test]
+fn a_run_that_is_stopped_leaves_no_process_and_no_disk_behind() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let mut run = Command::new(LABORATORIO);
+    run.args(["caos", "--local", "--minutos", "10", "--dir", path])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    services();
+    let mut run = run.spawn().unwrap();
+    wait_for(|| running(path) >= 4);
+    assert!(Command::new("kill").arg("-TERM").arg(run.id().to_string()).status().unwrap().success());
+    assert_eq!(run.wait().unwrap().code(), Some(2));
+    wait_for(|| running(path) == 0);
+    assert!(!std::fs::read_to_string("/proc/mounts").unwrap().contains(path));
+}
+
+/// How many processes have the directory in their command or their environment.
+fn running(dir: &str) -> usize {
+    let says = |e: &DirEntry, file| {
+        std::fs::read(e.path().join(file)).is_ok_and(|text| String::from_utf8_lossy(&text).contains(dir))
+    };
+    let processes = Path::new("/proc").read_dir().unwrap().map(Result::unwrap);
+    processes.filter(|e| says(e, "cmdline") || says(e, "environ")).count()
+}
+
+fn wait_for(condition: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < end, "not within 20 s");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

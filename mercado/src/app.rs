@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::local::{LocalTokens, LocalUsuarios};
+use crate::web;
 use actix_web::web::Data;
 use common::config::StartError;
 use common::edge::Edge;
@@ -114,15 +115,16 @@ impl App {
         let (usuarios, tokens) = (Data::new(usuarios), Data::new(tokens));
         let (pages, imagenes) = (Data::new(tokens::cache::Cache::default()), Data::new(imagenes));
         let transacciones = Data::new(engine.service.clone());
+        let web = Data::new(web::Page::default());
         let mut server = Server::new(&config.server, edge);
         server.serve(listener, move |c| {
             c.app_data(usuarios.clone()).app_data(tokens.clone()).app_data(transacciones.clone());
-            c.app_data(pages.clone()).app_data(imagenes.clone()).app_data(ops.clone());
+            c.app_data(pages.clone()).app_data(imagenes.clone()).app_data(ops.clone()).app_data(web.clone());
             // patterns are tried in this order: first what is asked for most
             c.configure(tokens::routes::public)
                 .configure(transacciones::routes::public)
                 .configure(usuarios::routes::public);
-            c.configure(common::ops::routes);
+            c.configure(web::routes).configure(common::ops::routes);
         })?;
         log::info!(
             "mercado {} on http://{address}, store {}: {}; started in {} ms",

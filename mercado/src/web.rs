@@ -1,0 +1,84 @@
+//! The page, from the binary: `/` for a browser, and its files below `/web/`.
+
+use actix_web::http::header::{self, Accept, Header, HeaderValue};
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use common::edge::no_route;
+use common::ops::{self, Ops};
+use common::problem::Problem;
+use common::reply::Representation;
+use common::routes::Methods;
+use std::sync::Arc;
+
+/// The page needs nothing but its own files and the API; whatever a name smuggles in runs nowhere.
+const POLICY: &str = "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+
+macro_rules! files {
+    ($($name:literal: $kind:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../../web/", $name)), $kind)),*]
+    };
+}
+
+/// The page's files, ready to be sent.
+#[derive(Clone)]
+pub struct Page(Arc<[(&'static str, Representation)]>);
+
+impl Default for Page {
+    fn default() -> Self {
+        let files = files! {
+            "index.html": "text/html; charset=utf-8",
+            "estilo.css": "text/css; charset=utf-8",
+            "mercado.js": "text/javascript; charset=utf-8",
+            "api.js": "text/javascript; charset=utf-8",
+            "textos.js": "text/javascript; charset=utf-8",
+            "icono.svg": "image/svg+xml",
+        };
+        Self(files.into_iter().map(|(name, text, kind)| (name, representation(text, kind))).collect())
+    }
+}
+
+impl Page {
+    fn file(&self, name: &str) -> Option<&Representation> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, file)| file)
+    }
+}
+
+fn representation(text: &'static str, kind: &'static str) -> Representation {
+    Representation::new(text, HeaderValue::from_static(kind))
+        .header(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY))
+        .header(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
+        .header(header::VARY, HeaderValue::from_static("accept, accept-encoding"))
+}
+
+/// Adds the routes; `Data<Page>` must be there, and [`ops::routes`] come behind: it has a `/` of its own.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(Methods::at("/").get(inicio).done())
+        .service(Methods::at("/web/{archivo}").get(archivo).done());
+}
+
+async fn inicio(req: HttpRequest, page: Data<Page>, ops: Data<Ops>) -> Result<HttpResponse, Problem> {
+    match page.file("index.html").filter(|_| wants_html(&req)) {
+        Some(file) => Ok(file.respond(&req)),
+        None => {
+            let mut json = ops::inicio(req, ops).await?;
+            json.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+            Ok(json)
+        }
+    }
+}
+
+async fn archivo(req: HttpRequest, page: Data<Page>) -> Result<HttpResponse, Problem> {
+    let file = page.file(req.match_info().query("archivo")).ok_or_else(|| no_route(&req))?;
+    Ok(file.respond(&req))
+}
+
+/// Whether `text/html` is asked for by name, and before JSON: as browsers do and curl does not.
+fn wants_html(req: &HttpRequest) -> bool {
+    let Ok(accept) = Accept::parse(req) else { return false };
+    let first = accept
+        .ranked()
+        .into_iter()
+        .find(|m| matches!(m.essence_str(), "text/html" | "application/json" | "*/*"));
+    first.is_some_and(|m| m.essence_str() == "text/html")
+}
