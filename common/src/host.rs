@@ -45,7 +45,8 @@ pub struct Host<'a, M: Model> {
     pub edge: Arc<Edge>,
     /// The store.
     pub journal: Journal<M>,
-    ops: Data<Ops>,
+    /// What every service answers.
+    pub ops: Ops,
 }
 
 impl<'a, M: Model> Host<'a, M> {
@@ -64,7 +65,7 @@ impl<'a, M: Model> Host<'a, M> {
         store::measure(&journal, &edge.metrics);
         let health = journal.clone();
         let ready = move || health.health().map_err(|e| e.to_string());
-        let ops = Data::new(Ops::new(name, &options.server.hostname, Arc::clone(&edge), openapi, ready)?);
+        let ops = Ops::new(name, &options.server.hostname, Arc::clone(&edge), openapi, ready)?;
         Ok(Self { name, options, start, edge, journal, ops })
     }
 
@@ -82,14 +83,15 @@ impl<'a, M: Model> Host<'a, M> {
         let inside = server::listen(&options.host, options.internal_port, "--internal-port (INTERNAL_PORT)")?;
         let addresses = (server::address(&outside)?, server::address(&inside)?);
         let mut server = Server::new(&options.server, self.edge);
+        let ops = Data::new(self.ops);
         server.serve(outside, {
-            let ops = self.ops.clone();
+            let ops = ops.clone();
             move |c| {
                 c.app_data(ops.clone()).configure(&public).configure(crate::ops::routes);
             }
         })?;
         server.serve(inside, {
-            let (ops, token) = (self.ops.clone(), Data::new(options.internal_token.clone()));
+            let (ops, token) = (ops.clone(), Data::new(options.internal_token.clone()));
             move |c| {
                 c.app_data(ops.clone())
                     .app_data(token.clone())

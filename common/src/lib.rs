@@ -11,6 +11,7 @@
 //! | [`edge`], [`context`], [`metrics`], [`logging`] | what every request has in common |
 //! | [`ops`], [`openapi`] | probes, visits, metrics and the API's description |
 //! | [`config`], [`server`], [`host`] | options; listening and leaving; what a service's `app` wires |
+//! | [`redis`] | what may be lost, shared by pods |
 //! | [`client`] | calls to another service |
 //! | [`internal`] | the guard of the internal port |
 //! | `testing` | what the services' tests share (feature `testing`) |
@@ -31,6 +32,7 @@ pub mod openapi;
 pub mod ops;
 pub mod paging;
 pub mod problem;
+pub mod redis;
 pub mod reply;
 pub mod routes;
 pub mod server;

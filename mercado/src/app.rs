@@ -87,13 +87,14 @@ impl App {
         let usuarios = usuarios::service::Service::new(stores.usuarios.clone());
         let tokens = tokens::service::Service::new(stores.tokens.clone());
         let health = stores.clone();
-        let ops = Data::new(Ops::new(
-            "mercado",
-            &config.server.hostname,
-            Arc::clone(&edge),
-            openapi(),
-            move || health.health(),
-        )?);
+        let mut ops =
+            Ops::new("mercado", &config.server.hostname, Arc::clone(&edge), openapi(), move || {
+                health.health()
+            })?;
+        if let Some(url) = &config.redis_url {
+            ops.share(url);
+        }
+        let ops = Data::new(ops);
 
         let listener = server::listen(&config.host, config.port, "--port (PORT)")?;
         let address = server::address(&listener)?;

@@ -16,7 +16,10 @@ use common::host::{Host, Serving};
 /// One line for the operator and an exit code.
 pub fn build(config: &Config) -> Result<Serving<Modelo>, StartError> {
     let imagenes = Data::new(Imagenes::open(config.imagenes.as_deref())?);
-    let host = Host::<Modelo>::open("tokens", &config.host, routes::openapi())?;
+    let mut host = Host::<Modelo>::open("tokens", &config.host, routes::openapi())?;
+    if let Some(url) = &config.redis_url {
+        host.ops.share(url);
+    }
     let service = Data::new(Service::new(host.journal.clone()));
     let (inside, pages) = (service.clone(), Data::new(Cache::default()));
     let public = move |c: &mut ServiceConfig| {
