@@ -2,10 +2,11 @@
 
 use crate::config::{InternalToken, ServerOptions, StartError, StoreOptions};
 use crate::edge::Edge;
-use crate::journal::{Journal, Model};
+use crate::journal::Model;
 use crate::ops::Ops;
+use crate::postgres::Tables;
 use crate::server::{self, Leave, Server};
-use crate::store;
+use crate::store::{Opened, Place};
 use actix_web::web::{Data, ServiceConfig};
 use clap::Args;
 use std::net::SocketAddr;
@@ -44,13 +45,13 @@ pub struct Host<'a, M: Model> {
     /// Counts, and knows whether the process is leaving.
     pub edge: Arc<Edge>,
     /// The store.
-    pub journal: Journal<M>,
+    pub store: Opened<M>,
     /// What every service answers.
     pub ops: Ops,
 }
 
 impl<'a, M: Model> Host<'a, M> {
-    /// Opens the store. Blocking.
+    /// Opens the store. Blocking; must be called on the process's Tokio runtime.
     ///
     /// # Errors
     /// One line for the operator and an exit code.
@@ -58,15 +59,40 @@ impl<'a, M: Model> Host<'a, M> {
         name: &'static str,
         options: &'a HostOptions,
         openapi: utoipa::openapi::OpenApi,
+    ) -> Result<Self, StartError>
+    where
+        M: Tables,
+    {
+        Self::with(name, options, openapi, |place| place.open(&[]))
+    }
+
+    /// The same for a service that keeps nothing but files.
+    ///
+    /// # Errors
+    /// As [`Host::open`].
+    pub fn open_json(
+        name: &'static str,
+        options: &'a HostOptions,
+        openapi: utoipa::openapi::OpenApi,
+    ) -> Result<Self, StartError> {
+        Self::with(name, options, openapi, |place| place.open_json(&[]))
+    }
+
+    fn with(
+        name: &'static str,
+        options: &'a HostOptions,
+        openapi: utoipa::openapi::OpenApi,
+        open: impl FnOnce(&Place<'_>) -> Result<Opened<M>, StartError>,
     ) -> Result<Self, StartError> {
         let start = Instant::now();
-        let edge = Arc::new(Edge::new(&options.server.hostname, options.server.connection_age()));
-        let journal = store::open::<M>(&options.store)?;
-        store::measure(&journal, &edge.metrics);
-        let health = journal.clone();
-        let ready = move || health.health().map_err(|e| e.to_string());
-        let ops = Ops::new(name, &options.server.hostname, Arc::clone(&edge), openapi, ready)?;
-        Ok(Self { name, options, start, edge, journal, ops })
+        let hostname = &options.server.hostname;
+        let edge = Arc::new(Edge::new(hostname, options.server.connection_age()));
+        let store = open(&Place::of(&options.store, &format!("{name}@{hostname}"), &edge.metrics))?;
+        store.measure(&edge.metrics);
+        let health = store.clone();
+        let ready = move || health.health();
+        let ops = Ops::new(name, hostname, Arc::clone(&edge), openapi, ready)?;
+        Ok(Self { name, options, start, edge, store, ops })
     }
 
     /// Opens the ports, each with its routes and those of [`crate::ops`].
@@ -100,20 +126,20 @@ impl<'a, M: Model> Host<'a, M> {
             }
         })?;
         log::info!(
-            "{} {} on http://{} (internal {}), store {}: {}; ready after {} ms",
+            "{} {} on http://{} (internal {}), store {}: {}; started in {} ms",
             self.name,
             env!("CARGO_PKG_VERSION"),
             addresses.0,
             addresses.1,
             options.store.store,
-            store::describe(&self.journal),
+            self.store.describe(),
             self.start.elapsed().as_millis()
         );
         Ok(Serving {
             name: self.name,
             server,
             behind: Box::pin(async {}),
-            journal: self.journal,
+            store: self.store,
             public: addresses.0,
             internal: addresses.1,
         })
@@ -125,7 +151,7 @@ pub struct Serving<M: Model> {
     name: &'static str,
     server: Server,
     behind: Pin<Box<dyn Future<Output = ()> + Send>>,
-    journal: Journal<M>,
+    store: Opened<M>,
     public: SocketAddr,
     internal: SocketAddr,
 }
@@ -154,8 +180,7 @@ impl<M: Model> Serving<M> {
     pub async fn run(self, leave: impl Future<Output = Leave>) -> Result<(), StartError> {
         let served = self.server.run(leave).await;
         self.behind.await;
-        let journal = self.journal;
-        let closed = server::blocking(move || store::close(&journal)).await?;
+        let closed = self.store.close().await?;
         log::info!("{} has left: {closed}", self.name);
         served.map(|_| ())
     }

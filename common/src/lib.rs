@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`domain`] | ids, money, claves and attempts: values that are legal once parsed |
 //! | [`contract`] | what `transacciones` and the participants say to each other |
-//! | [`journal`], [`store`] | the JSON store, and how a service opens it |
+//! | [`journal`], [`postgres`], [`store`] | the two kinds of store, and how a service opens its own |
 //! | [`problem`] | the table of errors and how they look on the wire |
 //! | [`validate`], [`body`], [`paging`], [`routes`] | requests in |
 //! | [`reply`] | answers out: ETag, compression |
@@ -31,6 +31,7 @@ pub mod metrics;
 pub mod openapi;
 pub mod ops;
 pub mod paging;
+pub mod postgres;
 pub mod problem;
 pub mod redis;
 pub mod reply;

@@ -6,10 +6,10 @@ use crate::web;
 use actix_web::web::Data;
 use common::config::StartError;
 use common::edge::Edge;
-use common::journal::Journal;
+use common::metrics::Metrics;
 use common::ops::Ops;
 use common::server::{self, Leave, Server};
-use common::store;
+use common::store::{Opened, Place};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,35 +33,41 @@ pub struct App {
 
 #[derive(Clone)]
 struct Stores {
-    usuarios: Journal<usuarios::store::Modelo>,
-    tokens: Journal<tokens::store::Modelo>,
-    transacciones: Journal<transacciones::store::Modelo>,
+    usuarios: Opened<usuarios::store::json::Modelo>,
+    tokens: Opened<tokens::store::Modelo>,
+    transacciones: Opened<transacciones::store::Modelo>,
 }
 
 impl Stores {
-    fn open(options: &common::config::StoreOptions) -> Result<Self, StartError> {
+    fn open(place: &Place<'_>) -> Result<Self, StartError> {
         // at once: loading is parsing, and each has its own files
         std::thread::scope(|scope| {
-            let usuarios = scope.spawn(|| store::open_with(options, SAMPLE));
-            let tokens = scope.spawn(|| store::open_with(options, SAMPLE));
-            let transacciones = store::open_with(options, SAMPLE);
+            let usuarios = scope.spawn(|| place.open(SAMPLE));
+            let tokens = scope.spawn(|| place.open_json(SAMPLE));
+            let transacciones = place.open_json(SAMPLE);
             Ok(Self { usuarios: opened(usuarios)?, tokens: opened(tokens)?, transacciones: transacciones? })
         })
     }
 
+    fn measure(&self, metrics: &Metrics) {
+        self.usuarios.measure(metrics);
+        self.tokens.measure(metrics);
+        self.transacciones.measure(metrics);
+    }
+
     fn health(&self) -> Result<(), String> {
-        self.usuarios
-            .health()
-            .and_then(|()| self.tokens.health())
-            .and_then(|()| self.transacciones.health())
-            .map_err(|e| e.to_string())
+        self.usuarios.health().and_then(|()| self.tokens.health()).and_then(|()| self.transacciones.health())
+    }
+
+    fn describe(&self) -> String {
+        [self.usuarios.describe(), self.tokens.describe(), self.transacciones.describe()].join("; ")
     }
 
     /// Closes all three, also where one fails; says what it came to.
-    fn close(&self) -> Result<String, StartError> {
-        let closed =
-            [store::close(&self.usuarios), store::close(&self.tokens), store::close(&self.transacciones)];
-        Ok(closed.into_iter().collect::<Result<Vec<_>, _>>()?.join("; "))
+    async fn close(self) -> Result<String, StartError> {
+        let (usuarios, tokens, transacciones) =
+            tokio::join!(self.usuarios.close(), self.tokens.close(), self.transacciones.close());
+        Ok([usuarios?, tokens?, transacciones?].join("; "))
     }
 }
 
@@ -80,12 +86,15 @@ impl App {
         config.purchase.orphan_age()?;
         let edge = Arc::new(Edge::new(&config.server.hostname, config.server.connection_age()));
         let imagenes = tokens::imagenes::Imagenes::open(config.imagenes.as_deref())?;
-        let stores = Stores::open(&config.store)?;
-        store::measure(&stores.usuarios, &edge.metrics);
-        store::measure(&stores.tokens, &edge.metrics);
-        store::measure(&stores.transacciones, &edge.metrics);
-        let usuarios = usuarios::service::Service::new(stores.usuarios.clone());
-        let tokens = tokens::service::Service::new(stores.tokens.clone());
+        let application = format!("mercado@{}", config.server.hostname);
+        let stores = Stores::open(&Place::of(&config.store, &application, &edge.metrics))?;
+        stores.measure(&edge.metrics);
+        let (Opened::Json(tokens), Opened::Json(transacciones)) = (&stores.tokens, &stores.transacciones)
+        else {
+            return Err(StartError::new(70, "a store that is not known"));
+        };
+        let usuarios = usuarios::store::Store::new(stores.usuarios.clone());
+        let tokens = tokens::service::Service::new(tokens.clone());
         let health = stores.clone();
         let mut ops =
             Ops::new("mercado", &config.server.hostname, Arc::clone(&edge), openapi(), move || {
@@ -99,7 +108,7 @@ impl App {
         let listener = server::listen(&config.host, config.port, "--port (PORT)")?;
         let address = server::address(&listener)?;
         let engine = Engine::start(
-            stores.transacciones.clone(),
+            transacciones.clone(),
             Arc::new(LocalTokens(tokens.clone())),
             Arc::new(LocalUsuarios(usuarios.clone())),
             config.purchase,
@@ -120,12 +129,10 @@ impl App {
             c.configure(web::routes).configure(common::ops::routes);
         })?;
         log::info!(
-            "mercado {} on http://{address}, store {}: {}; {}; {}; ready after {} ms",
+            "mercado {} on http://{address}, store {}: {}; started in {} ms",
             env!("CARGO_PKG_VERSION"),
             config.store.store,
-            store::describe(&stores.usuarios),
-            store::describe(&stores.tokens),
-            store::describe(&stores.transacciones),
+            stores.describe(),
             start.elapsed().as_millis()
         );
         let grace = Duration::from_secs(config.server.grace_seconds);
@@ -144,8 +151,7 @@ impl App {
     pub async fn run(self, leave: impl Future<Output = Leave>) -> Result<(), StartError> {
         let served = self.server.run(leave).await;
         self.engine.stop(self.grace).await;
-        let stores = self.stores;
-        let closed = server::blocking(move || stores.close()).await?;
+        let closed = self.stores.close().await?;
         log::info!("mercado has left: {closed}");
         served.map(|_| ())
     }

@@ -9,6 +9,7 @@ use crate::store::Modelo;
 use actix_web::web::{Data, ServiceConfig};
 use common::config::StartError;
 use common::host::{Host, Serving};
+use common::store::Opened;
 
 /// Opens the store, then the ports.
 ///
@@ -16,11 +17,14 @@ use common::host::{Host, Serving};
 /// One line for the operator and an exit code.
 pub fn build(config: &Config) -> Result<Serving<Modelo>, StartError> {
     let imagenes = Data::new(Imagenes::open(config.imagenes.as_deref())?);
-    let mut host = Host::<Modelo>::open("tokens", &config.host, routes::openapi())?;
+    let mut host = Host::<Modelo>::open_json("tokens", &config.host, routes::openapi())?;
     if let Some(url) = &config.redis_url {
         host.ops.share(url);
     }
-    let service = Data::new(Service::new(host.journal.clone()));
+    let Opened::Json(journal) = &host.store else {
+        return Err(StartError::new(70, "tokens: a store that it does not know"));
+    };
+    let service = Data::new(Service::new(journal.clone()));
     let (inside, pages) = (service.clone(), Data::new(Cache::default()));
     let public = move |c: &mut ServiceConfig| {
         c.app_data(service.clone())

@@ -13,6 +13,7 @@ use common::config::StartError;
 use common::host::{Host, Serving};
 use common::journal::Journal;
 use common::metrics::Metrics;
+use common::store::Opened;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -94,9 +95,12 @@ pub fn build(config: &Config) -> Result<Serving<Modelo>, StartError> {
     let token = &config.host.internal_token;
     let tokens = Http::tokens(Client::new("tokens", &config.tokens_url, token)?);
     let usuarios = Http::usuarios(Client::new("usuarios", &config.usuarios_url, token)?);
-    let host = Host::<Modelo>::open("transacciones", &config.host, routes::openapi())?;
+    let host = Host::<Modelo>::open_json("transacciones", &config.host, routes::openapi())?;
     let (tokens, usuarios) = (Arc::new(tokens), Arc::new(usuarios));
-    let engine = Engine::start(host.journal.clone(), tokens, usuarios, config.purchase, &host.edge.metrics)?;
+    let Opened::Json(journal) = &host.store else {
+        return Err(StartError::new(70, "transacciones: a store that it does not know"));
+    };
+    let engine = Engine::start(journal.clone(), tokens, usuarios, config.purchase, &host.edge.metrics)?;
     let service = Data::new(engine.service.clone());
     let public = move |c: &mut ServiceConfig| {
         c.app_data(service.clone()).configure(routes::public);

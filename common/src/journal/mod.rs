@@ -38,6 +38,7 @@ mod lock;
 mod mark;
 mod mount;
 mod open;
+mod seed;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,7 @@ mod writer;
 pub use array::ArrayWriter;
 pub use error::{OpenError, StoreError};
 pub use handle::{Journal, Snapshot};
+pub use seed::seed;
 pub use writer::Tx;
 
 use std::{io, path::PathBuf, time::Duration};

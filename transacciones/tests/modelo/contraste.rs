@@ -110,7 +110,7 @@ proptest! {
     fn usuarios_does_what_the_model_says(calls in calls(), abono in 0..60_usize) {
         let dir = scratch();
         let seed = format!(r#"[{{"id":1,"nombre":"a","saldo":{PRECIO}}},{{"id":2,"nombre":"b","saldo":0}}]"#);
-        let service = usuarios::service::Service::new(journal(dir.path(), "usuarios.json", &seed));
+        let service = usuarios::store::Store::json(journal(dir.path(), "usuarios.json", &seed));
         let mut model = Usuarios { saldos: vec![PRECIO, 0], cargos: Vec::new() };
         let no = |e| refusal(e, usuarios::error::Error::refusal);
         Runtime::new().unwrap().block_on(async {
@@ -137,10 +137,12 @@ proptest! {
                     Call::Cancel => model.cancel(t),
                 };
                 prop_assert_eq!(real.map_err(no), expected, "{:?} {:?}", t, call);
-                let saldos: Vec<_> =
-                    (0..USUARIOS).map(|de| service.usuario(usuario(de)).unwrap().saldo.get()).collect();
+                let mut saldos = Vec::new();
+                for de in 0..USUARIOS {
+                    saldos.push(service.usuario(usuario(de)).await.unwrap().saldo.get());
+                }
                 prop_assert_eq!(saldos, model.saldos.iter().copied().map(u64::from).collect::<Vec<_>>());
-                let pending = service.pendientes(chrono::TimeDelta::zero(), None).unwrap();
+                let pending = service.pendientes(chrono::TimeDelta::zero(), None).await.unwrap();
                 prop_assert_eq!(order(pending.into_iter().map(|t| t.intento)), order(model.pending().map(intento)));
             }
             Ok(())
