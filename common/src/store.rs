@@ -56,7 +56,7 @@ impl<'a> Place<'a> {
         match self {
             Self::Json(_) => self.open_json(sample),
             Self::Postgres(options, database) => {
-                let seed = journal::seed(&from(options, "", sample)).map_err(refused::<M>)?;
+                let seed = journal::seed(&from(options, "", sample)).map_err(|e| refused::<M>(&e))?;
                 Ok(Opened::Postgres(Schema::open::<M>(database, seed)))
             }
         }
@@ -72,7 +72,7 @@ impl<'a> Place<'a> {
             let message = format!("--store (STORE): {} knows json:DIR only", M::NAME);
             return Err(StartError::new(crate::config::EX_USAGE, message));
         };
-        Ok(Opened::Json(Journal::open(from(options, dir, sample)).map_err(refused::<M>)?))
+        Ok(Opened::Json(Journal::open(from(options, dir, sample)).map_err(|e| refused::<M>(&e))?))
     }
 }
 
@@ -80,7 +80,7 @@ fn from(options: &StoreOptions, dir: impl Into<std::path::PathBuf>, sample: Samp
     Options { seed_dir: options.seed_dir.clone(), sample, ..Options::new(dir) }
 }
 
-fn refused<M: Model>(e: OpenError) -> StartError {
+fn refused<M: Model>(e: &OpenError) -> StartError {
     StartError::new(e.exit_code(), format!("{}: {e}", M::NAME))
 }
 

@@ -136,7 +136,7 @@ impl Usuario {
 
 impl Movimiento {
     /// Whether a call under this line's key or attempt asks for this line; `bajo` is what it asks under.
-    pub fn responde_a(&self, de: UsuarioId, monto: Monto, bajo: impl ToString) -> Result<(), Error> {
+    pub fn responde_a(&self, de: UsuarioId, monto: Monto, bajo: &impl ToString) -> Result<(), Error> {
         let same = (self.usuario_id, self.monto) == (de, monto);
         if same { Ok(()) } else { Err(Error::ClaveReutilizada(bajo.to_string())) }
     }

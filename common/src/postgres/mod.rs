@@ -110,7 +110,7 @@ impl Database {
         metrics.counter(
             "postgres_retries",
             "Turns that were taken again: conflicts (40001, 40P01) and lost connections",
-            move || retries.0.retries.load(Ordering::Relaxed),
+            move || retries.retries(),
         );
         metrics.gauge("postgres_idle_connections", "Connections that wait for work", move || {
             idle.0.pool.parked() as u64
@@ -118,6 +118,11 @@ impl Database {
         metrics.gauge("postgres_writable", "1 where the database answers and takes writes", move || {
             u64::from(writable.0.word.borrow().is_ok())
         });
+    }
+
+    /// How many turns were taken again.
+    pub fn retries(&self) -> u64 {
+        self.0.retries.load(Ordering::Relaxed)
     }
 
     /// Ends the tasks behind it and takes leave of the server.

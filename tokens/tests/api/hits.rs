@@ -1,31 +1,12 @@
 //! `GET /hits`, with a Redis that works, and with one that does not: nobody ever waits for it, or hears of it.
 
-use crate::helpers::config;
-use common::server::Leave;
-use common::testing::{Api, PATIENCE, RedisServer, eventually};
+use crate::helpers::Pod;
+use common::testing::{PATIENCE, RedisServer, eventually};
 use serde_json::Value;
 use std::time::Instant;
-use tempfile::TempDir;
-use tokens::app;
 use tokens::config::Config;
 
-/// A pod that counts in Redis; it leaves with the test's runtime.
-struct Pod {
-    api: Api,
-    _dir: TempDir,
-}
-
 impl Pod {
-    fn start(redis_url: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(dir.path().join("imagenes")).unwrap();
-        let config = Config { redis_url: Some(redis_url.parse().unwrap()), ..config(dir.path()) };
-        let app = app::build(&config).unwrap();
-        let api = Api::new(app.public());
-        tokio::spawn(app.run(std::future::pending::<Leave>()));
-        Self { api, _dir: dir }
-    }
-
     /// How many visits it says there were, and whether all pods counted them.
     async fn visit(&self) -> (u64, bool) {
         let hits: Value = self.api.get("/hits").await.expect(200).json();
@@ -45,7 +26,7 @@ impl Pod {
 #[tokio::test]
 async fn pods_count_together() {
     let redis = RedisServer::start().await;
-    let pods = [Pod::start(&redis.url()), Pod::start(&redis.url())];
+    let pods = [Pod::counting(&redis.url()), Pod::counting(&redis.url())];
     let mut last = pods[1].counts(true).await;
     for n in 0..40 {
         // each pod for itself would be at half of this
@@ -59,7 +40,7 @@ async fn pods_count_together() {
 #[tokio::test]
 async fn a_redis_that_is_gone_is_gone_without_and_found_again() {
     let mut redis = RedisServer::start().await;
-    let pod = Pod::start(&redis.url());
+    let pod = Pod::counting(&redis.url());
     let mut visits = pod.counts(true).await;
     for _ in 0..3 {
         redis.kill();
@@ -76,7 +57,7 @@ async fn a_redis_that_is_gone_is_gone_without_and_found_again() {
 #[tokio::test]
 async fn a_redis_that_does_not_answer_costs_a_few_requests_a_moment_and_the_others_nothing() {
     let redis = RedisServer::start().await;
-    let pod = Pod::start(&redis.url());
+    let pod = Pod::counting(&redis.url());
     pod.counts(true).await;
     redis.pause();
     let start = Instant::now();
@@ -93,7 +74,7 @@ async fn a_redis_that_does_not_answer_costs_a_few_requests_a_moment_and_the_othe
 async fn a_redis_that_is_not_there_at_the_start_is_found_when_it_comes() {
     let mut redis = RedisServer::start().await;
     redis.kill();
-    let pod = Pod::start(&redis.url());
+    let pod = Pod::counting(&redis.url());
     pod.api.get("/readyz").await.expect(200);
     assert_eq!(pod.visit().await, (1, false));
     redis.restart().await;
@@ -103,7 +84,7 @@ async fn a_redis_that_is_not_there_at_the_start_is_found_when_it_comes() {
 #[tokio::test]
 async fn a_redis_that_takes_no_writes_is_gone_without_until_it_does() {
     let mut redis = RedisServer::start().await;
-    let pod = Pod::start(&redis.url());
+    let pod = Pod::counting(&redis.url());
     pod.counts(true).await;
     // full
     redis.set("maxmemory", "1");
@@ -127,7 +108,7 @@ async fn a_redis_that_takes_no_writes_is_gone_without_until_it_does() {
 async fn a_wrong_password_is_no_reason_to_fail() {
     let mut redis = RedisServer::start().await;
     redis.set("requirepass", "secreto");
-    let pods = [Pod::start(&redis.url_with("otro")), Pod::start(&redis.url())];
+    let pods = [Pod::counting(&redis.url_with("otro")), Pod::counting(&redis.url())];
     pods[1].counts(true).await;
     let own: Vec<_> = [pods[0].visit().await, pods[0].visit().await].into();
     assert_eq!(own, [(1, false), (2, false)]);

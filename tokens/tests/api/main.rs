@@ -9,6 +9,7 @@ mod imagen;
 mod interno;
 mod lista;
 mod ops;
+mod paginas;
 mod replicas;
 mod restart;
 mod tokens;

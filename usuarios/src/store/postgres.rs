@@ -311,10 +311,11 @@ impl Store {
                 if matches!(hecho.tipo, Tipo::Cargo { confirmado: true, .. }) {
                     return Ok(Err(Error::IntentoConfirmado(intento.clone())));
                 }
-                if full && let Some(usuario) = usuario(c, hecho.usuario_id).await? {
-                    if let Err(no) = usuario.con(hecho.monto) {
-                        return Ok(Err(no));
-                    }
+                if full
+                    && let Some(usuario) = usuario(c, hecho.usuario_id).await?
+                    && let Err(no) = usuario.con(hecho.monto)
+                {
+                    return Ok(Err(no));
                 }
                 // it changed between the two looks
             }

@@ -166,7 +166,8 @@ impl Store {
     ) -> Result<Vec<Try>, Error> {
         let modelo = self.read()?;
         let now = ahora();
-        let old = |t: &Try| t.desde <= now - edad || t.desde > now;
+        let latest = now.checked_sub_signed(edad).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let old = |t: &Try| t.desde <= latest || t.desde > now;
         Ok(modelo.pendientes(despues).filter(old).take(PAGE).collect())
     }
 
