@@ -63,31 +63,11 @@ impl<'a, M: Model> Host<'a, M> {
     where
         M: Tables,
     {
-        Self::with(name, options, openapi, |place| place.open(&[]))
-    }
-
-    /// The same for a service that keeps nothing but files.
-    ///
-    /// # Errors
-    /// As [`Host::open`].
-    pub fn open_json(
-        name: &'static str,
-        options: &'a HostOptions,
-        openapi: utoipa::openapi::OpenApi,
-    ) -> Result<Self, StartError> {
-        Self::with(name, options, openapi, |place| place.open_json(&[]))
-    }
-
-    fn with(
-        name: &'static str,
-        options: &'a HostOptions,
-        openapi: utoipa::openapi::OpenApi,
-        open: impl FnOnce(&Place<'_>) -> Result<Opened<M>, StartError>,
-    ) -> Result<Self, StartError> {
         let start = Instant::now();
         let hostname = &options.server.hostname;
         let edge = Arc::new(Edge::new(hostname, options.server.connection_age()));
-        let store = open(&Place::of(&options.store, &format!("{name}@{hostname}"), &edge.metrics))?;
+        let place = Place::of(&options.store, &format!("{name}@{hostname}"), &edge.metrics);
+        let store = place.open::<M>(&[])?;
         store.measure(&edge.metrics);
         let health = store.clone();
         let ready = move || health.health();

@@ -5,6 +5,7 @@ use crate::journal::{self, Journal, Model, OpenError, Options};
 use crate::metrics::Metrics;
 use crate::postgres::{Database, Schema, Tables};
 use crate::server;
+use std::path::Path;
 
 /// Array files by collection, for a store that was never used and is given no `SEED_DIR`.
 pub type Sample = &'static [(&'static str, &'static str)];
@@ -12,7 +13,7 @@ pub type Sample = &'static [(&'static str, &'static str)];
 /// Where a process's stores are; a database is connected to once for all of them.
 pub enum Place<'a> {
     /// A directory.
-    Json(&'a StoreOptions),
+    Json(&'a StoreOptions, &'a Path),
     /// A database.
     Postgres(&'a StoreOptions, Database),
 }
@@ -38,7 +39,7 @@ impl<'a> Place<'a> {
     /// Of a process that names itself to the database. Must be called on its Tokio runtime.
     pub fn of(options: &'a StoreOptions, application: &str, metrics: &Metrics) -> Self {
         match &options.store {
-            StoreUrl::Json(_) => Self::Json(options),
+            StoreUrl::Json(dir) => Self::Json(options, dir),
             StoreUrl::Postgres(url) => {
                 let database = Database::open(url, options.pool.into(), application);
                 database.measure(metrics);
@@ -54,25 +55,15 @@ impl<'a> Place<'a> {
     /// process is not ready until it can.
     pub fn open<M: Tables>(&self, sample: Sample) -> Result<Opened<M>, StartError> {
         match self {
-            Self::Json(_) => self.open_json(sample),
+            Self::Json(options, dir) => {
+                let journal = Journal::open(from(options, dir, sample)).map_err(|e| refused::<M>(&e))?;
+                Ok(Opened::Json(journal))
+            }
             Self::Postgres(options, database) => {
                 let seed = journal::seed(&from(options, "", sample)).map_err(|e| refused::<M>(&e))?;
                 Ok(Opened::Postgres(Schema::open::<M>(database, seed)))
             }
         }
-    }
-
-    /// The same for a service that keeps nothing but files.
-    ///
-    /// # Errors
-    /// As [`Place::open`]; exit code 64 for a database.
-    pub fn open_json<M: Model>(&self, sample: Sample) -> Result<Opened<M>, StartError> {
-        let (Self::Json(options) | Self::Postgres(options, _)) = self;
-        let StoreUrl::Json(dir) = &options.store else {
-            let message = format!("--store (STORE): {} knows json:DIR only", M::NAME);
-            return Err(StartError::new(crate::config::EX_USAGE, message));
-        };
-        Ok(Opened::Json(Journal::open(from(options, dir, sample)).map_err(|e| refused::<M>(&e))?))
     }
 }
 

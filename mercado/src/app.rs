@@ -35,7 +35,7 @@ pub struct App {
 struct Stores {
     usuarios: Opened<usuarios::store::json::Modelo>,
     tokens: Opened<tokens::store::json::Modelo>,
-    transacciones: Opened<transacciones::store::Modelo>,
+    transacciones: Opened<transacciones::store::json::Modelo>,
 }
 
 impl Stores {
@@ -44,7 +44,7 @@ impl Stores {
         std::thread::scope(|scope| {
             let usuarios = scope.spawn(|| place.open(SAMPLE));
             let tokens = scope.spawn(|| place.open(SAMPLE));
-            let transacciones = place.open_json(SAMPLE);
+            let transacciones = place.open(SAMPLE);
             Ok(Self { usuarios: opened(usuarios)?, tokens: opened(tokens)?, transacciones: transacciones? })
         })
     }
@@ -89,9 +89,6 @@ impl App {
         let application = format!("mercado@{}", config.server.hostname);
         let stores = Stores::open(&Place::of(&config.store, &application, &edge.metrics))?;
         stores.measure(&edge.metrics);
-        let Opened::Json(transacciones) = &stores.transacciones else {
-            return Err(StartError::new(70, "a store that is not known"));
-        };
         let usuarios = usuarios::store::Store::new(stores.usuarios.clone());
         let tokens = tokens::store::Store::new(stores.tokens.clone());
         let health = stores.clone();
@@ -106,7 +103,7 @@ impl App {
         let listener = server::listen(&config.host, config.port, "--port (PORT)")?;
         let address = server::address(&listener)?;
         let engine = Engine::start(
-            transacciones.clone(),
+            transacciones::store::Store::new(stores.transacciones.clone()),
             Arc::new(LocalTokens(tokens.clone())),
             Arc::new(LocalUsuarios(usuarios.clone())),
             config.purchase,

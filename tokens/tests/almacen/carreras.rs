@@ -36,8 +36,9 @@ pub async fn many_at_once_give_a_token_to_one(kind: Kind) {
 pub async fn one_attempt_at_many_tokens_gets_one(kind: Kind) {
     let almacen = con(kind, 8).await;
     let stores = [abierto(&almacen), abierto(&almacen)];
-    let one =
-        async |n: u64| stores[usize::from(n % 2 == 0)].reservar(intento("a#1"), pedido(1 + n % 8, 7)).await;
+    let one = async |n: u64| {
+        stores[usize::from(n.is_multiple_of(2))].reservar(intento("a#1"), pedido(1 + n % 8, 7)).await
+    };
     let answers = join_all((0..24).map(one)).await;
     assert_eq!(answers.iter().filter(|a| a.as_ref().is_ok_and(|h| h.nuevo)).count(), 1, "{answers:?}");
     for no in answers.iter().filter(|a| a.is_err()) {
@@ -98,7 +99,7 @@ pub async fn readers_beside_writers_see_one_state_for_each_version(kind: Kind) {
     let stores = [abierto(&almacen), abierto(&almacen)];
     let done = AtomicBool::new(false);
     let writer = async |n: u64| {
-        let store = &stores[usize::from(n % 2 == 0)];
+        let store = &stores[usize::from(n.is_multiple_of(2))];
         for token in (1..=40).filter(|token| token % 4 == n) {
             let i = intento(&format!("k#{token}"));
             let cambio = Cambio { precio: Some(monto(token)), ..Cambio::default() };
@@ -107,7 +108,7 @@ pub async fn readers_beside_writers_see_one_state_for_each_version(kind: Kind) {
             let before = store.version().await.unwrap();
             store.confirmar(i).await.unwrap();
             // through the other process, as the buyer's next request may go
-            let other = &stores[usize::from(n % 2 != 0)];
+            let other = &stores[usize::from(!n.is_multiple_of(2))];
             assert!(other.version().await.unwrap() > before);
             let vista = todos(other).await;
             assert!(
@@ -147,7 +148,7 @@ pub async fn whatever_is_done_at_once_the_sums_are_those_of_the_rows(kind: Kind)
     let client = async |seed: u64| {
         let mut state = seed;
         for _ in 0..25 {
-            let store = &stores[usize::from(dice(&mut state) % 2 == 0)];
+            let store = &stores[usize::from(dice(&mut state).is_multiple_of(2))];
             let (token, usuario, precio) =
                 (1 + dice(&mut state) % 14, 1 + dice(&mut state) % 3, dice(&mut state) % 9);
             let i = intento(&format!("k{}#{}", dice(&mut state) % 8, 1 + dice(&mut state) % 3));

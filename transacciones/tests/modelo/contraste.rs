@@ -155,24 +155,24 @@ proptest! {
         writes in vec((0..2_u8, 1..4_u32, any::<bool>(), any::<bool>()), 1..40)
     ) {
         let dir = scratch();
-        let store = Store::new(journal(dir.path(), "transacciones.json", "[]"));
+        let store = Store::json(journal(dir.path(), "transacciones.json", "[]"));
         Runtime::new().unwrap().block_on(async {
             for (clave, numero, commit, token_known) in writes {
                 let compra = Pedido::new(clave, 0, clave).compra;
                 let intento = Intento { clave: compra.clave.clone(), numero };
-                let word = || store.read().unwrap().palabra(&compra.clave);
-                let before = word();
+                let word = async || store.palabra(&compra.clave).await.unwrap();
+                let before = word().await;
                 if commit {
                     let answer = store.commit(intento, &compra, precio()).await.unwrap();
                     prop_assert_eq!(answer.is_ok(), before.suerte(numero) == Suerte::Abierta);
                     let after = answer.map_or(before, Palabra::Comprado);
-                    prop_assert_eq!(word(), after);
+                    prop_assert_eq!(word().await, after);
                 } else {
                     let token = token_known.then_some(compra.token_id);
                     let answer = store.abort(intento, compra.usuario_id, token).await.unwrap();
                     if let Palabra::Comprado(_) = before {
                         prop_assert_eq!(answer, Err(Overtaken));
-                        prop_assert_eq!(word(), before);
+                        prop_assert_eq!(word().await, before);
                     } else {
                         prop_assert_eq!(answer, Ok(()));
                         let known = if let Palabra::Abortado(a) = &before { a.token_id } else { None };
@@ -185,7 +185,7 @@ proptest! {
                                 token_id: token.or(known),
                             }),
                         };
-                        prop_assert_eq!(word(), after);
+                        prop_assert_eq!(word().await, after);
                     }
                 }
             }

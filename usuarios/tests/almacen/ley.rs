@@ -355,7 +355,7 @@ pub async fn whatever_is_done_at_once_the_ledgers_sum_to_the_balances(kind: Kind
     let client = async |seed: u64| {
         let mut state = seed;
         for _ in 0..25 {
-            let store = &stores[usize::from(dice(&mut state) % 2 == 0)];
+            let store = &stores[usize::from(dice(&mut state).is_multiple_of(2))];
             let (usuario, cuanto) = (1 + dice(&mut state) % 2, dice(&mut state) % 40);
             let i = intento(&format!("k{}#{}", dice(&mut state) % 6, 1 + dice(&mut state) % 2));
             let done = match dice(&mut state) % 6 {
