@@ -2,8 +2,8 @@
 # Of docker/check and docker/check-compose: building, running and looking at containers whose names begin with $prefix.
 
 SECRETO=secreto-de-docker-check
-# without systemd podman cannot time health checks: they are run by hand
-NARROW=(--read-only --read-only-tmpfs=false --cap-drop ALL --security-opt no-new-privileges --health-interval disable)
+# without systemd podman cannot time health checks and says so each time: they are run by hand
+NARROW=(--read-only --read-only-tmpfs=false --cap-drop ALL --security-opt no-new-privileges --no-healthcheck)
 
 step() { printf '\n== %s\n' "$*"; }
 

@@ -169,7 +169,8 @@ impl FromStr for ServiceUrl {
         let bare = url.path() == "/"
             && url.query().is_none()
             && url.fragment().is_none()
-            && url.username().is_empty();
+            && url.username().is_empty()
+            && url.password().is_none();
         if url.scheme() == "http" && url.has_host() && bare {
             Ok(Self(url))
         } else {

@@ -7,6 +7,7 @@ use crate::reply::Representation;
 use crate::validate::{Fields, Parsed, Raw, integer};
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::web::Query;
 use serde::Serialize;
 
 /// Rows of a page, where the client does not say.
@@ -62,7 +63,7 @@ impl<T> Page<T> {
         let total = HeaderValue::from(self.total);
         let mut representation = Representation::json(&self.rows)?.header(X_TOTAL_COUNT.clone(), total);
         if let Some(next) = &self.next {
-            let kept = req.query_string().split('&').filter(|p| !p.is_empty() && !p.starts_with("despues="));
+            let kept = req.query_string().split('&').filter(|pair| !pair.is_empty() && !is_cursor(pair));
             let query = kept.chain([format!("despues={next}").as_str()]).collect::<Vec<_>>().join("&");
             let link = format!("<{}?{query}>; rel=\"next\"", req.path());
             let link = HeaderValue::try_from(link).map_err(Problem::internal)?;
@@ -70,4 +71,11 @@ impl<T> Page<T> {
         }
         Ok(representation)
     }
+}
+
+/// Whether a pair of a query is `despues`, in any of the spellings that percent-encoding allows.
+fn is_cursor(pair: &str) -> bool {
+    let name = pair.split('=').next().unwrap_or_default();
+    Query::<Vec<(String, String)>>::from_query(name)
+        .is_ok_and(|found| found.iter().any(|(n, _)| n == "despues"))
 }

@@ -1,13 +1,15 @@
 //! How a service opens its store, tells of it, and closes it.
 
-use crate::config::{StartError, StoreOptions, StoreUrl};
+use crate::config::{EX_USAGE, StartError, StoreOptions, StoreUrl};
 use crate::journal::{Journal, Model, Options};
 use crate::metrics::Metrics;
+use std::path::Path;
+use std::{fs, io};
 
 /// Opens a service's JSON store. Blocking: for the start of the process.
 ///
 /// # Errors
-/// With the exit code of [`crate::journal::OpenError`] and its line for the operator.
+/// With the exit code of [`crate::journal::OpenError`] and its line for the operator; 64 for a bad `SEED_DIR`.
 pub fn open<M: Model>(options: &StoreOptions) -> Result<Journal<M>, StartError> {
     open_with(options, &[])
 }
@@ -22,8 +24,35 @@ pub fn open_with<M: Model>(
 ) -> Result<Journal<M>, StartError> {
     let StoreUrl::Json(dir) = &options.store;
     let seed_dir = options.seed_dir.clone();
+    if let Some(dir) = &seed_dir {
+        look_at_seed(dir, M::NAME, M::COLLECTIONS)?;
+    }
     Journal::open(Options { seed_dir, sample, ..Options::new(dir) })
         .map_err(|e| StartError::new(e.exit_code(), format!("{}: {e}", M::NAME)))
+}
+
+/// A seed directory can be read, or the start ends, also where the store is in use already: a typing error is noticed at the
+/// first start that has it, and not at the one that should have taken the data. Whether one of the files is there.
+fn look_at_seed(dir: &Path, store: &str, collections: &[&str]) -> Result<bool, StartError> {
+    let names: io::Result<Vec<_>> =
+        fs::read_dir(dir).and_then(|all| all.map(|e| Ok(e?.file_name())).collect());
+    let names = names.map_err(|e| {
+        let dir = dir.display();
+        let what = format!(
+            "--seed-dir (SEED_DIR): {dir}: {e}; name a directory that can be read, with the JSON arrays that fill an empty \
+             store, or leave the option out"
+        );
+        StartError::new(EX_USAGE, what)
+    })?;
+    let files: Vec<_> = collections.iter().map(|collection| format!("{collection}.json")).collect();
+    let found = names.iter().any(|name| files.iter().any(|file| *name == **file));
+    if !found {
+        let (dir, files) = (dir.display(), files.join(" nor "));
+        log::warn!(
+            "{store}: --seed-dir (SEED_DIR): there is neither {files} in {dir}; an empty store stays empty"
+        );
+    }
+    Ok(found)
 }
 
 /// `2 usuarios, 3 movimientos, opened in 4 ms`: for the line that a start logs.
@@ -68,4 +97,19 @@ pub fn close<M: Model>(journal: &Journal<M>) -> Result<String, StartError> {
 fn counts<M: Model>(journal: &Journal<M>) -> String {
     let stats = journal.stats();
     stats.records.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_directory_has_one_of_the_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let look = || look_at_seed(dir.path(), "usuarios", &["usuarios", "movimientos"]).unwrap();
+        fs::write(dir.path().join("tokens.json"), "[]").unwrap();
+        assert!(!look(), "which is warned of");
+        fs::write(dir.path().join("movimientos.json"), "[]").unwrap();
+        assert!(look());
+    }
 }

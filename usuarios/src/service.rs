@@ -70,7 +70,7 @@ impl Service {
             let id = tx.siguiente_usuario().ok_or(Error::SinIds)?;
             let usuario = Usuario { id, nombre, saldo };
             let apertura = Movimiento {
-                id: tx.siguiente_movimiento(),
+                id: tx.siguiente_movimiento().ok_or(Error::SinIds)?,
                 usuario_id: id,
                 monto: saldo,
                 fecha: ahora(),
@@ -112,7 +112,7 @@ impl Service {
             let saldo =
                 usuario.saldo.sumar(monto).ok_or(Error::SaldoExcedido { saldo: usuario.saldo, monto })?;
             let abono = Movimiento {
-                id: tx.siguiente_movimiento(),
+                id: tx.siguiente_movimiento().ok_or(Error::SinIds)?,
                 usuario_id: id,
                 monto,
                 fecha: ahora(),
@@ -142,7 +142,7 @@ impl Service {
                 .restar(monto)
                 .ok_or(Error::SaldoInsuficiente { saldo: usuario.saldo, monto })?;
             let cargo = Movimiento {
-                id: tx.siguiente_movimiento(),
+                id: tx.siguiente_movimiento().ok_or(Error::SinIds)?,
                 usuario_id,
                 monto,
                 fecha: ahora(),

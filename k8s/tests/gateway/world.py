@@ -90,21 +90,21 @@ class Dns(threading.Thread):
 class Pod:
     """A process of a service, with an address of its own."""
 
-    def __init__(self, world: "World", service: str, name: str, drain: int):
-        self.service, self.name, self.address = service, name, world.address()
+    def __init__(self, world: "World", service: str, address: str, drain: int):
+        self.address, self.name = address, f"{service}-{address.rpartition('.')[2]}"
         environment = {
             "HOST": self.address,
             "INTERNAL_TOKEN": TOKEN,
             # pods of a Deployment share their volume
             "STORE": f"json:{world.dir}/{service}",
             "SEED_DIR": str(ROOT / service),
-            "HOSTNAME": name,
+            "HOSTNAME": self.name,
             "WORKERS": "1",
             "DRAIN_SECONDS": str(drain),
             "USUARIOS_URL": f"http://{world.internal['usuarios']}:9000",
             "TOKENS_URL": f"http://{world.internal['tokens']}:9000",
         }
-        with open(world.dir / f"{name}.log", "wb") as log:
+        with open(world.dir / f"{self.name}.log", "wb") as log:
             self.process = subprocess.Popen([BINARIES / service], env=environment, stdout=log, stderr=log)
         world.processes.append(self.process)
 
@@ -147,9 +147,10 @@ class World:
         self.last += 1
         return f"{self.network}.{self.last}"
 
-    def start(self, service: str, drain: int = 1) -> Pod:
+    def start(self, service: str, drain: int = 1, address: str | None = None) -> Pod:
         """A pod that nobody knows yet."""
-        return Pod(self, service, f"{service}-{self.last + 1}", drain)
+        address = address or self.address()
+        return Pod(self, service, address, drain)
 
     def publish(self):
         """Tells DNS of the pods that there are."""

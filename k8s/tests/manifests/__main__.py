@@ -13,7 +13,7 @@ from pathlib import Path
 import kubernetes_validate
 
 from . import mutations, network, pods, repository
-from .market import K8S, ROOT, VERSION, Market, object_name
+from .market import K8S, ROOT, Market, object_name
 
 # the newest that the package knows, and three minor versions before: what clouds still run
 VERSIONS = ("1.37", "1.34")
@@ -27,7 +27,6 @@ MORE = {
     "local-hpa-redis": ("local", ["hpa", "redis"]),
     "local-everything": ("local-postgres", ["ingress", "gateway-api", "loadbalancer", "three-nodes"]),
 }
-LABELS = {"part-of": "mercado", "managed-by": "kustomize", "version": VERSION}
 RULES = pods.RULES + network.RULES + repository.RULES
 
 
@@ -41,17 +40,15 @@ def kustomize(directory: Path) -> str:
 
 
 def compose(name: str) -> Path:
-    """A kustomization that adds components to an overlay."""
+    """An overlay with more components, where docs/KUBERNETES.md says that they go."""
     overlay, components = MORE[name]
     directory = ROOT / "target/k8s-check" / name
     directory.mkdir(parents=True, exist_ok=True)
     here = os.path.relpath(K8S, directory)
-    lines = ["resources:", f"  - {here}/overlays/{overlay}", "components:"]
-    # `namespace` again, and last, for what these add
-    lines += [f"  - {here}/components/{c}" for c in components]
-    lines += ["namespace: mercado", "labels:", "  - pairs:"]
-    lines += [f"      app.kubernetes.io/{k}: {v}" for k, v in LABELS.items()]
-    (directory / "kustomization.yaml").write_text("\n".join(lines) + "\n")
+    text = (K8S / "overlays" / overlay / "kustomization.yaml").read_text().replace("../../", f"{here}/")
+    last = f"  - {here}/components/namespace\n"
+    more = "".join(f"  - {here}/components/{c}\n" for c in components)
+    (directory / "kustomization.yaml").write_text(text.replace(last, more + last))
     return directory
 
 
@@ -75,30 +72,35 @@ def invalid(text: str) -> list:
     return found
 
 
+def untried(directories: list[Path]):
+    """Components that nothing here renders."""
+    texts = "".join((d / "kustomization.yaml").read_text() for d in directories)
+    for component in sorted((K8S / "components").iterdir()):
+        if f"/components/{component.name}\n" not in texts:
+            yield f"components/{component.name}: nothing here renders it"
+
+
 def main() -> int:
     warnings.simplefilter("ignore")
-    overlays = sorted(p.parent.name for p in (K8S / "overlays").glob("*/kustomization.yaml"))
-    directories = {name: K8S / "overlays" / name for name in overlays} | {name: compose(name) for name in MORE}
+    directories = {d.name: d for d in sorted((K8S / "overlays").iterdir())} | {name: compose(name) for name in MORE}
     with ThreadPoolExecutor(2) as pool:
-        rendered = dict(zip(directories, pool.map(kustomize, directories.values())))
-    markets = {name: Market.parse(name, text) for name, text in rendered.items()}
-    tried = {c for _, more in MORE.values() for c in more}
-    tried |= {c.name for c in (K8S / "components").iterdir() for o in overlays if f"components/{c.name}\n" in (K8S / "overlays" / o / "kustomization.yaml").read_text()}
-    failures = [f"components/{c.name}: nothing here renders it" for c in (K8S / "components").iterdir() if c.name not in tried]
+        texts = pool.map(kustomize, directories.values())
+        markets = {name: Market.parse(name, text) for name, text in zip(directories, texts)}
+    failures = list(untried(list(directories.values())))
     for name, market in markets.items():
         failures += [f"{name}: {what}" for rule in (schema, *RULES) for what in rule(market)]
-    good = markets[mutations.BASE]
-    failures += mutations.unnoticed(good)
-    failures += [f"mutation: none for {r.__name__}" for r in RULES if r not in {m[0] for m in mutations.MUTATIONS} | NO_MUTATION]
+    failures += mutations.unnoticed(markets[mutations.BASE])
+    broken = {rule for rule, _, _ in mutations.MUTATIONS}
+    failures += [f"mutations: none for {rule.__name__}" for rule in RULES if rule not in broken]
     for failure in failures:
         print(f"k8s/check: {failure}", file=sys.stderr)
     objects = sum(len(m.docs) for m in markets.values())
-    print(f"{len(markets)} renderings, {objects} objects, Kubernetes {' and '.join(VERSIONS)}, {len(RULES)} rules, {len(mutations.MUTATIONS)} mutations")
+    print(
+        f"{len(markets)} renderings, {objects} objects, Kubernetes {' and '.join(VERSIONS)}, {len(RULES)} rules, "
+        f"{len(mutations.MUTATIONS)} mutations"
+    )
     return 1 if failures else 0
 
-
-# what it holds is made by kustomize itself, or has no other form in the overlay that is broken
-NO_MUTATION = {repository.volumes}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -32,6 +32,16 @@ def secret_in_the_open(market: Market):
     e["value"] = "0123456789abcdef"
 
 
+def other_words(market: Market):
+    data = next(d["data"] for d in market.of("ConfigMap") if "problems.conf.template" in d.get("data", {}))
+    data["problems.conf.template"] = data["problems.conf.template"].replace("El cuerpo es demasiado grande", "Demasiado")
+
+
+def network_volume(market: Market):
+    claim = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
+    market.docs.append({"kind": "PersistentVolumeClaim", "metadata": {"name": "x"}, "spec": claim})
+
+
 def in_the_cloud(market: Market):
     market.overlay = "gke"
 
@@ -65,6 +75,7 @@ MUTATIONS = [
     (pods.leaving, "no drain", lambda m: set_env(m, "tokens", "DRAIN_SECONDS", "1")),
     (pods.leaving, "no preStop of nginx", lambda m: container(m, "gateway").pop("lifecycle")),
     (pods.updates, "both at once", lambda m: m.workload("usuarios").spec["strategy"]["rollingUpdate"].update(maxUnavailable=1)),
+    (pods.updates, "the only pod first", lambda m: m.workload("tokens").spec["strategy"]["rollingUpdate"].update(maxUnavailable=1)),
     (pods.places, "spread among others", lambda m: m.workload("gateway").pod["topologySpreadConstraints"][0]["labelSelector"].update(matchLabels={"a": "b"})),
     (pods.parts, "a variable before its time", last_env_first),
     (pods.parts, "a ConfigMap that is gone", lambda m: drop(m, "ConfigMap", "tokens")),
@@ -82,6 +93,7 @@ MUTATIONS = [
     (network.nginx, "an unknown Service", lambda m: drop(m, "Service", "usuarios-pods")),
     (network.nginx, "another port of nginx", lambda m: set_env(m, "gateway", "GATEWAY_LISTEN", "80")),
     (repository.seeds, "another seed", lambda m: m.get("ConfigMap", "usuarios")["data"].update({"usuarios.json": "[]\n"})),
+    (repository.errors, "other words", other_words),
     (repository.page, "half a page", lambda m: next(d for d in m.of("ConfigMap") if "index.html" in d.get("data", {}))["data"].pop("index.html")),
     (repository.secrets, "a secret in the cloud", in_the_cloud),
     (repository.secrets, "a secret in the open", secret_in_the_open),
@@ -90,6 +102,7 @@ MUTATIONS = [
     (repository.labels, "no namespace", lambda m: m.get("Service", "postgres")["metadata"].pop("namespace")),
     (repository.disruptions, "no drain, ever", lambda m: spec(m, "PodDisruptionBudget", "usuarios").update(maxUnavailable=0)),
     (repository.disruptions, "one replica", lambda m: spec(m, "Deployment", "transacciones").update(replicas=1)),
+    (repository.volumes, "a network volume that nobody uses", network_volume),
     (repository.autoscaling, "two masters", lambda m: spec(m, "Deployment", "tokens").update(replicas=3)),
     (repository.autoscaling, "nothing to scale", lambda m: spec(m, "HorizontalPodAutoscaler", "tokens")["scaleTargetRef"].update(name="token")),
 ]

@@ -172,14 +172,21 @@ def leaving(market: Market):
 
 
 def updates(market: Market):
+    """A new pod comes before an old one goes; where there are three or more, one may be missing."""
     for w in market.workloads:
         if w.kind != "Deployment" or w.name == "redis":
             continue
         rolling = w.spec.get("strategy", {}).get("rollingUpdate", {})
-        found = (rolling.get("maxSurge"), rolling.get("maxUnavailable"))
-        few = 1 if w.name == "tokens" and market.replicas(w) >= 3 else 0
-        if found not in ((1, 0), (1, few)):
-            yield f"{w}: rolls with (maxSurge, maxUnavailable) {found} at {market.replicas(w)} replicas"
+        if rolling.get("maxSurge") != 1:
+            yield f"{w}: rolls with maxSurge {rolling.get('maxSurge')}"
+        for replicas, few in ((1, 0), (2, 0), (3, 1)):
+            if (missing := unavailable(rolling.get("maxUnavailable", "25%"), replicas)) > few:
+                yield f"{w}: rolls with {missing} of {replicas} pods missing"
+
+
+def unavailable(limit: int | str, replicas: int) -> int:
+    """As the Deployment controller rounds it."""
+    return int(limit.rstrip("%")) * replicas // 100 if isinstance(limit, str) else limit
 
 
 def places(market: Market):

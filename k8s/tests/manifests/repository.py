@@ -14,6 +14,22 @@ def seeds(market: Market):
             yield f"ConfigMap {s}: is not {s}/{s}.json"
 
 
+def errors(market: Market):
+    """The gateway's own errors are rows of the one table, in its words."""
+    table = (ROOT / "common/src/problem.rs").read_text()
+    titles = re.findall(r'"(es|en) ([a-z-]+)" "(.+)";', gateway_file(market, "problems.conf.template").split("$title")[1].split("$detail")[0])
+    codes = set(re.findall(r"^ +(?:\d+|default) ([a-z]+-[a-z-]+);", gateway_file(market, "problems.conf.template"), re.M))
+    for codigo in codes:
+        row = re.search(rf'= "{codigo}", \w+, "(.+)", "(.+)";', table)
+        mine = tuple(text for lang in ("es", "en") for which, name, text in titles if (which, name) == (lang, codigo))
+        if not row or row.groups() != mine:
+            yield f"gateway: calls {codigo} {mine}, common/src/problem.rs {row and row.groups()}"
+
+
+def gateway_file(market: Market, name: str) -> str:
+    return next((d["data"][name] for d in market.of("ConfigMap") if name in d.get("data", {})), "$title$detail")
+
+
 def page(market: Market):
     files = {f.name: f.read_text() for f in (ROOT / "web").iterdir() if f.name != "kustomization.yaml"}
     if not any(d.get("data") == files for d in market.of("ConfigMap")):
@@ -115,4 +131,4 @@ def volumes(market: Market):
             yield f"{object_name(pv)}: and its claim are of different classes, and never meet"
 
 
-RULES = [seeds, page, secrets, labels, disruptions, autoscaling, volumes]
+RULES = [seeds, errors, page, secrets, labels, disruptions, autoscaling, volumes]

@@ -61,6 +61,12 @@ pub(super) enum Plan {
         errno: i32,
         loss: Loss,
     },
+    /// The next call of this kind fails, and no other.
+    FailNext {
+        op: Op,
+        errno: i32,
+        loss: Loss,
+    },
     /// `kill -9`: in the middle of the call if it is a write, before it otherwise.
     Kill {
         at: u64,
@@ -331,6 +337,11 @@ impl Inner {
                 self.struck = Some((op, false));
                 self.kill(process.id);
                 Strike::new(EIO, Loss::Dropped, true)
+            }
+            Some(Plan::FailNext { op: next, errno: code, loss }) if op == next => {
+                self.struck = Some((op, true));
+                self.plan = None;
+                Strike::new(code, loss, true)
             }
             Some(Plan::Fail { at, errno: code, loss, .. }) if call == at && op.may_fail() => {
                 self.struck = Some((op, true));

@@ -30,6 +30,8 @@ pub(in super::super) enum Loss {
     Dropped,
     /// Nothing of it is on disk, and the page cache has forgotten it, too.
     Evicted,
+    /// The same, but the page cache has forgotten only the first page of it.
+    FirstPageEvicted,
     /// It is on disk all the same.
     Landed,
 }
@@ -161,6 +163,14 @@ impl Platter {
         }
     }
 
+    /// Where the first unsynced write of a file begins.
+    pub(in super::super) fn first_write(&self, ino: Ino) -> Option<usize> {
+        self.files.get(&ino)?.1.iter().find_map(|p| match p {
+            Pending::Write(at, _) => Some(*at),
+            _ => None,
+        })
+    }
+
     /// How long the last unsynced write of a file is.
     pub(in super::super) fn last_write(&self, ino: Ino) -> usize {
         match self.files.get(&ino).and_then(|(_, pending)| pending.last()) {
@@ -190,7 +200,7 @@ impl Platter {
                 let (durable, pending) = self.files.entry(*ino).or_default();
                 pending.drain(..).for_each(|p| p.apply(durable));
             }
-            Event::SyncFailed(ino, Loss::Dropped | Loss::Evicted) => {
+            Event::SyncFailed(ino, Loss::Dropped | Loss::Evicted | Loss::FirstPageEvicted) => {
                 if let Some((_, pending)) = self.files.get_mut(ino) {
                     for p in pending {
                         if let Pending::Write(at, bytes) = p {

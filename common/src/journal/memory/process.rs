@@ -11,6 +11,9 @@ use std::{
     sync::{Arc, MutexGuard},
 };
 
+/// Of the page cache.
+const PAGE: usize = 4096;
+
 struct MemFile {
     process: Process,
     id: u64,
@@ -204,7 +207,15 @@ impl OpenFile for MemFile {
         let (mut inner, result) = self.process.call(&self.path, Op::Sync);
         if let Err(Strike { error, loss, .. }) = result {
             if !inner.dead.contains(&self.process.id) {
+                let first = inner.platter.first_write(self.ino);
                 inner.happen(Event::SyncFailed(self.ino, loss));
+                if let (Loss::FirstPageEvicted, Some(first)) = (loss, first) {
+                    let (settled, page) = (inner.platter.settled(self.ino), first / PAGE * PAGE);
+                    let end = (page + PAGE).min(settled.len());
+                    if let Some(file) = inner.cache.get_mut(&self.ino) {
+                        file[page..end].copy_from_slice(&settled[page..end]);
+                    }
+                }
                 if loss == Loss::Evicted {
                     let settled = inner.platter.settled(self.ino);
                     inner.cache.insert(self.ino, settled);

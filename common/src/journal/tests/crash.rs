@@ -179,6 +179,31 @@ fn a_hand_edit_is_on_disk_before_a_journal_builds_on_it() {
     }
 }
 
+/// A sync fails, so does the cut after it, and the page cache forgets the first page of what was written and keeps the others.
+/// Another process writes over the beginning as much as was there, so that its batch ends where a line begins whose checksum
+/// and number are right.
+#[test]
+fn what_a_failed_batch_left_in_the_page_cache_is_not_taken_for_the_next_line() {
+    for over in 20..60 {
+        let machine = Machine::boot(&beginning(), Ledger::new());
+        let (mut failing, mut other) = (start(&machine), Actor::open(&machine, machine.process(2)).unwrap());
+        let batch = |ids: std::ops::Range<u64>| -> Vec<_> {
+            ids.map(|id| Entry { id: 2 * id + 1, bytes: 50, refuses: false }).collect()
+        };
+        // The bytes that the failed batch finds are padding that is on the disk.
+        assert!(all(other.write(&batch(10..11))));
+        machine.break_down(&in_dir("registro.journal"), Op::SetLen);
+        let next_sync = Plan::FailNext { op: Op::Sync, errno: EIO, loss: Loss::FirstPageEvicted };
+        machine.plan(Some(next_sync));
+        assert!(!all(failing.write(&batch(100..180))));
+        machine.mend(&in_dir("registro.journal"));
+        assert!(all(other.write(&batch(200..200 + over))));
+        assert!(all(other.write(&batch(300..301))), "{over} lines over the failed ones");
+        all(machine.ledger().check(&other.state()));
+        assert!(other.state().ids().iter().all(|id| !(201..=359).contains(id)), "{over}");
+    }
+}
+
 /// Which law the checks above find broken, where the store has a bug.
 fn bites(lie: Lie) -> Option<(&'static str, Violation)> {
     let setting = Setting { lie: Some(lie), watched: true, ..Setting::default() };

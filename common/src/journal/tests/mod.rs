@@ -10,11 +10,22 @@
 //! | `crash` | the tests with these: power failures, failing calls, kills, seeded bugs |
 //! | `damage` | a flipped byte |
 //! | `faults` | single failures through the public handle, with its threads |
+//! | `disk` | the disk in memory for other crates |
+//! | `history` | any run, any crash and any damage, as the bytes of a fuzzer say |
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it goes wrong")]
+#![cfg_attr(not(test), allow(dead_code, reason = "the fuzz targets use a part of it"))]
 
 mod actor;
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod damage;
+#[cfg(feature = "testing")]
+pub(super) mod disk;
+#[cfg(test)]
 mod faults;
+pub(super) mod history;
 mod ledger;
 mod machine;
 mod model;

@@ -168,6 +168,22 @@ impl Choice for OneFile {
     }
 }
 
+/// Fails the power once, after so many events, in four ways by the dice and in the plain ones.
+pub(super) fn survey_at(machine: &Machine, events: usize, seed: u64) -> Checked {
+    let (platter, log) = machine.story();
+    let depth = Depth { seed, ..Depth::PLAIN };
+    let mut survey =
+        Survey { platter, ledger: Ledger::new(), depth, tried: HashSet::new(), figures: Figures::default() };
+    for event in &log[..events.min(log.len())] {
+        survey.platter.apply(event);
+        if let Event::Mark(number) = event {
+            survey.ledger.take(&machine.noted(*number));
+        }
+    }
+    survey.plain()?;
+    (0..4).try_for_each(|roll| survey.try_one(&mut Dice(seed ^ roll << 32), 0))
+}
+
 /// Starts a store on what a crash left, checks what it shows, writes, crashes again, and starts once more.
 fn examine(image: &Image, ledger: &Ledger, again: u32) -> Result<Figures, Violation> {
     let machine = Machine::boot(image, ledger.clone());
