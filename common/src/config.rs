@@ -1,6 +1,7 @@
 //! Options of the command line, each with an environment variable behind it; all are checked before a port opens.
 
 use crate::logging::LogFormat;
+use crate::postgres::PostgresUrl;
 use crate::salud;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser};
@@ -86,29 +87,41 @@ fn hostname() -> String {
 /// Where a service keeps its data.
 #[derive(Args, Clone, Debug)]
 pub struct StoreOptions {
-    /// Where the data are: `json:DIR`
-    #[arg(long, env = "STORE", default_value = "json:./datos")]
+    /// Where the data are: `json:DIR` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; `PGPASSWORD` may hold the password
+    #[arg(long, env = "STORE", default_value = "json:./datos", hide_env_values = true)]
     pub store: StoreUrl,
+    /// Connections to PostgreSQL that this process may have open, besides one that looks whether it is there
+    #[arg(long, env = "POOL", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub pool: u16,
     /// A directory with the JSON arrays that fill an empty store, once
     #[arg(long, env = "SEED_DIR")]
     pub seed_dir: Option<PathBuf>,
 }
 
 /// A parsed `STORE`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum StoreUrl {
     /// JSON arrays and a journal in a directory.
     Json(PathBuf),
+    /// A schema for each service in a database.
+    Postgres(PostgresUrl),
 }
 
 impl FromStr for StoreUrl {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
+        if s.starts_with("postgres:") || s.starts_with("postgresql:") {
+            return s.parse().map(Self::Postgres);
+        }
         match s.strip_prefix("json:") {
             Some("") => Err("json: needs a directory, as in json:./datos".to_owned()),
             Some(dir) => Ok(Self::Json(dir.into())),
-            None => Err("expected json:DIR, as in json:./datos".to_owned()),
+            // it is not repeated: a misspelt URL may have a password in it
+            None => {
+                Err("expected json:DIR, as in json:./datos, or postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+                    .to_owned())
+            }
         }
     }
 }
@@ -117,6 +130,7 @@ impl std::fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Json(dir) => write!(f, "json:{}", dir.display()),
+            Self::Postgres(url) => url.fmt(f),
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::config::{InternalToken, ServerOptions, StartError, StoreOptions};
 use crate::edge::Edge;
-use crate::journal::{Journal, Model};
+use crate::journal::Model;
 use crate::ops::Ops;
+use crate::postgres::Tables;
 use crate::server::{self, Leave, Server};
-use crate::store;
+use crate::store::{Opened, Place};
 use actix_web::web::{Data, ServiceConfig};
 use clap::Args;
 use std::net::SocketAddr;
@@ -44,12 +45,13 @@ pub struct Host<'a, M: Model> {
     /// Counts, and knows whether the process is leaving.
     pub edge: Arc<Edge>,
     /// The store.
-    pub journal: Journal<M>,
-    ops: Data<Ops>,
+    pub store: Opened<M>,
+    /// What every service answers.
+    pub ops: Ops,
 }
 
 impl<'a, M: Model> Host<'a, M> {
-    /// Opens the store. Blocking.
+    /// Opens the store. Blocking; must be called on the process's Tokio runtime.
     ///
     /// # Errors
     /// One line for the operator and an exit code.
@@ -57,15 +59,20 @@ impl<'a, M: Model> Host<'a, M> {
         name: &'static str,
         options: &'a HostOptions,
         openapi: utoipa::openapi::OpenApi,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, StartError>
+    where
+        M: Tables,
+    {
         let start = Instant::now();
-        let edge = Arc::new(Edge::new(&options.server.hostname, options.server.connection_age()));
-        let journal = store::open::<M>(&options.store)?;
-        store::measure(&journal, &edge.metrics);
-        let health = journal.clone();
-        let ready = move || health.health().map_err(|e| e.to_string());
-        let ops = Data::new(Ops::new(name, &options.server.hostname, Arc::clone(&edge), openapi, ready)?);
-        Ok(Self { name, options, start, edge, journal, ops })
+        let hostname = &options.server.hostname;
+        let edge = Arc::new(Edge::new(hostname, options.server.connection_age()));
+        let place = Place::of(&options.store, &format!("{name}@{hostname}"), &edge.metrics);
+        let store = place.open::<M>(&[])?;
+        store.measure(&edge.metrics);
+        let health = store.clone();
+        let ready = move || health.health();
+        let ops = Ops::new(name, hostname, Arc::clone(&edge), openapi, ready)?;
+        Ok(Self { name, options, start, edge, store, ops })
     }
 
     /// Opens the ports, each with its routes and those of [`crate::ops`].
@@ -82,14 +89,15 @@ impl<'a, M: Model> Host<'a, M> {
         let inside = server::listen(&options.host, options.internal_port, "--internal-port (INTERNAL_PORT)")?;
         let addresses = (server::address(&outside)?, server::address(&inside)?);
         let mut server = Server::new(&options.server, self.edge);
+        let ops = Data::new(self.ops);
         server.serve(outside, {
-            let ops = self.ops.clone();
+            let ops = ops.clone();
             move |c| {
                 c.app_data(ops.clone()).configure(&public).configure(crate::ops::routes);
             }
         })?;
         server.serve(inside, {
-            let (ops, token) = (self.ops.clone(), Data::new(options.internal_token.clone()));
+            let (ops, token) = (ops.clone(), Data::new(options.internal_token.clone()));
             move |c| {
                 c.app_data(ops.clone())
                     .app_data(token.clone())
@@ -98,20 +106,20 @@ impl<'a, M: Model> Host<'a, M> {
             }
         })?;
         log::info!(
-            "{} {} on http://{} (internal {}), store {}: {}; ready after {} ms",
+            "{} {} on http://{} (internal {}), store {}: {}; started in {} ms",
             self.name,
             env!("CARGO_PKG_VERSION"),
             addresses.0,
             addresses.1,
             options.store.store,
-            store::describe(&self.journal),
+            self.store.describe(),
             self.start.elapsed().as_millis()
         );
         Ok(Serving {
             name: self.name,
             server,
             behind: Box::pin(async {}),
-            journal: self.journal,
+            store: self.store,
             public: addresses.0,
             internal: addresses.1,
         })
@@ -123,7 +131,7 @@ pub struct Serving<M: Model> {
     name: &'static str,
     server: Server,
     behind: Pin<Box<dyn Future<Output = ()> + Send>>,
-    journal: Journal<M>,
+    store: Opened<M>,
     public: SocketAddr,
     internal: SocketAddr,
 }
@@ -152,8 +160,7 @@ impl<M: Model> Serving<M> {
     pub async fn run(self, leave: impl Future<Output = Leave>) -> Result<(), StartError> {
         let served = self.server.run(leave).await;
         self.behind.await;
-        let journal = self.journal;
-        let closed = server::blocking(move || store::close(&journal)).await?;
+        let closed = self.store.close().await?;
         log::info!("{} has left: {closed}", self.name);
         served.map(|_| ())
     }

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`domain`] | ids, money, claves and attempts: values that are legal once parsed |
 //! | [`contract`] | what `transacciones` and the participants say to each other |
-//! | [`journal`], [`store`] | the JSON store, and how a service opens it |
+//! | [`journal`], [`postgres`], [`store`] | the two kinds of store, and how a service opens its own |
 //! | [`problem`] | the table of errors and how they look on the wire |
 //! | [`validate`], [`body`], [`paging`], [`routes`] | requests in |
 //! | [`reply`] | answers out: ETag, compression |
@@ -12,6 +12,7 @@
 //! | [`ops`], [`openapi`] | probes, visits, metrics and the API's description |
 //! | [`salud`] | the subcommand that asks a probe, for containers without a shell |
 //! | [`config`], [`server`], [`host`] | options; listening and leaving; what a service's `app` wires |
+//! | [`redis`] | what may be lost, shared by pods |
 //! | [`client`] | calls to another service |
 //! | [`clock`] | what the time is |
 //! | [`internal`] | the guard of the internal port |
@@ -33,7 +34,9 @@ pub mod metrics;
 pub mod openapi;
 pub mod ops;
 pub mod paging;
+pub mod postgres;
 pub mod problem;
+pub mod redis;
 pub mod reply;
 pub mod routes;
 pub mod salud;

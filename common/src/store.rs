@@ -1,34 +1,75 @@
-//! How a service opens its store, tells of it, and closes it.
+//! How a service opens its store, of whichever kind, tells of it, and closes it.
 
 use crate::config::{EX_USAGE, StartError, StoreOptions, StoreUrl};
-use crate::journal::{Journal, Model, Options};
+use crate::journal::{self, Journal, Model, OpenError, Options};
 use crate::metrics::Metrics;
+use crate::postgres::{Database, Schema, Tables};
+use crate::server;
 use std::path::Path;
 use std::{fs, io};
 
-/// Opens a service's JSON store. Blocking: for the start of the process.
-///
-/// # Errors
-/// With the exit code of [`crate::journal::OpenError`] and its line for the operator; 64 for a bad `SEED_DIR`.
-pub fn open<M: Model>(options: &StoreOptions) -> Result<Journal<M>, StartError> {
-    open_with(options, &[])
+/// Array files by collection, for a store that was never used and is given no `SEED_DIR`.
+pub type Sample = &'static [(&'static str, &'static str)];
+
+/// Where a process's stores are; a database is connected to once for all of them.
+pub enum Place<'a> {
+    /// A directory.
+    Json(&'a StoreOptions, &'a Path),
+    /// A database.
+    Postgres(&'a StoreOptions, Database),
 }
 
-/// The same, with array files by collection for a store that was never used and is given no `SEED_DIR`.
-///
-/// # Errors
-/// As [`open`].
-pub fn open_with<M: Model>(
-    options: &StoreOptions,
-    sample: &'static [(&'static str, &'static str)],
-) -> Result<Journal<M>, StartError> {
-    let StoreUrl::Json(dir) = &options.store;
-    let seed_dir = options.seed_dir.clone();
-    if let Some(dir) = &seed_dir {
-        look_at_seed(dir, M::NAME, M::COLLECTIONS)?;
+/// A service's open store.
+pub enum Opened<M: Model> {
+    /// In a directory.
+    Json(Journal<M>),
+    /// In a schema; it may not be reached yet.
+    Postgres(Schema),
+}
+
+impl<M: Model> Clone for Opened<M> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Json(journal) => Self::Json(journal.clone()),
+            Self::Postgres(schema) => Self::Postgres(schema.clone()),
+        }
     }
-    Journal::open(Options { seed_dir, sample, ..Options::new(dir) })
-        .map_err(|e| StartError::new(e.exit_code(), format!("{}: {e}", M::NAME)))
+}
+
+impl<'a> Place<'a> {
+    /// Of a process that names itself to the database. Must be called on its Tokio runtime.
+    pub fn of(options: &'a StoreOptions, application: &str, metrics: &Metrics) -> Self {
+        match &options.store {
+            StoreUrl::Json(dir) => Self::Json(options, dir),
+            StoreUrl::Postgres(url) => {
+                let database = Database::open(url, options.pool.into(), application);
+                database.measure(metrics);
+                Self::Postgres(options, database)
+            }
+        }
+    }
+
+    /// Opens a service's store. Blocking: for the start of the process.
+    ///
+    /// # Errors
+    /// With the exit code of [`OpenError`] and its line for the operator; 64 for a bad `SEED_DIR`. A database that cannot be reached is none: the
+    /// process is not ready until it can.
+    pub fn open<M: Tables>(&self, sample: Sample) -> Result<Opened<M>, StartError> {
+        let (Self::Json(options, _) | Self::Postgres(options, _)) = self;
+        if let Some(dir) = &options.seed_dir {
+            look_at_seed(dir, M::NAME, M::COLLECTIONS)?;
+        }
+        match self {
+            Self::Json(options, dir) => {
+                let journal = Journal::open(from(options, dir, sample)).map_err(|e| refused::<M>(&e))?;
+                Ok(Opened::Json(journal))
+            }
+            Self::Postgres(options, database) => {
+                let seed = journal::seed(&from(options, "", sample)).map_err(|e| refused::<M>(&e))?;
+                Ok(Opened::Postgres(Schema::open::<M>(database, seed)))
+            }
+        }
+    }
 }
 
 /// A seed directory can be read, or the start ends, also where the store is in use already: a typing error is noticed at the
@@ -55,14 +96,61 @@ fn look_at_seed(dir: &Path, store: &str, collections: &[&str]) -> Result<bool, S
     Ok(found)
 }
 
-/// `2 usuarios, 3 movimientos, opened in 4 ms`: for the line that a start logs.
-pub fn describe<M: Model>(journal: &Journal<M>) -> String {
-    format!("{}, opened in {} ms", counts(journal), journal.stats().load.as_millis())
+fn from(options: &StoreOptions, dir: impl Into<std::path::PathBuf>, sample: Sample) -> Options {
+    Options { seed_dir: options.seed_dir.clone(), sample, ..Options::new(dir) }
 }
 
-/// Adds the store's numbers to `/metrics`.
-pub fn measure<M: Model>(journal: &Journal<M>, metrics: &Metrics) {
-    let read = |pick: fn(&crate::journal::Stats) -> u64| {
+fn refused<M: Model>(e: &OpenError) -> StartError {
+    StartError::new(e.exit_code(), format!("{}: {e}", M::NAME))
+}
+
+impl<M: Model> Opened<M> {
+    /// Whether it takes writes.
+    ///
+    /// # Errors
+    /// Why not, for the log.
+    pub fn health(&self) -> Result<(), String> {
+        let health = match self {
+            Self::Json(journal) => journal.health(),
+            Self::Postgres(schema) => schema.health(),
+        };
+        health.map_err(|e| e.to_string())
+    }
+
+    /// `2 usuarios, 3 movimientos, opened in 4 ms`: for the line that a start logs.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Json(journal) => {
+                format!("{}, opened in {} ms", counts(journal), journal.stats().load.as_millis())
+            }
+            Self::Postgres(_) => format!("schema {}", M::NAME),
+        }
+    }
+
+    /// Adds the store's numbers to `/metrics`. Those of a database are its [`Place`]'s.
+    pub fn measure(&self, metrics: &Metrics) {
+        if let Self::Json(journal) = self {
+            measure(journal, metrics);
+        }
+    }
+
+    /// Compacts and closes: for the end of the process. What it came to, for the line that a stop logs.
+    ///
+    /// # Errors
+    /// Exit code 74 where the last compaction failed. Nothing acknowledged is lost then: it is in the journal.
+    pub async fn close(self) -> Result<String, StartError> {
+        match self {
+            Self::Json(journal) => server::blocking(move || close(&journal)).await,
+            Self::Postgres(schema) => {
+                schema.database().close().await;
+                Ok(format!("schema {}", M::NAME))
+            }
+        }
+    }
+}
+
+fn measure<M: Model>(journal: &Journal<M>, metrics: &Metrics) {
+    let read = |pick: fn(&journal::Stats) -> u64| {
         let journal = journal.clone();
         move || pick(&journal.stats())
     };
@@ -82,11 +170,7 @@ pub fn measure<M: Model>(journal: &Journal<M>, metrics: &Metrics) {
     });
 }
 
-/// Compacts and closes. Blocking: for the end of the process. What it came to, for the line that a stop logs.
-///
-/// # Errors
-/// Exit code 74 where the last compaction failed. Nothing acknowledged is lost then: it is in the journal.
-pub fn close<M: Model>(journal: &Journal<M>) -> Result<String, StartError> {
+fn close<M: Model>(journal: &Journal<M>) -> Result<String, StartError> {
     let start = std::time::Instant::now();
     journal
         .close()

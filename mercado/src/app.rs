@@ -6,10 +6,10 @@ use crate::web;
 use actix_web::web::Data;
 use common::config::StartError;
 use common::edge::Edge;
-use common::journal::Journal;
+use common::metrics::Metrics;
 use common::ops::Ops;
 use common::server::{self, Leave, Server};
-use common::store;
+use common::store::{Opened, Place};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,35 +33,41 @@ pub struct App {
 
 #[derive(Clone)]
 struct Stores {
-    usuarios: Journal<usuarios::store::Modelo>,
-    tokens: Journal<tokens::store::Modelo>,
-    transacciones: Journal<transacciones::store::Modelo>,
+    usuarios: Opened<usuarios::store::json::Modelo>,
+    tokens: Opened<tokens::store::json::Modelo>,
+    transacciones: Opened<transacciones::store::json::Modelo>,
 }
 
 impl Stores {
-    fn open(options: &common::config::StoreOptions) -> Result<Self, StartError> {
+    fn open(place: &Place<'_>) -> Result<Self, StartError> {
         // at once: loading is parsing, and each has its own files
         std::thread::scope(|scope| {
-            let usuarios = scope.spawn(|| store::open_with(options, SAMPLE));
-            let tokens = scope.spawn(|| store::open_with(options, SAMPLE));
-            let transacciones = store::open_with(options, SAMPLE);
+            let usuarios = scope.spawn(|| place.open(SAMPLE));
+            let tokens = scope.spawn(|| place.open(SAMPLE));
+            let transacciones = place.open(SAMPLE);
             Ok(Self { usuarios: opened(usuarios)?, tokens: opened(tokens)?, transacciones: transacciones? })
         })
     }
 
+    fn measure(&self, metrics: &Metrics) {
+        self.usuarios.measure(metrics);
+        self.tokens.measure(metrics);
+        self.transacciones.measure(metrics);
+    }
+
     fn health(&self) -> Result<(), String> {
-        self.usuarios
-            .health()
-            .and_then(|()| self.tokens.health())
-            .and_then(|()| self.transacciones.health())
-            .map_err(|e| e.to_string())
+        self.usuarios.health().and_then(|()| self.tokens.health()).and_then(|()| self.transacciones.health())
+    }
+
+    fn describe(&self) -> String {
+        [self.usuarios.describe(), self.tokens.describe(), self.transacciones.describe()].join("; ")
     }
 
     /// Closes all three, also where one fails; says what it came to.
-    fn close(&self) -> Result<String, StartError> {
-        let closed =
-            [store::close(&self.usuarios), store::close(&self.tokens), store::close(&self.transacciones)];
-        Ok(closed.into_iter().collect::<Result<Vec<_>, _>>()?.join("; "))
+    async fn close(self) -> Result<String, StartError> {
+        let (usuarios, tokens, transacciones) =
+            tokio::join!(self.usuarios.close(), self.tokens.close(), self.transacciones.close());
+        Ok([usuarios?, tokens?, transacciones?].join("; "))
     }
 }
 
@@ -80,32 +86,31 @@ impl App {
         config.purchase.orphan_age()?;
         let edge = Arc::new(Edge::new(&config.server.hostname, config.server.connection_age()));
         let imagenes = tokens::imagenes::Imagenes::open(config.imagenes.as_deref())?;
-        let stores = Stores::open(&config.store)?;
-        store::measure(&stores.usuarios, &edge.metrics);
-        store::measure(&stores.tokens, &edge.metrics);
-        store::measure(&stores.transacciones, &edge.metrics);
-        let usuarios = usuarios::service::Service::new(stores.usuarios.clone());
-        let tokens = tokens::service::Service::new(stores.tokens.clone());
+        let application = format!("mercado@{}", config.server.hostname);
+        let stores = Stores::open(&Place::of(&config.store, &application, &edge.metrics))?;
+        stores.measure(&edge.metrics);
+        let usuarios = usuarios::store::Store::new(stores.usuarios.clone());
+        let tokens = tokens::store::Store::new(stores.tokens.clone());
         let health = stores.clone();
-        let ops = Data::new(Ops::new(
-            "mercado",
-            &config.server.hostname,
-            Arc::clone(&edge),
-            openapi(),
-            move || health.health(),
-        )?);
+        let mut ops =
+            Ops::new("mercado", &config.server.hostname, Arc::clone(&edge), openapi(), move || {
+                health.health()
+            })?;
+        let redis = config.redis_url.as_ref().map(|url| ops.share(url));
+        let pages = Data::new(tokens::cache::Cache::of(&tokens, redis));
+        let ops = Data::new(ops);
 
         let listener = server::listen(&config.host, config.port, "--port (PORT)")?;
         let address = server::address(&listener)?;
         let engine = Engine::start(
-            stores.transacciones.clone(),
+            transacciones::store::Store::new(stores.transacciones.clone()),
             Arc::new(LocalTokens(tokens.clone())),
             Arc::new(LocalUsuarios(usuarios.clone())),
             config.purchase,
             &edge.metrics,
         )?;
         let (usuarios, tokens) = (Data::new(usuarios), Data::new(tokens));
-        let (pages, imagenes) = (Data::new(tokens::cache::Cache::default()), Data::new(imagenes));
+        let imagenes = Data::new(imagenes);
         let transacciones = Data::new(engine.service.clone());
         let web = Data::new(web::Page::default());
         let mut server = Server::new(&config.server, edge);
@@ -119,12 +124,10 @@ impl App {
             c.configure(web::routes).configure(common::ops::routes);
         })?;
         log::info!(
-            "mercado {} on http://{address}, store {}: {}; {}; {}; ready after {} ms",
+            "mercado {} on http://{address}, store {}: {}; started in {} ms",
             env!("CARGO_PKG_VERSION"),
             config.store.store,
-            store::describe(&stores.usuarios),
-            store::describe(&stores.tokens),
-            store::describe(&stores.transacciones),
+            stores.describe(),
             start.elapsed().as_millis()
         );
         let grace = Duration::from_secs(config.server.grace_seconds);
@@ -143,8 +146,7 @@ impl App {
     pub async fn run(self, leave: impl Future<Output = Leave>) -> Result<(), StartError> {
         let served = self.server.run(leave).await;
         self.engine.stop(self.grace).await;
-        let stores = self.stores;
-        let closed = server::blocking(move || stores.close()).await?;
+        let closed = self.stores.close().await?;
         log::info!("mercado has left: {closed}");
         served.map(|_| ())
     }

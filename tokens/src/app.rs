@@ -4,8 +4,8 @@ use crate::cache::Cache;
 use crate::config::Config;
 use crate::imagenes::Imagenes;
 use crate::routes;
-use crate::service::Service;
-use crate::store::Modelo;
+use crate::store::Store;
+use crate::store::json::Modelo;
 use actix_web::web::{Data, ServiceConfig};
 use common::config::StartError;
 use common::host::{Host, Serving};
@@ -16,11 +16,14 @@ use common::host::{Host, Serving};
 /// One line for the operator and an exit code.
 pub fn build(config: &Config) -> Result<Serving<Modelo>, StartError> {
     let imagenes = Data::new(Imagenes::open(config.imagenes.as_deref())?);
-    let host = Host::<Modelo>::open("tokens", &config.host, routes::openapi())?;
-    let service = Data::new(Service::new(host.journal.clone()));
-    let (inside, pages) = (service.clone(), Data::new(Cache::default()));
+    let mut host = Host::<Modelo>::open("tokens", &config.host, routes::openapi())?;
+    let redis = config.redis_url.as_ref().map(|url| host.ops.share(url));
+    let store = Store::new(host.store.clone());
+    let pages = Data::new(Cache::of(&store, redis));
+    let store = Data::new(store);
+    let inside = store.clone();
     let public = move |c: &mut ServiceConfig| {
-        c.app_data(service.clone())
+        c.app_data(store.clone())
             .app_data(pages.clone())
             .app_data(imagenes.clone())
             .configure(routes::public);

@@ -6,12 +6,12 @@ use crate::purchase::runner::Coordinator;
 use crate::recovery::{Recovery, Tally};
 use crate::routes;
 use crate::service::Service;
-use crate::store::{Modelo, Store};
+use crate::store::Store;
+use crate::store::json::Modelo;
 use actix_web::web::{Data, ServiceConfig};
 use common::client::Client;
 use common::config::StartError;
 use common::host::{Host, Serving};
-use common::journal::Journal;
 use common::metrics::Metrics;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,7 +35,7 @@ impl Engine {
     /// # Errors
     /// Exit code 64 for times that do not fit together.
     pub fn start(
-        journal: Journal<Modelo>,
+        store: Store,
         tokens: Arc<dyn Tokens>,
         usuarios: Arc<dyn Usuarios>,
         options: PurchaseOptions,
@@ -43,8 +43,7 @@ impl Engine {
     ) -> Result<Self, StartError> {
         let behind = TaskTracker::new();
         let (deadline, orphan_age) = (options.deadline(), options.orphan_age()?);
-        let coordinator =
-            Coordinator { store: Store::new(journal), tokens, usuarios, deadline, behind: behind.clone() };
+        let coordinator = Coordinator { store, tokens, usuarios, deadline, behind: behind.clone() };
         let tally = Arc::new(Tally::default());
         let read = |pick: fn(&Tally) -> u64| {
             let tally = Arc::clone(&tally);
@@ -96,7 +95,8 @@ pub fn build(config: &Config) -> Result<Serving<Modelo>, StartError> {
     let usuarios = Http::usuarios(Client::new("usuarios", &config.usuarios_url, token)?);
     let host = Host::<Modelo>::open("transacciones", &config.host, routes::openapi())?;
     let (tokens, usuarios) = (Arc::new(tokens), Arc::new(usuarios));
-    let engine = Engine::start(host.journal.clone(), tokens, usuarios, config.purchase, &host.edge.metrics)?;
+    let store = Store::new(host.store.clone());
+    let engine = Engine::start(store, tokens, usuarios, config.purchase, &host.edge.metrics)?;
     let service = Data::new(engine.service.clone());
     let public = move |c: &mut ServiceConfig| {
         c.app_data(service.clone()).configure(routes::public);

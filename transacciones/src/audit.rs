@@ -2,22 +2,23 @@
 //! or sold, and every balance is the sum of its ledger.
 //!
 //! Each service keeps a running digest, so an audit that agrees costs three reads. Where digests differ - purchases are
-//! under way, or something is wrong - the lists are read, in an order that needs no common snapshot: transactions, then
-//! pending tries, then settled tries, then transactions again. A try is made before its transaction and settled after
-//! it, so every transaction of the first reading is pending or settled by the time it is looked for, and every settled
-//! try is in the last reading of the transactions.
+//! under way, or something is wrong - the lists are read, in an order that needs no common snapshot: how many transactions
+//! there are, then pending tries, then settled tries, each page with the transactions of its claves, and last so many
+//! transactions as there were first, which are the same ones: their order does not change. A try is made before its
+//! transaction and settled after it, so each of those transactions was pending or settled by the time it was looked for,
+//! and every settled try finds its transaction.
 
 use crate::domain::Transaccion;
 use crate::participants::Participant;
 use crate::purchase::runner::Coordinator;
-use crate::store::Modelo;
+use crate::store::Store;
 use chrono::TimeDelta;
 use common::client::Unavailable;
 use common::contract::{PAGE, Refusal, Try};
-use common::domain::{Intento, Resumen, TransaccionId};
+use common::domain::{Clave, Intento, Resumen, TransaccionId};
 use common::journal::StoreError;
 use serde::Serialize;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::time::Instant;
 use utoipa::ToSchema;
@@ -107,14 +108,14 @@ struct Side<'a> {
 /// # Errors
 /// [`Unaudited`].
 pub async fn audit(c: &Coordinator) -> Result<Auditoria, Unaudited> {
-    let first = Modelo::clone(&*c.store.read()?);
+    let first = c.store.cierre().await?;
     let deadline = Instant::now() + c.deadline;
     let (tokens, usuarios) = tokio::try_join!(c.tokens.digest(deadline), c.usuarios.digest(deadline))?;
     let (tokens, usuarios) = (tokens.map_err(Unaudited::Refused)?, usuarios.map_err(Unaudited::Refused)?);
     let agrees = |ours: Resumen, theirs: Resumen| ours == theirs;
     let mut verdict = Auditoria {
         correcto: true,
-        transacciones: first.transacciones.len() as u64,
+        transacciones: first.transacciones,
         pendientes: tokens.pendientes.max(usuarios.pendientes),
         diferencias: Vec::new(),
     };
@@ -131,7 +132,7 @@ pub async fn audit(c: &Coordinator) -> Result<Auditoria, Unaudited> {
             other: Tipo::CargoDistinto,
             verb: "was charged",
         };
-        compare(c, &first, &side, &mut verdict).await?;
+        compare(c, first.transacciones, &side, &mut verdict).await?;
     }
     if !agrees(first.ventas, tokens.confirmados) {
         let side = Side {
@@ -141,16 +142,15 @@ pub async fn audit(c: &Coordinator) -> Result<Auditoria, Unaudited> {
             other: Tipo::VentaDistinta,
             verb: "was sold a token for",
         };
-        compare(c, &first, &side, &mut verdict).await?;
+        compare(c, first.transacciones, &side, &mut verdict).await?;
     }
     verdict.correcto = verdict.diferencias.is_empty();
-    verdict.diferencias.truncate(MAX_LISTED);
     Ok(verdict)
 }
 
 async fn compare(
     c: &Coordinator,
-    first: &Modelo,
+    first: u64,
     side: &Side<'_>,
     verdict: &mut Auditoria,
 ) -> Result<(), Unaudited> {
@@ -160,24 +160,34 @@ async fn compare(
         let deadline = Instant::now() + PAGE_DEADLINE;
         let page = side.participant.pending(TimeDelta::zero(), after.as_ref(), deadline).await?;
         let page = page.map_err(Unaudited::Refused)?;
-        seen.extend(page.iter().filter_map(|t| of(first, &t.intento)).map(|t| t.id));
+        let bought = bought(&c.store, &page).await?;
+        seen.extend(page.iter().filter_map(|t| of(&bought, &t.intento)).map(|t| t.id));
         if page.len() < PAGE {
             break;
         }
         after = page.into_iter().next_back();
     }
-    let mut unknown = Vec::new();
     let mut after: Option<Intento> = None;
     loop {
         let page = side.participant.settled(after.as_ref(), Instant::now() + PAGE_DEADLINE).await?;
         let page = page.map_err(Unaudited::Refused)?;
+        let bought = bought(&c.store, &page).await?;
         for settled in &page {
-            match of(first, &settled.intento) {
+            let (usuario, verb, monto) = (settled.usuario_id, side.verb, settled.monto);
+            let (tipo, detalle) = match of(&bought, &settled.intento) {
                 Some(t) if agree(settled, t) => {
                     seen.insert(t.id);
+                    continue;
                 }
-                // bought since the first reading, or wrong: the last reading tells
-                _ => unknown.push(settled.clone()),
+                Some(_) => (
+                    side.other,
+                    format!("usuario {usuario} {verb} {monto}, and the transaction says otherwise"),
+                ),
+                None => (side.extra, format!("usuario {usuario} {verb} {monto} without a transaction")),
+            };
+            if verdict.diferencias.len() < MAX_LISTED {
+                let intento = Some(settled.intento.clone());
+                verdict.diferencias.push(Diferencia { tipo, intento, detalle });
             }
         }
         if page.len() < PAGE {
@@ -185,34 +195,34 @@ async fn compare(
         }
         after = page.into_iter().next_back().map(|t| t.intento);
     }
-    let last = Modelo::clone(&*c.store.read()?);
-    for settled in unknown {
-        let tipo = match of(&last, &settled.intento) {
-            Some(t) if agree(&settled, t) => continue,
-            Some(_) => side.other,
-            None => side.extra,
-        };
-        let (usuario, verb, monto) = (settled.usuario_id, side.verb, settled.monto);
-        let detalle = match tipo == side.other {
-            true => format!("usuario {usuario} {verb} {monto}, and the transaction says otherwise"),
-            false => format!("usuario {usuario} {verb} {monto} without a transaction"),
-        };
-        verdict.diferencias.push(Diferencia { tipo, intento: Some(settled.intento), detalle });
-    }
-    for t in first.transacciones.values().filter(|t| t.intento.is_some() && !seen.contains(&t.id)) {
-        // one that is there with other facts was named above
-        let named = verdict.diferencias.iter().any(|d| d.tipo == side.other && d.intento == t.intento);
-        if !named && verdict.diferencias.len() < MAX_LISTED {
-            let detalle = format!("transaccion {} of {} has no counterpart", t.id, t.precio);
-            verdict.diferencias.push(Diferencia { tipo: side.missing, intento: t.intento.clone(), detalle });
+    let (mut left, mut despues) = (first, None);
+    while left > 0 {
+        let limit = usize::try_from(left).unwrap_or(PAGE).min(PAGE);
+        let page = c.store.siguientes(despues, limit).await?;
+        let Some(last) = page.last() else { break };
+        (left, despues) = (left - page.len() as u64, Some(last.id));
+        for t in page.into_iter().filter(|t| t.intento.is_some() && !seen.contains(&t.id)) {
+            // one that is there with other facts was named above
+            let named = verdict.diferencias.iter().any(|d| d.tipo == side.other && d.intento == t.intento);
+            if !named && verdict.diferencias.len() < MAX_LISTED {
+                let detalle = format!("transaccion {} of {} has no counterpart", t.id, t.precio);
+                verdict.diferencias.push(Diferencia { tipo: side.missing, intento: t.intento, detalle });
+            }
         }
     }
     Ok(())
 }
 
+/// The transactions under the claves of some tries.
+async fn bought(store: &Store, tries: &[Try]) -> Result<HashMap<Clave, Transaccion>, Unaudited> {
+    let claves: Vec<_> = tries.iter().map(|t| t.intento.clave.clone()).collect();
+    let found = store.bajo(&claves).await?.into_iter();
+    Ok(found.filter_map(|t| Some((t.intento.as_ref()?.clave.clone(), t))).collect())
+}
+
 /// The transaction of an attempt.
-fn of<'a>(modelo: &'a Modelo, intento: &Intento) -> Option<&'a Transaccion> {
-    modelo.comprado(&intento.clave).map(AsRef::as_ref).filter(|t| t.intento.as_ref() == Some(intento))
+fn of<'a>(bought: &'a HashMap<Clave, Transaccion>, intento: &Intento) -> Option<&'a Transaccion> {
+    bought.get(&intento.clave).filter(|t| t.intento.as_ref() == Some(intento))
 }
 
 fn agree(settled: &Try, t: &Transaccion) -> bool {

@@ -163,12 +163,12 @@ pub fn verdict(palabra: &Palabra, numero: u32) -> Verdict {
 pub async fn settle(c: &Coordinator, participant: &dyn Participant, orphan: &Try) -> Result<Settled, Left> {
     let deadline = Instant::now() + c.deadline;
     let intento = &orphan.intento;
-    let ask = || Ok::<_, StoreError>(verdict(&c.store.read()?.palabra(&intento.clave), intento.numero));
-    let mut found = ask()?;
+    let ask = async || c.store.palabra(&intento.clave).await.map(|word| verdict(&word, intento.numero));
+    let mut found = ask().await?;
     if found == Verdict::AbortFirst {
         match c.store.abort(intento.clone(), orphan.usuario_id, orphan.token_id).await? {
             // bought meanwhile, by this attempt or another
-            Ok(()) | Err(Overtaken) => found = ask()?,
+            Ok(()) | Err(Overtaken) => found = ask().await?,
         }
     }
     let (answer, settled) = match found {

@@ -7,11 +7,9 @@ use crate::purchase::Outcome;
 use crate::purchase::runner::Coordinator;
 use crate::store::Store;
 use common::context::Context;
-use common::domain::{TokenId, TransaccionId, UsuarioId};
-use common::paging::Page;
 use tokio::runtime::Handle;
 
-/// Purchases, and looking at them. Clones share everything.
+/// The coordinator for its clients: purchases and the audit. Clones share everything.
 #[derive(Clone)]
 pub struct Service {
     coordinator: Coordinator,
@@ -34,7 +32,7 @@ impl Service {
         Self { coordinator, runtime }
     }
 
-    /// The store, to watch it.
+    /// The store, to look at what was bought.
     pub fn store(&self) -> &Store {
         &self.coordinator.store
     }
@@ -58,30 +56,6 @@ impl Service {
             Outcome::Superado => Err(Error::Superado),
             Outcome::SinAlmacen => Err(Error::SinAlmacen),
         }
-    }
-
-    /// One purchase.
-    pub fn transaccion(&self, id: TransaccionId) -> Result<Transaccion, Error> {
-        let modelo = self.store().read()?;
-        let found = modelo.transacciones.get(&id).ok_or(Error::TransaccionNoEncontrada(id))?;
-        Ok(found.as_ref().clone())
-    }
-
-    /// Purchases in the order of their commits.
-    pub fn transacciones(
-        &self,
-        de: Option<UsuarioId>,
-        token: Option<TokenId>,
-        despues: Option<TransaccionId>,
-        limite: usize,
-    ) -> Result<Page<Transaccion>, Error> {
-        let modelo = self.store().read()?;
-        let rows = modelo.lista(de, token, despues).take(limite + 1).map(|t| t.as_ref().clone()).collect();
-        let total = match (de, token) {
-            (None, None) => modelo.transacciones.len(),
-            _ => modelo.lista(de, token, None).count(),
-        };
-        Ok(Page::new(rows, limite, total, |t: &Transaccion| t.id.to_string()))
     }
 
     /// Holds the three services against each other.

@@ -2,8 +2,8 @@
 
 use crate::config::Config;
 use crate::routes;
-use crate::service::Service;
-use crate::store::Modelo;
+use crate::store::Store;
+use crate::store::json::Modelo;
 use actix_web::web::{Data, ServiceConfig};
 use common::config::StartError;
 use common::host::{Host, Serving};
@@ -14,10 +14,10 @@ use common::host::{Host, Serving};
 /// One line for the operator and an exit code.
 pub fn build(config: &Config) -> Result<Serving<Modelo>, StartError> {
     let host = Host::<Modelo>::open("usuarios", &config.host, routes::openapi())?;
-    let service = Data::new(Service::new(host.journal.clone()));
-    let inside = service.clone();
+    let store = Data::new(Store::new(host.store.clone()));
+    let inside = store.clone();
     let public = move |c: &mut ServiceConfig| {
-        c.app_data(service.clone()).configure(routes::public);
+        c.app_data(store.clone()).configure(routes::public);
     };
     let internal = move |c: &mut ServiceConfig| {
         c.app_data(inside.clone()).configure(routes::interno::routes);

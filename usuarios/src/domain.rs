@@ -1,5 +1,6 @@
 //! Users, and the ledger of what moved their balance.
 
+use crate::error::Error;
 use chrono::{DateTime, Utc};
 use common::domain::{Clave, Intento, MAX_ENTERO, Monto, UsuarioId};
 use serde::{Deserialize, Serialize};
@@ -124,7 +125,25 @@ impl TryFrom<Linea> for Movimiento {
     }
 }
 
+impl Usuario {
+    /// The balance with money added.
+    pub fn con(&self, monto: Monto) -> Result<Monto, Error> {
+        self.saldo.sumar(monto).ok_or(Error::SaldoExcedido { saldo: self.saldo, monto })
+    }
+
+    /// The balance with money taken.
+    pub fn sin(&self, monto: Monto) -> Result<Monto, Error> {
+        self.saldo.restar(monto).ok_or(Error::SaldoInsuficiente { saldo: self.saldo, monto })
+    }
+}
+
 impl Movimiento {
+    /// Whether a call under this line's key or attempt asks for this line; `bajo` is what it asks under.
+    pub fn responde_a(&self, de: UsuarioId, monto: Monto, bajo: &impl ToString) -> Result<(), Error> {
+        let same = (self.usuario_id, self.monto) == (de, monto);
+        if same { Ok(()) } else { Err(Error::ClaveReutilizada(bajo.to_string())) }
+    }
+
     /// Credits added to the balance; negative where they were taken.
     pub fn efecto(&self) -> i64 {
         // a Monto is below 2^53

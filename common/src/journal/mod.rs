@@ -43,6 +43,7 @@ mod mark;
 mod memory;
 mod mount;
 mod open;
+mod seed;
 #[cfg(feature = "testing")]
 pub mod simulation;
 mod store;
@@ -59,6 +60,7 @@ pub mod testing {
 pub use array::ArrayWriter;
 pub use error::{OpenError, StoreError};
 pub use handle::{Journal, Snapshot};
+pub use seed::seed;
 pub use writer::Tx;
 
 use std::{io, path::PathBuf, time::Duration};

@@ -118,7 +118,11 @@ fn begin<M: Model>(paths: Paths, options: Options, locks: &Locks, mark: File) ->
 }
 
 /// What a store that was never used begins with, and where that is from.
-fn seed(volume: &Volume, options: &Options, collection: &str) -> Result<Option<(PathBuf, Vec<u8>)>, Failure> {
+pub(super) fn seed(
+    volume: &Volume,
+    options: &Options,
+    collection: &str,
+) -> Result<Option<(PathBuf, Vec<u8>)>, Failure> {
     let file = format!("{collection}.json");
     let Some(dir) = &options.seed_dir else {
         let sample = options.sample.iter().find(|(name, _)| *name == collection);

@@ -3,6 +3,7 @@
 use clap::Parser;
 use common::config::StartError;
 use common::server::Leave;
+use common::testing::Api;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use std::io::Read;
@@ -145,6 +146,40 @@ impl Mercado {
         let response = self.inner(Method::GET, path).send().await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
         response.json().await.unwrap()
+    }
+}
+
+/// A service of its own whose data no test looks at; it leaves with the test's runtime.
+pub struct Pod {
+    pub api: Api,
+    pub inner: Api,
+    _dir: TempDir,
+}
+
+impl Pod {
+    /// Over a fresh directory, with a Redis.
+    pub fn counting(redis_url: &str) -> Self {
+        Self::with(|config| config.redis_url = Some(redis_url.parse().unwrap()))
+    }
+
+    /// Over a database, with a Redis.
+    pub fn over(database: &str, redis_url: &str) -> Self {
+        Self::with(|config| {
+            config.redis_url = Some(redis_url.parse().unwrap());
+            config.host.store.store = database.parse().unwrap();
+            config.host.store.seed_dir = None;
+        })
+    }
+
+    fn with(more: impl FnOnce(&mut Config)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("imagenes")).unwrap();
+        let mut config = config(dir.path());
+        more(&mut config);
+        let app = app::build(&config).unwrap();
+        let (api, inner) = (Api::new(app.public()), Api::new(app.internal()).with_token(TOKEN));
+        tokio::spawn(app.run(std::future::pending::<Leave>()));
+        Self { api, inner, _dir: dir }
     }
 }
 

@@ -49,8 +49,8 @@ impl Coordinator {
 
     async fn perform(&self, action: Action, compra: &Compra, deadline: Instant) -> Event {
         match action {
-            Action::Look => match self.store.read() {
-                Ok(modelo) => Event::Word(modelo.palabra(&compra.clave)),
+            Action::Look => match self.store.palabra(&compra.clave).await {
+                Ok(palabra) => Event::Word(palabra),
                 Err(e) => no_store(&e),
             },
             Action::Reserve(intento) => {

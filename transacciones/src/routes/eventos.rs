@@ -19,8 +19,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How long another process's purchase may stay unseen: nothing wakes this process for it.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long a stream may take to notice that the process leaves.
+const WAKE_EVERY: Duration = Duration::from_millis(250);
 /// Between comments on a quiet stream, so that proxies keep it open and a gone client is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// The most events sent at once.
@@ -51,18 +51,13 @@ pub async fn seguir(
                 }
             }
         }
-        None => service
-            .store()
-            .read()
-            .map_err(crate::error::Error::from)?
-            .transacciones
-            .get_max()
-            .map(|(id, _)| *id),
+        None => service.store().ultima().await.map_err(crate::error::Error::from)?,
     };
     f.finish((Some(()),))?;
     let store = service.store().clone();
+    let changed = store.changed();
     let follower =
-        Follower { changed: store.changed(), store, ops, last, spoke: Instant::now(), greeted: false };
+        Follower { changed, store, ops, last, spoke: Instant::now(), greeted: false, behind: true };
     let events = stream::unfold(follower, |mut f| async move {
         f.next().await.map(|chunk| (Ok::<_, Infallible>(chunk), f))
     });
@@ -86,6 +81,8 @@ struct Follower {
     last: Option<TransaccionId>,
     spoke: Instant,
     greeted: bool,
+    /// Whether there may be more than was sent.
+    behind: bool,
 }
 
 impl Follower {
@@ -99,7 +96,7 @@ impl Follower {
             if self.ops.edge.leaving() {
                 return None;
             }
-            let chunk = self.chunk()?;
+            let chunk = if self.behind { self.chunk().await? } else { String::new() };
             if !chunk.is_empty() {
                 self.spoke = Instant::now();
                 return Some(chunk.into());
@@ -108,26 +105,30 @@ impl Follower {
                 self.spoke = Instant::now();
                 return Some(Bytes::from_static(b":\n\n"));
             }
-            // a closed channel (the store is closing) ends in `leaving` above; until then the timer paces
-            if let Ok(Err(_)) = tokio::time::timeout(LOOK_EVERY, self.changed.changed()).await {
-                tokio::time::sleep(LOOK_EVERY).await;
+            match tokio::time::timeout(WAKE_EVERY, self.changed.changed()).await {
+                Ok(Ok(())) => self.behind = true,
+                // the store is closing, which ends in `leaving` above
+                Ok(Err(_)) => tokio::time::sleep(WAKE_EVERY).await,
+                Err(_) => {}
             }
         }
     }
 
-    fn chunk(&mut self) -> Option<String> {
-        let modelo = match self.store.read() {
-            Ok(modelo) => modelo,
+    async fn chunk(&mut self) -> Option<String> {
+        let found = match self.store.siguientes(self.last, BATCH).await {
+            Ok(found) => found,
             Err(e) => {
                 log::error!("events: {e}");
                 return None;
             }
         };
+        self.behind = found.len() == BATCH;
         let mut chunk = String::new();
-        for t in modelo.lista(None, None, self.last).take(BATCH) {
-            self.last = Some(t.id);
-            let data = serde_json::to_string(&TransaccionVista::from(t.as_ref().clone())).ok()?;
-            write!(chunk, "id: {}\nevent: transaccion\ndata: {data}\n\n", t.id).ok()?;
+        for t in found {
+            let id = t.id;
+            self.last = Some(id);
+            let data = serde_json::to_string(&TransaccionVista::from(t)).ok()?;
+            write!(chunk, "id: {id}\nevent: transaccion\ndata: {data}\n\n").ok()?;
         }
         Some(chunk)
     }

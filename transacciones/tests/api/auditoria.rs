@@ -1,7 +1,7 @@
 //! `/transacciones/auditoria`: never a false alarm, and nothing that is wrong goes unseen.
 
 use crate::helpers::{Mercado, Service, compra, persona, statuses, token, tokens, transacciones, usuarios};
-use ::usuarios::store::{Change, Modelo};
+use ::usuarios::store::json::{Change, Modelo};
 use common::domain::{Monto, UsuarioId};
 use common::journal::{Journal, Options};
 use common::testing::Api;

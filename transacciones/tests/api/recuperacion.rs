@@ -6,7 +6,7 @@ use crate::helpers::{
 };
 use crate::proxy::{Fault, Proxy, Step};
 use ::transacciones::domain::Palabra;
-use ::transacciones::store::Modelo;
+use ::transacciones::store::json::Modelo;
 use common::journal::{Journal, Options};
 use common::testing::{Answer, PATIENCE, eventually};
 use futures_util::future::join_all;

@@ -110,7 +110,7 @@ proptest! {
     fn usuarios_does_what_the_model_says(calls in calls(), abono in 0..60_usize) {
         let dir = scratch();
         let seed = format!(r#"[{{"id":1,"nombre":"a","saldo":{PRECIO}}},{{"id":2,"nombre":"b","saldo":0}}]"#);
-        let service = usuarios::service::Service::new(journal(dir.path(), "usuarios.json", &seed));
+        let service = usuarios::store::Store::json(journal(dir.path(), "usuarios.json", &seed));
         let mut model = Usuarios { saldos: vec![PRECIO, 0], cargos: Vec::new() };
         let no = |e| refusal(e, usuarios::error::Error::refusal);
         Runtime::new().unwrap().block_on(async {
@@ -137,10 +137,12 @@ proptest! {
                     Call::Cancel => model.cancel(t),
                 };
                 prop_assert_eq!(real.map_err(no), expected, "{:?} {:?}", t, call);
-                let saldos: Vec<_> =
-                    (0..USUARIOS).map(|de| service.usuario(usuario(de)).unwrap().saldo.get()).collect();
+                let mut saldos = Vec::new();
+                for de in 0..USUARIOS {
+                    saldos.push(service.usuario(usuario(de)).await.unwrap().saldo.get());
+                }
                 prop_assert_eq!(saldos, model.saldos.iter().copied().map(u64::from).collect::<Vec<_>>());
-                let pending = service.pendientes(chrono::TimeDelta::zero(), None).unwrap();
+                let pending = service.pendientes(chrono::TimeDelta::zero(), None).await.unwrap();
                 prop_assert_eq!(order(pending.into_iter().map(|t| t.intento)), order(model.pending().map(intento)));
             }
             Ok(())
@@ -153,24 +155,24 @@ proptest! {
         writes in vec((0..2_u8, 1..4_u32, any::<bool>(), any::<bool>()), 1..40)
     ) {
         let dir = scratch();
-        let store = Store::new(journal(dir.path(), "transacciones.json", "[]"));
+        let store = Store::json(journal(dir.path(), "transacciones.json", "[]"));
         Runtime::new().unwrap().block_on(async {
             for (clave, numero, commit, token_known) in writes {
                 let compra = Pedido::new(clave, 0, clave).compra;
                 let intento = Intento { clave: compra.clave.clone(), numero };
-                let word = || store.read().unwrap().palabra(&compra.clave);
-                let before = word();
+                let word = async || store.palabra(&compra.clave).await.unwrap();
+                let before = word().await;
                 if commit {
                     let answer = store.commit(intento, &compra, precio()).await.unwrap();
                     prop_assert_eq!(answer.is_ok(), before.suerte(numero) == Suerte::Abierta);
                     let after = answer.map_or(before, Palabra::Comprado);
-                    prop_assert_eq!(word(), after);
+                    prop_assert_eq!(word().await, after);
                 } else {
                     let token = token_known.then_some(compra.token_id);
                     let answer = store.abort(intento, compra.usuario_id, token).await.unwrap();
                     if let Palabra::Comprado(_) = before {
                         prop_assert_eq!(answer, Err(Overtaken));
-                        prop_assert_eq!(word(), before);
+                        prop_assert_eq!(word().await, before);
                     } else {
                         prop_assert_eq!(answer, Ok(()));
                         let known = if let Palabra::Abortado(a) = &before { a.token_id } else { None };
@@ -183,7 +185,7 @@ proptest! {
                                 token_id: token.or(known),
                             }),
                         };
-                        prop_assert_eq!(word(), after);
+                        prop_assert_eq!(word().await, after);
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! `/usuarios/{id}/abonos`.
 
 use super::movimientos::MovimientoVisto;
-use crate::service::Service;
+use crate::store::Store;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
@@ -35,16 +35,12 @@ pub struct AbonoNuevo {
         ("Idempotency-Key" = Option<ClaveSchema>, Header, description = "Makes the abono happen once"),
     ),
     responses((status = 201, description = "Added; `Location` leads to the ledger", body = MovimientoVisto), Abono, ConAlmacen))]
-pub async fn abonar(
-    req: HttpRequest,
-    body: JsonBody,
-    service: Data<Service>,
-) -> Result<HttpResponse, Problem> {
+pub async fn abonar(req: HttpRequest, body: JsonBody, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let JsonBody(mut f) = body;
     let (id, clave) = (f.path(&req, "id", usuario_id), f.idempotency_key(&req));
     let monto = f.required("monto", monto_positivo);
     let (id, clave, monto) = f.finish((id, clave, monto))?;
-    let hecho = service.abonar(id, monto, clave.unwrap_or_else(Clave::nueva)).await?;
+    let hecho = store.abonar(id, monto, clave.unwrap_or_else(Clave::nueva)).await?;
     let location = HeaderValue::try_from(format!("/usuarios/{id}/movimientos")).map_err(Problem::internal)?;
     let mut reply =
         Representation::json(&MovimientoVisto::from(hecho.valor))?.header(header::LOCATION, location);

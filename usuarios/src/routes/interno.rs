@@ -1,6 +1,6 @@
 //! `/interno/…`, on the internal port: this service as a participant in purchases ([`common::contract`]).
 
-use crate::service::Service;
+use crate::store::Store;
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
@@ -27,34 +27,34 @@ pub fn routes(config: &mut ServiceConfig) {
     );
 }
 
-async fn cargar(req: HttpRequest, body: JsonBody, service: Data<Service>) -> Result<HttpResponse, Problem> {
+async fn cargar(req: HttpRequest, body: JsonBody, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let JsonBody(mut f) = body;
     let intento = f.path(&req, "intento", validate::intento);
     let (usuario_id, monto) = (f.required("usuarioId", usuario_id), f.required("monto", monto));
     let (intento, usuario_id, monto) = f.finish((intento, usuario_id, monto))?;
-    let nuevo = service.cargar(intento, PedidoCargo { usuario_id, monto }).await?;
+    let nuevo = store.cargar(intento, PedidoCargo { usuario_id, monto }).await?;
     let status = if nuevo { StatusCode::CREATED } else { StatusCode::OK };
     Ok(Representation::json(&())?.respond_as(&req, status))
 }
 
-async fn confirmar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
-    service.confirmar(validate::path(&req, "intento", validate::intento)?).await?;
+async fn confirmar(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    store.confirmar(validate::path(&req, "intento", validate::intento)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn cancelar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
-    service.cancelar(validate::path(&req, "intento", validate::intento)?).await?;
+async fn cancelar(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    store.cancelar(validate::path(&req, "intento", validate::intento)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn listar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
+async fn listar(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let tries = match internal::which_tries(&req)? {
-        internal::Tries::Pending { age, after } => service.pendientes(age, after)?,
-        internal::Tries::Settled(despues) => service.confirmados(despues)?,
+        internal::Tries::Pending { age, after } => store.pendientes(age, after).await?,
+        internal::Tries::Settled(despues) => store.confirmados(despues).await?,
     };
     Ok(Representation::json(&tries)?.respond(&req))
 }
 
-async fn resumen(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
-    Ok(Representation::json(&service.resumen()?)?.respond(&req))
+async fn resumen(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    Ok(Representation::json(&store.resumen().await?)?.respond(&req))
 }

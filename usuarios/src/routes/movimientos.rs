@@ -1,7 +1,7 @@
 //! `/usuarios/{id}/movimientos`.
 
 use crate::domain::{Movimiento, Tipo};
-use crate::service::Service;
+use crate::store::Store;
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use chrono::{DateTime, Utc};
 use common::domain::MAX_ENTERO;
@@ -73,11 +73,11 @@ impl From<Movimiento> for MovimientoVisto {
     ),
     responses((status = 200, description = "A page; `Link` leads to the next, `X-Total-Count` counts all",
         body = Vec<MovimientoVisto>), SinUsuario, ConParametros, ConAlmacen))]
-pub async fn listar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
+pub async fn listar(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let mut f = Fields::query(&req);
     let id = f.path(&req, "id", usuario_id);
     let (limite, despues) = (paging::limit(&mut f), f.optional("despues", integer(1..=MAX_ENTERO)));
     let (id, limite, despues) = f.finish((id, limite, despues))?;
-    let page = service.movimientos(id, despues.unwrap_or(0), limite)?.map(MovimientoVisto::from);
+    let page = store.movimientos(id, despues.unwrap_or(0), limite).await?.map(MovimientoVisto::from);
     Ok(page.represent(&req)?.respond(&req))
 }

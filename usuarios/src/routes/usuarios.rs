@@ -1,7 +1,7 @@
 //! `/usuarios` and `/usuarios/{id}`.
 
 use crate::domain::{MAX_NOMBRE, Usuario};
-use crate::service::Service;
+use crate::store::Store;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
@@ -63,11 +63,11 @@ pub struct UsuarioCambio {
     ),
     responses((status = 200, description = "A page; `Link` leads to the next, `X-Total-Count` counts all",
         body = Vec<UsuarioVisto>), ConParametros, ConAlmacen))]
-pub async fn listar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
+pub async fn listar(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let mut f = Fields::query(&req);
     let (limite, despues) = (paging::limit(&mut f), f.optional("despues", usuario_id));
     let (limite, despues) = f.finish((limite, despues))?;
-    let page = service.usuarios(despues, limite)?.map(UsuarioVisto::from);
+    let page = store.usuarios(despues, limite).await?.map(UsuarioVisto::from);
     Ok(page.represent(&req)?.respond(&req))
 }
 
@@ -75,24 +75,20 @@ pub async fn listar(req: HttpRequest, service: Data<Service>) -> Result<HttpResp
 #[utoipa::path(get, path = "/usuarios/{id}", tag = "usuarios",
     params(("id" = Id, Path)),
     responses((status = 200, description = "The user", body = UsuarioVisto), SinUsuario, ConParametros, ConAlmacen))]
-pub async fn ver(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
+pub async fn ver(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let id = validate::path(&req, "id", usuario_id)?;
-    let usuario = UsuarioVisto::from(service.usuario(id)?);
+    let usuario = UsuarioVisto::from(store.usuario(id).await?);
     Ok(Representation::json(&usuario)?.respond(&req))
 }
 
 /// Create a user with an opening balance
 #[utoipa::path(post, path = "/usuarios", tag = "usuarios", request_body = UsuarioNuevo,
     responses((status = 201, description = "Created; `Location` leads to it", body = UsuarioVisto), ConCuerpo, ConAlmacen))]
-pub async fn crear(
-    req: HttpRequest,
-    body: JsonBody,
-    service: Data<Service>,
-) -> Result<HttpResponse, Problem> {
+pub async fn crear(req: HttpRequest, body: JsonBody, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let JsonBody(mut f) = body;
     let (nombre, saldo) = (f.required("nombre", line(1..=MAX_NOMBRE)), f.required("saldo", monto));
     let (nombre, saldo) = f.finish((nombre, saldo))?;
-    let usuario = UsuarioVisto::from(service.crear(nombre, saldo).await?);
+    let usuario = UsuarioVisto::from(store.crear(nombre, saldo).await?);
     let location = HeaderValue::try_from(format!("/usuarios/{}", usuario.id)).map_err(Problem::internal)?;
     Ok(Representation::json(&usuario)?
         .header(header::LOCATION, location)
@@ -106,11 +102,11 @@ pub async fn crear(
 pub async fn renombrar(
     req: HttpRequest,
     body: JsonBody,
-    service: Data<Service>,
+    store: Data<Store>,
 ) -> Result<HttpResponse, Problem> {
     let JsonBody(mut f) = body;
     let (id, nombre) = (f.path(&req, "id", usuario_id), f.required("nombre", line(1..=MAX_NOMBRE)));
     let (id, nombre) = f.finish((id, nombre))?;
-    let usuario = UsuarioVisto::from(service.renombrar(id, nombre).await?);
+    let usuario = UsuarioVisto::from(store.renombrar(id, nombre).await?);
     Ok(Representation::json(&usuario)?.respond(&req))
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// What happens once only: found again by the key under which it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Referencia {
+pub(super) enum Referencia {
     /// Money added.
     Abono(Clave),
     /// A debit.
@@ -64,7 +64,10 @@ pub enum Change {
 }
 
 /// The entries behind a key, in order.
-pub fn after<K: Ord + Clone, V: Clone>(map: &OrdMap<K, V>, key: Option<K>) -> impl Iterator<Item = (&K, &V)> {
+pub(super) fn after<K: Ord + Clone, V: Clone>(
+    map: &OrdMap<K, V>,
+    key: Option<K>,
+) -> impl Iterator<Item = (&K, &V)> {
     map.range((key.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
 }
 
@@ -86,7 +89,7 @@ impl Modelo {
     }
 
     /// What was done under a key.
-    pub fn referido(&self, referencia: &Referencia) -> Option<&Arc<Movimiento>> {
+    pub(super) fn referido(&self, referencia: &Referencia) -> Option<&Arc<Movimiento>> {
         self.movimientos.get(self.referencias.get(referencia)?)
     }
 
@@ -95,6 +98,11 @@ impl Modelo {
         self.movimientos
             .range((Bound::Excluded((de, despues)), Bound::Included((de, u64::MAX))))
             .map(|(_, m)| m)
+    }
+
+    /// All ledgers.
+    pub fn todos(&self) -> impl Iterator<Item = &Movimiento> {
+        self.movimientos.values().map(AsRef::as_ref)
     }
 
     /// How many lines a user's ledger has.

@@ -1,8 +1,8 @@
-//! The coordinator's word: which purchases are committed, and which attempts never will be.
+//! The state in memory: purchases, aborted attempts, and the indexes and running digests over them.
 
-use crate::domain::{Abortado, Compra, Palabra, Suerte, Transaccion};
-use common::domain::{Clave, Intento, Monto, Resumen, TokenId, TransaccionId, UsuarioId, ahora};
-use common::journal::{ArrayWriter, Journal, Model, Snapshot, StoreError};
+use crate::domain::{Abortado, Palabra, Transaccion};
+use common::domain::{Clave, Intento, Monto, Resumen, TokenId, TransaccionId, UsuarioId};
+use common::journal::{ArrayWriter, Model};
 use imbl::{HashMap, OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -41,6 +41,11 @@ impl Modelo {
             return Palabra::Comprado(transaccion.as_ref().clone());
         }
         self.abortados.get(clave).map_or(Palabra::Nada, |a| Palabra::Abortado(a.as_ref().clone()))
+    }
+
+    /// Aborted attempts by clave, also of claves that were bought by a later one.
+    pub fn abortados(&self) -> impl Iterator<Item = &Abortado> {
+        self.abortados.values().map(AsRef::as_ref)
     }
 
     /// The purchase under a clave.
@@ -152,102 +157,5 @@ impl Model for Modelo {
 
     fn on_open(&self, _edited: &[&'static str]) -> Result<Vec<Change>, String> {
         Ok(Vec::new())
-    }
-}
-
-/// Whether an attempt may be committed: its clave is not bought, and it is not aborted.
-///
-/// # Errors
-/// [`Overtaken`] where it may not.
-pub fn may_commit(palabra: &Palabra, numero: u32) -> Result<(), Overtaken> {
-    if palabra.suerte(numero) == Suerte::Abierta { Ok(()) } else { Err(Overtaken) }
-}
-
-/// Whether an attempt's abort has yet to be written.
-///
-/// # Errors
-/// [`Overtaken`] where its clave is bought.
-pub fn must_abort(palabra: &Palabra, numero: u32) -> Result<bool, Overtaken> {
-    match palabra {
-        Palabra::Comprado(_) => Err(Overtaken),
-        Palabra::Nada | Palabra::Abortado(_) => Ok(palabra.suerte(numero) == Suerte::Abierta),
-    }
-}
-
-/// The store with the two writes that decide.
-#[derive(Clone)]
-pub struct Store(Journal<Modelo>);
-
-/// The store has decided otherwise: ask it for its word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Overtaken;
-
-impl Store {
-    /// Over an open journal.
-    pub fn new(journal: Journal<Modelo>) -> Self {
-        Self(journal)
-    }
-
-    /// The newest durable state.
-    ///
-    /// # Errors
-    /// Where it cannot be read.
-    pub fn read(&self) -> Result<Snapshot<Modelo>, StoreError> {
-        self.0.read()
-    }
-
-    /// Tells of each change of the state.
-    pub fn changed(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.0.changed()
-    }
-
-    /// Decides for an attempt: records the purchase, unless its clave is bought or the attempt aborted.
-    ///
-    /// # Errors
-    /// [`StoreError`] where it is not known, or known not, to be on disk.
-    pub async fn commit(
-        &self,
-        intento: Intento,
-        compra: &Compra,
-        precio: Monto,
-    ) -> Result<Result<Transaccion, Overtaken>, StoreError> {
-        let (usuario_id, token_id) = (compra.usuario_id, compra.token_id);
-        self.0
-            .write(move |tx| {
-                may_commit(&tx.palabra(&intento.clave), intento.numero)?;
-                let last = tx.transacciones.get_max().map_or(0, |(id, _)| id.get());
-                // 2^53 purchases at 10,000 a second take 28,000 years
-                let id = TransaccionId::new(last + 1).ok_or(Overtaken)?;
-                let t =
-                    Transaccion { id, usuario_id, token_id, fecha: ahora(), precio, intento: Some(intento) };
-                tx.put(Change::Transaccion(t.clone()));
-                Ok(t)
-            })
-            .await
-    }
-
-    /// Decides against an attempt, and all before it, unless its clave is bought.
-    ///
-    /// # Errors
-    /// [`StoreError`] where it is not known, or known not, to be on disk: nothing may be cancelled then.
-    pub async fn abort(
-        &self,
-        intento: Intento,
-        usuario_id: UsuarioId,
-        token_id: Option<TokenId>,
-    ) -> Result<Result<(), Overtaken>, StoreError> {
-        self.0
-            .write(move |tx| {
-                let palabra = tx.palabra(&intento.clave);
-                if must_abort(&palabra, intento.numero)? {
-                    let Intento { clave, numero } = intento;
-                    // recovery knows no token from a debit: what an earlier abort knew still binds the clave
-                    let known = if let Palabra::Abortado(before) = palabra { before.token_id } else { None };
-                    let token_id = token_id.or(known);
-                    tx.put(Change::Abortado(Abortado { clave, numero, usuario_id, token_id }));
-                }
-                Ok(())
-            })
-            .await
     }
 }

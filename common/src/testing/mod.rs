@@ -1,4 +1,4 @@
-//! What the services' tests share: a client that keeps whole answers, and waiting for a condition.
+//! What the services' tests share: a client that keeps whole answers, waiting for a condition, and a PostgreSQL.
 //!
 //! ```text
 //! let api = Api::new(app.public());
@@ -8,6 +8,12 @@
 //! ```
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it goes wrong")]
+
+pub mod almacen;
+pub mod postgres;
+mod redis;
+
+pub use redis::RedisServer;
 
 use actix_web::web::Bytes;
 use reqwest::header::HeaderMap;

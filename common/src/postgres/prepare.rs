@@ -1,0 +1,104 @@
+//! A service's tables: migrations, and the seed of a database that was never filled.
+
+use super::{LOOK, Word, leave};
+use crate::journal::Model;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Error};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// What a service keeps, as tables.
+pub trait Tables: Model {
+    /// All that was ever done to the schema `NAME`; a new version only adds to it, in a way that the version before can
+    /// live with, since both run during an update. The first makes `NAME.siembra`, which says that it was filled.
+    fn migrations() -> Migrator;
+
+    /// Writes all of it into empty tables.
+    ///
+    /// # Errors
+    /// The database's.
+    fn fill(&self, connection: &mut PgConnection) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// `undefined_function`: of an engine without advisory locks.
+const UNDEFINED_FUNCTION: &str = "42883";
+
+/// Tries until it is done, each time that the database is there.
+pub(super) async fn prepare<M: Tables>(
+    options: PgConnectOptions,
+    mut database: watch::Receiver<Word>,
+    seed: M,
+    said: watch::Sender<Word>,
+) {
+    loop {
+        if database.wait_for(Result::is_ok).await.is_err() {
+            return; // it is being closed
+        }
+        match once::<M>(&options, &seed).await {
+            Ok(()) => {
+                said.send_modify(|word| *word = Ok(()));
+                return;
+            }
+            Err(e) => {
+                let why = e.to_string();
+                let news = said.borrow().as_ref().is_err_and(|before| **before != *why);
+                if news {
+                    log::warn!(
+                        "{}: its tables cannot be prepared: {why}; trying again every second",
+                        M::NAME
+                    );
+                }
+                said.send_modify(|word| *word = Err(why.into()));
+            }
+        }
+        sleep(LOOK).await;
+    }
+}
+
+async fn once<M: Tables>(options: &PgConnectOptions, seed: &M) -> Result<(), MigrateError> {
+    // no statement timeout: a migration may take long, and one that waits for another process's waits for its lock
+    let mut connection = options.connect().await?;
+    migrate::<M>(&mut connection).await?;
+    let mut tx = connection.begin().await?;
+    // a second process waits here for the first one's commit, and then finds the row
+    let claim = format!("insert into {}.siembra (una) values (true) on conflict do nothing", M::NAME);
+    if sqlx::query(AssertSqlSafe(claim)).execute(&mut *tx).await?.rows_affected() == 1 {
+        seed.fill(&mut tx).await?;
+        tx.commit().await?;
+        log::info!("{}: its tables were empty and have been filled", M::NAME);
+    } else {
+        tx.rollback().await?;
+    }
+    leave(connection).await;
+    Ok(())
+}
+
+/// Under sqlx's advisory lock, so that replicas which start at once do it one after another. The lock is of the session:
+/// it ends with the connection, also where this process is killed.
+async fn migrate<M: Tables>(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    let mut migrator = M::migrations();
+    migrator.dangerous_set_table_name(format!("{}.migraciones", M::NAME));
+    // during an update, and after one that was taken back, the tables are newer than this process
+    migrator.set_ignore_missing(true);
+    // `if not exists` asks for the right to make one, also where it does
+    let there = sqlx::query_scalar!(
+        r#"select exists (select 1 from information_schema.schemata where schema_name = $1) as "it!""#,
+        M::NAME
+    );
+    if !there.fetch_one(&mut *connection).await? {
+        migrator.create_schema(M::NAME);
+    }
+    match migrator.run_direct(None, connection, false).await {
+        Err(MigrateError::Execute(e)) if code(&e).is_some_and(|c| c == UNDEFINED_FUNCTION) => {
+            // Replicas may then collide; the one that fails tries again, and finds it done.
+            migrator.set_locking(false);
+            migrator.run_direct(None, connection, false).await
+        }
+        done => done,
+    }
+}
+
+fn code(e: &Error) -> Option<String> {
+    Some(e.as_database_error()?.code()?.into_owned())
+}

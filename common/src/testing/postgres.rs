@@ -1,0 +1,202 @@
+//! A PostgreSQL of this process's own, from the machine's packages: nothing global is touched. It is started by the first
+//! [`Server::shared`], and ends with this process, however that ends.
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A server on a free port of the loopback address, with a fresh cluster.
+pub struct Server {
+    /// `-h` and `-p` of its clients.
+    port: u16,
+    dir: TempDir,
+    /// Its end of file tells the guard that this process is gone.
+    guard: Mutex<(Child, Option<ChildStdin>)>,
+    databases: AtomicU32,
+}
+
+/// What a test cluster does without: it need not survive the machine.
+const FAST: &str = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\n";
+
+impl Server {
+    /// The one that the tests of this process share: they take a database each.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Server> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(FAST))
+    }
+
+    /// The one whose transactions are SERIALIZABLE where they do not say otherwise.
+    pub fn serializable() -> &'static Self {
+        static SHARED: OnceLock<Server> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(&format!("{FAST}default_transaction_isolation = 'serializable'\n")))
+    }
+
+    /// One more, with these lines in its configuration.
+    pub fn start(configuration: &str) -> Self {
+        let dir = TempDir::with_prefix("mercado-pg-").expect("a directory");
+        let data = dir.path().join("data");
+        own(dir.path());
+        let made = as_postgres("initdb")
+            .arg("-D")
+            .arg(&data)
+            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
+            .current_dir(dir.path())
+            .output()
+            .expect("initdb");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        // closed again at once: whoever takes it meanwhile makes the start below fail
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .open(data.join("postgresql.conf"))
+            .expect("its configuration");
+        writeln!(
+            file,
+            "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\nmax_connections = 300\n\
+             shared_buffers = 64MB\nautovacuum_naptime = 5s\n{configuration}"
+        )
+        .expect("its configuration");
+        let server = Self { port, guard: Mutex::new(guard(&data)), dir, databases: AtomicU32::new(0) };
+        server.up();
+        server
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// Starts it, where it was stopped.
+    pub fn up(&self) {
+        let mut command = as_postgres("pg_ctl");
+        command
+            .arg("-D")
+            .arg(self.data())
+            .arg("-l")
+            .arg(self.dir.path().join("log"))
+            .args(["-w", "-t", "60", "start"]);
+        // pg_ctl's child keeps what it inherits: a pipe would never end
+        let started = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .expect("pg_ctl");
+        let log = || std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+        assert!(started.success(), "{}", log());
+    }
+
+    /// Stops it as a crash does: what is under way is cut off.
+    pub fn kill(&self) {
+        self.stop("immediate");
+    }
+
+    /// Stops it as an operator does: sessions are told (57P01).
+    pub fn down(&self) {
+        self.stop("fast");
+    }
+
+    fn stop(&self, how: &str) {
+        let mut command = as_postgres("pg_ctl");
+        command.arg("-D").arg(self.data()).args(["-w", "-t", "60", "-m", how, "stop"]);
+        let stopped = command.stdin(Stdio::null()).stdout(Stdio::null()).status().expect("pg_ctl");
+        assert!(stopped.success(), "it does not stop");
+    }
+
+    /// `STORE` of a database.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// `STORE` of a fresh database.
+    pub async fn database(&self) -> String {
+        let name = format!("t{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.execute("postgres", &format!("create database {name}")).await;
+        self.url(&name)
+    }
+
+    /// Runs a statement in a database by a connection of its own.
+    pub async fn execute(&self, database: &str, sql: &str) {
+        let mut connection = self.connect(database).await;
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect(sql);
+        connection.close().await.expect("a close");
+    }
+
+    /// A connection of one's own.
+    pub async fn connect(&self, database: &str) -> PgConnection {
+        let options: PgConnectOptions = self.url(database).parse().expect("a URL");
+        options.connect().await.expect("a connection")
+    }
+}
+
+/// Who ends the server when this process ends: also when it is killed, since the kernel closes the pipe. Servers in
+/// statics are never dropped, so this is how each test binary cleans up.
+fn guard(data: &Path) -> (Child, Option<ChildStdin>) {
+    let script = r#"trap '' INT TERM HUP
+        cat >/dev/null
+        pid=$(head -1 "$1/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
+        for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+        rm -rf "$2""#;
+    let mut child = Command::new("sh")
+        .args(["-c", script, "guard"])
+        .args([data, data.parent().expect("a directory")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("sh");
+    let pipe = child.stdin.take();
+    (child, pipe)
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let (child, pipe) = &mut *self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(pipe.take());
+        let asked = Instant::now();
+        while asked.elapsed() < Duration::from_secs(10) && matches!(child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// The newest of the machine's installations.
+fn bin() -> &'static Path {
+    static BIN: OnceLock<PathBuf> = OnceLock::new();
+    BIN.get_or_init(|| {
+        let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        let mut found: Vec<_> =
+            versions.map(|v| v.path().join("bin")).filter(|b| b.join("initdb").exists()).collect();
+        found.sort_by_key(|b| b.parent().and_then(|v| v.file_name()?.to_str()?.parse::<u32>().ok()));
+        found.pop().expect("PostgreSQL's programs: install the package postgresql, as ./test does")
+    })
+}
+
+/// One of its programs, as the user `postgres` where this process is root's: it refuses to run as root.
+fn as_postgres(program: &str) -> Command {
+    let program = bin().join(program);
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups", "--"]).arg(program);
+    command.current_dir("/");
+    command
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn own(dir: &Path) {
+    if is_root() {
+        let given = Command::new("chown").arg("postgres:").arg(dir).status().expect("chown");
+        assert!(given.success());
+    }
+}

@@ -1,0 +1,74 @@
+//! What only a database does.
+
+use crate::ley::{commit, compra, intento};
+use common::domain::Monto;
+use common::testing::almacen::Almacen;
+use common::testing::postgres::Server;
+use common::testing::{PATIENCE, eventually};
+use futures_util::future::join_all;
+use transacciones::domain::{Palabra, Suerte};
+use transacciones::store::{Overtaken, Store};
+
+/// Whoever is told that his attempt is committed finds it; whoever hears of trouble asks again, and never buys twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_of_the_database_takes_back_nothing_that_was_decided() {
+    let server = Server::start("");
+    let almacen = Almacen::on(&server.url("postgres"));
+    let stores = [Store::new(almacen.open()), Store::new(almacen.open())];
+    let client = async |n: usize| {
+        let store = &stores[n % 2];
+        for turn in 0..40 {
+            let i = intento(&format!("k{n}-{turn}#1"));
+            let pedido = compra(i.clave.as_str(), 1, 7);
+            let aborts = turn % 4 == 3;
+            let said = eventually(PATIENCE, async || {
+                if aborts {
+                    store.abort(i.clone(), pedido.usuario_id, None).await.ok().map(|a| a.map(|()| None))
+                } else {
+                    store.commit(i.clone(), &pedido, Monto::CERO).await.ok().map(|c| c.map(Some))
+                }
+            })
+            .await;
+            let word = eventually(PATIENCE, async || store.palabra(&i.clave).await.ok()).await;
+            match said {
+                Ok(Some(t)) => assert_eq!(word, Palabra::Comprado(t)),
+                Ok(None) => assert_eq!(word.suerte(1), Suerte::Perdida),
+                // it was done by a call that had no answer
+                Err(Overtaken) => assert_eq!(word.suerte(1), Suerte::Comprada, "{i} {word:?}"),
+            }
+        }
+    };
+    let crashes = async {
+        for _ in 0..2 {
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            tokio::task::block_in_place(|| server.kill());
+            tokio::task::block_in_place(|| server.up());
+        }
+    };
+    tokio::join!(join_all((0..8).map(client)), crashes);
+    let bought = eventually(PATIENCE, async || stores[0].siguientes(None, 1000).await.ok()).await;
+    assert_eq!(bought.len(), 8 * 30);
+}
+
+/// A commit that is under way when a reader looks: Bank of Anthos, which polls `id > last`, skips it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purchase_that_commits_after_later_ids_is_not_skipped() {
+    let server = Server::shared();
+    let url = server.database().await;
+    let (_, database) = url.rsplit_once('/').unwrap();
+    let store = Store::new(Almacen::on(&url).open());
+    let first = commit(&store, "k1#1", 1, 7).await.unwrap();
+    let mut slow = server.connect(database).await;
+    let begin =
+        "begin; insert into transacciones.claves (clave, usuario_id, token_id, id, numero, precio, fecha)
+                 values ('k2', 1, 7, nextval('transacciones.ids'), 1, 5, now())";
+    sqlx::raw_sql(begin).execute(&mut slow).await.unwrap();
+    let third = commit(&store, "k3#1", 1, 7).await.unwrap();
+    assert_eq!(store.siguientes(Some(first.id), 10).await.unwrap(), [third.clone()]);
+    sqlx::raw_sql("commit").execute(&mut slow).await.unwrap();
+    let late = store.siguientes(Some(third.id), 10).await.unwrap();
+    assert_eq!(late.len(), 1);
+    assert!(late[0].id < third.id, "its id came first, its commit last");
+    let all = store.lista(None, None, None, 10).await.unwrap().rows;
+    assert_eq!(all, [first, third, late[0].clone()]);
+}

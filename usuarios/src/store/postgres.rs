@@ -1,0 +1,581 @@
+//! In a database: each operation is one statement, which the schema's constraints hold to the law where two of them meet.
+//! Why they are written so: `docs/SCALE.md`.
+
+use super::Hecho;
+use super::json::Modelo;
+use crate::domain::{Movimiento, Tipo, Usuario};
+use crate::error::Error;
+use chrono::{DateTime, TimeDelta, Utc};
+use common::contract::{Digest, PAGE, PedidoCargo, Try};
+use common::domain::{Clave, Intento, Monto, Resumen, UsuarioId};
+use common::paging::Page;
+use common::postgres::{self, Schema, Tables, broken, read, run, written};
+use sqlx::migrate::Migrator;
+use sqlx::{Connection, Error as SqlError, PgConnection};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Lines that are posted at once: their users wait for it.
+const LOTE: usize = 500;
+/// Between two looks for lines to post.
+const ASENTAR: Duration = Duration::from_secs(1);
+
+/// The law is [`super::Store`]'s.
+#[derive(Clone)]
+pub struct Store(Schema);
+
+/// A row of the ledger.
+struct Fila {
+    usuario_id: i64,
+    id: i64,
+    tipo: String,
+    efecto: i64,
+    fecha: DateTime<Utc>,
+    clave: Option<String>,
+    numero: Option<i64>,
+    confirmado: bool,
+}
+
+impl Fila {
+    fn movimiento(self) -> Result<Movimiento, SqlError> {
+        let tipo = match (self.tipo.as_str(), self.clave, self.numero) {
+            ("apertura", ..) => Tipo::Apertura,
+            ("ajusteAlza", ..) => Tipo::AjusteAlza,
+            ("ajusteBaja", ..) => Tipo::AjusteBaja,
+            ("abono", Some(clave), _) => Tipo::Abono { clave: postgres::clave(&clave)? },
+            ("cargo", Some(clave), Some(numero)) => {
+                Tipo::Cargo { intento: postgres::intento(&clave, numero)?, confirmado: self.confirmado }
+            }
+            (tipo, ..) => return Err(SqlError::Decode(format!("a line of type {tipo}").into())),
+        };
+        let monto = read(self.efecto.saturating_abs(), Monto::new)?;
+        let (id, usuario_id) = (read(self.id, Some)?, read(self.usuario_id, UsuarioId::new)?);
+        Ok(Movimiento { id, usuario_id, monto, fecha: self.fecha, tipo })
+    }
+
+    /// Where it is a debit.
+    fn cargo(self) -> Result<Option<Try>, SqlError> {
+        let Movimiento { usuario_id, monto, fecha: desde, tipo, .. } = self.movimiento()?;
+        let Tipo::Cargo { intento, .. } = tipo else { return Ok(None) };
+        Ok(Some(Try { intento, usuario_id, token_id: None, monto, desde }))
+    }
+}
+
+fn cargos(filas: Vec<Fila>) -> Result<Vec<Try>, SqlError> {
+    filas.into_iter().filter_map(|fila| fila.cargo().transpose()).collect()
+}
+
+fn rows(limit: usize) -> i64 {
+    written(limit as u64)
+}
+
+impl Store {
+    /// Posts behind the requests, from when the tables are there.
+    pub(super) fn new(schema: Schema) -> Self {
+        let store = Self(schema.clone());
+        schema.every(ASENTAR, move || {
+            let store = store.clone();
+            async move {
+                if let Err(e) = store.asentar().await {
+                    log::warn!("usuarios: the ledger is not posted: {e}");
+                }
+            }
+        });
+        Self(schema)
+    }
+
+    pub(super) async fn usuario(&self, id: UsuarioId) -> Result<Usuario, Error> {
+        let found = run!(self.0.repeatable(), |c, _| usuario(c, id).await)?;
+        found.ok_or(Error::UsuarioNoEncontrado(id))
+    }
+
+    pub(super) async fn usuarios(
+        &self,
+        despues: Option<UsuarioId>,
+        limite: usize,
+    ) -> Result<Page<Usuario>, Error> {
+        let behind = despues.map_or(0, |id| written(id.get()));
+        let (filas, total) = run!(self.0.repeatable(), |c, _| {
+            let filas = sqlx::query!(
+                "select id, nombre, saldo from usuarios.usuarios where id > $1 order by id limit $2",
+                behind,
+                rows(limite + 1)
+            )
+            .try_map(|f| {
+                let (id, saldo) = (read(f.id, UsuarioId::new)?, read(f.saldo, Monto::new)?);
+                Ok(Usuario { id, nombre: f.nombre, saldo })
+            })
+            .fetch_all(&mut *c)
+            .await?;
+            let total = sqlx::query_scalar!(r#"select count(*) as "n!" from usuarios.usuarios"#);
+            Ok((filas, total.fetch_one(c).await?))
+        })?;
+        let total = usize::try_from(total).unwrap_or_default();
+        Ok(Page::new(filas, limite, total, |u: &Usuario| u.id.to_string()))
+    }
+
+    pub(super) async fn movimientos(
+        &self,
+        de: UsuarioId,
+        despues: u64,
+        limite: usize,
+    ) -> Result<Page<Movimiento>, Error> {
+        let id = written(de.get());
+        let page = run!(self.0.repeatable(), |c, _| {
+            let total = sqlx::query_scalar!(
+                r#"select (select count(*) from usuarios.movimientos where usuario_id = u.id) as "n!"
+                       from usuarios.usuarios u where id = $1"#,
+                id
+            );
+            let Some(total) = total.fetch_optional(&mut *c).await? else { return Ok(None) };
+            let filas = sqlx::query_as!(
+                    Fila,
+                    "select usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado from usuarios.movimientos
+                     where usuario_id = $1 and id > $2 order by id limit $3",
+                    id,
+                    written(despues),
+                    rows(limite + 1)
+                )
+                .try_map(Fila::movimiento)
+                .fetch_all(c)
+                .await?;
+            Ok(Some((filas, total)))
+        })?;
+        let (filas, total) = page.ok_or(Error::UsuarioNoEncontrado(de))?;
+        let total = usize::try_from(total).unwrap_or_default();
+        Ok(Page::new(filas, limite, total, |m: &Movimiento| m.id.to_string()))
+    }
+
+    pub(super) async fn crear(&self, nombre: String, saldo: Monto) -> Result<Usuario, Error> {
+        let id = run!(self.0.once(), |c, _| {
+            let made = sqlx::query_scalar!(
+                "with nuevo as (
+                         insert into usuarios.usuarios (nombre, saldo) values ($1, $2) returning id, saldo
+                     )
+                     insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha)
+                     select id, nextval('usuarios.movimientos_id'), 'apertura', saldo,
+                            date_trunc('milliseconds', statement_timestamp())
+                     from nuevo returning usuario_id",
+                nombre,
+                written(saldo.get())
+            );
+            match made.fetch_one(c).await {
+                Ok(id) => read(id, UsuarioId::new).map(Some),
+                Err(e) if is_exhausted(&e) => Ok(None),
+                Err(e) => Err(e),
+            }
+        })?;
+        Ok(Usuario { id: id.ok_or(Error::SinIds)?, nombre, saldo })
+    }
+
+    pub(super) async fn renombrar(&self, id: UsuarioId, nombre: String) -> Result<Usuario, Error> {
+        let saldo = run!(self.0.repeatable(), |c, _| {
+            sqlx::query!(
+                "update usuarios.usuarios set nombre = $2 where id = $1 returning saldo",
+                written(id.get()),
+                nombre
+            )
+            .try_map(|fila| read(fila.saldo, Monto::new))
+            .fetch_optional(c)
+            .await
+        })?;
+        Ok(Usuario { id, nombre, saldo: saldo.ok_or(Error::UsuarioNoEncontrado(id))? })
+    }
+
+    pub(super) async fn abonar(
+        &self,
+        id: UsuarioId,
+        monto: Monto,
+        clave: Clave,
+    ) -> Result<Hecho<Movimiento>, Error> {
+        run!(self.0.repeatable(), |c, _| {
+            loop {
+                // where the row was locked by somebody else, what he did under this key is not seen: the index sees it
+                let made = sqlx::query!(
+                        "with abonado as (
+                             update usuarios.usuarios set saldo = saldo + $2
+                             where id = $1 and saldo <= $3::bigint - $2
+                               and not exists (select 1 from usuarios.movimientos where tipo = 'abono' and clave = $4)
+                             returning id
+                         )
+                         insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha, clave)
+                         select id, nextval('usuarios.movimientos_id'), 'abono', $2,
+                                date_trunc('milliseconds', statement_timestamp()), $4
+                         from abonado returning id, fecha",
+                        written(id.get()),
+                        written(monto.get()),
+                        written(Monto::MAX.get()),
+                        clave.as_str()
+                    );
+                match made.fetch_optional(&mut *c).await {
+                    Ok(Some(fila)) => {
+                        let tipo = Tipo::Abono { clave: clave.clone() };
+                        let (n, fecha) = (read(fila.id, Some)?, fila.fecha);
+                        let valor = Movimiento { id: n, usuario_id: id, monto, fecha, tipo };
+                        return Ok(Ok(Hecho { valor, nuevo: true }));
+                    }
+                    Ok(None) => {}
+                    Err(e) if broken(&e) == Some("movimientos_abono") => {}
+                    Err(e) => return Err(e),
+                }
+                if let Some(valor) = abono(c, &clave).await? {
+                    let same = valor.responde_a(id, monto, &clave);
+                    return Ok(same.map(|()| Hecho { valor, nuevo: false }));
+                }
+                let Some(usuario) = usuario(c, id).await? else {
+                    return Ok(Err(Error::UsuarioNoEncontrado(id)));
+                };
+                if let Err(no) = usuario.con(monto) {
+                    return Ok(Err(no));
+                }
+                // it changed between the two looks
+            }
+        })?
+    }
+
+    pub(super) async fn cargar(&self, intento: Intento, pedido: PedidoCargo) -> Result<bool, Error> {
+        let PedidoCargo { usuario_id: id, monto } = pedido;
+        run!(self.0.repeatable(), |c, _| {
+            loop {
+                let made = sqlx::query!(
+                        "with cargado as (
+                             update usuarios.usuarios set saldo = saldo - $2
+                             where id = $1 and saldo >= $2
+                               and not exists (
+                                   select 1 from usuarios.movimientos where tipo = 'cargo' and clave = $3 and numero = $4
+                               )
+                             returning id
+                         )
+                         insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado)
+                         select id, nextval('usuarios.movimientos_id'), 'cargo', - $2,
+                                date_trunc('milliseconds', statement_timestamp()), $3, $4, false
+                         from cargado",
+                        written(id.get()),
+                        written(monto.get()),
+                        intento.clave.as_str(),
+                        i64::from(intento.numero)
+                    );
+                match made.execute(&mut *c).await {
+                    Ok(done) if done.rows_affected() == 1 => return Ok(Ok(true)),
+                    Ok(_) => {}
+                    Err(e) if broken(&e) == Some("movimientos_cargo") => {}
+                    Err(e) => return Err(e),
+                }
+                if let Some(hecho) = cargo(c, &intento).await? {
+                    return Ok(hecho.responde_a(id, monto, &intento).map(|()| false));
+                }
+                let Some(usuario) = usuario(c, id).await? else {
+                    return Ok(Err(Error::UsuarioNoEncontrado(id)));
+                };
+                if let Err(no) = usuario.sin(monto) {
+                    return Ok(Err(no));
+                }
+                // it changed between the two looks
+            }
+        })?
+    }
+
+    pub(super) async fn confirmar(&self, intento: Intento) -> Result<(), Error> {
+        let there = run!(self.0.repeatable(), |c, _| {
+            let done = sqlx::query!(
+                "update usuarios.movimientos set confirmado = true
+                     where tipo = 'cargo' and clave = $1 and numero = $2 and not confirmado",
+                intento.clave.as_str(),
+                i64::from(intento.numero)
+            );
+            Ok(done.execute(&mut *c).await?.rows_affected() == 1 || cargo(c, &intento).await?.is_some())
+        })?;
+        if there { Ok(()) } else { Err(Error::IntentoNoEncontrado(intento)) }
+    }
+
+    pub(super) async fn cancelar(&self, intento: Intento) -> Result<(), Error> {
+        run!(self.0.repeatable(), |c, _| {
+            loop {
+                let done = sqlx::query!(
+                        "with quitado as (
+                             delete from usuarios.movimientos
+                             where tipo = 'cargo' and clave = $1 and numero = $2 and not confirmado
+                             returning usuario_id, efecto
+                         )
+                         update usuarios.usuarios u set saldo = u.saldo - q.efecto from quitado q where u.id = q.usuario_id",
+                        intento.clave.as_str(),
+                        i64::from(intento.numero)
+                    );
+                let full = match done.execute(&mut *c).await {
+                    Ok(done) if done.rows_affected() == 1 => return Ok(Ok(())),
+                    Ok(_) => false,
+                    Err(e) if broken(&e) == Some("usuarios_saldo") => true,
+                    Err(e) => return Err(e),
+                };
+                let Some(hecho) = cargo(c, &intento).await? else { return Ok(Ok(())) };
+                if matches!(hecho.tipo, Tipo::Cargo { confirmado: true, .. }) {
+                    return Ok(Err(Error::IntentoConfirmado(intento.clone())));
+                }
+                if full
+                    && let Some(usuario) = usuario(c, hecho.usuario_id).await?
+                    && let Err(no) = usuario.con(hecho.monto)
+                {
+                    return Ok(Err(no));
+                }
+                // it changed between the two looks
+            }
+        })?
+    }
+
+    pub(super) async fn pendientes(
+        &self,
+        edad: TimeDelta,
+        despues: Option<(DateTime<Utc>, Intento)>,
+    ) -> Result<Vec<Try>, Error> {
+        let edad = TimeDelta::milliseconds(edad.num_milliseconds().clamp(0, 1_000 * 86_400_000));
+        let start = (DateTime::UNIX_EPOCH, String::new(), 0);
+        let (desde, clave, numero) =
+            despues.map_or(start, |(desde, i)| (desde, i.clave.to_string(), i.numero.into()));
+        let found = run!(self.0.repeatable(), |c, _| {
+            let filas = sqlx::query_as!(
+                Fila,
+                "select usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado from usuarios.movimientos
+                 where not confirmado and (fecha, clave, numero) > ($1, $2, $3)
+                   and (fecha <= date_trunc('milliseconds', statement_timestamp()) - $4::float8 * interval '1 second'
+                        or fecha > statement_timestamp())
+                 order by fecha, clave, numero limit $5",
+                desde,
+                clave,
+                numero,
+                edad.as_seconds_f64(),
+                rows(PAGE)
+            );
+            cargos(filas.fetch_all(c).await?)
+        });
+        Ok(found?)
+    }
+
+    pub(super) async fn confirmados(&self, despues: Option<Intento>) -> Result<Vec<Try>, Error> {
+        let (clave, numero) = despues.map_or((String::new(), 0), |i| (i.clave.to_string(), i.numero.into()));
+        let found = run!(self.0.repeatable(), |c, _| {
+            let filas = sqlx::query_as!(
+                Fila,
+                "select usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado from usuarios.movimientos
+                 where tipo = 'cargo' and confirmado and (clave, numero) > ($1, $2) order by clave, numero limit $3",
+                clave,
+                numero,
+                rows(PAGE)
+            );
+            cargos(filas.fetch_all(c).await?)
+        });
+        Ok(found?)
+    }
+
+    /// Posts first what is not posted, so that the digest is that of all that was confirmed before.
+    pub(super) async fn resumen(&self) -> Result<Digest, Error> {
+        self.asentar().await?;
+        let digest = run!(self.0.repeatable(), |c, _| {
+            let fila = sqlx::query!(
+                r#"with abiertos as (
+                       select usuario_id, sum(efecto) as suma from (
+                           select usuario_id, efecto from usuarios.movimientos where not confirmado
+                           union all
+                           select usuario_id, efecto from usuarios.movimientos where confirmado and not asentado
+                       ) lineas group by usuario_id
+                   ), dudosos as (
+                       select id from usuarios.usuarios where saldo <> asentado
+                       union
+                       select usuario_id from abiertos
+                   )
+                   select cuenta as "cuenta!", suma::text as "suma!", huella::text as "huella!",
+                          (select count(*) from usuarios.movimientos where not confirmado) as "pendientes!",
+                          (select count(*) from dudosos d join usuarios.usuarios u on u.id = d.id
+                               left join abiertos a on a.usuario_id = u.id
+                           where u.saldo <> u.asentado + coalesce(a.suma, 0)) as "descuadrados!"
+                   from usuarios.cierre"#
+            );
+            let fila = fila.fetch_one(c).await?;
+            Ok(Digest {
+                confirmados: Resumen::of_columns(fila.cuenta, &fila.suma, &fila.huella)?,
+                pendientes: read(fila.pendientes, Some)?,
+                descuadrados: read(fila.descuadrados, Some)?,
+            })
+        });
+        Ok(digest?)
+    }
+
+    async fn asentar(&self) -> Result<(), Error> {
+        while run!(self.0.repeatable(), |c, _| asentar(c).await)? == LOTE {}
+        Ok(())
+    }
+}
+
+/// Counts lines that are settled in the balance of what is posted and in the digest: how many. Whoever comes second waits
+/// for the first one's commit, and then sees what is left.
+async fn asentar(c: &mut PgConnection) -> Result<usize, SqlError> {
+    let some = sqlx::query_scalar!(
+        r#"select exists (select 1 from usuarios.movimientos where confirmado and not asentado) as "some!""#
+    );
+    if !some.fetch_one(&mut *c).await? {
+        return Ok(0);
+    }
+    let mut tx = c.begin().await?;
+    let cierre = sqlx::query!(
+        r#"select cuenta, suma::text as "suma!", huella::text as "huella!" from usuarios.cierre for update"#
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let mut resumen = Resumen::of_columns(cierre.cuenta, &cierre.suma, &cierre.huella)?;
+    let filas = sqlx::query_as!(
+        Fila,
+        "select usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado from usuarios.movimientos
+         where confirmado and not asentado order by usuario_id, id limit $1",
+        rows(LOTE)
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut sumas = BTreeMap::<i64, i64>::new();
+    let (mut de, mut lineas) = (Vec::new(), Vec::new());
+    for fila in filas {
+        de.push(fila.usuario_id);
+        lineas.push(fila.id);
+        *sumas.entry(fila.usuario_id).or_default() += fila.efecto;
+        if let Some(Try { intento, usuario_id, monto, .. }) = fila.cargo()? {
+            resumen.agregar(&intento, usuario_id, None, monto);
+        }
+    }
+    sqlx::query!(
+        "update usuarios.movimientos m set asentado = true
+         from unnest($1::bigint[], $2::bigint[]) as l (usuario_id, id)
+         where m.usuario_id = l.usuario_id and m.id = l.id",
+        &de,
+        &lineas
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "update usuarios.usuarios u set asentado = u.asentado + s.suma
+         from unnest($1::bigint[], $2::bigint[]) as s (id, suma) where u.id = s.id",
+        &sumas.keys().copied().collect::<Vec<_>>(),
+        &sumas.values().copied().collect::<Vec<_>>()
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "update usuarios.cierre set cuenta = $1, suma = $2::text::numeric, huella = $3::text::numeric",
+        written(resumen.cuenta),
+        resumen.suma.to_string(),
+        resumen.huella.to_string()
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(lineas.len())
+}
+
+async fn usuario(c: &mut PgConnection, id: UsuarioId) -> Result<Option<Usuario>, SqlError> {
+    sqlx::query!("select nombre, saldo from usuarios.usuarios where id = $1", written(id.get()))
+        .try_map(|fila| Ok(Usuario { id, nombre: fila.nombre, saldo: read(fila.saldo, Monto::new)? }))
+        .fetch_optional(c)
+        .await
+}
+
+async fn cargo(c: &mut PgConnection, intento: &Intento) -> Result<Option<Movimiento>, SqlError> {
+    sqlx::query_as!(
+        Fila,
+        "select usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado from usuarios.movimientos
+         where tipo = 'cargo' and clave = $1 and numero = $2",
+        intento.clave.as_str(),
+        i64::from(intento.numero)
+    )
+    .try_map(Fila::movimiento)
+    .fetch_optional(c)
+    .await
+}
+
+async fn abono(c: &mut PgConnection, clave: &Clave) -> Result<Option<Movimiento>, SqlError> {
+    sqlx::query_as!(
+        Fila,
+        "select usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado from usuarios.movimientos
+         where tipo = 'abono' and clave = $1",
+        clave.as_str()
+    )
+    .try_map(Fila::movimiento)
+    .fetch_optional(c)
+    .await
+}
+
+/// `sequence_generator_limit_exceeded`.
+fn is_exhausted(e: &SqlError) -> bool {
+    e.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "2200H")
+}
+
+impl Tables for Modelo {
+    fn migrations() -> Migrator {
+        sqlx::migrate!()
+    }
+
+    async fn fill(&self, c: &mut PgConnection) -> Result<(), SqlError> {
+        let usuarios: Vec<_> = self.usuarios.values().collect();
+        for some in usuarios.chunks(10_000) {
+            sqlx::query!(
+                "insert into usuarios.usuarios (id, nombre, saldo)
+                 select * from unnest($1::bigint[], $2::text[], $3::bigint[])",
+                &some.iter().map(|u| written(u.id.get())).collect::<Vec<_>>(),
+                &some.iter().map(|u| u.nombre.clone()).collect::<Vec<_>>(),
+                &some.iter().map(|u| written(u.saldo.get())).collect::<Vec<_>>()
+            )
+            .execute(&mut *c)
+            .await?;
+        }
+        let lineas: Vec<_> = self.todos().collect();
+        for some in lineas.chunks(10_000) {
+            let columns: Vec<_> = some.iter().map(|m| columns(m)).collect();
+            sqlx::query!(
+                "insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado)
+                 select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::timestamptz[],
+                                      $6::text[], $7::bigint[], $8::boolean[])",
+                &some.iter().map(|m| written(m.usuario_id.get())).collect::<Vec<_>>(),
+                &some.iter().map(|m| written(m.id)).collect::<Vec<_>>(),
+                &columns.iter().map(|l| l.tipo.to_owned()).collect::<Vec<_>>(),
+                &some.iter().map(|m| m.efecto()).collect::<Vec<_>>(),
+                &some.iter().map(|m| m.fecha).collect::<Vec<_>>(),
+                &columns.iter().map(|l| l.clave.clone()).collect::<Vec<_>>() as &[Option<String>],
+                &columns.iter().map(|l| l.numero).collect::<Vec<_>>() as &[Option<i64>],
+                &columns.iter().map(|l| l.confirmado).collect::<Vec<_>>()
+            )
+            .execute(&mut *c)
+            .await?;
+        }
+        let last = self.usuarios.get_max().map_or(0, |(id, _)| written(id.get()));
+        let last_line = lineas.iter().map(|m| written(m.id)).max().unwrap_or_default();
+        sqlx::query!(
+            "select setval('usuarios.usuarios_id', greatest($1::bigint, 1), $1 > 0) as usuario,
+                    setval('usuarios.movimientos_id', greatest($2::bigint, 1), $2 > 0) as movimiento",
+            last,
+            last_line
+        )
+        .fetch_one(c)
+        .await?;
+        Ok(())
+    }
+}
+
+/// What a line's type is in the table.
+struct Columns {
+    tipo: &'static str,
+    clave: Option<String>,
+    numero: Option<i64>,
+    confirmado: bool,
+}
+
+fn columns(m: &Movimiento) -> Columns {
+    let of = |tipo| Columns { tipo, clave: None, numero: None, confirmado: true };
+    match &m.tipo {
+        Tipo::Apertura => of("apertura"),
+        Tipo::AjusteAlza => of("ajusteAlza"),
+        Tipo::AjusteBaja => of("ajusteBaja"),
+        Tipo::Abono { clave } => Columns { clave: Some(clave.to_string()), ..of("abono") },
+        Tipo::Cargo { intento: Intento { clave, numero }, confirmado } => Columns {
+            clave: Some(clave.to_string()),
+            numero: Some((*numero).into()),
+            confirmado: *confirmado,
+            ..of("cargo")
+        },
+    }
+}

@@ -1,0 +1,119 @@
+//! What only a database does: it is late, goes away, comes back, and takes no writes for a while.
+
+use crate::ley::{cuadrado, id, intento, pedido, saldo, trouble};
+use common::journal::StoreError;
+use common::store::Opened;
+use common::testing::almacen::Almacen;
+use common::testing::postgres::Server;
+use common::testing::{PATIENCE, eventually};
+use futures_util::future::join_all;
+use usuarios::store::Store;
+use usuarios::store::json::Modelo;
+
+async fn listo(opened: &Opened<Modelo>) {
+    eventually(PATIENCE, async || opened.health().ok()).await;
+}
+
+async fn no_listo(opened: &Opened<Modelo>) {
+    eventually(PATIENCE, async || opened.health().err()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_late_is_waited_for() {
+    let server = Server::start("");
+    server.down();
+    let almacen = Almacen::on(&server.url("postgres"));
+    let opened = almacen.open::<Modelo>();
+    let store = Store::new(opened.clone());
+    assert!(opened.health().is_err());
+    assert!(matches!(
+        trouble(store.crear("Ana".to_owned(), crate::ley::monto(5)).await),
+        StoreError::Io { .. }
+    ));
+    server.up();
+    listo(&opened).await;
+    assert_eq!(store.crear("Ana".to_owned(), crate::ley::monto(5)).await.unwrap().id, id(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_of_the_database_loses_and_doubles_nothing() {
+    let server = Server::start("");
+    let almacen = Almacen::on(&server.url("postgres"));
+    let opened = almacen.open::<Modelo>();
+    let store = Store::new(opened.clone());
+    store.crear("Ana".to_owned(), crate::ley::monto(1_000_000)).await.unwrap();
+    let client = async |n: usize| {
+        let mut made = 0;
+        for turn in 0..60 {
+            let i = intento(&format!("k{n}-{turn}#1"));
+            // as a coordinator does: the same call until there is an answer
+            made +=
+                eventually(PATIENCE, async || store.cargar(i.clone(), pedido(1, 1)).await.ok().map(|_| 1))
+                    .await;
+        }
+        made
+    };
+    let crashes = async {
+        for _ in 0..2 {
+            tokio::task::block_in_place(|| server.kill());
+            no_listo(&opened).await;
+            tokio::task::block_in_place(|| server.up());
+            listo(&opened).await;
+        }
+        0
+    };
+    let (made, _) = tokio::join!(join_all((0..8).map(client)), crashes);
+    assert_eq!(made.iter().sum::<u64>(), 480);
+    assert_eq!(cuadrado(&store, 1).await, 1_000_000 - 480);
+    assert_eq!(store.resumen().await.unwrap().pendientes, 480);
+    let Opened::Postgres(schema) = &opened else { panic!() };
+    assert!(schema.database().retries() > 0, "turns were taken again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_takes_no_writes_is_not_ready_until_it_does() {
+    let server = Server::start("");
+    let almacen = Almacen::on(&server.url("postgres"));
+    let opened = almacen.open::<Modelo>();
+    let store = Store::new(opened.clone());
+    store.crear("Ana".to_owned(), crate::ley::monto(5)).await.unwrap();
+    listo(&opened).await;
+    server.execute("postgres", "alter system set default_transaction_read_only = on").await;
+    server.execute("postgres", "select pg_reload_conf()").await;
+    no_listo(&opened).await;
+    assert!(matches!(trouble(store.cargar(intento("a#1"), pedido(1, 1)).await), StoreError::Io { .. }));
+    assert_eq!(saldo(&store, 1).await, 5, "reads go on");
+    server.execute("postgres", "alter system reset default_transaction_read_only").await;
+    server.execute("postgres", "select pg_reload_conf()").await;
+    listo(&opened).await;
+    assert!(store.cargar(intento("a#1"), pedido(1, 1)).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_balance_or_a_ledger_that_was_edited_shows_in_the_digest() {
+    let server = Server::shared();
+    let url = server.database().await;
+    let (_, database) = url.rsplit_once('/').unwrap();
+    let store = Store::new(Almacen::on(&url).open());
+    for n in [5, 6, 7] {
+        store.crear("x".to_owned(), crate::ley::monto(n)).await.unwrap();
+    }
+    assert!(store.cargar(intento("a#1"), pedido(1, 1)).await.unwrap());
+    let descuadrados = async || store.resumen().await.unwrap().descuadrados;
+    assert_eq!(descuadrados().await, 0);
+    server.execute(database, "update usuarios.usuarios set saldo = saldo + 1 where id = 2").await;
+    assert_eq!(descuadrados().await, 1);
+    server.execute(database, "delete from usuarios.movimientos where clave = 'a'").await;
+    assert_eq!(descuadrados().await, 2);
+    for impossible in [
+        "update usuarios.usuarios set saldo = -1 where id = 3",
+        "update usuarios.usuarios set saldo = 9007199254740992 where id = 3",
+        "insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha) values (99, 1, 'apertura', 1, now())",
+        "insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha) values (3, 99, 'cargo', -1, now())",
+        "insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha) values (3, 99, 'otro', 1, now())",
+    ] {
+        let mut connection = server.connect(database).await;
+        let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(impossible)).execute(&mut connection).await;
+        assert!(refused.is_err_and(|e| common::postgres::broken(&e).is_some()), "{impossible}");
+    }
+}
