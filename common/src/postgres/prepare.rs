@@ -2,9 +2,9 @@
 
 use super::{LOOK, Word, leave};
 use crate::journal::Model;
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::{MigrateError, Migration, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Error};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Error, SqlSafeStr};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -89,6 +89,10 @@ async fn migrate<M: Tables>(connection: &mut PgConnection) -> Result<(), Migrate
     if !there.fetch_one(&mut *connection).await? {
         migrator.create_schema(M::NAME);
     }
+    let version = sqlx::query_scalar!(r#"select version() as "it!""#).fetch_one(&mut *connection).await?;
+    if version.starts_with("CockroachDB") {
+        migrator.migrations.to_mut().iter_mut().for_each(without_collation);
+    }
     match migrator.run_direct(None, connection, false).await {
         Err(MigrateError::Execute(e)) if code(&e).is_some_and(|c| c == UNDEFINED_FUNCTION) => {
             // Replicas may then collide; the one that fails tries again, and finds it done.
@@ -99,6 +103,30 @@ async fn migrate<M: Tables>(connection: &mut PgConnection) -> Result<(), Migrate
     }
 }
 
+/// Keys are compared byte by byte. PostgreSQL has to be told so: the order of its default collation changes with the
+/// system's libraries, and a unique index built in the old order then lets a key in twice. CockroachDB does nothing else,
+/// and refuses columns that ask for it.
+fn without_collation(migration: &mut Migration) {
+    let sql = migration.sql.as_str().replace(r#" collate "C""#, "");
+    migration.sql = AssertSqlSafe(sql).into_sql_str();
+}
+
 fn code(e: &Error) -> Option<String> {
     Some(e.as_database_error()?.code()?.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::migrate::MigrationType;
+
+    #[test]
+    fn a_column_without_a_collation_is_still_one() {
+        let sql = AssertSqlSafe(
+            r#"create table a (k text collate "C" primary key, l text collate "C")"#.to_owned(),
+        );
+        let mut migration = Migration::new(1, "x".into(), MigrationType::Simple, sql.into_sql_str(), false);
+        without_collation(&mut migration);
+        assert_eq!(migration.sql.as_str(), "create table a (k text primary key, l text)");
+    }
 }

@@ -3,6 +3,7 @@
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use std::collections::HashMap;
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,20 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+/// `--store` of a service that a test starts on a directory: the directory, or with `PRUEBA_STORE=postgres` the database
+/// that goes with it, filled from the directory's arrays.
+pub fn store_option(dir: &Path) -> Vec<String> {
+    match std::env::var("PRUEBA_STORE").as_deref() {
+        Ok("postgres") => {
+            vec![
+                format!("--store={}", Server::shared().database_of(dir)),
+                format!("--seed-dir={}", dir.display()),
+            ]
+        }
+        _ => vec![format!("--store=json:{}", dir.display())],
+    }
+}
+
 /// A server on a free port of the loopback address, with a fresh cluster.
 pub struct Server {
     /// `-h` and `-p` of its clients.
@@ -20,6 +35,7 @@ pub struct Server {
     /// Its end of file tells the guard that this process is gone.
     guard: Mutex<(Child, Option<ChildStdin>)>,
     databases: AtomicU32,
+    by_dir: Mutex<HashMap<PathBuf, String>>,
 }
 
 /// What a test cluster does without: it need not survive the machine.
@@ -63,7 +79,13 @@ impl Server {
              shared_buffers = 64MB\nautovacuum_naptime = 5s\n{configuration}"
         )
         .expect("its configuration");
-        let server = Self { port, guard: Mutex::new(guard(&data)), dir, databases: AtomicU32::new(0) };
+        let server = Self {
+            port,
+            guard: Mutex::new(guard(&data)),
+            dir,
+            databases: AtomicU32::new(0),
+            by_dir: Mutex::default(),
+        };
         server.up();
         server
     }
@@ -119,6 +141,20 @@ impl Server {
         let name = format!("t{}", self.databases.fetch_add(1, Ordering::Relaxed));
         self.execute("postgres", &format!("create database {name}")).await;
         self.url(&name)
+    }
+
+    /// `STORE` of the database that goes with a directory: a fresh one the first time that it is asked for.
+    pub fn database_of(&self, dir: &Path) -> String {
+        let mut known = self.by_dir.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = known.entry(dir.to_owned()).or_insert_with(|| {
+            let name = format!("d{}", self.databases.fetch_add(1, Ordering::Relaxed));
+            let port = self.port.to_string();
+            let mut command = Command::new(bin().join("createdb"));
+            command.args(["-h", "127.0.0.1", "-p", &port, "-U", "postgres", &name]);
+            assert!(command.status().expect("createdb").success());
+            name
+        });
+        self.url(name)
     }
 
     /// Runs a statement in a database by a connection of its own.

@@ -93,13 +93,15 @@ impl Follower {
             return Some(Bytes::from_static(b"retry: 1000\n\n"));
         }
         loop {
-            if self.ops.edge.leaving() {
-                return None;
-            }
-            let chunk = if self.behind { self.chunk().await? } else { String::new() };
+            // who has not seen an id yet cannot resume behind it elsewhere: what was bought here until now is still sent
+            let leaving = self.ops.edge.leaving();
+            let chunk = if self.behind || leaving { self.chunk().await? } else { String::new() };
             if !chunk.is_empty() {
                 self.spoke = Instant::now();
                 return Some(chunk.into());
+            }
+            if leaving {
+                return None;
             }
             if self.spoke.elapsed() >= KEEP_ALIVE {
                 self.spoke = Instant::now();

@@ -3,6 +3,7 @@
 use clap::Parser;
 use common::config::StartError;
 use common::server::Leave;
+use common::testing::postgres::store_option;
 use common::testing::{Answer, Api, Call, PATIENCE, eventually};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -43,7 +44,9 @@ macro_rules! run {
 
 fn arguments(service: &str, dir: &Path) -> Vec<String> {
     let fixed = ["--host=127.0.0.1", "--port=0", "--internal-port=0", "--workers=1", "--hostname=prueba"];
-    let own = [format!("--internal-token={TOKEN}"), format!("--store=json:{}", dir.display())];
+    let store =
+        if service == "tokens" { vec![format!("--store=json:{}", dir.display())] } else { store_option(dir) };
+    let own = [format!("--internal-token={TOKEN}")].into_iter().chain(store);
     [service.to_owned()].into_iter().chain(fixed.map(str::to_owned)).chain(own).collect()
 }
 

@@ -3,6 +3,7 @@
 use clap::Parser;
 use common::server::Leave;
 use common::testing::Api;
+use common::testing::postgres::store_option;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -27,11 +28,13 @@ pub struct TestApp {
 
 /// The configuration of a test, as a command line.
 pub fn config(dir: &Path, more: &[&str]) -> Config {
-    let store = format!("--store=json:{}", dir.display());
+    // where the test names a seed, that is the one
+    let mut store = store_option(dir);
+    store.truncate(if more.contains(&"--seed-dir") { 1 } else { 2 });
     let fixed =
         ["usuarios", "--host=127.0.0.1", "--port=0", "--internal-port=0", "--workers=2", "--hostname=prueba"];
-    let own = [store.as_str(), "--internal-token", TOKEN];
-    Config::parse_from(fixed.iter().chain(&own).chain(more))
+    let own = store.iter().map(String::as_str).chain(["--internal-token", TOKEN]);
+    Config::parse_from(fixed.into_iter().chain(own).chain(more.iter().copied()))
 }
 
 impl TestApp {
