@@ -73,8 +73,9 @@ impl Bug {
             let Does::Transacciones(service, ..) = &life.does else { return };
             let bought = service
                 .store()
-                .read()
-                .is_ok_and(|modelo| matches!(modelo.palabra(&orphan.intento.clave), Palabra::Comprado(_)));
+                .palabra(&orphan.intento.clave)
+                .await
+                .is_ok_and(|palabra| matches!(palabra, Palabra::Comprado(_)));
             if !bought {
                 let _ = remote.cancel(&orphan.intento, deadline).await;
             }
@@ -83,7 +84,7 @@ impl Bug {
 
     pub async fn tokens(self, local: &LocalTokens, call: Call) -> Call {
         if self == Self::LeaseRunsOut {
-            for old in local.0.pendientes(TimeDelta::milliseconds(500), None).unwrap_or_default() {
+            for old in local.0.pendientes(TimeDelta::milliseconds(500), None).await.unwrap_or_default() {
                 let _ = local.0.cancelar(old.intento).await;
             }
         }
@@ -106,7 +107,7 @@ impl Bug {
             }
             (Self::AnswersBeforeStore, Call::Charge(intento, pedido)) => {
                 let service = local.0.clone();
-                let rich = service.usuario(pedido.usuario_id).is_ok_and(|u| u.saldo >= pedido.monto);
+                let rich = service.usuario(pedido.usuario_id).await.is_ok_and(|u| u.saldo >= pedido.monto);
                 if !rich {
                     return Either::Left(Call::Charge(intento, pedido));
                 }

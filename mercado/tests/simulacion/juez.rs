@@ -4,7 +4,7 @@
 use crate::cuenta::Seen;
 use crate::historia::{Answer, History};
 use crate::mundo::{SERVICES, Service, World};
-use crate::proceso::Does;
+use crate::proceso::{Does, at_once};
 use crate::servir::Call;
 use common::domain::{TransaccionId, UsuarioId};
 use common::journal::simulation::Survives;
@@ -63,7 +63,7 @@ impl World {
         for slot in self.slots_of(Service::Transacciones) {
             let Some(life) = slot.life().filter(|life| self.is_alive(&life.vital)) else { continue };
             let Does::Transacciones(service, ..) = &life.does else { continue };
-            match service.transaccion(t.id) {
+            match at_once(service.store().transaccion(t.id)) {
                 Ok(seen) if seen == *t => {}
                 Err(Error::Store(_)) => {}
                 other => self.violation(format!("{t:?} was acknowledged, and {slot} shows {other:?}")),
@@ -170,23 +170,23 @@ impl End {
         let text = |e: &dyn std::fmt::Display| e.to_string();
         let open = |service: Service| (world.disk(service), u32::MAX);
         let (disk, pid) = open(Service::Transacciones);
-        let (journal, _writer) =
-            disk.open::<transacciones::store::Modelo, _, _>(pid, u64::MAX, gather).map_err(|e| text(&e))?;
+        let (journal, _writer) = disk
+            .open::<transacciones::store::json::Modelo, _, _>(pid, u64::MAX, gather)
+            .map_err(|e| text(&e))?;
         let modelo = journal.read().map_err(|e| text(&e))?;
         let transactions = modelo.transacciones.values().map(|t| t.as_ref().clone()).collect();
         let (disk, pid) = open(Service::Usuarios);
         let (journal, _writer) =
-            disk.open::<usuarios::store::Modelo, _, _>(pid, u64::MAX, gather).map_err(|e| text(&e))?;
-        let service = usuarios::service::Service::new(journal);
+            disk.open::<usuarios::store::json::Modelo, _, _>(pid, u64::MAX, gather).map_err(|e| text(&e))?;
+        let service = usuarios::store::Store::json(journal);
         let mut users = Vec::new();
-        for usuario in service.usuarios(None, ALL).map_err(|e| text(&e))?.rows {
-            let lines = service.movimientos(usuario.id, 0, ALL).map_err(|e| text(&e))?.rows;
+        for usuario in at_once(service.usuarios(None, ALL)).map_err(|e| text(&e))?.rows {
+            let lines = at_once(service.movimientos(usuario.id, 0, ALL)).map_err(|e| text(&e))?.rows;
             users.push((usuario, lines));
         }
         let (disk, pid) = open(Service::Tokens);
         let (journal, _writer) =
-            disk.open::<tokens::store::Modelo, _, _>(pid, u64::MAX, gather).map_err(|e| text(&e))?;
-        let service = tokens::service::Service::new(journal);
+            disk.open::<tokens::store::json::Modelo, _, _>(pid, u64::MAX, gather).map_err(|e| text(&e))?;
         let consulta = tokens::store::Consulta {
             nombre: None,
             vendido: None,
@@ -197,7 +197,7 @@ impl End {
             despues: None,
             limite: ALL,
         };
-        let tokens = service.vista().map_err(|e| text(&e))?.listar(&consulta).rows;
+        let tokens = journal.read().map_err(|e| text(&e))?.listar(&consulta).rows;
         Ok(Self { transactions, tokens, users })
     }
 

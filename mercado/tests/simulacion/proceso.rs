@@ -9,7 +9,7 @@ use common::domain::{Monto, TokenId, UsuarioId};
 use common::journal::simulation::Disk;
 use common::journal::{Journal, Model, OpenError, StoreError};
 use common::metrics::Metrics;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, FutureExt, select};
 use mercado::local::{LocalTokens, LocalUsuarios};
 use std::fmt;
 use std::pin::pin;
@@ -130,12 +130,12 @@ pub struct Life {
 
 /// What it serves.
 pub enum Does {
-    Tokens(LocalTokens, Journal<tokens::store::Modelo>),
-    Usuarios(LocalUsuarios, Journal<usuarios::store::Modelo>),
+    Tokens(LocalTokens, Journal<tokens::store::json::Modelo>),
+    Usuarios(LocalUsuarios, Journal<usuarios::store::json::Modelo>),
     Transacciones(
         transacciones::service::Service,
         Mutex<Option<Engine>>,
-        Journal<transacciones::store::Modelo>,
+        Journal<transacciones::store::json::Modelo>,
     ),
 }
 
@@ -150,12 +150,12 @@ impl Life {
             Ok(match service {
                 Service::Tokens => {
                     let (journal, writer) = store(world, &vital, &clock)?;
-                    let local = LocalTokens(tokens::service::Service::new(journal.clone()));
+                    let local = LocalTokens(tokens::store::Store::json(journal.clone()));
                     (Does::Tokens(local, journal), writer)
                 }
                 Service::Usuarios => {
                     let (journal, writer) = store(world, &vital, &clock)?;
-                    let local = LocalUsuarios(usuarios::service::Service::new(journal.clone()));
+                    let local = LocalUsuarios(usuarios::store::Store::json(journal.clone()));
                     (Does::Usuarios(local, journal), writer)
                 }
                 Service::Transacciones => {
@@ -164,7 +164,13 @@ impl Life {
                         |to| Arc::new(Remote { world: Arc::clone(world), from: Arc::clone(&vital), to });
                     let (tokens, usuarios) = (remote(Service::Tokens), remote(Service::Usuarios));
                     let options = world.settings.purchase;
-                    let engine = Engine::start(journal.clone(), tokens, usuarios, options, &metrics);
+                    let engine = Engine::start(
+                        transacciones::store::Store::json(journal.clone()),
+                        tokens,
+                        usuarios,
+                        options,
+                        &metrics,
+                    );
                     let engine = engine.expect("the times fit together");
                     let service = engine.service.clone();
                     (Does::Transacciones(service, Mutex::new(Some(engine)), journal), writer)
@@ -204,7 +210,7 @@ impl Life {
     /// A token's price.
     pub fn price(&self, id: TokenId) -> Option<Monto> {
         match &self.does {
-            Does::Tokens(local, _) => local.0.token(id).ok().map(|token| token.precio),
+            Does::Tokens(local, _) => at_once(local.0.token(id)).ok().map(|token| token.precio),
             _ => None,
         }
     }
@@ -213,7 +219,7 @@ impl Life {
     pub fn free(&self) -> Vec<(TokenId, Monto)> {
         let Does::Tokens(local, _) = &self.does else { return Vec::new() };
         (1..30)
-            .filter_map(|id| local.0.token(TokenId::new(id)?).ok())
+            .filter_map(|id| at_once(local.0.token(TokenId::new(id)?)).ok())
             .filter(|token| token.estado == Estado::Libre)
             .map(|token| (token.id, token.precio))
             .collect()
@@ -222,7 +228,7 @@ impl Life {
     /// A user's balance.
     pub fn saldo(&self, id: UsuarioId) -> Option<Monto> {
         match &self.does {
-            Does::Usuarios(local, _) => local.0.usuario(id).ok().map(|usuario| usuario.saldo),
+            Does::Usuarios(local, _) => at_once(local.0.usuario(id)).ok().map(|usuario| usuario.saldo),
             _ => None,
         }
     }
@@ -230,11 +236,20 @@ impl Life {
     /// How many tries wait for their end here; `None` where that cannot be read.
     pub fn pending(&self) -> Option<usize> {
         match &self.does {
-            Does::Tokens(local, _) => local.0.pendientes(TimeDelta::zero(), None).ok().map(|p| p.len()),
-            Does::Usuarios(local, _) => local.0.pendientes(TimeDelta::zero(), None).ok().map(|p| p.len()),
+            Does::Tokens(local, _) => {
+                at_once(local.0.pendientes(TimeDelta::zero(), None)).ok().map(|p| p.len())
+            }
+            Does::Usuarios(local, _) => {
+                at_once(local.0.pendientes(TimeDelta::zero(), None)).ok().map(|p| p.len())
+            }
             Does::Transacciones(..) => Some(0),
         }
     }
+}
+
+/// What a read of a store in files gives: it waits for nothing.
+pub fn at_once<T>(read: impl Future<Output = T>) -> T {
+    read.now_or_never().expect("a read that waits for nothing")
 }
 
 /// Opens the store as this process, with its writer as a task that takes its time.

@@ -4,6 +4,7 @@ use clap::Parser;
 use common::config::StartError;
 use common::server::Leave;
 use common::testing::Api;
+use common::testing::postgres::store_option;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use std::io::Read;
@@ -195,8 +196,8 @@ pub fn config(dir: &Path) -> Config {
         "--internal-token",
         TOKEN,
         "--hostname=pod-1",
-        "--store",
-        &format!("json:{}", path("datos")),
+        // where there is a seed, that is the one
+        &store_option(&dir.join("datos"))[0],
         "--seed-dir",
         &path("seed"),
         "--imagenes",

@@ -80,7 +80,7 @@ proptest! {
             r#"[{{"id":1,"nombre":"a","imagen":"a","precio":{PRECIO},"vendido":false}},
                 {{"id":2,"nombre":"b","imagen":"b","precio":{PRECIO},"vendido":false}}]"#
         );
-        let service = tokens::service::Service::new(journal(dir.path(), "tokens.json", &seed));
+        let service = tokens::store::Store::json(journal(dir.path(), "tokens.json", &seed));
         let mut model = Tokens(vec![crate::participantes::Estado::Libre; usize::from(TOKENS)]);
         let no = |e| refusal(e, tokens::error::Error::refusal);
         Runtime::new().unwrap().block_on(async {
