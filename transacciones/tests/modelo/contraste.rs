@@ -99,7 +99,7 @@ proptest! {
                     Call::Cancel => model.cancel(t),
                 };
                 prop_assert_eq!(real.map_err(no), expected, "{:?} {:?}", t, call);
-                let pending = service.pendientes(chrono::TimeDelta::zero(), None).unwrap();
+                let pending = service.pendientes(chrono::TimeDelta::zero(), None).await.unwrap();
                 prop_assert_eq!(order(pending.into_iter().map(|t| t.intento)), order(model.pending().map(intento)));
             }
             Ok(())
