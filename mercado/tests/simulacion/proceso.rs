@@ -134,7 +134,7 @@ pub enum Does {
     Usuarios(LocalUsuarios, Journal<usuarios::store::json::Modelo>),
     Transacciones(
         transacciones::service::Service,
-        Mutex<Option<Engine>>,
+        Mutex<Option<Box<Engine>>>,
         Journal<transacciones::store::json::Modelo>,
     ),
 }
@@ -173,7 +173,7 @@ impl Life {
                     );
                     let engine = engine.expect("the times fit together");
                     let service = engine.service.clone();
-                    (Does::Transacciones(service, Mutex::new(Some(engine)), journal), writer)
+                    (Does::Transacciones(service, Mutex::new(Some(Box::new(engine))), journal), writer)
                 }
             })
         })?;
