@@ -82,23 +82,7 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut backoff = FIRST_BACKOFF;
-        loop {
-            let until = deadline.min(Instant::now() + TRY_TIMEOUT);
-            let cause = match timeout_at(until, self.once(method.clone(), url.clone(), body)).await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(cause)) => cause,
-                Err(_) => "it did not answer in time".to_owned(),
-            };
-            // full jitter: peers that failed together do not come back together
-            let again = Instant::now() + backoff.mul_f64(rand::random());
-            if again >= deadline {
-                return Err(Unavailable { service: self.service, cause });
-            }
-            log::debug!("{}: {method} {}: {cause}; again", self.service, url.path());
-            sleep_until(again).await;
-            backoff = (backoff * 2).min(MAX_BACKOFF);
-        }
+        repeat(self.service, deadline, rand::random, || self.once(method.clone(), url.clone(), body)).await
     }
 
     async fn once<T: DeserializeOwned>(
@@ -136,6 +120,36 @@ impl Client {
             (true, Ok(refusal)) if status != StatusCode::UNAUTHORIZED => Ok(Err(refusal)),
             _ => Err(format!("status {status}")),
         }
+    }
+}
+
+/// Tries a call until there is an answer, or a reason why there is none and the deadline has come. `jitter` is drawn from
+/// `[0, 1)` before each further try.
+///
+/// # Errors
+/// [`Unavailable`] with the last try's reason.
+pub async fn repeat<T, F: Future<Output = Result<Result<T, Refusal>, String>>>(
+    service: &'static str,
+    deadline: Instant,
+    mut jitter: impl FnMut() -> f64,
+    mut once: impl FnMut() -> F,
+) -> Answer<T> {
+    let mut backoff = FIRST_BACKOFF;
+    loop {
+        let until = deadline.min(Instant::now() + TRY_TIMEOUT);
+        let cause = match timeout_at(until, once()).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(cause)) => cause,
+            Err(_) => "it did not answer in time".to_owned(),
+        };
+        // full jitter: peers that failed together do not come back together
+        let again = Instant::now() + backoff.mul_f64(jitter());
+        if again >= deadline {
+            return Err(Unavailable { service, cause });
+        }
+        log::debug!("{service}: {cause}; again");
+        sleep_until(again).await;
+        backoff = (backoff * 2).min(MAX_BACKOFF);
     }
 }
 

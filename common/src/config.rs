@@ -2,6 +2,7 @@
 
 use crate::logging::LogFormat;
 use crate::postgres::PostgresUrl;
+use crate::salud;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser};
 use std::ffi::OsString;
@@ -182,7 +183,8 @@ impl FromStr for ServiceUrl {
         let bare = url.path() == "/"
             && url.query().is_none()
             && url.fragment().is_none()
-            && url.username().is_empty();
+            && url.username().is_empty()
+            && url.password().is_none();
         if url.scheme() == "http" && url.has_host() && bare {
             Ok(Self(url))
         } else {
@@ -191,35 +193,52 @@ impl FromStr for ServiceUrl {
     }
 }
 
-/// Reads the command line and the environment. `--help` and `--version` print and end the process well.
+/// Reads the command line and the environment. `--help`, `--version` and [`salud`] end the process here.
 ///
 /// # Errors
-/// Exit code 64, with a line that names the option and its variable.
+/// Exit code 64, with a line that names the option and its variable; 0 and 1 see [`salud`].
 pub fn parse<T: Parser>(args: impl IntoIterator<Item = OsString>) -> Result<T, StartError> {
-    T::try_parse_from(args).map_err(|e| match e.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => StartError::new(0, e.to_string()),
-        _ => {
-            let found = match e.get(ContextKind::InvalidArg) {
-                Some(ContextValue::String(arg)) => argument::<T>(arg),
-                _ => None,
-            };
-            let Some(arg) = found else { return StartError::new(EX_USAGE, e.to_string().trim_end()) };
-            let variable = arg.get_env().map(|v| v.to_string_lossy().into_owned()).unwrap_or_default();
-            let wrong = match std::error::Error::source(&e) {
-                // clap's own words would put the secret into the log
-                Some(reason) if arg.is_hide_env_values_set() => {
-                    format!("error: invalid value for '--{}': {reason}\n", arg.get_long().unwrap_or_default())
-                }
-                _ => e.to_string(),
-            };
-            StartError::new(EX_USAGE, format!("{wrong}\nIts environment variable is {variable}."))
-        }
-    })
+    let args: Vec<_> = args.into_iter().collect();
+    if args.get(1).is_some_and(|first| first == salud::NAME) {
+        return Err(salud::run::<T>(args.into_iter().skip(1)));
+    }
+    // `salud` is in it for `--help`, and so that no process begins to serve where its health was asked for
+    let mut command = T::command().subcommand(salud::command::<T>());
+    read(&mut command, args).map_err(|e| unread(&e, &command))
 }
 
-fn argument<T: Parser>(arg: &str) -> Option<clap::Arg> {
+fn read<T: Parser>(command: &mut clap::Command, args: Vec<OsString>) -> Result<T, clap::Error> {
+    let mut matches = command.try_get_matches_from_mut(args)?;
+    if matches.subcommand_name() == Some(salud::NAME) {
+        return Err(command.error(ErrorKind::ArgumentConflict, "salud stands first, before its options"));
+    }
+    T::from_arg_matches_mut(&mut matches).map_err(|e| e.format(command))
+}
+
+/// What is said, and the exit code, where a command's options were not read.
+pub(crate) fn unread(e: &clap::Error, command: &clap::Command) -> StartError {
+    if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return StartError::new(0, e.to_string());
+    }
+    let found = match e.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(arg)) => argument(command, arg),
+        _ => None,
+    };
+    let Some(arg) = found else { return StartError::new(EX_USAGE, e.to_string().trim_end()) };
+    let variable = arg.get_env().map(|v| v.to_string_lossy().into_owned()).unwrap_or_default();
+    let wrong = match std::error::Error::source(e) {
+        // clap's own words would put the secret into the log
+        Some(reason) if arg.is_hide_env_values_set() => {
+            format!("error: invalid value for '--{}': {reason}\n", arg.get_long().unwrap_or_default())
+        }
+        _ => e.to_string(),
+    };
+    StartError::new(EX_USAGE, format!("{wrong}\nIts environment variable is {variable}."))
+}
+
+fn argument<'a>(command: &'a clap::Command, arg: &str) -> Option<&'a clap::Arg> {
     let long = arg.trim_start_matches("--").split([' ', '=']).next()?;
-    T::command().get_arguments().find(|a| a.get_long() == Some(long)).cloned()
+    command.get_arguments().find(|a| a.get_long() == Some(long))
 }
 
 /// The end of `main`: prints what went wrong, if anything did, and gives the exit code.
@@ -227,7 +246,7 @@ pub fn exit(result: Result<(), StartError>) -> std::process::ExitCode {
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(StartError { message, exit_code: 0 }) => {
-            print!("{message}");
+            println!("{}", message.trim_end());
             std::process::ExitCode::SUCCESS
         }
         Err(StartError { message, exit_code }) => {

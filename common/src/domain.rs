@@ -2,6 +2,7 @@
 //!
 //! Ids and money are whole numbers that JavaScript holds exactly (at most 2^53 - 1), so that no client rounds them.
 
+use crate::clock;
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
@@ -113,7 +114,7 @@ impl<'de> Deserialize<'de> for Monto {
 
 /// Now, to the millisecond: finer digits would only make the JSON harder to read.
 pub fn ahora() -> DateTime<Utc> {
-    Utc::now().trunc_subsecs(3)
+    clock::now().trunc_subsecs(3)
 }
 
 /// The idempotency key of one purchase or abono: 1 to 128 of `A-Z a-z 0-9 . _ : ~ + = @ -`.

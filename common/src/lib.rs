@@ -10,14 +10,17 @@
 //! | [`reply`] | answers out: ETag, compression |
 //! | [`edge`], [`context`], [`metrics`], [`logging`] | what every request has in common |
 //! | [`ops`], [`openapi`] | probes, visits, metrics and the API's description |
+//! | [`salud`] | the subcommand that asks a probe, for containers without a shell |
 //! | [`config`], [`server`], [`host`] | options; listening and leaving; what a service's `app` wires |
 //! | [`redis`] | what may be lost, shared by pods |
 //! | [`client`] | calls to another service |
+//! | [`clock`] | what the time is |
 //! | [`internal`] | the guard of the internal port |
 //! | `testing` | what the services' tests share (feature `testing`) |
 
 pub mod body;
 pub mod client;
+pub mod clock;
 pub mod config;
 pub mod context;
 pub mod contract;
@@ -36,6 +39,7 @@ pub mod problem;
 pub mod redis;
 pub mod reply;
 pub mod routes;
+pub mod salud;
 pub mod server;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]

@@ -7,7 +7,7 @@ use crate::reply::Representation;
 use crate::validate::{Fields, Parsed, Raw, integer};
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::web::Bytes;
+use actix_web::web::{Bytes, Query};
 use serde::{Deserialize, Serialize};
 
 /// Rows of a page, where the client does not say.
@@ -99,7 +99,7 @@ impl Written {
         let json = HeaderValue::from_static("application/json");
         let mut representation = Representation::new(self.body, json).header(X_TOTAL_COUNT.clone(), total);
         if let Some(next) = &self.head.next {
-            let kept = req.query_string().split('&').filter(|p| !p.is_empty() && !p.starts_with("despues="));
+            let kept = req.query_string().split('&').filter(|pair| !pair.is_empty() && !is_cursor(pair));
             let query = kept.chain([format!("despues={next}").as_str()]).collect::<Vec<_>>().join("&");
             let link = format!("<{}?{query}>; rel=\"next\"", req.path());
             let link = HeaderValue::try_from(link).map_err(Problem::internal)?;
@@ -125,4 +125,11 @@ impl Written {
         let mut body = head.split_off(head.iter().position(|b| *b == b'\n')?);
         Some(Self { head: serde_json::from_slice(&head).ok()?, body: body.split_off(1) })
     }
+}
+
+/// Whether a pair of a query is `despues`, in any of the spellings that percent-encoding allows.
+fn is_cursor(pair: &str) -> bool {
+    let name = pair.split('=').next().unwrap_or_default();
+    Query::<Vec<(String, String)>>::from_query(name)
+        .is_ok_and(|found| found.iter().any(|(n, _)| n == "despues"))
 }

@@ -11,9 +11,11 @@
 
 use crate::config::{ServerOptions, StartError};
 use crate::edge::{Edge, not_found};
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::ServiceConfig;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, Error, HttpServer, web};
 use socket2::{Domain, Socket, Type};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
@@ -88,6 +90,29 @@ fn open(address: SocketAddr) -> std::io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// A route table behind the one middleware: what every listener serves.
+pub fn app<F: FnOnce(&mut ServiceConfig) + 'static>(
+    edge: Arc<Edge>,
+    routes: F,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+        Future: 'static,
+    >,
+> {
+    App::new()
+        .wrap(from_fn(move |req, next| {
+            let edge = Arc::clone(&edge);
+            async move { edge.handle(req, next).await }
+        }))
+        .configure(routes)
+        .default_service(web::to(not_found))
+}
+
 /// A few HTTP listeners that start and leave together.
 pub struct Server {
     edge: Arc<Edge>,
@@ -123,27 +148,18 @@ impl Server {
         let unusable = |e| StartError::new(69, format!("cannot serve: {e}"));
         self.listeners.push(listener.try_clone().map_err(unusable)?.into());
         let (edge, connected) = (Arc::clone(&self.edge), Arc::clone(&self.edge));
-        let server = HttpServer::new(move || {
-            let edge = Arc::clone(&edge);
-            App::new()
-                .wrap(from_fn(move |req, next| {
-                    let edge = Arc::clone(&edge);
-                    async move { edge.handle(req, next).await }
-                }))
-                .configure(routes.clone())
-                .default_service(web::to(not_found))
-        })
-        .workers(self.workers)
-        .on_connect(move |_, extensions| {
-            extensions.insert(connected.connected());
-        })
-        .keep_alive(Duration::from_secs(75))
-        .client_request_timeout(Duration::from_secs(10))
-        .shutdown_timeout(self.grace.as_secs())
-        .disable_signals()
-        .listen(listener)
-        .map_err(unusable)?
-        .run();
+        let server = HttpServer::new(move || app(Arc::clone(&edge), routes.clone()))
+            .workers(self.workers)
+            .on_connect(move |_, extensions| {
+                extensions.insert(connected.connected());
+            })
+            .keep_alive(Duration::from_secs(75))
+            .client_request_timeout(Duration::from_secs(10))
+            .shutdown_timeout(self.grace.as_secs())
+            .disable_signals()
+            .listen(listener)
+            .map_err(unusable)?
+            .run();
         self.running.push(server);
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! How a service opens its store, of whichever kind, tells of it, and closes it.
 
-use crate::config::{StartError, StoreOptions, StoreUrl};
+use crate::config::{EX_USAGE, StartError, StoreOptions, StoreUrl};
 use crate::journal::{self, Journal, Model, OpenError, Options};
 use crate::metrics::Metrics;
 use crate::postgres::{Database, Schema, Tables};
 use crate::server;
 use std::path::Path;
+use std::{fs, io};
 
 /// Array files by collection, for a store that was never used and is given no `SEED_DIR`.
 pub type Sample = &'static [(&'static str, &'static str)];
@@ -51,9 +52,13 @@ impl<'a> Place<'a> {
     /// Opens a service's store. Blocking: for the start of the process.
     ///
     /// # Errors
-    /// With the exit code of [`OpenError`] and its line for the operator. A database that cannot be reached is none: the
+    /// With the exit code of [`OpenError`] and its line for the operator; 64 for a bad `SEED_DIR`. A database that cannot be reached is none: the
     /// process is not ready until it can.
     pub fn open<M: Tables>(&self, sample: Sample) -> Result<Opened<M>, StartError> {
+        let (Self::Json(options, _) | Self::Postgres(options, _)) = self;
+        if let Some(dir) = &options.seed_dir {
+            look_at_seed(dir, M::NAME, M::COLLECTIONS)?;
+        }
         match self {
             Self::Json(options, dir) => {
                 let journal = Journal::open(from(options, dir, sample)).map_err(|e| refused::<M>(&e))?;
@@ -65,6 +70,30 @@ impl<'a> Place<'a> {
             }
         }
     }
+}
+
+/// A seed directory can be read, or the start ends, also where the store is in use already: a typing error is noticed at the
+/// first start that has it, and not at the one that should have taken the data. Whether one of the files is there.
+fn look_at_seed(dir: &Path, store: &str, collections: &[&str]) -> Result<bool, StartError> {
+    let names: io::Result<Vec<_>> =
+        fs::read_dir(dir).and_then(|all| all.map(|e| Ok(e?.file_name())).collect());
+    let names = names.map_err(|e| {
+        let dir = dir.display();
+        let what = format!(
+            "--seed-dir (SEED_DIR): {dir}: {e}; name a directory that can be read, with the JSON arrays that fill an empty \
+             store, or leave the option out"
+        );
+        StartError::new(EX_USAGE, what)
+    })?;
+    let files: Vec<_> = collections.iter().map(|collection| format!("{collection}.json")).collect();
+    let found = names.iter().any(|name| files.iter().any(|file| *name == **file));
+    if !found {
+        let (dir, files) = (dir.display(), files.join(" nor "));
+        log::warn!(
+            "{store}: --seed-dir (SEED_DIR): there is neither {files} in {dir}; an empty store stays empty"
+        );
+    }
+    Ok(found)
 }
 
 fn from(options: &StoreOptions, dir: impl Into<std::path::PathBuf>, sample: Sample) -> Options {
@@ -152,4 +181,19 @@ fn close<M: Model>(journal: &Journal<M>) -> Result<String, StartError> {
 fn counts<M: Model>(journal: &Journal<M>) -> String {
     let stats = journal.stats();
     stats.records.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_directory_has_one_of_the_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let look = || look_at_seed(dir.path(), "usuarios", &["usuarios", "movimientos"]).unwrap();
+        fs::write(dir.path().join("tokens.json"), "[]").unwrap();
+        assert!(!look(), "which is warned of");
+        fs::write(dir.path().join("movimientos.json"), "[]").unwrap();
+        assert!(look());
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use chrono::{DateTime, Utc};
-use common::domain::{Clave, Intento, Monto, UsuarioId};
+use common::domain::{Clave, Intento, MAX_ENTERO, Monto, UsuarioId};
 use serde::{Deserialize, Serialize};
 
 /// The most characters of a name.
@@ -106,6 +106,9 @@ impl TryFrom<Linea> for Movimiento {
 
     fn try_from(linea: Linea) -> Result<Self, Self::Error> {
         let Linea { id, usuario_id, monto, fecha, tipo, clave, intento, confirmado } = linea;
+        if !(1..=MAX_ENTERO).contains(&id) {
+            return Err("the id of a movimiento is 1 to 9007199254740991");
+        }
         let tipo = match (tipo, clave, intento, confirmado) {
             (Nombre::Apertura, None, None, None) => Tipo::Apertura,
             (Nombre::AjusteAlza, None, None, None) => Tipo::AjusteAlza,

@@ -9,7 +9,6 @@ use super::{
     mark::Mark,
     store::{Paths, damaged, look_at_journal},
 };
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::{
     fmt, fs, io,
@@ -190,7 +189,7 @@ fn look(paths: &Paths, report: &mut Report) -> Result<(), Failure> {
     }
     let bytes = source.file.read_range(opened.body, source.file.len()?)?;
     let mut changes = 0;
-    let found: Scan = scan(&bytes, header.store, header.base + 1, |line: Line<Vec<IgnoredAny>>| {
+    let found: Scan = scan(&bytes, header.store, header.base + 1, |line: Line<Vec<&RawValue>>| {
         changes += line.cambios.len() as u64;
     });
     let lines = found.next - 1 - header.base;
@@ -206,6 +205,9 @@ fn look(paths: &Paths, report: &mut Report) -> Result<(), Failure> {
         return Err(Failure::damage(&paths.lock, None, reason));
     }
     let acknowledged = journal.acknowledged.unwrap_or_default();
+    if journal.acknowledged.is_some_and(|length| length < opened.body) {
+        return Err(Failure::damage(&paths.lock, None, "its mark is inside of the journal's header"));
+    }
     match &found.stop {
         Some(stop) if !stop.torn || journal.bytes < acknowledged => return Err(damaged(source, stop)),
         Some(_) => journal.torn = (bytes.len() - found.valid) as u64,
@@ -233,9 +235,16 @@ fn look_at_array(
     let file = paths.array(collection);
     let Some(entry) = header.arrays.get(collection) else { return Ok(()) };
     let mut bytes = paths.volume.read(&file)?;
-    let mut origin = Origin::Journal;
-    if bytes.as_deref().map(Image::of) != Some(entry.now) {
+    let (image, mut origin) = (bytes.as_deref().map(Image::of), Origin::Journal);
+    if image != Some(entry.now) {
         let tmp = paths.volume.read(&Paths::tmp(&file))?.filter(|tmp| Image::of(tmp) == entry.now);
+        if tmp.is_some() && image.is_some() && image != entry.before {
+            return Err(Failure::damage(
+                &file,
+                None,
+                "it was edited while its .tmp file waited to take its place",
+            ));
+        }
         origin = if tmp.is_some() { Origin::Pending } else { Origin::Edited };
         bytes = tmp.or(bytes);
     }
@@ -256,7 +265,12 @@ fn look_at_array(
 /// # Errors
 /// The journal cannot be read, or `out` not written. Damage is printed where it is met, and is an error as well.
 pub fn dump(dir: &Path, name: &str, out: &mut dyn io::Write) -> io::Result<()> {
-    let paths = Paths::new(Volume::real(), dir, name);
+    dump_on(Volume::real(), dir, name, out)
+}
+
+/// The same on any disk.
+pub(super) fn dump_on(volume: Volume, dir: &Path, name: &str, out: &mut dyn io::Write) -> io::Result<()> {
+    let paths = Paths::new(volume, dir, name);
     let opened = look_at_journal(&paths).map_err(io::Error::other)?;
     let opened = opened.ok_or_else(|| {
         io::Error::new(

@@ -161,7 +161,7 @@ impl Volume {
         Self(Arc::new(Real))
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn of(disk: Arc<dyn Disk>) -> Self {
         Self(disk)
     }
@@ -256,6 +256,9 @@ impl Volume {
     }
 }
 
+/// Room is made for so much at a time: how much is wanted comes from another file, and may be any number.
+const READ_AHEAD: usize = 16 << 20;
+
 /// An open file that remembers its path, so that each error names it.
 #[derive(Debug, Clone)]
 pub(super) struct File {
@@ -283,9 +286,11 @@ impl File {
     /// Reads what there is of `[from, to)`: less where the file ends before.
     pub(super) fn read_range(&self, from: u64, to: u64) -> Result<Vec<u8>, Failure> {
         let wanted = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; wanted];
-        let mut got = 0;
+        let (mut bytes, mut got) = (Vec::new(), 0);
         while got < wanted {
+            if got == bytes.len() {
+                bytes.resize((got + READ_AHEAD).min(wanted), 0);
+            }
             match self.file.read_at(&mut bytes[got..], from + got as u64) {
                 Ok(0) => break,
                 Ok(n) => got += n,

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 pub(super) const FORMAT: u32 = 1;
+/// No store counts so far: a number above it is damage, and below it no sum overflows.
+pub(super) const MOST: u64 = 1 << 53;
 /// 16 hex digits and a space before the JSON.
 const PREFIX: usize = 17;
 /// Fills the file ahead of the lines, so that a sync has no new length to record. A carriage return is text to every tool,
@@ -86,6 +88,9 @@ impl Header {
                 "format {} is not known to this version, which reads {FORMAT}",
                 header.format
             ));
+        }
+        if header.generation > MOST || header.base > MOST {
+            return Err(format!("generation {} or line {} is out of range", header.generation, header.base));
         }
         Ok((header, end as u64 + 1))
     }
@@ -180,15 +185,24 @@ pub(super) struct Scan {
     pub(super) stop: Option<Stop>,
 }
 
-/// Reads lines in order, the first being number `next`, and gives each to `take`. Padding at the end is no line.
+/// Where the padding at the end begins. Compared in pieces: there is up to 128 KiB of it.
+fn content(bytes: &[u8]) -> usize {
+    const PIECE: [u8; 4096] = [PADDING; 4096];
+    let pieces = bytes.rchunks_exact(PIECE.len()).take_while(|piece| *piece == PIECE).count();
+    let rest = &bytes[..bytes.len() - pieces * PIECE.len()];
+    rest.len() - rest.iter().rev().take_while(|b| **b == PADDING).count()
+}
+
+/// Reads lines in order, the first being number `next` and the first of its batch, and gives each to `take`. Padding at the
+/// end is no line.
 pub(super) fn scan<'a, C: Deserialize<'a>>(
     bytes: &'a [u8],
     store: Hex,
     mut next: u64,
     mut take: impl FnMut(Line<C>),
 ) -> Scan {
-    let content = bytes.len() - bytes.iter().rev().take_while(|b| **b == PADDING).count();
-    let mut at = 0;
+    let content = content(bytes);
+    let (mut at, mut batch) = (0, None);
     while at < content {
         let rest = &bytes[at..];
         let end = rest.iter().position(|b| *b == b'\n');
@@ -199,12 +213,16 @@ pub(super) fn scan<'a, C: Deserialize<'a>>(
         let failed = match line {
             Err(reason) => (reason, true),
             Ok(body) => match serde_json::from_slice::<Line<C>>(body) {
-                Ok(line) if line.seq == next => {
+                Ok(line) if line.seq == next && (line.batch() == next || batch == Some(line.batch())) => {
+                    batch = Some(line.batch());
                     take(line);
                     next += 1;
                     at += end.unwrap_or_default() + 1;
                     continue;
                 }
+                // Its batch was never acknowledged, and others wrote over the beginning of it: a page that a failed sync left
+                // in the cache, where the page before it was forgotten.
+                Ok(line) if line.seq == next => ("it is left of a batch that failed".to_owned(), true),
                 // With a checksum that holds, this is what was written: no torn write.
                 Ok(line) => (format!("it is line {} where {next} belongs", line.seq), false),
                 Err(e) => (format!("it is not understood (written by a newer version?): {e}"), false),

@@ -2,7 +2,7 @@
 //!
 //! It lives in the lock file and is never synced: after a power failure it may be old, never ahead of the journal.
 
-use super::{disk::File, error::Failure};
+use super::{disk::File, error::Failure, format::MOST};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 const BYTES: usize = 24;
@@ -34,7 +34,7 @@ impl Mark {
             word.copy_from_slice(&bytes[at..at + 8]);
             u64::from_le_bytes(word)
         };
-        let valid = word(16) == xxh3_64_with_seed(&bytes[..16], SEED);
+        let valid = word(16) == xxh3_64_with_seed(&bytes[..16], SEED) && word(0) <= MOST;
         valid.then(|| Self { generation: word(0), length: word(8) })
     }
 

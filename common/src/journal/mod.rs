@@ -12,6 +12,8 @@
 //! | `format`, `array`, `mark` | the bytes: journal lines, array files, the durable mark |
 //! | `lock`, `disk`, `mount` | the write lock, every file operation, network file systems |
 //! | `error` | [`StoreError`], [`OpenError`] |
+//! | `memory`, `simulation` | for tests: a disk in memory that fails and forgets, and journals on it without threads |
+//! | `testing` | the store on a disk in memory, for other crates' tests (feature `testing`) |
 //!
 //! The laws:
 //!
@@ -36,13 +38,24 @@ mod format;
 mod handle;
 mod lock;
 mod mark;
+#[cfg(any(test, feature = "testing"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "much of it is for the journal's own tests"))]
+mod memory;
 mod mount;
 mod open;
 mod seed;
+#[cfg(feature = "testing")]
+pub mod simulation;
 mod store;
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 mod tests;
 mod writer;
+
+/// The store on a disk in memory, and the runs of the crash tests as a fuzzer makes them up.
+#[cfg(feature = "testing")]
+pub mod testing {
+    pub use super::tests::{disk::Disk, history::history};
+}
 
 pub use array::ArrayWriter;
 pub use error::{OpenError, StoreError};

@@ -148,6 +148,11 @@ fn resume<M: Model>(
         return Err(Failure::damage(&paths.journal, 1, reason).into());
     }
     let durable = match Mark::read(&mark)? {
+        Some(mark) if mark.generation == header.generation && mark.length < body => {
+            let reason = "its mark is inside of the journal's header, so it is another store's; if this directory was \
+                          restored from a copy, remove this file";
+            return Err(Failure::damage(&paths.lock, None, reason).into());
+        }
         Some(mark) if mark.generation == header.generation => mark.length,
         Some(mark) if mark.generation > header.generation => {
             let reason = "it speaks of a newer journal than there is; if this directory was restored from a copy, \

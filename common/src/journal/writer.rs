@@ -1,4 +1,5 @@
-//! The writer: one thread, one batch at a time, one line for each write and one sync for all of them.
+//! The writer: one batch at a time, one line for each write and one sync for all of them. [`Writer::run`] is a future that
+//! knows no thread: a journal drives it on a thread of its own, a simulation as one of its tasks.
 
 use super::{
     Model,
@@ -9,13 +10,13 @@ use super::{
 };
 use std::{
     ops::Deref,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
+};
+use tokio::{
+    sync::mpsc::UnboundedReceiver,
+    time::{Instant, timeout},
 };
 
 /// How often a latched store tries to reopen, and an idle one looks for other processes' lines.
@@ -67,37 +68,58 @@ pub(super) enum Message<M: Model> {
 pub(super) struct Writer<M: Model> {
     pub(super) store: Arc<Store<M>>,
     pub(super) locks: Locks,
-    pub(super) queue: Receiver<Message<M>>,
+    pub(super) queue: UnboundedReceiver<Message<M>>,
     /// How many bytes the failed batch had: a reopen proves that the disk takes as many.
     failed: usize,
     tried: Instant,
-    compacting: Arc<AtomicBool>,
+    beside: Beside,
+    compaction: Arc<Mutex<Compaction>>,
+}
+
+/// How a compaction is started so that it runs beside the writes.
+pub(super) type Beside = fn(name: String, job: Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
+
+/// On a thread of its own.
+pub(super) fn on_a_thread(name: String, job: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
+    thread::Builder::new().name(name).spawn(job).map(drop)
+}
+
+#[derive(Clone, Copy)]
+enum Compaction {
+    None,
+    Running,
+    Failed(Instant),
 }
 
 impl<M: Model> Writer<M> {
-    pub(super) fn new(store: Arc<Store<M>>, locks: Locks, queue: Receiver<Message<M>>) -> Self {
-        Self { store, locks, queue, failed: 0, tried: Instant::now(), compacting: Arc::default() }
+    pub(super) fn new(
+        store: Arc<Store<M>>,
+        locks: Locks,
+        queue: UnboundedReceiver<Message<M>>,
+        beside: Beside,
+    ) -> Self {
+        let compaction = Arc::new(Mutex::new(Compaction::None));
+        Self { store, locks, queue, failed: 0, tried: Instant::now(), beside, compaction }
     }
 
-    /// Serves the queue until it is closed or every handle is gone.
-    pub(super) fn run(mut self) {
+    /// Serves the queue until it is closed or every handle is gone. Between a batch's first write and the others it
+    /// waits for `gather`.
+    pub(super) async fn run<F: Future<Output = ()>>(mut self, mut gather: impl FnMut() -> F) {
         let mut batch = Vec::new();
         loop {
             let idle = if self.store.changed.receiver_count() > 0 { LISTENING } else { IDLE };
-            let mut open = match self.queue.recv_timeout(idle) {
-                Ok(Message::Write(work)) => {
+            let mut open = match timeout(idle, self.queue.recv()).await {
+                Ok(Some(Message::Write(work))) => {
                     batch.push(work);
                     true
                 }
-                Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => false,
-                Err(RecvTimeoutError::Timeout) => {
+                Ok(Some(Message::Close) | None) => false,
+                Err(_) => {
                     self.tick();
                     continue;
                 }
             };
-            // The callers that the last batch answered run once and are back in the queue: of 16, a sync then carries 13
-            // lines and not 9. It waits for nobody.
-            thread::yield_now();
+            gather().await;
             while open && batch.len() < MOST_IN_BATCH {
                 match self.queue.try_recv() {
                     Ok(Message::Write(work)) => batch.push(work),
@@ -112,7 +134,7 @@ impl<M: Model> Writer<M> {
             }
         }
         // What came after the close; a write that comes later still finds no queue.
-        for message in self.queue.try_iter() {
+        while let Ok(message) = self.queue.try_recv() {
             if let Message::Write(work) = message {
                 work(Err(StoreError::Closed));
             }
@@ -248,9 +270,19 @@ impl<M: Model> Writer<M> {
         self.store.probe(self.failed)
     }
 
-    /// Starts a compaction on a thread of its own, unless one runs here or in another process.
+    fn compaction(&self) -> Compaction {
+        *self.compaction.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts a compaction, unless one runs here or in another process.
     fn compact_if_due(&self) {
-        if !self.store.due() || self.compacting.load(Ordering::Acquire) {
+        let may = match self.compaction() {
+            Compaction::None => true,
+            Compaction::Running => false,
+            // Not at once again.
+            Compaction::Failed(when) => when.elapsed() >= IDLE,
+        };
+        if !may || !self.store.due() {
             return;
         }
         let paths = &self.store.paths;
@@ -260,19 +292,25 @@ impl<M: Model> Writer<M> {
                 Ok(None) => return,
                 Err(e) => return log::warn!("{}: no compaction: {e}", M::NAME),
             };
-        self.compacting.store(true, Ordering::Release);
-        let (store, compacting) = (self.store.clone(), self.compacting.clone());
-        let spawned = thread::Builder::new().name(format!("{}-compact", M::NAME)).spawn(move || {
-            if let Err(e) = store.compact() {
-                log::error!("{}: compaction failed, the journal goes on growing: {e}", M::NAME);
-                // Not at once again: the next try is at the next batch after this pause.
-                thread::sleep(IDLE);
-            }
+        let set = {
+            let compaction = self.compaction.clone();
+            move |now| *compaction.lock().unwrap_or_else(PoisonError::into_inner) = now
+        };
+        set(Compaction::Running);
+        let (store, done) = (self.store.clone(), set.clone());
+        let job = move || {
+            let compacted = store.compact();
             drop(lock);
-            compacting.store(false, Ordering::Release);
-        });
-        if let Err(e) = spawned {
-            self.compacting.store(false, Ordering::Release);
+            done(match compacted {
+                Ok(()) => Compaction::None,
+                Err(e) => {
+                    log::error!("{}: compaction failed, the journal goes on growing: {e}", M::NAME);
+                    Compaction::Failed(Instant::now())
+                }
+            });
+        };
+        if let Err(e) = (self.beside)(format!("{}-compact", M::NAME), Box::new(job)) {
+            set(Compaction::None);
             log::warn!("{}: no compaction: {e}", M::NAME);
         }
     }

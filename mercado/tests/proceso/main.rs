@@ -12,3 +12,4 @@ mod postgres;
 mod primera_vez;
 mod replicas;
 mod salida;
+mod salud;

@@ -25,7 +25,7 @@ async fn they_sell_each_token_once_and_show_it_at_once_while_one_is_killed_and_r
         for token in 1..=TOKENS {
             let key = format!("c{of}-{token}");
             let answer = eventually(PATIENCE, async || {
-                for api in if of % 2 == 0 { apis } else { [apis[1], apis[0]] } {
+                for api in if of.is_multiple_of(2) { apis } else { [apis[1], apis[0]] } {
                     let call = compra(api, of, token).header("Idempotency-Key", &key).attempt().await;
                     if let Ok(answer) = call.map(|a| (a.status, a.codigo()))
                         && answer.0 != 503

@@ -220,7 +220,7 @@ pub fn next(compra: &Compra, step: Step, event: Event) -> Result<Step, Box<Unexp
 
         // the token may still be held by the attempt that is to be cleared: a refusal of the next would be a lie
         (Step::Clear { .. }, Event::NoAnswer) => Step::Answer(SinRespuesta),
-        (Step::Clear { numero }, Event::Done) => Step::Reserve { numero: numero + 1 },
+        (Step::Clear { numero }, Event::Done) => Step::Reserve { numero: numero.saturating_add(1) },
 
         (Step::Reserve { numero }, Event::Reserved(precio)) => match compra.precio {
             Some(visto) if visto != precio => {

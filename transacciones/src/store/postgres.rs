@@ -78,9 +78,9 @@ fn rows(limit: usize) -> i64 {
 impl Store {
     /// Gives places behind the requests, from when the tables are there.
     pub(super) fn new(schema: Schema) -> Self {
-        let store = Self { schema: schema.clone(), changed: watch::Sender::new(0) };
+        let store = Self { schema, changed: watch::Sender::new(0) };
         let behind = store.clone();
-        schema.every(ASENTAR, move || {
+        store.schema.every(ASENTAR, move || {
             let store = behind.clone();
             async move {
                 if let Err(e) = store.tell().await {

@@ -1,6 +1,6 @@
 //! Starts that must not succeed, and what they say.
 
-use crate::ayuda::{Failure, fails, read, usuarios};
+use crate::ayuda::{Failure, Process, fails, read, usuarios};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
@@ -143,4 +143,21 @@ fn a_seed_that_cannot_be_right_exits_65_and_leaves_no_store() {
     assert_eq!(code, 65, "{message}");
     assert!(message.contains(seed.path().join("usuarios.json").to_str().unwrap()), "{message}");
     assert!(!dir.path().join("usuarios.json").exists());
+}
+
+/// Also where the store has its data already: whoever deploys a typing error should see it.
+#[tokio::test]
+async fn a_seed_directory_that_cannot_be_read_exits_64_and_is_named() {
+    let used = Process::start(|_| {}).await;
+    let file = used.dir.path().join("usuarios.json");
+    for seed in [used.dir.path().join("nothing"), file] {
+        for dir in [TempDir::new().unwrap().path(), used.dir.path()] {
+            let Failure { code, message } = fails(usuarios(dir).env("SEED_DIR", &seed));
+            assert_eq!(code, 64, "{message}");
+            for part in ["--seed-dir (SEED_DIR)", seed.to_str().unwrap(), "leave the option out"] {
+                assert!(message.contains(part), "{part} is not in: {message}");
+            }
+            assert_eq!(message.trim().lines().count(), 1, "{message}");
+        }
+    }
 }

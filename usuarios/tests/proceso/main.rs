@@ -6,3 +6,4 @@ mod arranque;
 mod ayuda;
 mod registro;
 mod salida;
+mod salud;

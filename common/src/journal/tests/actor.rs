@@ -7,20 +7,21 @@ use super::{
         error::OpenError,
         handle::work,
         lock::Locks,
+        memory::Process,
         open,
         store::Store,
-        writer::{Tx, Writer},
+        writer::{Tx, Writer, on_a_thread},
     },
     ledger::{EDIT, Law, Note, Violation},
-    memory::{Machine, Process},
+    machine::Machine,
     model::{Alta, Change, Registro},
 };
 use std::{
     collections::BTreeSet,
     path::Path,
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, Mutex},
 };
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 pub(super) const DIR: &str = "/vol/datos";
 pub(super) const SEED_DIR: &str = "/seed";
@@ -59,8 +60,8 @@ impl Actor {
             ..Options::new(DIR)
         };
         let store = Arc::new(open::open::<Registro>(process.volume(), options)?);
-        let (_, queue) = mpsc::channel();
-        let writer = Writer::new(store.clone(), Locks::open(&store.paths)?, queue);
+        let (_, queue) = mpsc::unbounded_channel();
+        let writer = Writer::new(store.clone(), Locks::open(&store.paths)?, queue, on_a_thread);
         let actor = Self { machine: machine.clone(), process, store, writer };
         let state = actor.store.state.load();
         if state.model.altas.contains_key(&EDIT) {

@@ -1,13 +1,16 @@
 //! Power failures, failures of single calls and kills: each at every place of the [`run`](super::run).
 
 use super::{
-    super::disk::{Disk, How},
+    super::{
+        disk::{Disk, How},
+        memory::{
+            EIO, ENOSPC, Lie, Op, Plan, Reach,
+            platter::{Loss, Plain},
+        },
+    },
     actor::{Actor, Entry, in_dir},
     ledger::{Law, Ledger, Violation},
-    memory::{
-        EIO, ENOSPC, Lie, Machine, Op, Plan, Reach,
-        platter::{Loss, Plain},
-    },
+    machine::Machine,
     run::{EVERY, Setting, beginning, run},
     survey::{Depth, Figures, survey},
 };
@@ -173,6 +176,31 @@ fn a_hand_edit_is_on_disk_before_a_journal_builds_on_it() {
         let machine = after_power_failure(&machine);
         assert!(start(&machine).state().ids().contains(&12));
         assert!(machine.text(&array).unwrap().ends_with("\n ]\n"));
+    }
+}
+
+/// A sync fails, so does the cut after it, and the page cache forgets the first page of what was written and keeps the others.
+/// Another process writes over the beginning as much as was there, so that its batch ends where a line begins whose checksum
+/// and number are right.
+#[test]
+fn what_a_failed_batch_left_in_the_page_cache_is_not_taken_for_the_next_line() {
+    for over in 20..60 {
+        let machine = Machine::boot(&beginning(), Ledger::new());
+        let (mut failing, mut other) = (start(&machine), Actor::open(&machine, machine.process(2)).unwrap());
+        let batch = |ids: std::ops::Range<u64>| -> Vec<_> {
+            ids.map(|id| Entry { id: 2 * id + 1, bytes: 50, refuses: false }).collect()
+        };
+        // The bytes that the failed batch finds are padding that is on the disk.
+        assert!(all(other.write(&batch(10..11))));
+        machine.break_down(&in_dir("registro.journal"), Op::SetLen);
+        let next_sync = Plan::FailNext { op: Op::Sync, errno: EIO, loss: Loss::FirstPageEvicted };
+        machine.plan(Some(next_sync));
+        assert!(!all(failing.write(&batch(100..180))));
+        machine.mend(&in_dir("registro.journal"));
+        assert!(all(other.write(&batch(200..200 + over))));
+        assert!(all(other.write(&batch(300..301))), "{over} lines over the failed ones");
+        all(machine.ledger().check(&other.state()));
+        assert!(other.state().ids().iter().all(|id| !(201..=359).contains(id)), "{over}");
     }
 }
 

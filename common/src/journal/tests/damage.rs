@@ -1,10 +1,10 @@
 //! Damage where no crash can make it: refused, named, and left as it is.
 
 use super::{
-    super::OpenError,
+    super::{OpenError, memory::platter::Image},
     actor::{Actor, DIR, in_dir},
     ledger::{Ledger, SEED},
-    memory::{Machine, platter::Image},
+    machine::Machine,
     run::{Setting, run},
 };
 use std::path::{Path, PathBuf};

@@ -5,9 +5,11 @@ use super::{
         ArrayWriter, Journal, Model, OpenError, Options, StoreError, check,
         disk::Disk,
         format::{Hex, Line, PADDING, push_line, scan},
+        mark::Mark,
+        memory::{Op, platter::Image},
     },
     ledger::Ledger,
-    memory::{Machine, Op, platter::Image},
+    machine::Machine,
 };
 use std::{
     io,
@@ -146,6 +148,25 @@ async fn a_lock_file_that_was_replaced_stops_writes() {
     assert!(matches!(put(&journal, 1, 1).await, Err(StoreError::Io { .. })));
     put(&other, 1, 2).await.unwrap();
     assert_eq!(get(&other, 1), Some(2));
+}
+
+/// Another store's mark, of any length: no read makes room for that much, and no start takes the header for lines.
+#[tokio::test]
+async fn a_mark_of_another_store_is_an_error() {
+    for length in [1 << 62, 20] {
+        let disk = machine();
+        let journal = open(&disk);
+        put(&journal, 1, 1).await.unwrap();
+        let before = disk.text(&file("store.journal"));
+        let lock = disk.process(2).volume().open(&file("store.lock")).unwrap();
+        Mark { generation: 1, length }.write(&lock).unwrap();
+        assert_eq!(journal.read().is_err(), length > 20);
+        drop(journal);
+        let refused = Journal::<Numbers>::open_on(disk.process(3).volume(), Options::new(DIR));
+        assert!(matches!(refused, Err(OpenError::Data { .. })), "{:?}", refused.err());
+        let report = check::check_on(disk.process(4).volume(), Path::new(DIR), "store").unwrap();
+        assert!(!report.sound() && disk.text(&file("store.journal")) == before);
+    }
 }
 
 /// The switch to a new generation, stopped before and after the step that counts.

@@ -2,10 +2,14 @@
 //! behind, stop, are edited by hand, and start again.
 
 use super::{
-    super::{Model, array, check::check_on},
+    super::{
+        Model, array,
+        check::check_on,
+        memory::{Lie, Op, Plan, platter::Image},
+    },
     actor::{Actor, DIR, Entry, SEED_DIR, in_dir},
     ledger::{EDIT, Law, Ledger, Note, SEED, Violation},
-    memory::{Lie, Machine, Op, Plan, platter::Image},
+    machine::Machine,
     model::{Alta, Registro},
 };
 use std::{
@@ -15,7 +19,7 @@ use std::{
 };
 
 #[derive(Debug, Clone, Copy)]
-enum Step {
+pub(super) enum Step {
     Open(u32),
     /// A batch of so many writes with so much text in each.
     Write(u32, usize, usize),
@@ -112,6 +116,11 @@ pub(super) fn beginning() -> Image {
 
 /// Does the whole run. It ends with every process alive, writing and reading.
 pub(super) fn run(setting: Setting) -> Result<Run, Violation> {
+    play(setting, SCRIPT)
+}
+
+/// The same with another script.
+pub(super) fn play(setting: Setting, script: &[Step]) -> Result<Run, Violation> {
     let machine = Machine::boot(&beginning(), Ledger::new());
     machine.plan(setting.plan);
     if let Some(lie) = setting.lie {
@@ -127,7 +136,7 @@ pub(super) fn run(setting: Setting) -> Result<Run, Violation> {
         ill: None,
         trouble: Arc::default(),
     };
-    for step in SCRIPT {
+    for step in script {
         run.step(*step).map_err(|v| v.at(format!("{step:?}")))?;
     }
     run.heal().and_then(|()| run.farewell()).map_err(|v| v.at("the end"))?;
@@ -322,7 +331,10 @@ impl Run {
     fn stop(&mut self, n: u32) -> Result<(), Violation> {
         let mut stopped = self.try_stop(n)?;
         if !stopped {
-            self.stuck(self.actors.get(&n).map_or(0, |actor| actor.process.id), "a stop failed")?;
+            // One that is not there died while it started.
+            if let Some(actor) = self.actors.get(&n) {
+                self.stuck(actor.process.id, "a stop failed")?;
+            }
             let machine = self.machine.clone();
             self.actors.retain(|_, actor| !machine.is_dead(actor.process.id));
             self.heal()?;

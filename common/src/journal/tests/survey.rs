@@ -1,13 +1,14 @@
 //! Every state that a power failure can leave of a run, and what the store makes of it.
 
 use super::{
-    super::{Model, check::check_on},
+    super::{
+        Model,
+        check::check_on,
+        memory::platter::{Choice, Dice, Event, Image, Kept, Plain, Platter, Torn},
+    },
     actor::{Actor, DIR, Entry, in_dir},
     ledger::{Checked, Law, Ledger, Violation},
-    memory::{
-        Machine,
-        platter::{Choice, Dice, Event, Image, Kept, Plain, Platter, Torn},
-    },
+    machine::Machine,
     model::Registro,
 };
 use std::{
@@ -70,8 +71,8 @@ pub(super) fn survey(machine: &Machine, depth: Depth, from: Ledger) -> Result<Fi
             survey.before(n, event).map_err(|v| v.at(format!("crash before event {n}, {}", brief(event))))?;
         }
         survey.platter.apply(event);
-        if let Event::Note(note) = event {
-            survey.ledger.take(note);
+        if let Event::Mark(number) = event {
+            survey.ledger.take(&machine.noted(*number));
         }
     }
     survey.plain().map_err(|v| v.at("crash at the end"))?;
@@ -165,6 +166,22 @@ impl Choice for OneFile {
     fn coin(&mut self) -> bool {
         true
     }
+}
+
+/// Fails the power after so many events, by the dice and with nothing left but what was synced.
+pub(super) fn survey_at(machine: &Machine, events: usize, seed: u64) -> Checked {
+    let (platter, log) = machine.story();
+    let depth = Depth { seed, ..Depth::PLAIN };
+    let mut survey =
+        Survey { platter, ledger: Ledger::new(), depth, tried: HashSet::new(), figures: Figures::default() };
+    for event in &log[..events.min(log.len())] {
+        survey.platter.apply(event);
+        if let Event::Mark(number) = event {
+            survey.ledger.take(&machine.noted(*number));
+        }
+    }
+    survey.try_one(&mut Plain { names: false, data: false }, 0)?;
+    survey.try_one(&mut Dice(seed), 0)
 }
 
 /// Starts a store on what a crash left, checks what it shows, writes, crashes again, and starts once more.

@@ -68,7 +68,7 @@ impl Store {
             let id = tx.siguiente_usuario().ok_or(Error::SinIds)?;
             let usuario = Usuario { id, nombre, saldo };
             let apertura = Movimiento {
-                id: tx.siguiente_movimiento(),
+                id: tx.siguiente_movimiento().ok_or(Error::SinIds)?,
                 usuario_id: id,
                 monto: saldo,
                 fecha: ahora(),
@@ -104,7 +104,7 @@ impl Store {
             let usuario = tx.usuario(id)?.clone();
             let saldo = usuario.con(monto)?;
             let abono = Movimiento {
-                id: tx.siguiente_movimiento(),
+                id: tx.siguiente_movimiento().ok_or(Error::SinIds)?,
                 usuario_id: id,
                 monto,
                 fecha: ahora(),
@@ -126,7 +126,7 @@ impl Store {
             let usuario = tx.usuario(usuario_id)?.clone();
             let saldo = usuario.sin(monto)?;
             let cargo = Movimiento {
-                id: tx.siguiente_movimiento(),
+                id: tx.siguiente_movimiento().ok_or(Error::SinIds)?,
                 usuario_id,
                 monto,
                 fecha: ahora(),

@@ -4,7 +4,7 @@ use crate::domain::{Movimiento, Tipo, Usuario};
 use crate::error::Error;
 use chrono::{DateTime, Utc};
 use common::contract::{Digest, Try};
-use common::domain::{Clave, Intento, Monto, Resumen, UsuarioId, ahora};
+use common::domain::{Clave, Intento, MAX_ENTERO, Monto, Resumen, UsuarioId, ahora};
 use common::journal::{ArrayWriter, Model};
 use imbl::{HashMap, OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
@@ -82,9 +82,10 @@ impl Modelo {
         UsuarioId::new(self.usuarios.get_max().map_or(0, |(id, _)| id.get()) + 1)
     }
 
-    /// The id of the next ledger line. That of a cancelled debit may come again after a restart: nobody refers to it.
-    pub fn siguiente_movimiento(&self) -> u64 {
-        self.ultimo_movimiento + 1
+    /// The id of the next ledger line, while there are any. That of a cancelled debit may come again after a restart: nobody
+    /// refers to it.
+    pub fn siguiente_movimiento(&self) -> Option<u64> {
+        Some(self.ultimo_movimiento + 1).filter(|id| *id <= MAX_ENTERO)
     }
 
     /// What was done under a key.
@@ -291,6 +292,9 @@ impl Model for Modelo {
             };
             edits += usize::from(!first);
             id += 1;
+            if id > MAX_ENTERO {
+                return Err(format!("usuario {}: the ids of movimientos.json are used up", usuario.id));
+            }
             let monto = Monto::new(diferencia.unsigned_abs())
                 .ok_or_else(|| format!("usuario {}: the ledger's sum is out of range", usuario.id))?;
             lines.push(Change::Movimiento(Movimiento { id, usuario_id: usuario.id, monto, fecha, tipo }));

@@ -1,0 +1,1 @@
+// left out: the page at /docs/ loads swagger-ui-bundle.js

@@ -1,0 +1,96 @@
+//! The arrays and journals of the three services, read by their own models.
+
+use super::files::{self, DIR, path};
+use common::journal::testing::Disk;
+use common::journal::{Model, OpenError, Options};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+const NAMES: &[&str] = &[
+    "usuarios.json",
+    "movimientos.json",
+    "usuarios.journal",
+    "usuarios.lock",
+    "tokens.json",
+    "contadores.json",
+    "tokens.journal",
+    "tokens.lock",
+    "transacciones.json",
+    "intentos.json",
+    "transacciones.journal",
+    "transacciones.lock",
+];
+
+/// Files as in [`super::journal_reader`]. Each service opens with them, takes a write, stops and starts again with all
+/// of its records; or it refuses and says why.
+pub fn records(data: &[u8]) {
+    let given = files::parse(data, NAMES);
+    let of = |names: &[&str]| -> Option<BTreeMap<PathBuf, Vec<u8>>> {
+        let files: BTreeMap<_, _> =
+            names.iter().filter_map(|name| Some((path(name), given.get(&path(name))?.clone()))).collect();
+        (!files.is_empty()).then_some(files)
+    };
+    if let Some(files) = of(&NAMES[..4]) {
+        service::<usuarios::store::json::Modelo>(files, |modelo| {
+            modelo.siguiente_usuario();
+            modelo.siguiente_movimiento();
+            for id in modelo.usuarios.keys() {
+                modelo.movimientos_de(*id, 0).count();
+            }
+            modelo.pendientes(None).count();
+            serde_json::to_string(&modelo.resumen()).unwrap();
+        });
+    }
+    if let Some(files) = of(&NAMES[4..8]) {
+        service::<tokens::store::json::Modelo>(files, |modelo| {
+            modelo.siguiente();
+            modelo.preparar();
+            modelo.pendientes(None).count();
+            serde_json::to_string(&modelo.resumen()).unwrap();
+        });
+    }
+    if let Some(files) = of(&NAMES[8..]) {
+        service::<transacciones::store::json::Modelo>(files, |modelo| {
+            modelo.lista(None, None, None).count();
+        });
+    }
+}
+
+fn service<M: Model>(files: BTreeMap<PathBuf, Vec<u8>>, look: impl Fn(&M)) {
+    let journal = files.keys().any(|path| path.extension().is_some_and(|e| e == "journal"));
+    let disk = Disk::with(files);
+    let (modelo, _) = match disk.start::<M>(Options::new(DIR)) {
+        Ok(started) => started,
+        Err(OpenError::Data { file, reason, .. }) => {
+            assert!(file.starts_with(DIR) && !reason.is_empty());
+            return;
+        }
+        Err(other) => panic!("{other}"),
+    };
+    look(&modelo);
+    // a line with a checksum is what a service wrote: it is not asked whether it would write that
+    if journal {
+        return;
+    }
+    // a clean stop writes the arrays anew: they are read as the same records
+    let journal = disk.open::<M>(Options::new(DIR)).unwrap_or_else(|e| panic!("the second start: {e}"));
+    journal.close().unwrap_or_else(|e| panic!("{e}"));
+    let arrays = |disk: &Disk| -> Vec<Option<Vec<u8>>> {
+        let files = disk.files();
+        M::COLLECTIONS.iter().map(|c| files.get(&path(&format!("{c}.json"))).cloned()).collect()
+    };
+    let written = arrays(&disk);
+    let (again, _) = disk.start::<M>(Options::new(DIR)).unwrap_or_else(|e| panic!("after a clean stop: {e}"));
+    for collection in M::COLLECTIONS {
+        assert_eq!(again.count(collection), modelo.count(collection), "{collection}");
+    }
+    let copy = Disk::with(
+        M::COLLECTIONS
+            .iter()
+            .zip(&written)
+            .filter_map(|(c, b)| Some((path(&format!("{c}.json")), b.clone()?)))
+            .collect(),
+    );
+    copy.start::<M>(Options::new(DIR)).unwrap_or_else(|e| panic!("its arrays alone: {e}"));
+    look(&again);
+}

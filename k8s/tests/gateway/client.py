@@ -1,0 +1,99 @@
+"""Requests as bytes on a socket: `http.client` changes no path."""
+
+import http.client
+import json
+import threading
+import time
+from collections import Counter, deque
+
+
+class Answer:
+    def __init__(self, response: http.client.HTTPResponse):
+        self.status, self.headers, self.body = response.status, response.headers, response.read()
+
+    @property
+    def pod(self) -> str:
+        return self.headers.get("X-Pod", "")
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class Client:
+    """One connection for each request, unless it is told to keep one."""
+
+    def __init__(self, host: str, port: int, keep: bool = False):
+        self.host, self.port, self.keep = host, port, keep
+        self.connection: http.client.HTTPConnection | None = None
+
+    def request(self, method: str, path: str, body=None, headers=None) -> Answer:
+        connection = self.connection or http.client.HTTPConnection(self.host, self.port, timeout=30)
+        headers = dict(headers or {})
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+            headers.setdefault("Content-Type", "application/json")
+        try:
+            connection.request(method, path, body, headers)
+            answer = Answer(connection.getresponse())
+        except BaseException:
+            self.connection = None
+            connection.close()
+            raise
+        if self.keep and answer.headers.get("Connection") != "close":
+            self.connection = connection
+        else:
+            self.connection = None
+            connection.close()
+        return answer
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+    def post(self, path: str, body=None, **headers: str) -> Answer:
+        return self.request("POST", path, body, {k.replace("_", "-"): v for k, v in headers.items()})
+
+
+class Load:
+    """Readers on connections that they keep, until the block ends, or with `stay` until the server closes one politely. What
+    they met is in `failed` and `share`."""
+
+    def __init__(self, client: Client, path: str = "/tokens", readers: int = 8, stay: bool = False):
+        self.client, self.path, self.stay = client, path, stay
+        self.failed: list[str] = []
+        self.answers: deque = deque(maxlen=200_000)
+        self.over = threading.Event()
+        self.threads = [threading.Thread(target=self.read, daemon=True) for _ in range(readers)]
+
+    def read(self):
+        client = Client(self.client.host, self.client.port, keep=True)
+        while not self.over.is_set():
+            try:
+                answer = client.get(self.path)
+                if answer.status != 200:
+                    self.failed.append(f"{answer.status} {answer.body!r}")
+                self.answers.append((time.monotonic(), answer.pod))
+                if self.stay and not client.connection:
+                    return
+            except OSError as e:
+                self.failed.append(repr(e))
+            except http.client.HTTPException as e:
+                self.failed.append(repr(e))
+
+    def share(self, seconds: float) -> Counter:
+        """Answers of each pod in the last seconds."""
+        since = time.monotonic() - seconds
+        return Counter(pod for at, pod in list(self.answers) if at >= since)
+
+    @property
+    def reading(self) -> bool:
+        return any(t.is_alive() for t in self.threads)
+
+    def __enter__(self) -> "Load":
+        for t in self.threads:
+            t.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for t in self.threads:
+            t.join()

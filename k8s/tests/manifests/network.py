@@ -1,0 +1,170 @@
+"""Rules of the network: Services lead to pods, and only what a purchase needs (docs/PURCHASE.md) may talk."""
+
+import re
+from urllib.parse import urlsplit
+
+from .market import K8S, SERVICES, Market, Workload, matches, object_name
+
+TEMPLATES = K8S / "base/gateway"
+ANYWHERE = "anywhere"
+DEFAULT_PORTS = {"http": 80, "postgres": 5432, "redis": 6379}
+
+
+def services(market: Market):
+    for s in market.of("Service"):
+        spec, name = s["spec"], object_name(s)
+        found = market.selected(spec["selector"])
+        if len(found) != 1:
+            yield f"{name}: selects {[str(w) for w in found]}"
+            continue
+        for port in spec["ports"]:
+            target = port.get("targetPort", port["port"])
+            if target not in found[0].ports and target not in found[0].ports.values():
+                yield f"{name}: leads to port {target}, which {found[0]} has not"
+    for w in filter(lambda w: w.serves, market.workloads):
+        if not matches(w.spec["selector"], w.labels):
+            yield f"{w}: does not select its own pods"
+        for other in market.workloads:
+            if str(other) != str(w) and matches(w.spec["selector"], other.labels):
+                yield f"{w}: selects the pods of {other}"
+    for route in market.of("Ingress", "HTTPRoute"):
+        for name, port in backends(route):
+            service = market.get("Service", name)
+            ports = [p for s in [service] if s for p in s["spec"]["ports"]]
+            if not any(port in (p["port"], p["name"]) for p in ports):
+                yield f"{object_name(route)}: leads to {name}:{port}, which is none"
+            if name != "gateway":
+                yield f"{object_name(route)}: leads past the gateway to {name}"
+        for parent in route["spec"].get("parentRefs", []):
+            if not market.get("Gateway", parent["name"]):
+                yield f"{object_name(route)}: there is no Gateway {parent['name']}"
+    for s in market.of("Service"):
+        if s["spec"].get("type", "ClusterIP") != "ClusterIP" and s["metadata"]["name"] != "gateway":
+            yield f"{object_name(s)}: is open to the outside"
+
+
+def backends(route: dict):
+    for rule in route["spec"].get("rules", []):
+        for ref in rule.get("backendRefs", []):
+            yield ref["name"], ref["port"]
+        for path in rule.get("http", {}).get("paths", []):
+            backend = path["backend"]["service"]
+            yield backend["name"], backend["port"].get("name") or backend["port"]["number"]
+
+
+def allowed(market: Market, source: Workload | None, target: Workload | None, port: int) -> bool:
+    """Whether policies let `source` (None: the outside) talk to `target` (None: any DNS server) on a port."""
+    policies = [p["spec"] for p in market.of("NetworkPolicy")]
+
+    def lets(whose: Workload | None, other: Workload | None, direction: str, peers: str) -> bool:
+        if whose is None:
+            return True
+        mine = [p for p in policies if matches(p["podSelector"], whose.labels)]
+        mine = [p for p in mine if direction in p.get("policyTypes", ["Ingress"])]
+        if not mine:
+            return True
+        return any(
+            any(q.get("port") == port for q in rule["ports"] if q.get("protocol", "TCP") == "TCP")
+            if "ports" in rule
+            else True
+            for p in mine
+            for rule in p.get(direction.lower(), [])
+            if peers not in rule or (other and any(matches(x["podSelector"], other.labels) for x in rule[peers]))
+        )
+
+    return lets(source, target, "Egress", "to") and lets(target, source, "Ingress", "from")
+
+
+def expected(market: Market) -> set:
+    """DESIGN section 4, and the doors that components add."""
+    flows = {(ANYWHERE, "gateway", 8080)}
+    flows |= {("gateway", s, 8000) for s in SERVICES}
+    flows |= {("transacciones", s, 9000) for s in ("usuarios", "tokens")}
+    if market.workload("postgres"):
+        flows |= {(s, "postgres", 5432) for s in SERVICES}
+    if market.workload("redis"):
+        flows.add(("tokens", "redis", 6379))
+    if any(w.labels.get("app.kubernetes.io/name") == "carga" for w in market.workloads):
+        flows.add(("carga", "gateway", 8080))
+    return flows
+
+
+def policies(market: Market):
+    deny = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    if not any(p["spec"] == deny for p in market.of("NetworkPolicy")):
+        yield "NetworkPolicy: none refuses everything for a pod that comes without one"
+    # pods of one name count as one
+    pods = {w.labels["app.kubernetes.io/name"]: w for w in market.workloads}
+    found = set()
+    for target_name, target in pods.items():
+        for port in target.ports.values():
+            if allowed(market, None, target, port):
+                found.add((ANYWHERE, target_name, port))
+            found |= {(n, target_name, port) for n, w in pods.items() if w is not target and allowed(market, w, target, port)}
+    wanted = expected(market)
+    for flow in sorted(wanted - found):
+        yield f"NetworkPolicy: {flow[0]} cannot reach {flow[1]}:{flow[2]}"
+    for flow in sorted(found - wanted):
+        yield f"NetworkPolicy: {flow[0]} can reach {flow[1]}:{flow[2]}"
+    for w in pods.values():
+        if not allowed(market, w, None, 53):
+            yield f"NetworkPolicy: {w} cannot ask DNS"
+        if allowed(market, w, None, 443):
+            yield f"NetworkPolicy: {w} can reach anything"
+    for p in market.of("NetworkPolicy"):
+        if p["spec"]["podSelector"] and not any(matches(p["spec"]["podSelector"], w.labels) for w in market.workloads):
+            yield f"{object_name(p)}: is about no pod"
+
+
+def urls(market: Market):
+    """What a pod is told to talk to is a Service, has that port, and may be reached."""
+    for w in market.workloads:
+        for e in (e for c in w.all_containers for e in c.get("env", [])):
+            value = e.get("value", "")
+            if "://" not in value:
+                continue
+            # of `user:$(PASSWORD)@` only the end matters, and `(` is no URL
+            parts = urlsplit(re.sub(r"\$\(\w+\)", "x", value))
+            service = market.get("Service", parts.hostname or "")
+            port = parts.port or DEFAULT_PORTS.get(parts.scheme)
+            ports = [p for s in [service] if s for p in s["spec"]["ports"] if p["port"] == port]
+            if not ports:
+                yield f"{w}: {e['name']} is {value}, where no Service listens"
+                continue
+            for target in market.selected(service["spec"]["selector"]):
+                at = ports[0].get("targetPort", port)
+                if not allowed(market, w, target, target.ports.get(at, at)):
+                    yield f"{w}: {e['name']} is {value}, which no NetworkPolicy allows"
+
+
+def nginx(market: Market):
+    gateway = market.workload("gateway")
+    c = gateway.containers[0]
+    text = "".join(t.read_text() for t in TEMPLATES.glob("*.template"))
+    maps = [d for d in market.of("ConfigMap") if "nginx.conf.template" in d.get("data", {})]
+    if not maps or maps[0]["data"] != {t.name: t.read_text() for t in TEMPLATES.glob("*.template")}:
+        yield "ConfigMap gateway: is not the files of base/gateway"
+    variables = {e["name"]: e.get("value", "") for e in c["env"]}
+    pattern = re.compile(variables.get("NGINX_ENVSUBST_FILTER", ""))
+    given = {n for n in variables if pattern.search(n)} | {"NGINX_LOCAL_RESOLVERS"}
+    for name in set(re.findall(r"\$\{(\w+)\}", text)) - given:
+        yield f"{gateway}: nothing fills in ${{{name}}}"
+    if int(variables.get("GATEWAY_LISTEN", "0")) not in gateway.ports.values():
+        yield f"{gateway}: nginx listens on another port than the container says"
+    directory = variables.get("NGINX_ENVSUBST_OUTPUT_DIR")
+    if ["-p", directory, "-c", f"{directory}/nginx.conf"] != c["args"][1:5]:
+        yield f"{gateway}: nginx does not start in {directory}"
+    # one name alone would make either retries or new pods late
+    for name, port in re.findall(r"^\s*server ([\w-]+)\$\{GATEWAY_DOMAIN\}:(\d+) resolve", text, re.M):
+        service = market.get("Service", name)
+        if not service or int(port) not in [p["port"] for p in service["spec"]["ports"]]:
+            yield f"nginx: {name}:{port} is no Service"
+        elif (service["spec"].get("clusterIP") == "None") != name.endswith("-pods"):
+            yield f"nginx: {name} must {'' if name.endswith('-pods') else 'not '}be headless"
+    for service in SERVICES:
+        for name in (service, f"{service}-pods"):
+            if f"server {name}${{GATEWAY_DOMAIN}}:8000 resolve" not in text:
+                yield f"nginx: does not know {name}"
+
+
+RULES = [services, policies, urls, nginx]
