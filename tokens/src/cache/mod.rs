@@ -4,7 +4,7 @@
 //! A page is good for one state of the store only, and a reader says which one he has just read: a page older than that
 //! is never given out. Readers take no lock.
 //!
-//! In front of a database, and with a Redis, there is a second cache behind this one, which pods share: [`redis`].
+//! In front of a database, and with a Redis, there is a second cache behind this one, which pods share: `redis`.
 
 mod redis;
 
