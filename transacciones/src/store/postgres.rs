@@ -2,7 +2,7 @@
 //!
 //! The order of commits is a column, `asiento`, which no purchase waits for: ids come from a sequence before their commits,
 //! so a reader who asks for what is behind an id would skip what commits late. Whoever reads the order first gives places
-//! to all that have none ([`asentar`]), one process after another; a place is given to what is committed only, so what
+//! to all that have none (`asentar`), one process after another; a place is given to what is committed only, so what
 //! commits later gets a later one. Why so: `docs/SCALE.md`.
 
 use super::json::Modelo;
