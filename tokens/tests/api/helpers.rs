@@ -174,7 +174,9 @@ impl Pod {
 
     fn with(more: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(dir.path().join("imagenes")).unwrap();
+        for needed in ["imagenes", "seed"] {
+            std::fs::create_dir(dir.path().join(needed)).unwrap();
+        }
         let mut config = config(dir.path());
         more(&mut config);
         let app = app::build(&config).unwrap();
