@@ -195,5 +195,12 @@ fn judge(run: &Machine, sound: &Image, image: &Image, damaged: &[PathBuf]) {
         altas.sort_unstable();
         altas.iter().enumerate().all(|(n, pos)| *pos == n as u64)
     };
+    eprintln!(
+        "DEBUG marked {marked} {violation:?}\n{:?}\n{:?}\n{}\n{}",
+        state.altas,
+        image.files.get(&in_dir(LOCK)),
+        String::from_utf8_lossy(&sound.files[&in_dir(JOURNAL)]).replace('\r', ""),
+        String::from_utf8_lossy(&image.files[&in_dir(JOURNAL)]).replace('\r', "")
+    );
     assert!(!marked && prefix, "{:?}: {}: after damage to {damaged:?}", violation.law, violation.what);
 }
