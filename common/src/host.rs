@@ -46,7 +46,8 @@ pub struct Host<'a, M: Model> {
     pub edge: Arc<Edge>,
     /// The store.
     pub store: Opened<M>,
-    ops: Data<Ops>,
+    /// What every service answers.
+    pub ops: Ops,
 }
 
 impl<'a, M: Model> Host<'a, M> {
@@ -62,35 +63,15 @@ impl<'a, M: Model> Host<'a, M> {
     where
         M: Tables,
     {
-        Self::with(name, options, openapi, |place| place.open(&[]))
-    }
-
-    /// The same for a service that keeps nothing but files.
-    ///
-    /// # Errors
-    /// As [`Host::open`].
-    pub fn open_json(
-        name: &'static str,
-        options: &'a HostOptions,
-        openapi: utoipa::openapi::OpenApi,
-    ) -> Result<Self, StartError> {
-        Self::with(name, options, openapi, |place| place.open_json(&[]))
-    }
-
-    fn with(
-        name: &'static str,
-        options: &'a HostOptions,
-        openapi: utoipa::openapi::OpenApi,
-        open: impl FnOnce(&Place<'_>) -> Result<Opened<M>, StartError>,
-    ) -> Result<Self, StartError> {
         let start = Instant::now();
         let hostname = &options.server.hostname;
         let edge = Arc::new(Edge::new(hostname, options.server.connection_age()));
-        let store = open(&Place::of(&options.store, &format!("{name}@{hostname}"), &edge.metrics))?;
+        let place = Place::of(&options.store, &format!("{name}@{hostname}"), &edge.metrics);
+        let store = place.open::<M>(&[])?;
         store.measure(&edge.metrics);
         let health = store.clone();
         let ready = move || health.health();
-        let ops = Data::new(Ops::new(name, hostname, Arc::clone(&edge), openapi, ready)?);
+        let ops = Ops::new(name, hostname, Arc::clone(&edge), openapi, ready)?;
         Ok(Self { name, options, start, edge, store, ops })
     }
 
@@ -108,14 +89,15 @@ impl<'a, M: Model> Host<'a, M> {
         let inside = server::listen(&options.host, options.internal_port, "--internal-port (INTERNAL_PORT)")?;
         let addresses = (server::address(&outside)?, server::address(&inside)?);
         let mut server = Server::new(&options.server, self.edge);
+        let ops = Data::new(self.ops);
         server.serve(outside, {
-            let ops = self.ops.clone();
+            let ops = ops.clone();
             move |c| {
                 c.app_data(ops.clone()).configure(&public).configure(crate::ops::routes);
             }
         })?;
         server.serve(inside, {
-            let (ops, token) = (self.ops.clone(), Data::new(options.internal_token.clone()));
+            let (ops, token) = (ops.clone(), Data::new(options.internal_token.clone()));
             move |c| {
                 c.app_data(ops.clone())
                     .app_data(token.clone())

@@ -12,6 +12,7 @@
 //! | [`ops`], [`openapi`] | probes, visits, metrics and the API's description |
 //! | [`salud`] | the subcommand that asks a probe, for containers without a shell |
 //! | [`config`], [`server`], [`host`] | options; listening and leaving; what a service's `app` wires |
+//! | [`redis`] | what may be lost, shared by pods |
 //! | [`client`] | calls to another service |
 //! | [`clock`] | what the time is |
 //! | [`internal`] | the guard of the internal port |
@@ -35,6 +36,7 @@ pub mod ops;
 pub mod paging;
 pub mod postgres;
 pub mod problem;
+pub mod redis;
 pub mod reply;
 pub mod routes;
 pub mod salud;

@@ -3,11 +3,13 @@
 use crate::edge::{Edge, no_route};
 use crate::metrics;
 use crate::problem::{Codigo, Problem, Text};
+use crate::redis::{Redis, RedisUrl};
 use crate::reply::Representation;
 use crate::routes::Methods;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{Bytes, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use redis::Cmd;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ pub struct Ops {
     /// The API's description, as it is served.
     pub openapi: Representation,
     hits: AtomicU64,
+    shared: Option<Redis>,
 }
 
 impl Ops {
@@ -51,7 +54,23 @@ impl Ops {
             openapi: Representation::json(&openapi)
                 .map_err(|e| crate::config::StartError::new(70, format!("openapi.json: {e}")))?,
             hits: AtomicU64::new(0),
+            shared: None,
         })
+    }
+
+    /// Counts visits in Redis from now on, together with the other pods of this service. Must be called on the process's
+    /// Tokio runtime.
+    pub fn share(&mut self, url: &RedisUrl) -> Redis {
+        let redis = Redis::open(url, self.visits(0));
+        redis.measure(&self.edge.metrics);
+        self.shared.insert(redis).clone()
+    }
+
+    /// Adds so many visits; Redis answers with their number.
+    fn visits(&self, more: u64) -> Cmd {
+        let mut command = redis::cmd("INCRBY");
+        command.arg(format!("{}:hits", self.servicio)).arg(more);
+        command
     }
 }
 
@@ -122,8 +141,16 @@ pub struct Hits {
 /// Count a visit and say how many there were
 #[utoipa::path(get, path = "/hits", tag = "operación", responses((status = 200, description = "Visits", body = Hits)))]
 pub async fn hits(req: HttpRequest, ops: Data<Ops>) -> Result<HttpResponse, Problem> {
-    let hits = ops.hits.fetch_add(1, Ordering::Relaxed) + 1;
-    let hits = Hits { hits, hostname: ops.hostname.clone(), compartido: false };
+    let alone = ops.hits.fetch_add(1, Ordering::Relaxed) + 1;
+    let together = match &ops.shared {
+        Some(redis) => redis.ask(&ops.visits(1)).await,
+        None => None,
+    };
+    let hits = Hits {
+        hits: together.unwrap_or(alone),
+        hostname: ops.hostname.clone(),
+        compartido: together.is_some(),
+    };
     Ok(Representation::json(&hits)?.respond(&req))
 }
 

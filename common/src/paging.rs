@@ -7,8 +7,8 @@ use crate::reply::Representation;
 use crate::validate::{Fields, Parsed, Raw, integer};
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::web::Query;
-use serde::Serialize;
+use actix_web::web::{Bytes, Query};
+use serde::{Deserialize, Serialize};
 
 /// Rows of a page, where the client does not say.
 pub const DEFAULT_LIMIT: usize = 100;
@@ -60,9 +60,45 @@ impl<T> Page<T> {
     where
         T: Serialize,
     {
-        let total = HeaderValue::from(self.total);
-        let mut representation = Representation::json(&self.rows)?.header(X_TOTAL_COUNT.clone(), total);
-        if let Some(next) = &self.next {
+        self.write()?.represent(req)
+    }
+
+    /// The array as it is sent.
+    ///
+    /// # Errors
+    /// 500 where a row does not serialize, which is a bug.
+    pub fn write(&self) -> Result<Written, Problem>
+    where
+        T: Serialize,
+    {
+        let body = serde_json::to_vec(&self.rows).map_err(Problem::internal)?.into();
+        Ok(Written { body, head: Head { total: self.total, next: self.next.clone() } })
+    }
+}
+
+/// A page whose rows are JSON already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    body: Bytes,
+    head: Head,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Head {
+    total: usize,
+    next: Option<String>,
+}
+
+impl Written {
+    /// The array with its headers, as [`Page::represent`] does it.
+    ///
+    /// # Errors
+    /// 500 where the next page's link is no header, which is a bug.
+    pub fn represent(self, req: &HttpRequest) -> Result<Representation, Problem> {
+        let total = HeaderValue::from(self.head.total);
+        let json = HeaderValue::from_static("application/json");
+        let mut representation = Representation::new(self.body, json).header(X_TOTAL_COUNT.clone(), total);
+        if let Some(next) = &self.head.next {
             let kept = req.query_string().split('&').filter(|pair| !pair.is_empty() && !is_cursor(pair));
             let query = kept.chain([format!("despues={next}").as_str()]).collect::<Vec<_>>().join("&");
             let link = format!("<{}?{query}>; rel=\"next\"", req.path());
@@ -70,6 +106,24 @@ impl<T> Page<T> {
             representation = representation.header(header::LINK, link);
         }
         Ok(representation)
+    }
+
+    /// All of it, to keep elsewhere.
+    ///
+    /// # Errors
+    /// Where it does not serialize, which is a bug.
+    pub fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec(&self.head)?;
+        bytes.push(b'\n');
+        bytes.extend_from_slice(&self.body);
+        Ok(bytes)
+    }
+
+    /// What [`Written::to_bytes`] made; `None` for anything else.
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Option<Self> {
+        let mut head: Bytes = bytes.into();
+        let mut body = head.split_off(head.iter().position(|b| *b == b'\n')?);
+        Some(Self { head: serde_json::from_slice(&head).ok()?, body: body.split_off(1) })
     }
 }
 

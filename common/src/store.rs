@@ -14,7 +14,7 @@ pub type Sample = &'static [(&'static str, &'static str)];
 /// Where a process's stores are; a database is connected to once for all of them.
 pub enum Place<'a> {
     /// A directory.
-    Json(&'a StoreOptions),
+    Json(&'a StoreOptions, &'a Path),
     /// A database.
     Postgres(&'a StoreOptions, Database),
 }
@@ -40,7 +40,7 @@ impl<'a> Place<'a> {
     /// Of a process that names itself to the database. Must be called on its Tokio runtime.
     pub fn of(options: &'a StoreOptions, application: &str, metrics: &Metrics) -> Self {
         match &options.store {
-            StoreUrl::Json(_) => Self::Json(options),
+            StoreUrl::Json(dir) => Self::Json(options, dir),
             StoreUrl::Postgres(url) => {
                 let database = Database::open(url, options.pool.into(), application);
                 database.measure(metrics);
@@ -52,46 +52,24 @@ impl<'a> Place<'a> {
     /// Opens a service's store. Blocking: for the start of the process.
     ///
     /// # Errors
-    /// With the exit code of [`OpenError`] and its line for the operator. A database that cannot be reached is none: the
+    /// With the exit code of [`OpenError`] and its line for the operator; 64 for a bad `SEED_DIR`. A database that cannot be reached is none: the
     /// process is not ready until it can.
     pub fn open<M: Tables>(&self, sample: Sample) -> Result<Opened<M>, StartError> {
+        let (Self::Json(options, _) | Self::Postgres(options, _)) = self;
+        if let Some(dir) = &options.seed_dir {
+            look_at_seed(dir, M::NAME, M::COLLECTIONS)?;
+        }
         match self {
-            Self::Json(_) => self.open_json(sample),
+            Self::Json(options, dir) => {
+                let journal = Journal::open(from(options, dir, sample)).map_err(|e| refused::<M>(&e))?;
+                Ok(Opened::Json(journal))
+            }
             Self::Postgres(options, database) => {
-                let seed = journal::seed(&from::<M>(options, "", sample)?).map_err(|e| refused::<M>(&e))?;
+                let seed = journal::seed(&from(options, "", sample)).map_err(|e| refused::<M>(&e))?;
                 Ok(Opened::Postgres(Schema::open::<M>(database, seed)))
             }
         }
     }
-
-    /// The same for a service that keeps nothing but files.
-    ///
-    /// # Errors
-    /// As [`Place::open`]; exit code 64 for a database.
-    pub fn open_json<M: Model>(&self, sample: Sample) -> Result<Opened<M>, StartError> {
-        let (Self::Json(options) | Self::Postgres(options, _)) = self;
-        let StoreUrl::Json(dir) = &options.store else {
-            let message = format!("--store (STORE): {} knows json:DIR only", M::NAME);
-            return Err(StartError::new(EX_USAGE, message));
-        };
-        Ok(Opened::Json(Journal::open(from::<M>(options, dir, sample)?).map_err(|e| refused::<M>(&e))?))
-    }
-}
-
-fn from<M: Model>(
-    options: &StoreOptions,
-    dir: impl AsRef<Path>,
-    sample: Sample,
-) -> Result<Options, StartError> {
-    let seed_dir = options.seed_dir.clone();
-    if let Some(dir) = &seed_dir {
-        look_at_seed(dir, M::NAME, M::COLLECTIONS)?;
-    }
-    Ok(Options { seed_dir, sample, ..Options::new(dir.as_ref()) })
-}
-
-fn refused<M: Model>(e: &OpenError) -> StartError {
-    StartError::new(e.exit_code(), format!("{}: {e}", M::NAME))
 }
 
 /// A seed directory can be read, or the start ends, also where the store is in use already: a typing error is noticed at the
@@ -116,6 +94,14 @@ fn look_at_seed(dir: &Path, store: &str, collections: &[&str]) -> Result<bool, S
         );
     }
     Ok(found)
+}
+
+fn from(options: &StoreOptions, dir: impl Into<std::path::PathBuf>, sample: Sample) -> Options {
+    Options { seed_dir: options.seed_dir.clone(), sample, ..Options::new(dir) }
+}
+
+fn refused<M: Model>(e: &OpenError) -> StartError {
+    StartError::new(e.exit_code(), format!("{}: {e}", M::NAME))
 }
 
 impl<M: Model> Opened<M> {

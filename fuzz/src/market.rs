@@ -171,19 +171,12 @@ impl Market {
         let (public, tokens, usuarios) = system.block_on(async {
             let edge = Arc::new(Edge::new("fuzz", Duration::from_secs(3600)));
             let usuarios = usuarios::store::Store::json(journal(&[("usuarios", usuarios())]));
-            let tokens = tokens::service::Service::new(journal(&[("tokens", tokens())]));
+            let tokens = tokens::store::Store::json(journal(&[("tokens", tokens())]));
             let options = PurchaseOptions { purchase_deadline_ms: 30_000, orphan_age_ms: 3_600_000 };
             let (here, there) =
                 (Arc::new(LocalTokens(tokens.clone())), Arc::new(LocalUsuarios(usuarios.clone())));
-            let compras = journal(&[("transacciones", transacciones())]);
-            let engine = Engine::start(
-                transacciones::store::Store::json(compras),
-                here,
-                there,
-                options,
-                &Metrics::new(),
-            )
-            .unwrap();
+            let compras = transacciones::store::Store::json(journal(&[("transacciones", transacciones())]));
+            let engine = Engine::start(compras, here, there, options, &Metrics::new()).unwrap();
             let openapi = usuarios::routes::openapi();
             let ops = Data::new(Ops::new("fuzz", "fuzz", Arc::clone(&edge), openapi, || Ok(())).unwrap());
             let secret = Data::new(TOKEN.parse::<InternalToken>().unwrap());

@@ -42,7 +42,7 @@ pub fn records(data: &[u8]) {
         });
     }
     if let Some(files) = of(&NAMES[4..8]) {
-        service::<tokens::store::Modelo>(files, |modelo| {
+        service::<tokens::store::json::Modelo>(files, |modelo| {
             modelo.siguiente();
             modelo.preparar();
             modelo.pendientes(None).count();

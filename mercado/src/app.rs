@@ -34,7 +34,7 @@ pub struct App {
 #[derive(Clone)]
 struct Stores {
     usuarios: Opened<usuarios::store::json::Modelo>,
-    tokens: Opened<tokens::store::Modelo>,
+    tokens: Opened<tokens::store::json::Modelo>,
     transacciones: Opened<transacciones::store::json::Modelo>,
 }
 
@@ -43,7 +43,7 @@ impl Stores {
         // at once: loading is parsing, and each has its own files
         std::thread::scope(|scope| {
             let usuarios = scope.spawn(|| place.open(SAMPLE));
-            let tokens = scope.spawn(|| place.open_json(SAMPLE));
+            let tokens = scope.spawn(|| place.open(SAMPLE));
             let transacciones = place.open(SAMPLE);
             Ok(Self { usuarios: opened(usuarios)?, tokens: opened(tokens)?, transacciones: transacciones? })
         })
@@ -89,19 +89,16 @@ impl App {
         let application = format!("mercado@{}", config.server.hostname);
         let stores = Stores::open(&Place::of(&config.store, &application, &edge.metrics))?;
         stores.measure(&edge.metrics);
-        let Opened::Json(tokens) = &stores.tokens else {
-            return Err(StartError::new(70, "a store that is not known"));
-        };
         let usuarios = usuarios::store::Store::new(stores.usuarios.clone());
-        let tokens = tokens::service::Service::new(tokens.clone());
+        let tokens = tokens::store::Store::new(stores.tokens.clone());
         let health = stores.clone();
-        let ops = Data::new(Ops::new(
-            "mercado",
-            &config.server.hostname,
-            Arc::clone(&edge),
-            openapi(),
-            move || health.health(),
-        )?);
+        let mut ops =
+            Ops::new("mercado", &config.server.hostname, Arc::clone(&edge), openapi(), move || {
+                health.health()
+            })?;
+        let redis = config.redis_url.as_ref().map(|url| ops.share(url));
+        let pages = Data::new(tokens::cache::Cache::of(&tokens, redis));
+        let ops = Data::new(ops);
 
         let listener = server::listen(&config.host, config.port, "--port (PORT)")?;
         let address = server::address(&listener)?;
@@ -113,7 +110,7 @@ impl App {
             &edge.metrics,
         )?;
         let (usuarios, tokens) = (Data::new(usuarios), Data::new(tokens));
-        let (pages, imagenes) = (Data::new(tokens::cache::Cache::default()), Data::new(imagenes));
+        let imagenes = Data::new(imagenes);
         let transacciones = Data::new(engine.service.clone());
         let web = Data::new(web::Page::default());
         let mut server = Server::new(&config.server, edge);

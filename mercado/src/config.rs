@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use common::config::{ServerOptions, StoreOptions};
+use common::redis::RedisUrl;
 use std::path::PathBuf;
 use transacciones::config::PurchaseOptions;
 
@@ -21,6 +22,10 @@ pub struct Config {
     /// A directory with the tokens' pictures; a token without a file there gets a drawing
     #[arg(long, env = "IMAGENES_DIR")]
     pub imagenes: Option<PathBuf>,
+    /// Redis for what pods share, where there are several: `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`. Without it, and
+    /// while it is away, each counts its visits alone
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<RedisUrl>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
     pub purchase: PurchaseOptions,

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use transacciones::participants::{Participant, Tokens, Usuarios};
 
 /// The `tokens` service.
-pub struct LocalTokens(pub tokens::service::Service);
+pub struct LocalTokens(pub tokens::store::Store);
 
 /// The `usuarios` service.
 pub struct LocalUsuarios(pub usuarios::store::Store);
@@ -58,15 +58,15 @@ impl Participant for LocalTokens {
 
     async fn pending(&self, age: TimeDelta, after: Option<&Try>, deadline: Instant) -> Answer<Vec<Try>> {
         let after = after.map(|t| (t.desde, t.intento.clone()));
-        tokens(deadline, async { self.0.pendientes(age, after) }).await
+        tokens(deadline, self.0.pendientes(age, after)).await
     }
 
     async fn settled(&self, after: Option<&Intento>, deadline: Instant) -> Answer<Vec<Try>> {
-        tokens(deadline, async { self.0.confirmados(after.cloned()) }).await
+        tokens(deadline, self.0.confirmados(after.cloned())).await
     }
 
     async fn digest(&self, deadline: Instant) -> Answer<Digest> {
-        tokens(deadline, async { self.0.resumen() }).await
+        tokens(deadline, self.0.resumen()).await
     }
 }
 

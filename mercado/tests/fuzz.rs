@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Mutated inputs for each target; of `journal_history`, whose input is a whole run with its crashes, a tenth.
-const CASES: u32 = 200;
+const CASES: u32 = 500;
 
 fn fuzz() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz")

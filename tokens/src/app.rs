@@ -4,12 +4,11 @@ use crate::cache::Cache;
 use crate::config::Config;
 use crate::imagenes::Imagenes;
 use crate::routes;
-use crate::service::Service;
-use crate::store::Modelo;
+use crate::store::Store;
+use crate::store::json::Modelo;
 use actix_web::web::{Data, ServiceConfig};
 use common::config::StartError;
 use common::host::{Host, Serving};
-use common::store::Opened;
 
 /// Opens the store, then the ports.
 ///
@@ -17,14 +16,14 @@ use common::store::Opened;
 /// One line for the operator and an exit code.
 pub fn build(config: &Config) -> Result<Serving<Modelo>, StartError> {
     let imagenes = Data::new(Imagenes::open(config.imagenes.as_deref())?);
-    let host = Host::<Modelo>::open_json("tokens", &config.host, routes::openapi())?;
-    let Opened::Json(journal) = &host.store else {
-        return Err(StartError::new(70, "tokens: a store that it does not know"));
-    };
-    let service = Data::new(Service::new(journal.clone()));
-    let (inside, pages) = (service.clone(), Data::new(Cache::default()));
+    let mut host = Host::<Modelo>::open("tokens", &config.host, routes::openapi())?;
+    let redis = config.redis_url.as_ref().map(|url| host.ops.share(url));
+    let store = Store::new(host.store.clone());
+    let pages = Data::new(Cache::of(&store, redis));
+    let store = Data::new(store);
+    let inside = store.clone();
     let public = move |c: &mut ServiceConfig| {
-        c.app_data(service.clone())
+        c.app_data(store.clone())
             .app_data(pages.clone())
             .app_data(imagenes.clone())
             .configure(routes::public);

@@ -1,6 +1,8 @@
 //! Tokens: what is shown of one, and what a purchase has made of it.
 
+use crate::error::Error;
 use chrono::{DateTime, Utc};
+use common::contract::{PedidoReserva, Reservado, Try};
 use common::domain::{Intento, Monto, TokenId, UsuarioId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
@@ -75,6 +77,36 @@ impl Token {
             Estado::Reservado(r) => Some((&r.intento, r.usuario_id)),
             Estado::Vendido(Some(v)) => Some((&v.intento, v.usuario_id)),
             Estado::Libre | Estado::Vendido(None) => None,
+        }
+    }
+
+    /// What the attempt that holds or bought it tried, where there is one.
+    pub fn as_try(&self) -> Option<Try> {
+        let (intento, usuario_id, desde) = match &self.estado {
+            Estado::Reservado(r) => (&r.intento, r.usuario_id, r.desde),
+            Estado::Vendido(Some(v)) => (&v.intento, v.usuario_id, v.fecha),
+            Estado::Libre | Estado::Vendido(None) => return None,
+        };
+        let (intento, monto) = (intento.clone(), self.precio);
+        Some(Try { intento, usuario_id, token_id: Some(self.id), monto, desde })
+    }
+
+    /// The token, where anybody may buy, change or delete it.
+    pub fn libre(&self) -> Result<&Self, Error> {
+        match self.estado {
+            Estado::Libre => Ok(self),
+            Estado::Reservado(_) => Err(Error::TokenReservado(self.id)),
+            Estado::Vendido(_) => Err(Error::TokenVendido(self.id)),
+        }
+    }
+
+    /// Whether a call under this token's attempt asks for what the attempt has.
+    pub fn responde_a(&self, intento: &Intento, pedido: PedidoReserva) -> Result<Reservado, Error> {
+        let de = self.intento().map(|(_, usuario)| (self.id, usuario));
+        if de == Some((pedido.token_id, pedido.usuario_id)) {
+            Ok(Reservado { precio: self.precio })
+        } else {
+            Err(Error::ClaveReutilizada(intento.clone()))
         }
     }
 }

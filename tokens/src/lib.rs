@@ -5,8 +5,8 @@
 //! | [`app`], [`config`] | the only wiring, and what can be set |
 //! | [`routes`] | HTTP: one file for each path |
 //! | [`cache`] | finished pages of the list, each valid for one state of the store |
-//! | [`service`] | the operations, without HTTP |
-//! | [`domain`], [`store`] | what a token is; where all of them are, with the indexes over them |
+//! | [`store`] | the operations, without HTTP: their law, and the two that keep it, in files and in a database |
+//! | [`domain`] | what a token is |
 //! | [`imagenes`], [`dibujo`] | a token's picture: its file, or one drawn from its name |
 //! | [`error`] | why not |
 
@@ -18,5 +18,4 @@ pub mod domain;
 pub mod error;
 pub mod imagenes;
 pub mod routes;
-pub mod service;
 pub mod store;

@@ -11,11 +11,6 @@ use super::{
 };
 use std::{path::PathBuf, sync::atomic::Ordering};
 
-/// The journal grows by this much at a time, so that few syncs have a new file length to record: on ext4 that makes a
-/// sync a third cheaper.
-/// (Less under test, where a disk in memory tears it at each byte.)
-const GROWTH: usize = if cfg!(any(test, fuzzing)) { 1 << 10 } else { 128 << 10 };
-
 impl<M: Model> Store<M> {
     /// Brings this process up to the journal's real end, which becomes durable. Afterwards the published state is the
     /// newest, and the source file is the one that the path names.
@@ -118,7 +113,7 @@ impl<M: Model> Store<M> {
         let length = from + lines.len() as u64;
         let written = (|| {
             if length > file.len()? {
-                lines.resize(lines.len() + GROWTH, PADDING);
+                lines.resize(lines.len() + self.paths.volume.growth(), PADDING);
             }
             file.write_all_at(&lines, from)?;
             self.counters.syncs.fetch_add(1, Ordering::Relaxed);
@@ -146,7 +141,7 @@ impl<M: Model> Store<M> {
     pub(super) fn probe(&self, bytes: usize) -> Result<(), Failure> {
         let file = self.source().file.clone();
         let from = self.state.load().mark.length;
-        file.write_all_at(&vec![PADDING; bytes + GROWTH], from)?;
+        file.write_all_at(&vec![PADDING; bytes + self.paths.volume.growth()], from)?;
         file.sync_data()
     }
 }

@@ -26,6 +26,8 @@ pub(super) trait Disk: fmt::Debug + Send + Sync {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// The type of a network file system, where the directory is on one.
     fn network(&self, dir: &Path) -> io::Result<Option<String>>;
+    /// By how much a file that is appended to grows at a time, so that few syncs have a new length to record.
+    fn growth(&self) -> usize;
 }
 
 /// An open file.
@@ -106,6 +108,11 @@ impl Disk for Real {
 
     fn network(&self, dir: &Path) -> io::Result<Option<String>> {
         mount::network(dir)
+    }
+
+    fn growth(&self) -> usize {
+        // on ext4 it makes a sync a third cheaper
+        128 << 10
     }
 }
 
@@ -253,6 +260,10 @@ impl Volume {
 
     pub(super) fn network(&self, dir: &Path) -> io::Result<Option<String>> {
         self.0.network(dir)
+    }
+
+    pub(super) fn growth(&self) -> usize {
+        self.0.growth()
     }
 }
 

@@ -114,7 +114,7 @@ impl Pool {
     }
 }
 
-/// A connection in use. Dropped without [`Lease::keep`] or [`Lease::discard`], its statement was left half-way, or
+/// A connection in use. Dropped without `keep` or `discard`, its statement was left half-way, or
 /// failed: it goes back once the server has answered and rolled back.
 pub struct Lease {
     pool: Arc<Pool>,

@@ -11,6 +11,9 @@
 
 pub mod almacen;
 pub mod postgres;
+mod redis;
+
+pub use redis::RedisServer;
 
 use actix_web::web::Bytes;
 use reqwest::header::HeaderMap;

@@ -8,6 +8,7 @@ mod helpers;
 mod muerte;
 mod navegador;
 mod pagina;
+mod postgres;
 mod primera_vez;
 mod replicas;
 mod salida;

@@ -71,8 +71,12 @@ impl Bug {
         for orphan in page {
             let Some(life) = remote.world.slots[remote.from.slot].life() else { return };
             let Does::Transacciones(service, ..) = &life.does else { return };
-            let word = service.store().palabra(&orphan.intento.clave).await;
-            if !matches!(word, Ok(Palabra::Comprado(_))) {
+            let bought = service
+                .store()
+                .palabra(&orphan.intento.clave)
+                .await
+                .is_ok_and(|palabra| matches!(palabra, Palabra::Comprado(_)));
+            if !bought {
                 let _ = remote.cancel(&orphan.intento, deadline).await;
             }
         }
@@ -80,7 +84,7 @@ impl Bug {
 
     pub async fn tokens(self, local: &LocalTokens, call: Call) -> Call {
         if self == Self::LeaseRunsOut {
-            for old in local.0.pendientes(TimeDelta::milliseconds(500), None).unwrap_or_default() {
+            for old in local.0.pendientes(TimeDelta::milliseconds(500), None).await.unwrap_or_default() {
                 let _ = local.0.cancelar(old.intento).await;
             }
         }

@@ -186,8 +186,7 @@ impl End {
         }
         let (disk, pid) = open(Service::Tokens);
         let (journal, _writer) =
-            disk.open::<tokens::store::Modelo, _, _>(pid, u64::MAX, gather).map_err(|e| text(&e))?;
-        let service = tokens::service::Service::new(journal);
+            disk.open::<tokens::store::json::Modelo, _, _>(pid, u64::MAX, gather).map_err(|e| text(&e))?;
         let consulta = tokens::store::Consulta {
             nombre: None,
             vendido: None,
@@ -198,7 +197,7 @@ impl End {
             despues: None,
             limite: ALL,
         };
-        let tokens = service.vista().map_err(|e| text(&e))?.listar(&consulta).rows;
+        let tokens = journal.read().map_err(|e| text(&e))?.listar(&consulta).rows;
         Ok(Self { transactions, tokens, users })
     }
 

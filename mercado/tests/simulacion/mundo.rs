@@ -69,8 +69,8 @@ fn epoch() -> DateTime<Utc> {
     DateTime::from_timestamp(1_767_225_600, 0).unwrap()
 }
 
-fn json(rows: impl Iterator<Item = String>) -> String {
-    format!("[{}]", rows.collect::<Vec<_>>().join(","))
+fn json(rows: &[String]) -> String {
+    format!("[{}]", rows.join(","))
 }
 
 impl World {
@@ -83,7 +83,7 @@ impl World {
             history.opening.insert(id, saldo);
             format!(r#"{{"id":{id},"nombre":"Ana {id}","saldo":{saldo}}}"#)
         });
-        let users = json(users.collect::<Vec<_>>().into_iter());
+        let users: Vec<_> = users.collect();
         let tokens = (1..=settings.tokens).map(|id| {
             let precio = rng.between(5, 60);
             history.prices.insert(precio);
@@ -91,8 +91,9 @@ impl World {
                 r#"{{"id":{id},"nombre":"Gato {id}","imagen":"g.jpg","precio":{precio},"vendido":false}}"#
             )
         });
-        let tokens = json(tokens.collect::<Vec<_>>().into_iter());
-        let disks = [Disk::new([("tokens", tokens)]), Disk::new([("usuarios", users)]), Disk::new([])];
+        let tokens: Vec<_> = tokens.collect();
+        let disks =
+            [Disk::new([("tokens", json(&tokens))]), Disk::new([("usuarios", json(&users))]), Disk::new([])];
         if let Some(bug) = bug {
             bug.disks(&disks);
         }

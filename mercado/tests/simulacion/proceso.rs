@@ -9,8 +9,7 @@ use common::domain::{Monto, TokenId, UsuarioId};
 use common::journal::simulation::Disk;
 use common::journal::{Journal, Model, OpenError, StoreError};
 use common::metrics::Metrics;
-use futures_util::FutureExt;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, FutureExt, select};
 use mercado::local::{LocalTokens, LocalUsuarios};
 use std::fmt;
 use std::pin::pin;
@@ -22,7 +21,6 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 use transacciones::app::Engine;
-use transacciones::store::Store;
 
 /// A place where a process runs, and is started again.
 pub struct Slot {
@@ -132,11 +130,11 @@ pub struct Life {
 
 /// What it serves.
 pub enum Does {
-    Tokens(LocalTokens, Journal<tokens::store::Modelo>),
+    Tokens(LocalTokens, Journal<tokens::store::json::Modelo>),
     Usuarios(LocalUsuarios, Journal<usuarios::store::json::Modelo>),
     Transacciones(
         transacciones::service::Service,
-        Mutex<Option<Engine>>,
+        Mutex<Option<Box<Engine>>>,
         Journal<transacciones::store::json::Modelo>,
     ),
 }
@@ -152,7 +150,7 @@ impl Life {
             Ok(match service {
                 Service::Tokens => {
                     let (journal, writer) = store(world, &vital, &clock)?;
-                    let local = LocalTokens(tokens::service::Service::new(journal.clone()));
+                    let local = LocalTokens(tokens::store::Store::json(journal.clone()));
                     (Does::Tokens(local, journal), writer)
                 }
                 Service::Usuarios => {
@@ -166,11 +164,16 @@ impl Life {
                         |to| Arc::new(Remote { world: Arc::clone(world), from: Arc::clone(&vital), to });
                     let (tokens, usuarios) = (remote(Service::Tokens), remote(Service::Usuarios));
                     let options = world.settings.purchase;
-                    let engine =
-                        Engine::start(Store::json(journal.clone()), tokens, usuarios, options, &metrics);
+                    let engine = Engine::start(
+                        transacciones::store::Store::json(journal.clone()),
+                        tokens,
+                        usuarios,
+                        options,
+                        &metrics,
+                    );
                     let engine = engine.expect("the times fit together");
                     let service = engine.service.clone();
-                    (Does::Transacciones(service, Mutex::new(Some(engine)), journal), writer)
+                    (Does::Transacciones(service, Mutex::new(Some(Box::new(engine))), journal), writer)
                 }
             })
         })?;
@@ -207,7 +210,7 @@ impl Life {
     /// A token's price.
     pub fn price(&self, id: TokenId) -> Option<Monto> {
         match &self.does {
-            Does::Tokens(local, _) => local.0.token(id).ok().map(|token| token.precio),
+            Does::Tokens(local, _) => at_once(local.0.token(id)).ok().map(|token| token.precio),
             _ => None,
         }
     }
@@ -216,7 +219,7 @@ impl Life {
     pub fn free(&self) -> Vec<(TokenId, Monto)> {
         let Does::Tokens(local, _) = &self.does else { return Vec::new() };
         (1..30)
-            .filter_map(|id| local.0.token(TokenId::new(id)?).ok())
+            .filter_map(|id| at_once(local.0.token(TokenId::new(id)?)).ok())
             .filter(|token| token.estado == Estado::Libre)
             .map(|token| (token.id, token.precio))
             .collect()
@@ -233,7 +236,9 @@ impl Life {
     /// How many tries wait for their end here; `None` where that cannot be read.
     pub fn pending(&self) -> Option<usize> {
         match &self.does {
-            Does::Tokens(local, _) => local.0.pendientes(TimeDelta::zero(), None).ok().map(|p| p.len()),
+            Does::Tokens(local, _) => {
+                at_once(local.0.pendientes(TimeDelta::zero(), None)).ok().map(|p| p.len())
+            }
             Does::Usuarios(local, _) => {
                 at_once(local.0.pendientes(TimeDelta::zero(), None)).ok().map(|p| p.len())
             }
@@ -242,9 +247,9 @@ impl Life {
     }
 }
 
-/// What a store in files reads: it waits for nothing.
+/// What a read of a store in files gives: it waits for nothing.
 pub fn at_once<T>(read: impl Future<Output = T>) -> T {
-    read.now_or_never().expect("files are read without waiting")
+    read.now_or_never().expect("a read that waits for nothing")
 }
 
 /// Opens the store as this process, with its writer as a task that takes its time.

@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
-use tokens::service::{Alta, Cambio};
+use tokens::store::{Alta, Cambio};
 use tokio::time::Instant;
 use transacciones::domain::Compra;
 use transacciones::participants::{Participant, Tokens, Usuarios};
@@ -91,7 +91,7 @@ impl World {
             Call::Reserve(intento, pedido) => contract(local.reserve(&intento, pedido, far).await),
             Call::Confirm(intento) => contract(local.confirm(&intento, far).await),
             Call::Cancel(intento) => contract(local.cancel(&intento, far).await),
-            Call::Pending(age, after) => page(local.0.pendientes(age, after)),
+            Call::Pending(age, after) => page(local.0.pendientes(age, after).await),
             Call::Settled(after) => contract(local.settled(after.as_ref(), far).await),
             Call::Digest => contract(local.digest(far).await),
             Call::Reprice(id, precio) => {

@@ -2,7 +2,7 @@
 
 use crate::dibujo;
 use crate::imagenes::Imagenes;
-use crate::service::Service;
+use crate::store::Store;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web, web::Data};
 use common::openapi::schema::Id;
@@ -28,11 +28,11 @@ struct Archivo(Vec<u8>);
         (Archivo = "image/gif"), (Archivo = "image/avif"))), SinToken, ConParametros, ConAlmacen))]
 pub async fn ver(
     req: HttpRequest,
-    service: Data<Service>,
+    store: Data<Store>,
     imagenes: Data<Imagenes>,
 ) -> Result<HttpResponse, Problem> {
     let id = validate::path(&req, "id", token_id)?;
-    let token = service.token(id)?;
+    let token = store.token(id).await?;
     let file = if imagenes.hay() {
         let name = token.imagen;
         web::block(move || imagenes.leer(&name)).await.map_err(Problem::internal)?

@@ -1,6 +1,6 @@
 //! `/interno/…`, on the internal port: this service as a participant in purchases ([`common::contract`]).
 
-use crate::service::Service;
+use crate::store::Store;
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
@@ -30,34 +30,34 @@ pub fn routes(config: &mut ServiceConfig) {
     );
 }
 
-async fn reservar(req: HttpRequest, body: JsonBody, service: Data<Service>) -> Result<HttpResponse, Problem> {
+async fn reservar(req: HttpRequest, body: JsonBody, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let JsonBody(mut f) = body;
     let intento = f.path(&req, "intento", validate::intento);
     let (token_id, usuario_id) = (f.required("tokenId", token_id), f.required("usuarioId", usuario_id));
     let (intento, token_id, usuario_id) = f.finish((intento, token_id, usuario_id))?;
-    let hecho = service.reservar(intento, PedidoReserva { token_id, usuario_id }).await?;
+    let hecho = store.reservar(intento, PedidoReserva { token_id, usuario_id }).await?;
     let status = if hecho.nuevo { StatusCode::CREATED } else { StatusCode::OK };
     Ok(Representation::json(&hecho.valor)?.respond_as(&req, status))
 }
 
-async fn confirmar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
-    service.confirmar(validate::path(&req, "intento", validate::intento)?).await?;
+async fn confirmar(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    store.confirmar(validate::path(&req, "intento", validate::intento)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn cancelar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
-    service.cancelar(validate::path(&req, "intento", validate::intento)?).await?;
+async fn cancelar(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    store.cancelar(validate::path(&req, "intento", validate::intento)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn listar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
+async fn listar(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let tries = match internal::which_tries(&req)? {
-        internal::Tries::Pending { age, after } => service.pendientes(age, after)?,
-        internal::Tries::Settled(despues) => service.confirmados(despues)?,
+        internal::Tries::Pending { age, after } => store.pendientes(age, after).await?,
+        internal::Tries::Settled(despues) => store.confirmados(despues).await?,
     };
     Ok(Representation::json(&tries)?.respond(&req))
 }
 
-async fn resumen(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
-    Ok(Representation::json(&service.resumen()?)?.respond(&req))
+async fn resumen(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    Ok(Representation::json(&store.resumen().await?)?.respond(&req))
 }

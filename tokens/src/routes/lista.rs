@@ -3,9 +3,8 @@
 use super::tokens::TokenVisto;
 use crate::cache::Cache;
 use crate::domain::{MAX_NOMBRE, plegar};
-use crate::service::Service;
-use crate::store::{Consulta, Cursor, Orden};
-use actix_web::{HttpRequest, HttpResponse, web, web::Data};
+use crate::store::{Consulta, Cursor, Orden, Store, Vista};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use common::openapi::schema::{Creditos, Limite, Nombre};
 use common::openapi::{ConAlmacen, ConParametros};
 use common::paging;
@@ -64,22 +63,25 @@ const ORDENES: &[(&str, (Orden, bool))] = &[
         body = Vec<TokenVisto>), ConParametros, ConAlmacen))]
 pub async fn listar(
     req: HttpRequest,
-    service: Data<Service>,
+    store: Data<Store>,
     cache: Data<Cache>,
 ) -> Result<HttpResponse, Problem> {
-    let vista = service.vista()?;
-    let (seq, query) = (vista.seq(), req.query_string());
-    if let Some(response) = cache.get(seq, query, |page| page.respond(&req)) {
+    let (version, query) = (store.version().await?, req.query_string());
+    if let Some(response) = cache.get(version, query, |page| page.respond(&req)) {
         return Ok(response);
     }
     let consulta = consulta(&req)?;
-    let page = if vista.es_larga(&consulta) {
-        web::block(move || vista.listar(&consulta)).await.map_err(Problem::internal)?
-    } else {
-        vista.listar(&consulta)
-    };
-    let page = Arc::new(page.map(TokenVisto::from).represent(&req)?);
-    cache.put(seq, query, &page);
+    if let Some(page) = cache.fetch(version, query).await {
+        let page = Arc::new(page.represent(&req)?);
+        cache.put(version, query, &page);
+        return Ok(page.respond(&req));
+    }
+    // of a state that may be newer
+    let Vista { version, page } = store.listar(consulta).await?;
+    let page = page.map(TokenVisto::from).write()?;
+    cache.offer(version, query, &page).await;
+    let page = Arc::new(page.represent(&req)?);
+    cache.put(version, query, &page);
     Ok(page.respond(&req))
 }
 

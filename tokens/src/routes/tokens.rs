@@ -1,7 +1,7 @@
 //! `/tokens` (but for its list) and `/tokens/{id}`.
 
 use crate::domain::{MAX_IMAGEN, MAX_NOMBRE, Token, es_imagen};
-use crate::service::{Alta, Cambio, Service};
+use crate::store::{Alta, Cambio, Store};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
@@ -97,20 +97,16 @@ fn imagen(raw: &Raw) -> Parsed<String> {
 #[utoipa::path(get, path = "/tokens/{id}", tag = "tokens",
     params(("id" = Id, Path)),
     responses((status = 200, description = "The token", body = TokenVisto), SinToken, ConParametros, ConAlmacen))]
-pub async fn ver(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
+pub async fn ver(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let id = validate::path(&req, "id", token_id)?;
-    let token = TokenVisto::from(service.token(id)?);
+    let token = TokenVisto::from(store.token(id).await?);
     Ok(Representation::json(&token)?.respond(&req))
 }
 
 /// Create a token
 #[utoipa::path(post, path = "/tokens", tag = "tokens", request_body = TokenNuevo,
     responses((status = 201, description = "Created; `Location` leads to it", body = TokenVisto), ConCuerpo, ConAlmacen))]
-pub async fn crear(
-    req: HttpRequest,
-    body: JsonBody,
-    service: Data<Service>,
-) -> Result<HttpResponse, Problem> {
+pub async fn crear(req: HttpRequest, body: JsonBody, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let JsonBody(mut f) = body;
     let read = (
         f.required("nombre", line(1..=MAX_NOMBRE)),
@@ -118,7 +114,7 @@ pub async fn crear(
         f.optional("imagen", imagen),
     );
     let (nombre, precio, imagen) = f.finish(read)?;
-    let token = TokenVisto::from(service.crear(Alta { nombre, precio, imagen }).await?);
+    let token = TokenVisto::from(store.crear(Alta { nombre, precio, imagen }).await?);
     let location = HeaderValue::try_from(format!("/tokens/{}", token.id)).map_err(Problem::internal)?;
     Ok(Representation::json(&token)?.header(header::LOCATION, location).respond_as(&req, StatusCode::CREATED))
 }
@@ -127,11 +123,7 @@ pub async fn crear(
 #[utoipa::path(patch, path = "/tokens/{id}", tag = "tokens", request_body = TokenCambio,
     params(("id" = Id, Path)),
     responses((status = 200, description = "The token as it is now", body = TokenVisto), SinToken, TokenOcupado, ConCuerpo, ConAlmacen))]
-pub async fn cambiar(
-    req: HttpRequest,
-    body: JsonBody,
-    service: Data<Service>,
-) -> Result<HttpResponse, Problem> {
+pub async fn cambiar(req: HttpRequest, body: JsonBody, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let JsonBody(mut f) = body;
     let read = (
         f.path(&req, "id", token_id),
@@ -149,7 +141,7 @@ pub async fn cambiar(
         );
     }
     let (id, nombre, precio, imagen) = f.finish(read)?;
-    let token = TokenVisto::from(service.cambiar(id, Cambio { nombre, precio, imagen }).await?);
+    let token = TokenVisto::from(store.cambiar(id, Cambio { nombre, precio, imagen }).await?);
     Ok(Representation::json(&token)?.respond(&req))
 }
 
@@ -159,7 +151,7 @@ pub async fn cambiar(
 #[utoipa::path(delete, path = "/tokens/{id}", tag = "tokens",
     params(("id" = Id, Path)),
     responses((status = 204, description = "Deleted"), SinToken, TokenOcupado, ConParametros, ConAlmacen))]
-pub async fn borrar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
-    service.borrar(validate::path(&req, "id", token_id)?).await?;
+pub async fn borrar(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    store.borrar(validate::path(&req, "id", token_id)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -1,263 +1,184 @@
-//! The state: tokens, and the indexes and running sums over them.
+//! What `tokens` does, without HTTP: its routes call this, and so does `mercado` from the same process.
+//!
+//! [`Store`] is the law. [`json`] and [`postgres`] keep it, and one suite of tests (`tests/almacen`) holds both to it.
 
 mod consulta;
-mod indices;
+pub mod json;
+pub mod postgres;
 
 pub use consulta::{Consulta, Cursor, Orden};
 
-use crate::domain::{Estado, Token, plegar};
+use crate::domain::Token;
 use crate::error::Error;
-use chrono::{DateTime, Utc};
-use common::contract::{Digest, Try};
-use common::domain::{Intento, Resumen, TokenId};
-use common::journal::{ArrayWriter, Model};
-use imbl::{HashMap, OrdMap, OrdSet};
-use indices::Indices;
-use serde::{Deserialize, Serialize};
-use std::io;
-use std::ops::Bound;
-use std::sync::{Arc, OnceLock};
+use chrono::{DateTime, TimeDelta, Utc};
+use common::contract::{Digest, PedidoReserva, Reservado, Try};
+use common::domain::{Intento, Monto, TokenId};
+use common::journal::Journal;
+use common::paging::Page;
+use common::store::Opened;
+use std::fmt;
 
-/// Everything that `tokens` knows.
-#[derive(Clone, Default)]
-pub struct Modelo {
-    fichas: OrdMap<TokenId, Arc<Ficha>>,
-    intentos: HashMap<Intento, TokenId>,
-    pendientes: OrdSet<(DateTime<Utc>, Intento)>,
-    /// Made when the first reader or write wants them, and kept from then on: see [`Modelo::preparar`].
-    indices: OnceLock<Indices>,
-    confirmados: Resumen,
-    vendidos: usize,
-    /// The greatest id that was ever given, where it is known.
-    contador: Option<TokenId>,
+/// The catalogue and its reservations. Clones share them.
+///
+/// The law, under any number of callers in any number of processes:
+///
+/// 1. An operation is done whole or not at all. Once it answers `Ok` it is durable, and whoever begins to read afterwards
+///    sees it. Operations are as if done one after another.
+/// 2. A token is free, held for one attempt, or sold, to one attempt and for ever. An attempt has one token at most.
+/// 3. While it is held, and once it is sold, nothing of a token changes.
+/// 4. An attempt holds its token once. The same call again finds what was done; with other data it is
+///    [`Error::ClaveReutilizada`], and changes nothing.
+/// 5. [`Error::Store`] with `Unknown` leaves open whether it was done: the same call again says so, except for
+///    [`Store::crear`]. With every other error it was not done.
+#[derive(Clone)]
+pub enum Store {
+    /// In files.
+    Json(json::Store),
+    /// In a database.
+    Postgres(postgres::Store),
 }
 
-/// A token, and its name as it is searched: folded once and not with each request.
-#[derive(Debug)]
-pub struct Ficha {
-    /// The token.
-    pub token: Token,
-    plegado: Arc<str>,
+/// What was there already, or was made just now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hecho<T> {
+    /// It.
+    pub valor: T,
+    /// Whether this call made it.
+    pub nuevo: bool,
 }
 
-/// The name of the one record in `contadores.json`.
-const CONTADOR: &str = "tokens";
-
-/// The greatest id that was ever given: what keeps the id of a deleted token from being given again. One number, and
-/// not a tombstone for each deleted token, since those would pile up for ever and say no more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Contador {
-    nombre: String,
-    ultimo: TokenId,
+/// A new token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alta {
+    /// Its name.
+    pub nombre: String,
+    /// Its price.
+    pub precio: Monto,
+    /// Its picture's file name; `<id>.svg` if it is left out.
+    pub imagen: Option<String>,
 }
 
-/// One record's new image, or its removal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Change {
-    /// A token as it is now.
-    Token(Token),
-    /// A token was deleted.
-    QuitarToken(TokenId),
-    /// Ids up to this one were given.
-    Contador(Contador),
+/// What to change of a token.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cambio {
+    /// Its name.
+    pub nombre: Option<String>,
+    /// Its price.
+    pub precio: Option<Monto>,
+    /// Its picture's file name.
+    pub imagen: Option<String>,
 }
 
-impl Change {
-    /// Ids up to this one were given.
-    pub fn contador(ultimo: TokenId) -> Self {
-        Self::Contador(Contador { nombre: CONTADOR.to_owned(), ultimo })
-    }
-}
+/// A number of the state: what lists show of two states with one number is the same. It grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u128);
 
-impl Modelo {
-    /// One token.
-    pub fn token(&self, id: TokenId) -> Result<&Token, Error> {
-        self.fichas.get(&id).map(|f| &f.token).ok_or(Error::TokenNoEncontrado(id))
-    }
-
-    /// How many there are.
-    pub fn cuantos(&self) -> usize {
-        self.fichas.len()
-    }
-
-    /// The id of the next token, while there are any.
-    pub fn siguiente(&self) -> Option<TokenId> {
-        TokenId::new(self.contador.max(self.ultimo()).map_or(0, TokenId::get) + 1)
-    }
-
-    /// The token that an attempt holds or bought.
-    pub fn de_intento(&self, intento: &Intento) -> Option<&Token> {
-        self.fichas.get(self.intentos.get(intento)?).map(|f| &f.token)
-    }
-
-    /// Reservations neither confirmed nor cancelled, oldest first, behind one.
-    pub fn pendientes(&self, despues: Option<(DateTime<Utc>, Intento)>) -> impl Iterator<Item = Try> {
-        let start = despues.map_or(Bound::Unbounded, Bound::Excluded);
-        self.pendientes
-            .range((start, Bound::Unbounded))
-            .filter_map(|(_, intento)| as_try(self.de_intento(intento)?))
-    }
-
-    /// Sales, by token, behind an attempt's; an attempt that is not here is an error and not the beginning.
-    pub fn confirmados(&self, despues: Option<Intento>) -> Result<impl Iterator<Item = Try>, Error> {
-        let found = |i: Intento| self.intentos.get(&i).copied().ok_or(Error::IntentoNoEncontrado(i));
-        let start = despues.map(found).transpose()?.map_or(Bound::Unbounded, Bound::Excluded);
-        let fichas = self.fichas.range((start, Bound::Unbounded)).map(|(_, f)| f);
-        Ok(fichas.filter(|f| f.token.vendido()).filter_map(|f| as_try(&f.token)))
-    }
-
-    /// The digest of the audit.
-    pub fn resumen(&self) -> Digest {
-        Digest {
-            confirmados: self.confirmados,
-            pendientes: self.pendientes.len() as u64,
-            ..Digest::default()
-        }
-    }
-
-    fn ultimo(&self) -> Option<TokenId> {
-        self.fichas.get_max().map(|(id, _)| *id)
-    }
-
-    /// Sorts the tokens by price and by name, where that has not been done yet. While arrays load nothing is sorted: all at
-    /// once afterwards is faster. Every write does this first, so that it is done once and not by each reader again.
-    pub fn preparar(&self) {
-        self.indices();
-    }
-
-    fn indices(&self) -> &Indices {
-        self.indices.get_or_init(|| Indices::new(&self.fichas))
-    }
-
-    fn cargar(&mut self, token: Token) -> Result<(), String> {
-        let id = token.id;
-        if let Some((intento, _)) = token.intento()
-            && let Some(other) = self.intentos.get(intento)
-        {
-            return Err(format!("the intento {intento} of id {id} is also that of id {other}"));
-        }
-        self.contar(&token);
-        let plegado = plegar(&token.nombre).into();
-        match self.fichas.insert(id, Arc::new(Ficha { token, plegado })) {
-            None => Ok(()),
-            Some(_) => Err(format!("id {id} is there twice")),
-        }
-    }
-
-    fn poner(&mut self, token: Token) {
-        let id = token.id;
-        let old = self.fichas.get(&id).cloned();
-        let plegado = match &old {
-            Some(old) if old.token.nombre == token.nombre => Arc::clone(&old.plegado),
-            _ => plegar(&token.nombre).into(),
-        };
-        let new = Arc::new(Ficha { token, plegado });
-        if let Some(old) = &old {
-            self.descontar(old);
-        }
-        self.contar(&new.token);
-        if let Some(indices) = self.indices.get_mut() {
-            indices.cambiar(old.as_deref(), Some(&new));
-        }
-        self.fichas.insert(id, new);
-    }
-
-    fn quitar(&mut self, id: TokenId) {
-        let Some(old) = self.fichas.remove(&id) else { return };
-        self.descontar(&old);
-        if let Some(indices) = self.indices.get_mut() {
-            indices.cambiar(Some(&old), None);
-        }
-    }
-
-    fn contar(&mut self, token: &Token) {
-        self.vendidos += usize::from(token.vendido());
-        match &token.estado {
-            Estado::Reservado(r) => {
-                self.intentos.insert(r.intento.clone(), token.id);
-                self.pendientes.insert((r.desde, r.intento.clone()));
-            }
-            Estado::Vendido(Some(v)) => {
-                self.intentos.insert(v.intento.clone(), token.id);
-                self.confirmados.agregar(&v.intento, v.usuario_id, Some(token.id), token.precio);
-            }
-            Estado::Libre | Estado::Vendido(None) => {}
-        }
-    }
-
-    fn descontar(&mut self, Ficha { token, .. }: &Ficha) {
-        self.vendidos = self.vendidos.saturating_sub(usize::from(token.vendido()));
-        match &token.estado {
-            Estado::Reservado(r) => {
-                self.intentos.remove(&r.intento);
-                self.pendientes.remove(&(r.desde, r.intento.clone()));
-            }
-            Estado::Vendido(Some(v)) => {
-                self.intentos.remove(&v.intento);
-                self.confirmados.quitar(&v.intento, v.usuario_id, Some(token.id), token.precio);
-            }
-            Estado::Libre | Estado::Vendido(None) => {}
-        }
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
     }
 }
 
-fn as_try(token: &Token) -> Option<Try> {
-    let (intento, usuario_id, desde) = match &token.estado {
-        Estado::Reservado(r) => (&r.intento, r.usuario_id, r.desde),
-        Estado::Vendido(Some(v)) => (&v.intento, v.usuario_id, v.fecha),
-        Estado::Libre | Estado::Vendido(None) => return None,
+/// A page of tokens, and the state that it shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vista {
+    /// Which state.
+    pub version: Version,
+    /// Its rows.
+    pub page: Page<Token>,
+}
+
+/// Calls the store that there is. A database's futures are large, and boxed: beside a round trip that is nothing, and the
+/// files' stay small.
+macro_rules! of {
+    ($self:ident, $store:ident => $call:expr) => {
+        match $self {
+            Self::Json($store) => $call.await,
+            Self::Postgres($store) => Box::pin($call).await,
+        }
     };
-    let (intento, monto) = (intento.clone(), token.precio);
-    Some(Try { intento, usuario_id, token_id: Some(token.id), monto, desde })
 }
 
-impl Model for Modelo {
-    const NAME: &'static str = "tokens";
-    const COLLECTIONS: &'static [&'static str] = &["tokens", "contadores"];
-    type Change = Change;
-
-    fn apply(&mut self, change: &Change) {
-        match change {
-            Change::Token(token) => self.poner(token.clone()),
-            Change::QuitarToken(id) => self.quitar(*id),
-            Change::Contador(contador) => self.contador = Some(contador.ultimo),
+impl Store {
+    /// Over what was opened. Blocks while a large catalogue in files is sorted: for the start of the process.
+    pub fn new(opened: Opened<json::Modelo>) -> Self {
+        match opened {
+            Opened::Json(journal) => Self::json(journal),
+            Opened::Postgres(schema) => Self::Postgres(postgres::Store::new(schema)),
         }
     }
 
-    fn load(&mut self, collection: &str, element: &str) -> Result<(), String> {
-        if collection == "tokens" {
-            let token: Token = serde_json::from_str(element).map_err(|e| e.to_string())?;
-            self.cargar(token)?;
-        } else {
-            let contador: Contador = serde_json::from_str(element).map_err(|e| e.to_string())?;
-            if contador.nombre != CONTADOR {
-                return Err(format!("there is no contador {:?}, only {CONTADOR:?}", contador.nombre));
-            }
-            if self.contador.replace(contador.ultimo).is_some() {
-                return Err(format!("the contador {CONTADOR:?} is there twice"));
-            }
-        }
-        Ok(())
+    /// Over an open journal.
+    pub fn json(journal: Journal<json::Modelo>) -> Self {
+        Self::Json(json::Store::new(journal))
     }
 
-    fn dump(&self, collection: &str, array: &mut ArrayWriter<'_>) -> io::Result<()> {
-        if collection == "tokens" {
-            self.fichas.values().try_for_each(|f| array.element(&f.token))
-        } else {
-            let contador = self.contador.map(|ultimo| Contador { nombre: CONTADOR.to_owned(), ultimo });
-            contador.iter().try_for_each(|c| array.element(c))
-        }
+    /// The number of the state that this call finds: not that of one before it began.
+    pub async fn version(&self) -> Result<Version, Error> {
+        of!(self, s => s.version())
     }
 
-    fn count(&self, collection: &str) -> usize {
-        if collection == "tokens" { self.fichas.len() } else { usize::from(self.contador.is_some()) }
+    /// A page.
+    pub async fn listar(&self, consulta: Consulta) -> Result<Vista, Error> {
+        of!(self, s => s.listar(consulta))
     }
 
-    /// Ids that come by a seed or by hand count as given, also once a person takes them out of the file again.
-    fn on_open(&self, _edited: &[&'static str]) -> Result<Vec<Change>, String> {
-        let ahead = self.ultimo().filter(|ultimo| Some(*ultimo) > self.contador);
-        Ok(ahead.map(Change::contador).into_iter().collect())
+    /// One token.
+    pub async fn token(&self, id: TokenId) -> Result<Token, Error> {
+        of!(self, s => s.token(id))
+    }
+
+    /// Adds a token, under an id that was never given. Not repeatable: after `Unknown` there may be such a token.
+    pub async fn crear(&self, alta: Alta) -> Result<Token, Error> {
+        of!(self, s => s.crear(alta))
+    }
+
+    /// Changes a token that nobody holds or has bought.
+    pub async fn cambiar(&self, id: TokenId, cambio: Cambio) -> Result<Token, Error> {
+        of!(self, s => s.cambiar(id, cambio))
+    }
+
+    /// Deletes a token that nobody holds or has bought.
+    pub async fn borrar(&self, id: TokenId) -> Result<(), Error> {
+        of!(self, s => s.borrar(id))
+    }
+
+    /// Holds a token for an attempt, once.
+    pub async fn reservar(&self, intento: Intento, pedido: PedidoReserva) -> Result<Hecho<Reservado>, Error> {
+        of!(self, s => s.reservar(intento, pedido))
+    }
+
+    /// Sells the token of a committed attempt; again and again, to the same effect. [`Error::IntentoNoEncontrado`] where it
+    /// has none.
+    pub async fn confirmar(&self, intento: Intento) -> Result<(), Error> {
+        of!(self, s => s.confirmar(intento))
+    }
+
+    /// Lets the token of an aborted attempt go; again and again, to the same effect, also where it has none.
+    /// [`Error::IntentoConfirmado`] where it is sold.
+    pub async fn cancelar(&self, intento: Intento) -> Result<(), Error> {
+        of!(self, s => s.cancelar(intento))
+    }
+
+    /// Reservations that wait for their end for `edad` or longer by the store's clock, oldest first, behind one; at most
+    /// [`common::contract::PAGE`]. One from the future (the clock was set back) counts as old: nobody should wait until the
+    /// clock comes round again.
+    pub async fn pendientes(
+        &self,
+        edad: TimeDelta,
+        despues: Option<(DateTime<Utc>, Intento)>,
+    ) -> Result<Vec<Try>, Error> {
+        of!(self, s => s.pendientes(edad, despues))
+    }
+
+    /// Sales behind an attempt's, in an order that stays; at most [`common::contract::PAGE`].
+    /// [`Error::IntentoNoEncontrado`] where that attempt has no token.
+    pub async fn confirmados(&self, despues: Option<Intento>) -> Result<Vec<Try>, Error> {
+        of!(self, s => s.confirmados(despues))
+    }
+
+    /// This service's side of the audit. Its cost does not grow with the sales.
+    pub async fn resumen(&self) -> Result<Digest, Error> {
+        of!(self, s => s.resumen())
     }
 }

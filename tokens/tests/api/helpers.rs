@@ -3,6 +3,8 @@
 use clap::Parser;
 use common::config::StartError;
 use common::server::Leave;
+use common::testing::Api;
+use common::testing::postgres::store_option;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use std::io::Read;
@@ -148,6 +150,42 @@ impl Mercado {
     }
 }
 
+/// A service of its own whose data no test looks at; it leaves with the test's runtime.
+pub struct Pod {
+    pub api: Api,
+    pub inner: Api,
+    _dir: TempDir,
+}
+
+impl Pod {
+    /// Over a fresh directory, with a Redis.
+    pub fn counting(redis_url: &str) -> Self {
+        Self::with(|config| config.redis_url = Some(redis_url.parse().unwrap()))
+    }
+
+    /// Over a database, with a Redis.
+    pub fn over(database: &str, redis_url: &str) -> Self {
+        Self::with(|config| {
+            config.redis_url = Some(redis_url.parse().unwrap());
+            config.host.store.store = database.parse().unwrap();
+            config.host.store.seed_dir = None;
+        })
+    }
+
+    fn with(more: impl FnOnce(&mut Config)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for needed in ["imagenes", "seed"] {
+            std::fs::create_dir(dir.path().join(needed)).unwrap();
+        }
+        let mut config = config(dir.path());
+        more(&mut config);
+        let app = app::build(&config).unwrap();
+        let (api, inner) = (Api::new(app.public()), Api::new(app.internal()).with_token(TOKEN));
+        tokio::spawn(app.run(std::future::pending::<Leave>()));
+        Self { api, inner, _dir: dir }
+    }
+}
+
 /// The configuration of a service over `dir/datos`.
 pub fn config(dir: &Path) -> Config {
     let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
@@ -160,8 +198,8 @@ pub fn config(dir: &Path) -> Config {
         "--internal-token",
         TOKEN,
         "--hostname=pod-1",
-        "--store",
-        &format!("json:{}", path("datos")),
+        // where there is a seed, that is the one
+        &store_option(&dir.join("datos"))[0],
         "--seed-dir",
         &path("seed"),
         "--imagenes",

@@ -4,10 +4,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod helpers;
+mod hits;
 mod imagen;
 mod interno;
 mod lista;
 mod ops;
+mod paginas;
 mod replicas;
 mod restart;
 mod tokens;

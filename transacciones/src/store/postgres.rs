@@ -2,7 +2,7 @@
 //!
 //! The order of commits is a column, `asiento`, which no purchase waits for: ids come from a sequence before their commits,
 //! so a reader who asks for what is behind an id would skip what commits late. Whoever reads the order first gives places
-//! to all that have none ([`asentar`]), one process after another; a place is given to what is committed only, so what
+//! to all that have none (`asentar`), one process after another; a place is given to what is committed only, so what
 //! commits later gets a later one. Why so: `docs/SCALE.md`.
 
 use super::json::Modelo;
@@ -78,9 +78,9 @@ fn rows(limit: usize) -> i64 {
 impl Store {
     /// Gives places behind the requests, from when the tables are there.
     pub(super) fn new(schema: Schema) -> Self {
-        let store = Self { schema: schema.clone(), changed: watch::Sender::new(0) };
+        let store = Self { schema, changed: watch::Sender::new(0) };
         let behind = store.clone();
-        schema.every(ASENTAR, move || {
+        store.schema.every(ASENTAR, move || {
             let store = behind.clone();
             async move {
                 if let Err(e) = store.tell().await {

@@ -64,7 +64,7 @@ async fn a_purchase_that_commits_after_later_ids_is_not_skipped() {
                  values ('k2', 1, 7, nextval('transacciones.ids'), 1, 5, now())";
     sqlx::raw_sql(begin).execute(&mut slow).await.unwrap();
     let third = commit(&store, "k3#1", 1, 7).await.unwrap();
-    assert_eq!(store.siguientes(Some(first.id), 10).await.unwrap(), [third.clone()]);
+    assert_eq!(store.siguientes(Some(first.id), 10).await.unwrap(), std::slice::from_ref(&third));
     sqlx::raw_sql("commit").execute(&mut slow).await.unwrap();
     let late = store.siguientes(Some(third.id), 10).await.unwrap();
     assert_eq!(late.len(), 1);

@@ -76,7 +76,7 @@ pub async fn a_clave_buys_once(kind: Kind) {
             assert_eq!(abort(s, again).await, Err(Overtaken));
         }
         assert_eq!(s.transaccion(t.id).await.unwrap(), t);
-        assert_eq!(todas(s).await, [t.clone()]);
+        assert_eq!(todas(s).await, std::slice::from_ref(&t));
     }
     let missing = store.transaccion(TransaccionId::new(MAX_ENTERO).unwrap()).await;
     assert!(matches!(missing, Err(Error::TransaccionNoEncontrada(_))), "{missing:?}");

@@ -44,9 +44,7 @@ macro_rules! run {
 
 fn arguments(service: &str, dir: &Path) -> Vec<String> {
     let fixed = ["--host=127.0.0.1", "--port=0", "--internal-port=0", "--workers=1", "--hostname=prueba"];
-    let store =
-        if service == "tokens" { vec![format!("--store=json:{}", dir.display())] } else { store_option(dir) };
-    let own = [format!("--internal-token={TOKEN}")].into_iter().chain(store);
+    let own = [format!("--internal-token={TOKEN}")].into_iter().chain(store_option(dir));
     [service.to_owned()].into_iter().chain(fixed.map(str::to_owned)).chain(own).collect()
 }
 

@@ -80,7 +80,7 @@ proptest! {
             r#"[{{"id":1,"nombre":"a","imagen":"a","precio":{PRECIO},"vendido":false}},
                 {{"id":2,"nombre":"b","imagen":"b","precio":{PRECIO},"vendido":false}}]"#
         );
-        let service = tokens::service::Service::new(journal(dir.path(), "tokens.json", &seed));
+        let service = tokens::store::Store::json(journal(dir.path(), "tokens.json", &seed));
         let mut model = Tokens(vec![crate::participantes::Estado::Libre; usize::from(TOKENS)]);
         let no = |e| refusal(e, tokens::error::Error::refusal);
         Runtime::new().unwrap().block_on(async {
@@ -99,7 +99,7 @@ proptest! {
                     Call::Cancel => model.cancel(t),
                 };
                 prop_assert_eq!(real.map_err(no), expected, "{:?} {:?}", t, call);
-                let pending = service.pendientes(chrono::TimeDelta::zero(), None).unwrap();
+                let pending = service.pendientes(chrono::TimeDelta::zero(), None).await.unwrap();
                 prop_assert_eq!(order(pending.into_iter().map(|t| t.intento)), order(model.pending().map(intento)));
             }
             Ok(())

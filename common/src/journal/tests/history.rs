@@ -10,7 +10,7 @@ use super::{
         },
     },
     actor::{Actor, DIR, in_dir},
-    ledger::{EDIT, Law},
+    ledger::Law,
     machine::Machine,
     model::Registro,
     run::{Setting, Step, play},
@@ -190,8 +190,7 @@ fn judge(run: &Machine, sound: &Image, image: &Image, damaged: &[PathBuf]) {
     let marked = image.files.get(&in_dir(LOCK)) == sound.files.get(&in_dir(LOCK))
         && check(sound).journal.acknowledged.is_some();
     let prefix = violation.law == Law::Lost && {
-        let mut altas: Vec<_> =
-            state.altas.values().filter(|alta| alta.id != EDIT).map(|alta| alta.pos).collect();
+        let mut altas: Vec<_> = state.altas.values().map(|alta| alta.pos).collect();
         altas.sort_unstable();
         altas.iter().enumerate().all(|(n, pos)| *pos == n as u64)
     };

@@ -1,6 +1,6 @@
 //! Tokens by price and by name.
 
-use super::Ficha;
+use super::modelo::Ficha;
 use common::domain::{Monto, TokenId};
 use imbl::{OrdMap, OrdSet};
 use std::panic::resume_unwind;

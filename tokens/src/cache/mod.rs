@@ -3,9 +3,17 @@
 //!
 //! A page is good for one state of the store only, and a reader says which one he has just read: a page older than that
 //! is never given out. Readers take no lock.
+//!
+//! In front of a database, and with a Redis, there is a second cache behind this one, which pods share: `redis`.
 
+mod redis;
+
+use crate::store::{Store, Version};
 use arc_swap::ArcSwap;
+use common::paging::Written;
+use common::redis::Redis;
 use common::reply::Representation;
+use redis::Paginas;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -18,11 +26,14 @@ const MAX_QUERY: usize = 512;
 
 /// Pages by query string.
 #[derive(Default)]
-pub struct Cache(ArcSwap<Pages>);
+pub struct Cache {
+    pages: ArcSwap<Pages>,
+    shared: Option<Paginas>,
+}
 
 #[derive(Clone, Default)]
 struct Pages {
-    seq: u64,
+    version: Version,
     bytes: usize,
     by_query: HashMap<Arc<str>, Arc<Representation>>,
 }
@@ -33,28 +44,54 @@ fn cost(query: &str, page: &Representation) -> usize {
 }
 
 impl Cache {
-    /// Looks at the page of a query in the state `seq`, where it is there.
-    pub fn get<R>(&self, seq: u64, query: &str, look: impl FnOnce(&Representation) -> R) -> Option<R> {
-        let pages = self.0.load();
-        let page = pages.by_query.get(query).filter(|_| pages.seq == seq)?;
+    /// Of a store's pages, with one behind it that pods share where that saves a question to a database.
+    pub fn of(store: &Store, redis: Option<Redis>) -> Self {
+        let shared = redis.filter(|_| matches!(store, Store::Postgres(_))).map(Paginas::new);
+        Self { shared, ..Self::default() }
+    }
+
+    /// The page of a query in the state `version` that another pod has written, where it is there.
+    pub async fn fetch(&self, version: Version, query: &str) -> Option<Written> {
+        self.shared.as_ref().filter(|_| query.len() <= MAX_QUERY)?.get(version, query).await
+    }
+
+    /// Gives a page of the state `version` to the other pods.
+    pub async fn offer(&self, version: Version, query: &str, page: &Written) {
+        if let Some(shared) = &self.shared
+            && query.len() <= MAX_QUERY
+        {
+            shared.put(version, query, page).await;
+        }
+    }
+
+    /// Looks at the page of a query in the state `version`, where it is there.
+    pub fn get<R>(
+        &self,
+        version: Version,
+        query: &str,
+        look: impl FnOnce(&Representation) -> R,
+    ) -> Option<R> {
+        let pages = self.pages.load();
+        let page = pages.by_query.get(query).filter(|_| pages.version == version)?;
         Some(look(page))
     }
 
-    /// Keeps a page of the state `seq`. One that is too large is not kept; when there is no room all others go, and those
+    /// Keeps a page of the state `version`. One that is too large is not kept; when there is no room all others go, and those
     /// that are asked for come back by themselves.
-    pub fn put(&self, seq: u64, query: &str, page: &Arc<Representation>) {
+    pub fn put(&self, version: Version, query: &str, page: &Arc<Representation>) {
         let cost = cost(query, page);
         if query.len() > MAX_QUERY || cost > MAX_BYTES {
             return;
         }
         let key: Arc<str> = query.into();
-        self.0.rcu(|pages| {
-            if pages.seq > seq {
+        self.pages.rcu(|pages| {
+            if pages.version > version {
                 return Arc::clone(pages);
             }
             let room = pages.by_query.len() < MAX_PAGES && pages.bytes + cost <= MAX_BYTES;
-            let mut next = if pages.seq == seq && room { Pages::clone(pages) } else { Pages::default() };
-            next.seq = seq;
+            let mut next =
+                if pages.version == version && room { Pages::clone(pages) } else { Pages::default() };
+            next.version = version;
             if next.by_query.insert(Arc::clone(&key), Arc::clone(page)).is_none() {
                 next.bytes += cost;
             }
@@ -72,19 +109,19 @@ mod tests {
         Arc::new(Representation::new(vec![b' '; bytes], HeaderValue::from_static("application/json")))
     }
 
-    fn has(cache: &Cache, seq: u64, query: &str) -> bool {
-        cache.get(seq, query, |_| ()).is_some()
+    fn has(cache: &Cache, version: u128, query: &str) -> bool {
+        cache.get(Version(version), query, |_| ()).is_some()
     }
 
     #[test]
     fn a_page_is_good_for_its_own_state_only() {
         let cache = Cache::default();
         assert!(!has(&cache, 0, ""));
-        cache.put(1, "", &page(1));
+        cache.put(Version(1), "", &page(1));
         assert!(has(&cache, 1, "") && !has(&cache, 0, "") && !has(&cache, 2, ""));
-        cache.put(2, "a=b", &page(1));
+        cache.put(Version(2), "a=b", &page(1));
         assert!(has(&cache, 2, "a=b") && !has(&cache, 2, "") && !has(&cache, 1, ""));
-        cache.put(1, "late", &page(1));
+        cache.put(Version(1), "late", &page(1));
         assert!(
             !has(&cache, 1, "late") && has(&cache, 2, "a=b"),
             "an older page must not push newer ones out"
@@ -96,17 +133,17 @@ mod tests {
         let cache = Cache::default();
         for n in 0..10 * MAX_PAGES {
             let query = format!("despues={n}");
-            cache.put(1, &query, &page(1));
+            cache.put(Version(1), &query, &page(1));
             assert!(has(&cache, 1, &query));
-            assert!(cache.0.load().by_query.len() <= MAX_PAGES);
+            assert!(cache.pages.load().by_query.len() <= MAX_PAGES);
         }
         for n in 0..20 {
-            cache.put(1, &format!("big={n}"), &page(MAX_BYTES / 10));
-            assert!(cache.0.load().bytes <= MAX_BYTES);
+            cache.put(Version(1), &format!("big={n}"), &page(MAX_BYTES / 10));
+            assert!(cache.pages.load().bytes <= MAX_BYTES);
         }
-        cache.put(1, "huge", &page(MAX_BYTES));
-        cache.put(1, &"long".repeat(MAX_QUERY), &page(1));
-        let kept = cache.0.load();
+        cache.put(Version(1), "huge", &page(MAX_BYTES));
+        cache.put(Version(1), &"long".repeat(MAX_QUERY), &page(1));
+        let kept = cache.pages.load();
         assert!(kept.by_query.keys().all(|q| q.starts_with("big=")));
         let sum: usize = kept.by_query.iter().map(|(q, p)| cost(q, p)).sum();
         assert_eq!(sum, kept.bytes);

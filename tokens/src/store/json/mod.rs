@@ -1,74 +1,26 @@
-//! What `tokens` does, without HTTP: its routes call this, and so does `mercado` from the same process.
-//!
-//! Each operation is one journal line, decided and written against the newest state.
+//! In files: each operation is one journal line, decided and written against the newest state.
 
+mod indices;
+mod listado;
+mod modelo;
+
+pub use modelo::{Change, Modelo};
+
+use super::{Alta, Cambio, Consulta, Hecho, Version, Vista};
 use crate::domain::{Estado, Reserva, Token, Venta};
 use crate::error::Error;
-use crate::store::{Change, Consulta, Modelo};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::contract::{Digest, PAGE, PedidoReserva, Reservado, Try};
-use common::domain::{Intento, Monto, TokenId, ahora};
+use common::domain::{Intento, TokenId, ahora};
 use common::journal::{Journal, Snapshot, StoreError, Tx};
-use common::paging::Page;
 
-/// The catalogue and its reservations. Clones share them.
+/// The law is [`super::Store`]'s.
 #[derive(Clone)]
-pub struct Service(Journal<Modelo>);
+pub struct Store(Journal<Modelo>);
 
-/// One consistent state of the catalogue, to list from.
-pub struct Vista(Snapshot<Modelo>);
-
-/// What was there already, or was made just now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hecho<T> {
-    /// It.
-    pub valor: T,
-    /// Whether this call made it.
-    pub nuevo: bool,
-}
-
-/// A new token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alta {
-    /// Its name.
-    pub nombre: String,
-    /// Its price.
-    pub precio: Monto,
-    /// Its picture's file name; `<id>.svg` if it is left out.
-    pub imagen: Option<String>,
-}
-
-/// What to change of a token.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cambio {
-    /// Its name.
-    pub nombre: Option<String>,
-    /// Its price.
-    pub precio: Option<Monto>,
-    /// Its picture's file name.
-    pub imagen: Option<String>,
-}
-
-impl Vista {
-    /// The state's number: what was listed from one is good for all of the same number.
-    pub fn seq(&self) -> u64 {
-        self.0.seq()
-    }
-
-    /// A page of tokens.
-    pub fn listar(&self, consulta: &Consulta) -> Page<Token> {
-        self.0.listar(consulta)
-    }
-
-    /// Whether that takes so long that other requests should not wait behind it.
-    pub fn es_larga(&self, consulta: &Consulta) -> bool {
-        self.0.es_larga(consulta)
-    }
-}
-
-impl Service {
-    /// Over an open store. Blocks while a large catalogue is sorted: for the start of the process.
-    pub fn new(journal: Journal<Modelo>) -> Self {
+impl Store {
+    /// Blocks while a large catalogue is sorted: for the start of the process.
+    pub(super) fn new(journal: Journal<Modelo>) -> Self {
         // a store that cannot be read says so to whoever reads it next
         if let Ok(modelo) = journal.read() {
             modelo.preparar();
@@ -91,18 +43,30 @@ impl Service {
         self.0.write(prepared).await?
     }
 
-    /// The catalogue as it is now.
-    pub fn vista(&self) -> Result<Vista, Error> {
-        Ok(Vista(self.read()?))
+    pub(super) async fn version(&self) -> Result<Version, Error> {
+        Ok(Version(self.read()?.seq().into()))
     }
 
-    /// One token.
-    pub fn token(&self, id: TokenId) -> Result<Token, Error> {
+    pub(super) async fn listar(&self, consulta: Consulta) -> Result<Vista, Error> {
+        let modelo = self.read()?;
+        let version = Version(modelo.seq().into());
+        if !modelo.es_larga(&consulta) {
+            return Ok(Vista { version, page: modelo.listar(&consulta) });
+        }
+        // other requests should not wait behind it
+        let listed = tokio::task::spawn_blocking(move || modelo.listar(&consulta)).await;
+        let page = listed.map_err(|e| match e.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => StoreError::Closed,
+        })?;
+        Ok(Vista { version, page })
+    }
+
+    pub(super) async fn token(&self, id: TokenId) -> Result<Token, Error> {
         self.read()?.token(id).cloned()
     }
 
-    /// Adds a token.
-    pub async fn crear(&self, alta: Alta) -> Result<Token, Error> {
+    pub(super) async fn crear(&self, alta: Alta) -> Result<Token, Error> {
         self.write(move |tx| {
             let id = tx.siguiente().ok_or(Error::SinIds)?;
             let imagen = alta.imagen.unwrap_or_else(|| format!("{id}.svg"));
@@ -115,10 +79,9 @@ impl Service {
         .await
     }
 
-    /// Changes a token that nobody holds or has bought.
-    pub async fn cambiar(&self, id: TokenId, cambio: Cambio) -> Result<Token, Error> {
+    pub(super) async fn cambiar(&self, id: TokenId, cambio: Cambio) -> Result<Token, Error> {
         self.write(move |tx| {
-            let old = libre(tx, id)?;
+            let old = tx.token(id)?.libre()?;
             let token = Token {
                 nombre: cambio.nombre.map_or_else(|| old.nombre.clone(), Into::into),
                 imagen: cambio.imagen.map_or_else(|| old.imagen.clone(), Into::into),
@@ -133,19 +96,22 @@ impl Service {
         .await
     }
 
-    /// Deletes a token that nobody holds or has bought.
-    pub async fn borrar(&self, id: TokenId) -> Result<(), Error> {
+    pub(super) async fn borrar(&self, id: TokenId) -> Result<(), Error> {
         self.write(move |tx| {
-            libre(tx, id)?;
+            tx.token(id)?.libre()?;
             tx.put(Change::QuitarToken(id));
             Ok(())
         })
         .await
     }
 
-    /// Holds a token for an attempt, once. Refusals and repeats are answered from what is on disk already: in a rush for
-    /// one token only those go to the writer who may yet get it.
-    pub async fn reservar(&self, intento: Intento, pedido: PedidoReserva) -> Result<Hecho<Reservado>, Error> {
+    /// Refusals and repeats are answered from what is on disk already: in a rush for one token only those go to the writer
+    /// who may yet get it.
+    pub(super) async fn reservar(
+        &self,
+        intento: Intento,
+        pedido: PedidoReserva,
+    ) -> Result<Hecho<Reservado>, Error> {
         if let Decision::Hecha(valor) = decidir(&*self.read()?, &intento, pedido)? {
             return Ok(Hecho { valor, nuevo: false });
         }
@@ -162,8 +128,7 @@ impl Service {
         .await
     }
 
-    /// Sells the token of a committed attempt; again and again, to the same effect.
-    pub async fn confirmar(&self, intento: Intento) -> Result<(), Error> {
+    pub(super) async fn confirmar(&self, intento: Intento) -> Result<(), Error> {
         if self.read()?.de_intento(&intento).is_some_and(Token::vendido) {
             return Ok(());
         }
@@ -180,9 +145,8 @@ impl Service {
         .await
     }
 
-    /// Lets the token of an aborted attempt go; again and again, to the same effect. Always by way of the writer: the
-    /// reservation may be in its queue still, sent by a caller who gave up waiting.
-    pub async fn cancelar(&self, intento: Intento) -> Result<(), Error> {
+    /// Always by way of the writer: the reservation may be in its queue still, sent by a caller who gave up waiting.
+    pub(super) async fn cancelar(&self, intento: Intento) -> Result<(), Error> {
         self.write(move |tx| {
             let Some(token) = tx.de_intento(&intento) else { return Ok(()) };
             if token.vendido() {
@@ -195,36 +159,24 @@ impl Service {
         .await
     }
 
-    /// Reservations that wait for their end for `edad` or longer, oldest first, behind one. One from the future (the clock
-    /// was set back) counts as old: nobody should wait until the clock comes round again.
-    pub fn pendientes(
+    pub(super) async fn pendientes(
         &self,
         edad: TimeDelta,
         despues: Option<(DateTime<Utc>, Intento)>,
     ) -> Result<Vec<Try>, Error> {
         let modelo = self.read()?;
         let now = ahora();
-        let old = |t: &Try| t.desde <= now - edad || t.desde > now;
+        let latest = now.checked_sub_signed(edad).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let old = |t: &Try| t.desde <= latest || t.desde > now;
         Ok(modelo.pendientes(despues).filter(old).take(PAGE).collect())
     }
 
-    /// Sales behind an attempt's, in an order that stays.
-    pub fn confirmados(&self, despues: Option<Intento>) -> Result<Vec<Try>, Error> {
+    pub(super) async fn confirmados(&self, despues: Option<Intento>) -> Result<Vec<Try>, Error> {
         Ok(self.read()?.confirmados(despues)?.take(PAGE).collect())
     }
 
-    /// This service's side of the audit.
-    pub fn resumen(&self) -> Result<Digest, Error> {
+    pub(super) async fn resumen(&self) -> Result<Digest, Error> {
         Ok(self.read()?.resumen())
-    }
-}
-
-fn libre(modelo: &Modelo, id: TokenId) -> Result<&Token, Error> {
-    let token = modelo.token(id)?;
-    match token.estado {
-        Estado::Libre => Ok(token),
-        Estado::Reservado(_) => Err(Error::TokenReservado(id)),
-        Estado::Vendido(_) => Err(Error::TokenVendido(id)),
     }
 }
 
@@ -237,13 +189,8 @@ enum Decision<'a> {
 }
 
 fn decidir<'a>(modelo: &'a Modelo, intento: &Intento, pedido: PedidoReserva) -> Result<Decision<'a>, Error> {
-    let Some(token) = modelo.de_intento(intento) else {
-        return libre(modelo, pedido.token_id).map(Decision::Reservar);
-    };
-    let same = token.intento().map(|(_, usuario)| (token.id, usuario));
-    if same == Some((pedido.token_id, pedido.usuario_id)) {
-        Ok(Decision::Hecha(Reservado { precio: token.precio }))
-    } else {
-        Err(Error::ClaveReutilizada(intento.clone()))
+    match modelo.de_intento(intento) {
+        Some(token) => token.responde_a(intento, pedido).map(Decision::Hecha),
+        None => modelo.token(pedido.token_id)?.libre().map(Decision::Reservar),
     }
 }
