@@ -72,3 +72,54 @@ async fn a_purchase_that_commits_after_later_ids_is_not_skipped() {
     let all = store.lista(None, None, None, 10).await.unwrap().rows;
     assert_eq!(all, [first, third, late[0].clone()]);
 }
+
+/// A check that is null holds: each column of a row that is bought, and of one that is not, is tried as null, too.
+#[tokio::test]
+async fn the_schema_refuses_what_breaks_the_law() {
+    let server = Server::shared();
+    let url = server.database().await;
+    let (_, database) = url.rsplit_once('/').unwrap();
+    let store = Store::new(Almacen::on(&url).open());
+    commit(&store, "k#1", 1, 7).await.unwrap();
+    let tried = async |values: &[&str]| {
+        let sql = format!(
+            "begin; insert into transacciones.claves (clave, abortado, usuario_id, token_id, id, numero, precio, fecha)
+             values ({}); rollback",
+            values.join(", ")
+        );
+        let mut connection = server.connect(database).await;
+        let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await;
+        done.map(drop).map_err(|e| e.as_database_error().unwrap().code().unwrap().into_owned())
+    };
+    let bought = ["'a'", "1", "1", "7", "99", "2", "5", "now()"];
+    let by_hand = ["'#99'", "0", "1", "7", "99", "0", "5", "now()"];
+    let aborted = ["'a'", "1", "1", "null", "null", "null", "null", "null"];
+    for legal in [bought, by_hand, aborted] {
+        assert_eq!(tried(&legal).await, Ok(()), "{legal:?}");
+        for column in (0..8).filter(|c| legal[*c] != "null") {
+            let mut without = legal;
+            without[column] = "null";
+            let refused = tried(&without).await;
+            assert!(
+                matches!(refused.as_ref().map_err(String::as_str), Err("23502" | "23514")),
+                "{without:?}: {refused:?}"
+            );
+        }
+    }
+    for impossible in [
+        ["'k'", "0", "1", "7", "99", "1", "5", "now()"],
+        ["'a'", "2", "1", "7", "99", "2", "5", "now()"],
+        ["'#98'", "0", "1", "7", "99", "0", "5", "now()"],
+        ["'a'", "0", "1", "7", "null", "1", "null", "null"],
+        ["'a'", "0", "1", "7", "null", "null", "5", "null"],
+        ["'a'", "0", "1", "7", "null", "null", "null", "now()"],
+        ["'a'", "0", "1", "7", "0", "1", "5", "now()"],
+        ["'a'", "0", "0", "7", "99", "1", "5", "now()"],
+    ] {
+        let refused = tried(&impossible).await;
+        assert!(
+            matches!(refused.as_ref().map_err(String::as_str), Err("23505" | "23514")),
+            "{impossible:?}: {refused:?}"
+        );
+    }
+}

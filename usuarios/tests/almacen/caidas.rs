@@ -105,15 +105,63 @@ async fn a_balance_or_a_ledger_that_was_edited_shows_in_the_digest() {
     assert_eq!(descuadrados().await, 1);
     server.execute(database, "delete from usuarios.movimientos where clave = 'a'").await;
     assert_eq!(descuadrados().await, 2);
-    for impossible in [
-        "update usuarios.usuarios set saldo = -1 where id = 3",
-        "update usuarios.usuarios set saldo = 9007199254740992 where id = 3",
-        "insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha) values (99, 1, 'apertura', 1, now())",
-        "insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha) values (3, 99, 'cargo', -1, now())",
-        "insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha) values (3, 99, 'otro', 1, now())",
-    ] {
+}
+
+/// A check that is null holds: each column of each kind of line is tried as null, too.
+#[tokio::test]
+async fn the_schema_refuses_what_breaks_the_law() {
+    let server = Server::shared();
+    let url = server.database().await;
+    let (_, database) = url.rsplit_once('/').unwrap();
+    let store = Store::new(Almacen::on(&url).open());
+    store.crear("x".to_owned(), crate::ley::monto(5)).await.unwrap();
+    let tried = async |sql: String| {
         let mut connection = server.connect(database).await;
-        let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(impossible)).execute(&mut connection).await;
-        assert!(refused.is_err_and(|e| common::postgres::broken(&e).is_some()), "{impossible}");
+        let done =
+            sqlx::raw_sql(sqlx::AssertSqlSafe(format!("begin; {sql}; rollback"))).execute(&mut connection);
+        done.await.map_err(|e| e.as_database_error().and_then(|e| e.code()).unwrap_or_default().into_owned())
+    };
+    let line = |values: &[&str]| {
+        let values = values.join(", ");
+        format!(
+            "insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado) values ({values})"
+        )
+    };
+    let legal = [
+        ["1", "99", "'apertura'", "1", "now()", "null", "null", "true"],
+        ["1", "99", "'ajusteAlza'", "1", "now()", "null", "null", "true"],
+        ["1", "99", "'ajusteBaja'", "-1", "now()", "null", "null", "true"],
+        ["1", "99", "'abono'", "1", "now()", "'k'", "null", "true"],
+        ["1", "99", "'cargo'", "-1", "now()", "'k'", "1", "false"],
+    ];
+    for values in legal {
+        assert_eq!(tried(line(&values)).await.map(drop), Ok(()), "{values:?}");
+        for column in (0..8).filter(|c| values[*c] != "null") {
+            let mut without = values;
+            without[column] = "null";
+            let refused = tried(line(&without)).await.map(drop);
+            assert!(
+                matches!(refused.as_ref().map_err(String::as_str), Err("23502" | "23514")),
+                "{without:?}: {refused:?}"
+            );
+        }
+    }
+    for impossible in [
+        "update usuarios.usuarios set saldo = -1 where id = 1".to_owned(),
+        "update usuarios.usuarios set saldo = 9007199254740992 where id = 1".to_owned(),
+        line(&["99", "99", "'apertura'", "1", "now()", "null", "null", "true"]),
+        line(&["1", "99", "'otro'", "1", "now()", "null", "null", "true"]),
+        line(&["1", "99", "'apertura'", "-1", "now()", "null", "null", "true"]),
+        line(&["1", "99", "'apertura'", "1", "now()", "'k'", "null", "true"]),
+        line(&["1", "99", "'abono'", "1", "now()", "'k'", "1", "true"]),
+        line(&["1", "99", "'abono'", "1", "now()", "'k'", "null", "false"]),
+        line(&["1", "99", "'cargo'", "1", "now()", "'k'", "1", "false"]),
+        line(&["1", "99", "'cargo'", "-1", "now()", "'k'", "0", "false"]),
+    ] {
+        let refused = tried(impossible.clone()).await.map(drop);
+        assert!(
+            matches!(refused.as_ref().map_err(String::as_str), Err("23514" | "23503")),
+            "{impossible}: {refused:?}"
+        );
     }
 }
