@@ -238,7 +238,8 @@ pub(crate) fn unread(e: &clap::Error, command: &clap::Command) -> StartError {
 
 fn argument<'a>(command: &'a clap::Command, arg: &str) -> Option<&'a clap::Arg> {
     let long = arg.trim_start_matches("--").split([' ', '=']).next()?;
-    command.get_arguments().find(|a| a.get_long() == Some(long))
+    let of_subcommand = || command.get_subcommands().find_map(|command| argument(command, arg));
+    command.get_arguments().find(|a| a.get_long() == Some(long)).or_else(of_subcommand)
 }
 
 /// The end of `main`: prints what went wrong, if anything did, and gives the exit code.

@@ -5,6 +5,7 @@
 //! | [`domain`] | ids, money, claves and attempts: values that are legal once parsed |
 //! | [`contract`] | what `transacciones` and the participants say to each other |
 //! | [`journal`], [`postgres`], [`store`] | the two kinds of store, and how a service opens its own |
+//! | [`moving`] | a market from one store to another of any kind |
 //! | [`problem`] | the table of errors and how they look on the wire |
 //! | [`validate`], [`body`], [`paging`], [`routes`] | requests in |
 //! | [`reply`] | answers out: ETag, compression |
@@ -31,6 +32,7 @@ pub mod internal;
 pub mod journal;
 pub mod logging;
 pub mod metrics;
+pub mod moving;
 pub mod openapi;
 pub mod ops;
 pub mod paging;

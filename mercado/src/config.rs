@@ -1,7 +1,7 @@
 //! What can be set.
 
-use clap::{Parser, Subcommand};
-use common::config::{ServerOptions, StoreOptions};
+use clap::{Args, Parser, Subcommand};
+use common::config::{ServerOptions, StoreOptions, StoreUrl};
 use common::redis::RedisUrl;
 use std::path::PathBuf;
 use transacciones::config::PurchaseOptions;
@@ -46,6 +46,20 @@ pub enum Command {
         #[command(subcommand)]
         command: JournalCommand,
     },
+    /// Move a market from one store to another: files, PostgreSQL, either way. Stop every service on it first
+    Migrar(Migrar),
+}
+
+/// From where, and to where.
+#[derive(Args, Clone, Debug)]
+pub struct Migrar {
+    /// Where the market is: `json:DIR` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. It is not changed
+    #[arg(long, env = "MIGRAR_DE", value_name = "STORE", hide_env_values = true)]
+    pub de: StoreUrl,
+    /// Where it will be: an empty or missing directory, or a database without one. It is a market only once all of it was
+    /// written and compared; cut off before, it is none, and the same command begins anew
+    #[arg(long, env = "MIGRAR_A", value_name = "STORE", hide_env_values = true)]
+    pub a: StoreUrl,
 }
 
 /// Looks at a data directory.

@@ -11,8 +11,14 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), StartError> {
     let config: Config = config::parse(std::env::args_os())?;
-    if let Some(Command::Journal { command }) = &config.command {
-        return mercado::journal::run(command, &mut std::io::stdout().lock());
+    match &config.command {
+        Some(Command::Journal { command }) => {
+            return mercado::journal::run(command, &mut std::io::stdout().lock());
+        }
+        Some(Command::Migrar(migrar)) => {
+            return common::server::block_on(mercado::migrar::run(migrar, &mut std::io::stdout().lock()));
+        }
+        None => {}
     }
     config.server.start_logger()?;
     common::server::block_on(async { App::build(&config)?.run(common::server::signal()).await })

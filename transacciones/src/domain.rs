@@ -23,7 +23,7 @@ pub struct Compra {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Transaccion {
-    /// Given in the order of commits.
+    /// Given nearly in the order of commits.
     pub id: TransaccionId,
     /// Who bought.
     pub usuario_id: UsuarioId,
@@ -38,9 +38,18 @@ pub struct Transaccion {
     /// out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intento: Option<Intento>,
+    /// In files, its place in the order of commits where that is not its id: that of another such purchase. They come from a
+    /// database, where ids are given before commits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lugar: Option<TransaccionId>,
 }
 
 impl Transaccion {
+    /// Its place among those in files.
+    pub fn lugar(&self) -> TransaccionId {
+        self.lugar.unwrap_or(self.id)
+    }
+
     /// Whether this is what was asked for: a price counts where the buyer named one.
     pub fn responde_a(&self, compra: &Compra) -> bool {
         (self.usuario_id, self.token_id) == (compra.usuario_id, compra.token_id)

@@ -59,15 +59,17 @@ impl Write for Hashing<'_> {
     }
 }
 
+/// Writes a collection's array.
+pub(super) fn write<M: Model>(model: &M, collection: &str, out: &mut dyn Write) -> io::Result<()> {
+    out.write_all(b"[")?;
+    model.dump(collection, &mut ArrayWriter { out, records: 0 })?;
+    out.write_all(b"\n]\n")
+}
+
 /// Writes a collection's array to a new file. It is not synced.
 pub(super) fn dump<M: Model>(model: &M, collection: &str, file: &disk::File) -> Result<Image, Failure> {
     let mut out = io::BufWriter::with_capacity(BUFFER, Hashing { file, at: 0, hash: Xxh3Default::new() });
-    let written = (|| {
-        out.write_all(b"[")?;
-        model.dump(collection, &mut ArrayWriter { out: &mut out, records: 0 })?;
-        out.write_all(b"\n]\n")?;
-        out.flush()
-    })();
+    let written = write(model, collection, &mut out).and_then(|()| out.flush());
     written.map_err(|e| Failure::io(file.path(), e))?;
     let done = out.get_ref();
     Ok(Image { bytes: done.at, xxh3: Hex(done.hash.digest()) })

@@ -7,6 +7,7 @@ use super::{
     error::Failure,
     format::{Header, Image, Line, Scan, scan},
     mark::Mark,
+    open::refuse_unfinished,
     store::{Paths, damaged, look_at_journal},
 };
 use serde_json::value::RawValue;
@@ -172,6 +173,7 @@ impl Report {
 }
 
 fn look(paths: &Paths, report: &mut Report) -> Result<(), Failure> {
+    refuse_unfinished(paths)?;
     // The mark comes first: of a store in use, the lines up to it are then there.
     let mark = if paths.volume.exists(&paths.lock)? {
         Mark::read(&paths.volume.open_to_read(&paths.lock)?)?

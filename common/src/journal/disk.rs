@@ -46,6 +46,8 @@ pub(super) trait OpenFile: fmt::Debug + Send + Sync {
     /// Takes the `flock` unless somebody has it.
     fn try_lock(&self) -> io::Result<bool>;
     fn unlock(&self) -> io::Result<()>;
+    /// Takes a share of the `flock` unless somebody has all of it.
+    fn share(&self) -> io::Result<bool>;
 }
 
 /// How a file is opened.
@@ -155,6 +157,14 @@ impl OpenFile for fs::File {
 
     fn unlock(&self) -> io::Result<()> {
         fs::File::unlock(self)
+    }
+
+    fn share(&self) -> io::Result<bool> {
+        match fs::File::try_lock_shared(self) {
+            Ok(()) => Ok(true),
+            Err(fs::TryLockError::WouldBlock) => Ok(false),
+            Err(fs::TryLockError::Error(e)) => Err(e),
+        }
     }
 }
 
@@ -348,5 +358,10 @@ impl File {
 
     pub(super) fn unlock(&self) -> Result<(), Failure> {
         self.named(self.file.unlock())
+    }
+
+    /// Takes a share of the `flock` unless somebody has all of it.
+    pub(super) fn share(&self) -> Result<bool, Failure> {
+        self.named(self.file.share())
     }
 }

@@ -119,6 +119,14 @@ pub enum OpenError {
         /// The file system's type, as /proc/self/mountinfo names it.
         kind: String,
     },
+    /// Other processes are at work on it.
+    #[error("{}: {reason}", path.display())]
+    InUse {
+        /// The file whose lock they have.
+        path: PathBuf,
+        /// What they do and what to do about it.
+        reason: String,
+    },
     /// The disk failed.
     #[error("{}: {source}", path.display())]
     Io {
@@ -138,12 +146,13 @@ impl OpenError {
         }
     }
 
-    /// The process's exit code, from sysexits.h: 65 data, 73 cannot create, 74 input/output, 69 unsupported file system.
+    /// The process's exit code, from sysexits.h: 65 data, 73 cannot create, 74 input/output, 69 unsupported file system or
+    /// in use.
     #[must_use]
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::Data { .. } => 65,
-            Self::NetworkFileSystem { .. } => 69,
+            Self::NetworkFileSystem { .. } | Self::InUse { .. } => 69,
             Self::Unwritable { .. } => 73,
             Self::Io { .. } => 74,
         }

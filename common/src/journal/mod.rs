@@ -9,6 +9,7 @@
 //! | `open` | load, verify, seed |
 //! | `compact` | new arrays and a short journal, beside the writes |
 //! | `check` | `mercado journal check` and `dump`, which only look |
+//! | `whole`, `contents` | stores read and directories filled as a whole, for `mercado migrar`; two models compared |
 //! | `format`, `array`, `mark` | the bytes: journal lines, array files, the durable mark |
 //! | `lock`, `disk`, `mount` | the write lock, every file operation, network file systems |
 //! | `error` | [`StoreError`], [`OpenError`] |
@@ -32,6 +33,7 @@ mod append;
 mod array;
 pub mod check;
 mod compact;
+mod contents;
 mod disk;
 mod error;
 mod format;
@@ -49,6 +51,7 @@ pub mod simulation;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 mod tests;
+mod whole;
 mod writer;
 
 /// The store on a disk in memory, and the runs of the crash tests as a fuzzer makes them up.
@@ -58,9 +61,11 @@ pub mod testing {
 }
 
 pub use array::ArrayWriter;
+pub use contents::{Content, contents, difference};
 pub use error::{OpenError, StoreError};
 pub use handle::{Journal, Snapshot};
 pub use seed::seed;
+pub use whole::{Filling, Quiet};
 pub use writer::Tx;
 
 use std::{io, path::PathBuf, time::Duration};

@@ -35,6 +35,7 @@ pub(super) fn open<M: Model>(volume: Volume, options: Options) -> Result<Store<M
     // Taken first by everybody who takes both. While it is held, the files change only by lines that are appended.
     let compaction = paths.volume.open_or_create(&paths.compact).map_err(OpenError::creating)?;
     compaction.lock()?;
+    refuse_unfinished(&paths)?;
     let mark = paths.volume.open(&paths.lock)?;
     let mut store: Store<M> = match open_journal(&paths)? {
         Some(opened) => resume(paths, options, &locks, mark, opened)?,
@@ -55,9 +56,20 @@ pub(super) fn open<M: Model>(volume: Volume, options: Options) -> Result<Store<M
     Ok(store)
 }
 
+/// What a move that was cut off left is no market: it is whole only once all stores are.
+pub(super) fn refuse_unfinished(paths: &Paths) -> Result<(), Failure> {
+    let file = Paths::unfinished(&paths.dir);
+    if !paths.volume.exists(&file)? {
+        return Ok(());
+    }
+    let reason = "a move into this directory has not ended: run `mercado migrar` again, which begins anew, or remove \
+                  what is in the directory, this file last";
+    Err(Failure::damage(&file, None, reason))
+}
+
 /// Array files for a new generation.
 #[derive(Default)]
-struct Arrays {
+pub(super) struct Arrays {
     entries: BTreeMap<String, ArrayEntry>,
     /// Bytes that are not in `<c>.json` yet.
     fresh: Vec<(PathBuf, Vec<u8>)>,
@@ -142,25 +154,7 @@ fn resume<M: Model>(
 ) -> Result<Store<M>, OpenError> {
     let Opened { source, body } = opened;
     let header = source.header.clone();
-    if let Some(name) = header.arrays.keys().find(|name| !M::COLLECTIONS.contains(&name.as_str())) {
-        let reason =
-            format!("it holds a collection {name:?} that this version does not know; start a newer one");
-        return Err(Failure::damage(&paths.journal, 1, reason).into());
-    }
-    let durable = match Mark::read(&mark)? {
-        Some(mark) if mark.generation == header.generation && mark.length < body => {
-            let reason = "its mark is inside of the journal's header, so it is another store's; if this directory was \
-                          restored from a copy, remove this file";
-            return Err(Failure::damage(&paths.lock, None, reason).into());
-        }
-        Some(mark) if mark.generation == header.generation => mark.length,
-        Some(mark) if mark.generation > header.generation => {
-            let reason = "it speaks of a newer journal than there is; if this directory was restored from a copy, \
-                          remove this file";
-            return Err(Failure::damage(&paths.lock, None, reason).into());
-        }
-        _ => body,
-    };
+    let durable = acknowledged::<M>(&paths, &header, body, Mark::read(&mark)?)?;
     let (mut model, edited, mut arrays) = load_arrays::<M>(&paths, &header)?;
     let length = source.file.len()?;
     if length < durable {
@@ -214,8 +208,39 @@ fn resume<M: Model>(
     Ok(store)
 }
 
+/// How much of a journal was acknowledged, as far as that is known.
+pub(super) fn acknowledged<M: Model>(
+    paths: &Paths,
+    header: &Header,
+    body: u64,
+    mark: Option<Mark>,
+) -> Result<u64, Failure> {
+    if let Some(name) = header.arrays.keys().find(|name| !M::COLLECTIONS.contains(&name.as_str())) {
+        let reason =
+            format!("it holds a collection {name:?} that this version does not know; start a newer one");
+        return Err(Failure::damage(&paths.journal, 1, reason));
+    }
+    match mark {
+        Some(mark) if mark.generation == header.generation && mark.length < body => {
+            let reason = "its mark is inside of the journal's header, so it is another store's; if this directory was \
+                          restored from a copy, remove this file";
+            Err(Failure::damage(&paths.lock, None, reason))
+        }
+        Some(mark) if mark.generation == header.generation => Ok(mark.length),
+        Some(mark) if mark.generation > header.generation => {
+            let reason = "it speaks of a newer journal than there is; if this directory was restored from a copy, \
+                          remove this file";
+            Err(Failure::damage(&paths.lock, None, reason))
+        }
+        _ => Ok(body),
+    }
+}
+
 /// The arrays that a header speaks of, the collections that somebody edited, and what a new generation must record.
-fn load_arrays<M: Model>(paths: &Paths, header: &Header) -> Result<(M, Vec<&'static str>, Arrays), Failure> {
+pub(super) fn load_arrays<M: Model>(
+    paths: &Paths,
+    header: &Header,
+) -> Result<(M, Vec<&'static str>, Arrays), Failure> {
     let (mut model, mut edited, mut arrays) = (M::default(), Vec::new(), Arrays::default());
     for collection in M::COLLECTIONS {
         let path = paths.array(collection);

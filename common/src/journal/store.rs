@@ -9,6 +9,7 @@ use super::{
 };
 use arc_swap::ArcSwap;
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -47,6 +48,11 @@ impl Paths {
 
     pub(super) fn array(&self, collection: &str) -> PathBuf {
         self.dir.join(format!("{collection}.json"))
+    }
+
+    /// What says that a directory is being filled: see `whole`.
+    pub(super) fn unfinished(dir: &Path) -> PathBuf {
+        dir.join("migrar.pendiente")
     }
 
     /// The file that a rename will put in the place of `path`.
@@ -239,11 +245,19 @@ pub(super) struct Opened {
 
 /// The journal that the path names now, or `None` where there is none.
 pub(super) fn open_journal(paths: &Paths) -> Result<Option<Opened>, Failure> {
-    if paths.volume.exists(&paths.journal)? {
-        opened(paths, paths.volume.open(&paths.journal)?).map(Some)
-    } else {
-        Ok(None)
+    if !paths.volume.exists(&paths.journal)? {
+        return Ok(None);
     }
+    let file = paths.volume.open(&paths.journal)?;
+    // while it is open, it says that this store is in use: see `whole`
+    if !file.share()? {
+        let moving = io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "`mercado migrar` is reading this store; start again when that has ended",
+        );
+        return Err(Failure::io(&paths.journal, moving));
+    }
+    opened(paths, file).map(Some)
 }
 
 /// The same, only to look at it.

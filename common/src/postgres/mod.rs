@@ -8,6 +8,7 @@
 //! | `pool` | connections kept open between statements |
 //! | `prepare` | migrations, and the seed of an empty database |
 //! | `url` | `STORE=postgres://…` |
+//! | `whole` | a schema read or filled as a whole, for `mercado migrar` |
 //! | `value` | numbers in and out |
 //!
 //! The laws:
@@ -26,11 +27,13 @@ mod pool;
 mod prepare;
 mod url;
 mod value;
+mod whole;
 
 pub use fate::broken;
 pub use prepare::Tables;
 pub use url::PostgresUrl;
 pub use value::{clave, intento, read, written};
+pub use whole::{Part, Version, Whole};
 
 use crate::journal::StoreError;
 use crate::metrics::Metrics;

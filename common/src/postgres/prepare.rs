@@ -19,6 +19,18 @@ pub trait Tables: Model {
     /// # Errors
     /// The database's.
     fn fill(&self, connection: &mut PgConnection) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Reads all of it, in batches. What the tables keep besides - digests, sums, places - is held against their rows.
+    ///
+    /// # Errors
+    /// The database's; [`Error::Decode`] where a row or a digest is wrong.
+    fn read(connection: &mut PgConnection) -> impl Future<Output = Result<Self, Error>> + Send;
+
+    /// It, without what tables have no room for and nobody asks for.
+    #[must_use]
+    fn as_tables_keep_it(self) -> Self {
+        self
+    }
 }
 
 /// `undefined_function`: of an engine without advisory locks.
@@ -59,11 +71,9 @@ pub(super) async fn prepare<M: Tables>(
 async fn once<M: Tables>(options: &PgConnectOptions, seed: &M) -> Result<(), MigrateError> {
     // no statement timeout: a migration may take long, and one that waits for another process's waits for its lock
     let mut connection = options.connect().await?;
-    migrate::<M>(&mut connection).await?;
+    migrate(M::NAME, M::migrations(), &mut connection).await?;
     let mut tx = connection.begin().await?;
-    // a second process waits here for the first one's commit, and then finds the row
-    let claim = format!("insert into {}.siembra (una) values (true) on conflict do nothing", M::NAME);
-    if sqlx::query(AssertSqlSafe(claim)).execute(&mut *tx).await?.rows_affected() == 1 {
+    if claim(M::NAME, &mut tx).await? {
         seed.fill(&mut tx).await?;
         tx.commit().await?;
         log::info!("{}: its tables were empty and have been filled", M::NAME);
@@ -74,20 +84,35 @@ async fn once<M: Tables>(options: &PgConnectOptions, seed: &M) -> Result<(), Mig
     Ok(())
 }
 
+/// Whether a schema is ours to fill, in this transaction. A second process waits here for the first one's commit, and then
+/// finds the row.
+pub(super) async fn claim(name: &str, connection: &mut PgConnection) -> Result<bool, Error> {
+    let claim = format!("insert into {name}.siembra (una) values (true) on conflict do nothing");
+    Ok(sqlx::query(AssertSqlSafe(claim)).execute(connection).await?.rows_affected() == 1)
+}
+
+/// The table of what was done to a schema.
+pub(super) fn table(name: &str) -> String {
+    format!("{name}.migraciones")
+}
+
 /// Under sqlx's advisory lock, so that replicas which start at once do it one after another. The lock is of the session:
 /// it ends with the connection, also where this process is killed.
-async fn migrate<M: Tables>(connection: &mut PgConnection) -> Result<(), MigrateError> {
-    let mut migrator = M::migrations();
-    migrator.dangerous_set_table_name(format!("{}.migraciones", M::NAME));
+pub(super) async fn migrate(
+    name: &'static str,
+    mut migrator: Migrator,
+    connection: &mut PgConnection,
+) -> Result<(), MigrateError> {
+    migrator.dangerous_set_table_name(table(name));
     // during an update, and after one that was taken back, the tables are newer than this process
     migrator.set_ignore_missing(true);
     // `if not exists` asks for the right to make one, also where it does
     let there = sqlx::query_scalar!(
         r#"select exists (select 1 from information_schema.schemata where schema_name = $1) as "it!""#,
-        M::NAME
+        name
     );
     if !there.fetch_one(&mut *connection).await? {
-        migrator.create_schema(M::NAME);
+        migrator.create_schema(name);
     }
     let version = sqlx::query_scalar!(r#"select version() as "it!""#).fetch_one(&mut *connection).await?;
     if version.starts_with("CockroachDB") {

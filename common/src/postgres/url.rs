@@ -39,6 +39,18 @@ impl PostgresUrl {
     }
 }
 
+impl PostgresUrl {
+    /// Whether both lead to one database, as far as their text says.
+    pub fn same_place(&self, other: &Self) -> bool {
+        let place = |url: &Self| {
+            let o = &url.options;
+            let host = o.get_socket().map_or(o.get_host().into(), |s| s.display().to_string());
+            (host, o.get_port(), o.get_database().map(str::to_owned))
+        };
+        place(self) == place(other)
+    }
+}
+
 impl FromStr for PostgresUrl {
     type Err = String;
 

@@ -29,6 +29,7 @@ fn transaccion(compra: &Compra, numero: u32, precio: Monto, id: u64) -> Transacc
         fecha: ahora(),
         precio,
         intento: Some(Intento { clave: compra.clave.clone(), numero }),
+        lugar: None,
     }
 }
 

@@ -215,6 +215,7 @@ impl Mundo {
             fecha: DateTime::UNIX_EPOCH,
             precio: precio(),
             intento: Some(Intento { clave: compra.clave.clone(), numero: u32::from(entry.numero) }),
+            lugar: None,
         }
     }
 

@@ -1,10 +1,11 @@
-//! What empty tables are filled with: a catalogue from files.
+//! The tables as a whole: filled from files, and read back.
 
-use super::paso;
+use super::{Fila, paso};
 use crate::domain::{Estado, Token, plegar};
-use crate::store::json::Modelo;
-use common::domain::{MAX_ENTERO, Resumen};
-use common::postgres::{Tables, written};
+use crate::store::json::{Change, Modelo};
+use common::domain::{MAX_ENTERO, Resumen, TokenId};
+use common::journal::Model;
+use common::postgres::{Tables, read, written};
 use sqlx::migrate::Migrator;
 use sqlx::{Error as SqlError, PgConnection};
 use std::collections::BTreeMap;
@@ -73,6 +74,44 @@ impl Tables for Modelo {
         .fetch_one(c)
         .await?;
         Ok(())
+    }
+
+    async fn read(c: &mut PgConnection) -> Result<Self, SqlError> {
+        let (mut modelo, mut behind) = (Self::default(), 0);
+        loop {
+            let filas = sqlx::query_as!(
+                Fila,
+                "select id, nombre, imagen, precio, estado, clave, numero, usuario_id, desde from tokens.tokens
+                 where id > $1 order by id limit $2",
+                behind,
+                super::rows(LOTE)
+            );
+            let filas = filas.fetch_all(&mut *c).await?;
+            let Some(last) = filas.last() else { break };
+            behind = last.id;
+            for fila in filas {
+                modelo.apply(&Change::Token(fila.token()?));
+            }
+        }
+        let cuentas = sqlx::query!(
+            r#"select sum(tokens)::bigint as "tokens!", sum(vendidos)::bigint as "vendidos!",
+                      sum(cuenta)::bigint as "cuenta!", sum(suma)::text as "suma!",
+                      mod(sum(huella), 340282366920938463463374607431768211456)::text as "huella!"
+               from tokens.cuentas"#
+        );
+        let cuentas = cuentas.fetch_one(&mut *c).await?;
+        let ventas = Resumen::of_columns(cuentas.cuenta, &cuentas.suma, &cuentas.huella)?;
+        let counted = (read(cuentas.tokens, Some)?, read(cuentas.vendidos, Some)?, ventas);
+        let vendidos = modelo.todos().filter(|t| t.vendido()).count() as u64;
+        if counted != (modelo.cuantos() as u64, vendidos, modelo.resumen().confirmados) {
+            return Err(SqlError::Decode("tokens.cuentas does not say what is in tokens.tokens".into()));
+        }
+        let last = sqlx::query!("select last_value, is_called from tokens.tokens_id").fetch_one(c).await?;
+        let given = if last.is_called { Some(read(last.last_value, TokenId::new)?) } else { None };
+        if let Some(ultimo) = given.max(modelo.todos().last().map(|t| t.id)) {
+            modelo.apply(&Change::contador(ultimo));
+        }
+        Ok(modelo)
     }
 }
 

@@ -32,8 +32,10 @@ impl Store {
                 let last = tx.transacciones.get_max().map_or(0, |(id, _)| id.get());
                 // 2^53 purchases at 10,000 a second take 28,000 years
                 let id = TransaccionId::new(last + 1).ok_or(Overtaken)?;
+                let intento = Some(intento);
+                // behind all places, which are ids of purchases
                 let t =
-                    Transaccion { id, usuario_id, token_id, fecha: ahora(), precio, intento: Some(intento) };
+                    Transaccion { id, usuario_id, token_id, fecha: ahora(), precio, intento, lugar: None };
                 tx.put(Change::Transaccion(t.clone()));
                 Ok(t)
             })
@@ -100,7 +102,7 @@ impl Store {
     }
 
     pub(super) async fn ultima(&self) -> Result<Option<TransaccionId>, StoreError> {
-        Ok(self.0.read()?.transacciones.get_max().map(|(id, _)| *id))
+        Ok(self.0.read()?.ultima())
     }
 
     pub(super) async fn cierre(&self) -> Result<Cierre, StoreError> {

@@ -12,11 +12,14 @@ use std::sync::Arc;
 /// Everything that `transacciones` knows.
 #[derive(Clone, Default)]
 pub struct Modelo {
-    /// Purchases in the order of their commits.
+    /// Purchases by id.
     pub transacciones: OrdMap<TransaccionId, Arc<Transaccion>>,
     por_clave: HashMap<Clave, TransaccionId>,
+    // these two by place, which is nearly always the id
     por_usuario: OrdSet<(UsuarioId, TransaccionId)>,
     por_token: OrdSet<(TokenId, TransaccionId)>,
+    /// The purchases at the places that are not their ids.
+    desplazadas: OrdMap<TransaccionId, TransaccionId>,
     abortados: OrdMap<Clave, Arc<Abortado>>,
     /// What `usuarios` should have confirmed: attempt, user, price.
     pub cargos: Resumen,
@@ -53,32 +56,45 @@ impl Modelo {
         self.transacciones.get(self.por_clave.get(clave)?)
     }
 
-    /// A user's purchases behind an id, a token's, or all, in the order of their commits.
+    /// A user's purchases behind one, a token's, or all, in the order of their commits.
     pub fn lista(
         &self,
         de: Option<UsuarioId>,
         token: Option<TokenId>,
         despues: Option<TransaccionId>,
     ) -> impl Iterator<Item = &Arc<Transaccion>> {
-        let from = |id: Option<TransaccionId>| id.map_or(Bound::Unbounded, Bound::Excluded);
-        let by_index: Box<dyn Iterator<Item = &TransaccionId>> = match (de, token) {
+        let despues = despues.map(|id| self.transacciones.get(&id).map_or(id, |t| t.lugar()));
+        let from = |lugar: Option<TransaccionId>| lugar.map_or(Bound::Unbounded, Bound::Excluded);
+        let lugares: Box<dyn Iterator<Item = &TransaccionId>> = match (de, token) {
             // a token is sold once: its list is the shorter one
-            (_, Some(t)) => Box::new(self.por_token.range(within(t, despues)).map(|(_, id)| id)),
-            (Some(u), None) => Box::new(self.por_usuario.range(within(u, despues)).map(|(_, id)| id)),
+            (_, Some(t)) => Box::new(self.por_token.range(within(t, despues)).map(|(_, lugar)| lugar)),
+            (Some(u), None) => Box::new(self.por_usuario.range(within(u, despues)).map(|(_, lugar)| lugar)),
+            // all places are ids of purchases
             (None, None) => {
                 Box::new(self.transacciones.range((from(despues), Bound::Unbounded)).map(|(id, _)| id))
             }
         };
-        by_index
-            .filter_map(|id| self.transacciones.get(id))
-            .filter(move |t| de.is_none_or(|de| t.usuario_id == de))
+        lugares.filter_map(|lugar| self.en(*lugar)).filter(move |t| de.is_none_or(|de| t.usuario_id == de))
+    }
+
+    /// The last purchase of the order.
+    pub fn ultima(&self) -> Option<TransaccionId> {
+        self.transacciones.get_max().and_then(|(lugar, _)| self.en(*lugar)).map(|t| t.id)
+    }
+
+    /// The purchase at a place.
+    fn en(&self, lugar: TransaccionId) -> Option<&Arc<Transaccion>> {
+        self.transacciones.get(self.desplazadas.get(&lugar).unwrap_or(&lugar))
     }
 
     fn poner_transaccion(&mut self, nueva: Transaccion) {
-        let id = nueva.id;
+        let (id, lugar) = (nueva.id, nueva.lugar());
         self.contar(&nueva, Resumen::agregar);
-        self.por_usuario.insert((nueva.usuario_id, id));
-        self.por_token.insert((nueva.token_id, id));
+        self.por_usuario.insert((nueva.usuario_id, lugar));
+        self.por_token.insert((nueva.token_id, lugar));
+        if nueva.lugar.is_some() {
+            self.desplazadas.insert(lugar, id);
+        }
         if let Some(intento) = &nueva.intento {
             self.por_clave.insert(intento.clave.clone(), id);
         }
@@ -100,7 +116,7 @@ impl Modelo {
     }
 }
 
-/// The keys of an index under one id, behind a purchase.
+/// The keys of an index under one id, behind a place.
 fn within<K: Copy>(key: K, despues: Option<TransaccionId>) -> impl RangeBounds<(K, TransaccionId)> {
     let start = match despues {
         Some(id) => Bound::Excluded((key, id)),
@@ -132,6 +148,9 @@ impl Model for Modelo {
             if let Some(intento) = t.intento.as_ref().filter(|i| self.por_clave.contains_key(&i.clave)) {
                 return Err(format!("clave {} is there twice", intento.clave));
             }
+            if let Some(other) = t.lugar.and_then(|lugar| self.desplazadas.get(&lugar)) {
+                return Err(format!("the lugar of id {} is also that of id {other}", t.id));
+            }
             self.poner_transaccion(t);
         } else {
             let a: Abortado = serde_json::from_str(element).map_err(|e| e.to_string())?;
@@ -155,7 +174,15 @@ impl Model for Modelo {
         if collection == "transacciones" { self.transacciones.len() } else { self.abortados.len() }
     }
 
+    /// A place stands for one purchase, and is a purchase's id: so who goes by places finds each purchase once.
     fn on_open(&self, _edited: &[&'static str]) -> Result<Vec<Change>, String> {
-        Ok(Vec::new())
+        let own = |lugar: &TransaccionId| self.transacciones.get(lugar).is_some_and(|t| t.lugar.is_some());
+        match self.desplazadas.iter().find(|(lugar, _)| !own(lugar)) {
+            Some((lugar, id)) => Err(format!(
+                "transacciones.json: id {id} has lugar {lugar}, and no purchase with that id has another lugar; a purchase \
+                 that has one cannot be taken out alone"
+            )),
+            None => Ok(Vec::new()),
+        }
     }
 }

@@ -88,6 +88,11 @@ impl Modelo {
         Some(self.ultimo_movimiento + 1).filter(|id| *id <= MAX_ENTERO)
     }
 
+    /// Ids of ledger lines up to this one were given.
+    pub fn numerados(&mut self, hasta: u64) {
+        self.ultimo_movimiento = self.ultimo_movimiento.max(hasta);
+    }
+
     /// What was done under a key.
     pub(super) fn referido(&self, referencia: &Referencia) -> Option<&Arc<Movimiento>> {
         self.movimientos.get(self.referencias.get(referencia)?)

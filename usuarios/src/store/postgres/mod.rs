@@ -1,16 +1,16 @@
 //! In a database: each operation is one statement, which the schema's constraints hold to the law where two of them meet.
 //! Why they are written so: `docs/SCALE.md`.
 
+mod siembra;
+
 use super::Hecho;
-use super::json::Modelo;
 use crate::domain::{Movimiento, Tipo, Usuario};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::contract::{Digest, PAGE, PedidoCargo, Try};
 use common::domain::{Clave, Intento, Monto, Resumen, UsuarioId};
 use common::paging::Page;
-use common::postgres::{self, Schema, Tables, broken, read, run, written};
-use sqlx::migrate::Migrator;
+use common::postgres::{self, Schema, broken, read, run, written};
 use sqlx::{Connection, Error as SqlError, PgConnection};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -503,79 +503,4 @@ async fn abono(c: &mut PgConnection, clave: &Clave) -> Result<Option<Movimiento>
 /// `sequence_generator_limit_exceeded`.
 fn is_exhausted(e: &SqlError) -> bool {
     e.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "2200H")
-}
-
-impl Tables for Modelo {
-    fn migrations() -> Migrator {
-        sqlx::migrate!()
-    }
-
-    async fn fill(&self, c: &mut PgConnection) -> Result<(), SqlError> {
-        let usuarios: Vec<_> = self.usuarios.values().collect();
-        for some in usuarios.chunks(10_000) {
-            sqlx::query!(
-                "insert into usuarios.usuarios (id, nombre, saldo)
-                 select * from unnest($1::bigint[], $2::text[], $3::bigint[])",
-                &some.iter().map(|u| written(u.id.get())).collect::<Vec<_>>(),
-                &some.iter().map(|u| u.nombre.clone()).collect::<Vec<_>>(),
-                &some.iter().map(|u| written(u.saldo.get())).collect::<Vec<_>>()
-            )
-            .execute(&mut *c)
-            .await?;
-        }
-        let lineas: Vec<_> = self.todos().collect();
-        for some in lineas.chunks(10_000) {
-            let columns: Vec<_> = some.iter().map(|m| columns(m)).collect();
-            sqlx::query!(
-                "insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado)
-                 select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::timestamptz[],
-                                      $6::text[], $7::bigint[], $8::boolean[])",
-                &some.iter().map(|m| written(m.usuario_id.get())).collect::<Vec<_>>(),
-                &some.iter().map(|m| written(m.id)).collect::<Vec<_>>(),
-                &columns.iter().map(|l| l.tipo.to_owned()).collect::<Vec<_>>(),
-                &some.iter().map(|m| m.efecto()).collect::<Vec<_>>(),
-                &some.iter().map(|m| m.fecha).collect::<Vec<_>>(),
-                &columns.iter().map(|l| l.clave.clone()).collect::<Vec<_>>() as &[Option<String>],
-                &columns.iter().map(|l| l.numero).collect::<Vec<_>>() as &[Option<i64>],
-                &columns.iter().map(|l| l.confirmado).collect::<Vec<_>>()
-            )
-            .execute(&mut *c)
-            .await?;
-        }
-        let last = self.usuarios.get_max().map_or(0, |(id, _)| written(id.get()));
-        let last_line = lineas.iter().map(|m| written(m.id)).max().unwrap_or_default();
-        sqlx::query!(
-            "select setval('usuarios.usuarios_id', greatest($1::bigint, 1), $1 > 0) as usuario,
-                    setval('usuarios.movimientos_id', greatest($2::bigint, 1), $2 > 0) as movimiento",
-            last,
-            last_line
-        )
-        .fetch_one(c)
-        .await?;
-        Ok(())
-    }
-}
-
-/// What a line's type is in the table.
-struct Columns {
-    tipo: &'static str,
-    clave: Option<String>,
-    numero: Option<i64>,
-    confirmado: bool,
-}
-
-fn columns(m: &Movimiento) -> Columns {
-    let of = |tipo| Columns { tipo, clave: None, numero: None, confirmado: true };
-    match &m.tipo {
-        Tipo::Apertura => of("apertura"),
-        Tipo::AjusteAlza => of("ajusteAlza"),
-        Tipo::AjusteBaja => of("ajusteBaja"),
-        Tipo::Abono { clave } => Columns { clave: Some(clave.to_string()), ..of("abono") },
-        Tipo::Cargo { intento: Intento { clave, numero }, confirmado } => Columns {
-            clave: Some(clave.to_string()),
-            numero: Some((*numero).into()),
-            confirmado: *confirmado,
-            ..of("cargo")
-        },
-    }
 }

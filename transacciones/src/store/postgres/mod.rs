@@ -5,16 +5,15 @@
 //! to all that have none (`asentar`), one process after another; a place is given to what is committed only, so what
 //! commits later gets a later one. Why so: `docs/SCALE.md`.
 
-use super::json::Modelo;
+mod siembra;
+
 use super::{Cierre, Overtaken};
 use crate::domain::{Abortado, Compra, Palabra, Transaccion};
 use chrono::{DateTime, Utc};
 use common::domain::{Clave, Intento, Monto, Resumen, TokenId, TransaccionId, UsuarioId};
 use common::journal::StoreError;
-use common::postgres::{self, Schema, Tables, read, run, written};
-use sqlx::migrate::Migrator;
+use common::postgres::{self, Schema, read, run, written};
 use sqlx::{Connection, Error as SqlError, PgConnection};
-use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -53,6 +52,7 @@ impl Fila {
                 0 => None,
                 numero => Some(postgres::intento(&self.clave, numero)?),
             },
+            lugar: None,
         })
     }
 }
@@ -138,6 +138,7 @@ impl Store {
                     fecha: fila.fecha,
                     precio,
                     intento: Some(intento.clone()),
+                    lugar: None,
                 }))
             } else if turn.maybe_done
                 && let Palabra::Comprado(t) = palabra(c, &intento.clave).await?
@@ -383,63 +384,4 @@ async fn close(c: &mut PgConnection, total: &Cierre) -> Result<(), SqlError> {
     .execute(c)
     .await
     .map(drop)
-}
-
-impl Tables for Modelo {
-    fn migrations() -> Migrator {
-        sqlx::migrate!()
-    }
-
-    async fn fill(&self, c: &mut PgConnection) -> Result<(), SqlError> {
-        let mut aborted: HashMap<_, _> = self.abortados().map(|a| (&a.clave, a)).collect();
-        let bought: Vec<_> = (1_i64..).zip(self.transacciones.values()).collect();
-        for some in bought.chunks(10_000) {
-            let (mut claves, mut numeros, mut abortados) = (Vec::new(), Vec::new(), Vec::new());
-            for (_, t) in some {
-                let of = t.intento.as_ref();
-                claves.push(of.map_or_else(|| format!("#{}", t.id), |i| i.clave.to_string()));
-                numeros.push(of.map_or(0, |i| i64::from(i.numero)));
-                abortados.push(of.and_then(|i| aborted.remove(&i.clave)).map_or(0, |a| i64::from(a.numero)));
-            }
-            sqlx::query!(
-                "insert into transacciones.claves
-                     (clave, abortado, usuario_id, token_id, id, numero, precio, fecha, asiento)
-                 select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-                                      $7::bigint[], $8::timestamptz[], $9::bigint[])",
-                &claves,
-                &abortados,
-                &some.iter().map(|(_, t)| written(t.usuario_id.get())).collect::<Vec<_>>(),
-                &some.iter().map(|(_, t)| written(t.token_id.get())).collect::<Vec<_>>(),
-                &some.iter().map(|(_, t)| written(t.id.get())).collect::<Vec<_>>(),
-                &numeros,
-                &some.iter().map(|(_, t)| written(t.precio.get())).collect::<Vec<_>>(),
-                &some.iter().map(|(_, t)| t.fecha).collect::<Vec<_>>(),
-                &some.iter().map(|(asiento, _)| *asiento).collect::<Vec<_>>()
-            )
-            .execute(&mut *c)
-            .await?;
-        }
-        let aborted: Vec<_> = aborted.into_values().collect();
-        for some in aborted.chunks(10_000) {
-            sqlx::query!(
-                "insert into transacciones.claves (clave, abortado, usuario_id, token_id)
-                 select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])",
-                &some.iter().map(|a| a.clave.to_string()).collect::<Vec<_>>(),
-                &some.iter().map(|a| i64::from(a.numero)).collect::<Vec<_>>(),
-                &some.iter().map(|a| written(a.usuario_id.get())).collect::<Vec<_>>(),
-                &some.iter().map(|a| a.token_id.map(|id| written(id.get()))).collect::<Vec<_>>()
-                    as &[Option<i64>]
-            )
-            .execute(&mut *c)
-            .await?;
-        }
-        let mut total = Cierre::default();
-        self.transacciones.values().for_each(|t| total.agregar(t));
-        close(c, &total).await?;
-        let last = self.transacciones.get_max().map_or(0, |(id, _)| written(id.get()));
-        sqlx::query!("select setval('transacciones.ids', greatest($1::bigint, 1), $1 > 0)", last)
-            .fetch_one(c)
-            .await?;
-        Ok(())
-    }
 }

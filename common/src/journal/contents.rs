@@ -1,0 +1,71 @@
+//! Two models held against each other, as their array files would be.
+
+use super::{Model, array};
+use std::io::{self, Write};
+use xxhash_rust::xxh3::Xxh3Default;
+
+/// What a collection holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// Its name.
+    pub collection: &'static str,
+    /// How many records.
+    pub records: usize,
+    /// The XXH3-128 of its array file: of all records, byte by byte and in order.
+    pub hash: u128,
+}
+
+#[derive(Default)]
+struct Hashing(Xxh3Default);
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What each collection of a model holds.
+///
+/// # Errors
+/// That a record does not serialize.
+pub fn contents<M: Model>(model: &M) -> io::Result<Vec<Content>> {
+    let content = |collection: &&'static str| {
+        let mut hashing = Hashing::default();
+        array::write(model, collection, &mut hashing)?;
+        let hash = hashing.0.digest128();
+        Ok(Content { collection, records: model.count(collection), hash })
+    };
+    M::COLLECTIONS.iter().map(content).collect()
+}
+
+/// The first record in which two models differ, for people: `tokens.json: {"id":1,…} there, {"id":1,…} here`. Needs memory
+/// for both array files; [`contents`] tells without.
+///
+/// # Errors
+/// That a record does not serialize.
+pub fn difference<M: Model>(here: &M, there: &M) -> io::Result<Option<String>> {
+    for collection in M::COLLECTIONS {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        array::write(here, collection, &mut ours)?;
+        array::write(there, collection, &mut theirs)?;
+        if ours == theirs {
+            continue;
+        }
+        // one record a line, and the last without its comma
+        let records = |bytes: Vec<u8>| -> Vec<String> {
+            let text = String::from_utf8_lossy(&bytes);
+            text.lines().map(|line| line.trim_end_matches(',').to_owned()).filter(|l| l.len() > 1).collect()
+        };
+        let (ours, theirs) = (records(ours), records(theirs));
+        let nothing = "nothing".to_owned();
+        let same = ours.iter().zip(&theirs).take_while(|(a, b)| a == b).count();
+        let at = |records: &[String]| records.get(same).unwrap_or(&nothing).clone();
+        return Ok(Some(format!("{collection}.json: {} there, {} here", at(&theirs), at(&ours))));
+    }
+    Ok(None)
+}

@@ -1,0 +1,173 @@
+//! `mercado migrar --de STORE --a STORE`: a market from one store to another of any kind.
+//!
+//! In this order: the source is read, and audited; the target begun, written, read back and compared record by record; the
+//! source read again and compared; and only then is the target a market. What makes that safe: [`common::moving`].
+
+mod auditoria;
+
+use crate::config::Migrar;
+use auditoria::auditar;
+use common::config::{StartError, StoreUrl};
+use common::journal::{Content, contents, difference};
+use common::moving::{self, Opened, Source, Target};
+use common::postgres::{Part, Tables};
+use std::io::{self, Write};
+use std::time::Instant;
+
+/// All that a market keeps.
+struct Mercado {
+    usuarios: usuarios::store::json::Modelo,
+    tokens: tokens::store::json::Modelo,
+    transacciones: transacciones::store::json::Modelo,
+}
+
+fn parts() -> [Part; 3] {
+    [
+        Part::of::<usuarios::store::json::Modelo>(),
+        Part::of::<tokens::store::json::Modelo>(),
+        Part::of::<transacciones::store::json::Modelo>(),
+    ]
+}
+
+/// What a move holds the other side against.
+struct Held {
+    mercado: Mercado,
+    /// Whether one of the stores is a database.
+    tables: bool,
+}
+
+/// Runs the command; its report goes to `out`.
+///
+/// # Errors
+/// Exit code 64 where both stores are one, 65 where something is not as it must be, 66 where there is no source, 69 where
+/// others are at work on a store, 73 and 74 where a store cannot be written or read.
+pub async fn run(migrar: &Migrar, out: &mut impl Write) -> Result<(), StartError> {
+    let Migrar { de, a } = migrar;
+    if moving::is_same(de, a) {
+        return Err(moving::one_and_the_same(a));
+    }
+    let start = Instant::now();
+    let mut source = Source::open(de, &parts()).await?;
+    let tables = [de, a].iter().any(|url| matches!(url, StoreUrl::Postgres(_)));
+    let mercado = Mercado {
+        usuarios: read(&mut source, tables).await?,
+        tokens: read(&mut source, tables).await?,
+        transacciones: read(&mut source, tables).await?,
+    };
+    let auditoria = auditar(&mercado.usuarios, &mercado.tokens, &mercado.transacciones);
+    if let Some(wrong) = auditoria.diferencias.first() {
+        let n = auditoria.diferencias.len();
+        let what = format!(
+            "--de {de}: its audit finds {n} differences, the first: {wrong}; nothing was moved. GET /transacciones/auditoria \
+             lists them"
+        );
+        return Err(StartError::new(65, what));
+    }
+    let held = Held { mercado, tables };
+    let done = match Target::open(a, &parts()).await? {
+        Opened::Empty(target) => {
+            held.fill(target, source, de).await?;
+            "moved"
+        }
+        Opened::Filled(there, _) if there.is(&source) => return Err(moving::one_and_the_same(a)),
+        Opened::Filled(mut there, what) => {
+            held.is_what_is_in(&mut there, a, &what).await?;
+            "it was moved before"
+        }
+    };
+    let report = held.report(out).and_then(|()| {
+        let (n, pendientes) = (auditoria.transacciones, auditoria.pendientes);
+        writeln!(out, "audit: {n} transacciones, {pendientes} pending, correct on both sides")?;
+        let millis = start.elapsed().as_millis();
+        writeln!(out, "{done}, and equal record by record: {de} -> {a}, in {millis} ms")
+    });
+    report.map_err(|e| StartError::new(74, format!("{done}, but the report cannot be written: {e}")))
+}
+
+async fn read<M: Tables>(source: &mut Source, tables: bool) -> Result<M, StartError> {
+    let model = source.read::<M>().await?;
+    Ok(if tables { model.as_tables_keep_it() } else { model })
+}
+
+fn same<M: Tables>(one: &M, other: &M) -> Result<(), String> {
+    let of = |model: &M| contents(model).map_err(|e| e.to_string());
+    if of(one)? == of(other)? {
+        return Ok(());
+    }
+    let first = difference(one, other).map_err(|e| e.to_string())?;
+    Err(first.unwrap_or_else(|| "their records differ".to_owned()))
+}
+
+impl Held {
+    /// Writes it, and makes it a market if both sides are then what was read.
+    async fn fill(&self, mut target: Target, source: Source, de: &StoreUrl) -> Result<(), StartError> {
+        match self.written(&mut target, source, de).await {
+            Ok(source) => {
+                target.finish().await?;
+                // only now may a service change it
+                drop(source);
+                Ok(())
+            }
+            Err(e) => {
+                target.abandon().await;
+                Err(e)
+            }
+        }
+    }
+
+    async fn written(
+        &self,
+        target: &mut Target,
+        mut source: Source,
+        de: &StoreUrl,
+    ) -> Result<Source, StartError> {
+        let Mercado { usuarios, tokens, transacciones } = &self.mercado;
+        target.write(usuarios).await?;
+        target.write(tokens).await?;
+        target.write(transacciones).await?;
+        let kept = |e: String| {
+            let what = format!("--a does not keep it as --de has it: {e}; nothing was moved");
+            StartError::new(65, what)
+        };
+        same(usuarios, &target.read().await?).map_err(kept)?;
+        same(tokens, &target.read().await?).map_err(kept)?;
+        same(transacciones, &target.read().await?).map_err(kept)?;
+        source.again().await?;
+        let changed = |e: String| {
+            let what = format!(
+                "--de {de} changed while it was read ({e}); stop every service on it, and run this again. Nothing was moved"
+            );
+            StartError::new(69, what)
+        };
+        same(usuarios, &read(&mut source, self.tables).await?).map_err(changed)?;
+        same(tokens, &read(&mut source, self.tables).await?).map_err(changed)?;
+        same(transacciones, &read(&mut source, self.tables).await?).map_err(changed)?;
+        Ok(source)
+    }
+
+    /// Whether a target that has a market has this one.
+    async fn is_what_is_in(&self, there: &mut Source, a: &StoreUrl, what: &str) -> Result<(), StartError> {
+        let Mercado { usuarios, tokens, transacciones } = &self.mercado;
+        let other = |e: String| moving::not_empty(a, what, &e);
+        same(&read(there, self.tables).await?, usuarios).map_err(other)?;
+        same(&read(there, self.tables).await?, tokens).map_err(other)?;
+        same(&read(there, self.tables).await?, transacciones).map_err(other)
+    }
+
+    /// What was moved: records and hash of each collection.
+    fn report(&self, out: &mut impl Write) -> io::Result<()> {
+        let Mercado { usuarios, tokens, transacciones } = &self.mercado;
+        let all = [contents(usuarios)?, contents(tokens)?, contents(transacciones)?].concat();
+        writeln!(out, "{:<14} {:>12}  xxh3-128 of its records", "collection", "records")?;
+        for Content { collection, records, hash } in all {
+            writeln!(out, "{collection:<14} {records:>12}  {hash:032x}")?;
+        }
+        let (cargos, ventas) = (usuarios.resumen().confirmados, tokens.resumen().confirmados);
+        let saldos: u128 = usuarios.usuarios.values().map(|u| u128::from(u.saldo.get())).sum();
+        writeln!(
+            out,
+            "credits: {saldos} in balances, {} in confirmed cargos, {} in ventas",
+            cargos.suma, ventas.suma
+        )
+    }
+}
