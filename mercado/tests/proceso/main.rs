@@ -5,6 +5,7 @@
 mod descripcion;
 mod diario;
 mod helpers;
+mod migrar;
 mod muerte;
 mod navegador;
 mod pagina;

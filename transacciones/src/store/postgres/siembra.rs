@@ -114,7 +114,9 @@ impl Tables for Modelo {
             }
         }
         if cierre(c).await? != total {
-            return Err(SqlError::Decode("transacciones.cierre is not the digest of what has a place".into()));
+            return Err(SqlError::Decode(
+                "transacciones.cierre is not the digest of what has a place".into(),
+            ));
         }
         let mut lugares: Vec<_> = bought.iter().map(|(_, t)| t.id).collect();
         lugares.sort_unstable();
