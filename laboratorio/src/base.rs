@@ -253,7 +253,9 @@ impl Base {
         let (program, mut before) = as_postgres(&self.bin.join(name));
         before.extend(args.iter().map(|a| (*a).to_owned()));
         let mut command = Command::new(program);
-        command.args(before).current_dir("/").env("PGCONNECT_TIMEOUT", "5").kill_on_drop(true);
+        // a standby answers no SERIALIZABLE question
+        let reading = ("PGOPTIONS", r"-c default_transaction_isolation=repeatable\ read");
+        command.args(before).current_dir("/").envs([reading, ("PGCONNECT_TIMEOUT", "5")]).kill_on_drop(true);
         let output = timeout(PROGRAMA, command.output()).await.map_err(|_| format!("{name}: no end"))?;
         let output = output.map_err(|e| format!("{name}: {e}"))?;
         if output.status.success() {
