@@ -28,7 +28,7 @@ pub trait Tables: Model {
 
     /// It, without what tables have no room for and nobody asks for.
     #[must_use]
-    fn as_tables_keep_it(self) -> Self {
+    fn kept_by_tables(self) -> Self {
         self
     }
 }

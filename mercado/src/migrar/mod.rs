@@ -86,7 +86,7 @@ pub async fn run(migrar: &Migrar, out: &mut impl Write) -> Result<(), StartError
 
 async fn read<M: Tables>(source: &mut Source, tables: bool) -> Result<M, StartError> {
     let model = source.read::<M>().await?;
-    Ok(if tables { model.as_tables_keep_it() } else { model })
+    Ok(if tables { model.kept_by_tables() } else { model })
 }
 
 fn same<M: Tables>(one: &M, other: &M) -> Result<(), String> {

@@ -128,7 +128,7 @@ impl Tables for Modelo {
     }
 
     /// What was asked for under a clave is, once it is bought, what was bought.
-    fn as_tables_keep_it(mut self) -> Self {
+    fn kept_by_tables(mut self) -> Self {
         let kept: Vec<_> = self
             .abortados()
             .filter_map(|a| {
