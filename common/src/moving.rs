@@ -115,7 +115,12 @@ impl Source {
                 let there = |part: &&Part| dir.join(part.name).with_extension("journal").exists();
                 let missing: Vec<_> = parts.iter().filter(|part| !there(part)).map(|p| p.name).collect();
                 if missing.len() == parts.len() && !dir.join("migrar.pendiente").exists() {
-                    return Err(said(side, url, EX_NOINPUT, "there is no market: no journal"));
+                    return Err(said(
+                        side,
+                        url,
+                        EX_NOINPUT,
+                        "there is no market: no journal; name the directory of one that was started before",
+                    ));
                 }
                 if !missing.is_empty() && missing.len() < parts.len() {
                     let what = format!(
@@ -159,14 +164,14 @@ impl Source {
     /// From here on [`Source::read`] gives what is there now.
     ///
     /// # Errors
-    /// The database's.
+    /// Exit code 69 where services have come meanwhile, 74 where the database fails.
     pub async fn again(&mut self) -> Result<(), StartError> {
         if let Kind::Postgres(url, whole, _) = &mut self.kind {
-            let begun = async {
-                whole.rollback().await?;
-                whole.begin_reading().await
-            };
-            begun.await.map_err(|e| database(self.side, url, &e))?;
+            let failed = |e: SqlError| database(self.side, url, &e);
+            whole.rollback().await.map_err(failed)?;
+            // who comes after this comes after the move
+            nobody(self.side, url, whole).await?;
+            whole.begin_reading().await.map_err(failed)?;
         }
         Ok(())
     }
@@ -186,6 +191,22 @@ fn schema<M: Tables>(side: Side, url: &PostgresUrl, e: &SqlError) -> StartError 
     StartError::new(exit_code, format!("{message} (schema {})", M::NAME))
 }
 
+/// Waits for services that are leaving.
+async fn nobody(side: Side, url: &PostgresUrl, whole: &mut Whole) -> Result<(), StartError> {
+    let start = Instant::now();
+    loop {
+        let who = whole.services().await.map_err(|e| database(side, url, &e))?;
+        if who.is_empty() {
+            return Ok(());
+        }
+        if start.elapsed() > LEAVING {
+            let what = format!("services are connected to it ({}): stop every one first", who.join(", "));
+            return Err(said(side, url, EX_UNAVAILABLE, what));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
 /// Begins to read a database that holds a market.
 async fn look(
     side: Side,
@@ -194,18 +215,7 @@ async fn look(
 ) -> Result<(Whole, Vec<DateTime<Utc>>), StartError> {
     let failed = |e: SqlError| database(side, url, &e);
     let mut whole = Whole::connect(url).await.map_err(failed)?;
-    let start = Instant::now();
-    loop {
-        let who = whole.services().await.map_err(failed)?;
-        if who.is_empty() {
-            break;
-        }
-        if start.elapsed() > LEAVING {
-            let what = format!("services are connected to it ({}): stop every one first", who.join(", "));
-            return Err(said(side, url, EX_UNAVAILABLE, what));
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    nobody(side, url, &mut whole).await?;
     whole.begin_reading().await.map_err(failed)?;
     let mut since = Vec::new();
     let mut missing = Vec::new();
@@ -228,7 +238,12 @@ async fn look(
         }
     }
     if missing.len() == parts.len() {
-        return Err(said(side, url, EX_NOINPUT, "there is no market in this database"));
+        return Err(said(
+            side,
+            url,
+            EX_NOINPUT,
+            "there is no market in this database; name that of one that was started before",
+        ));
     }
     if !missing.is_empty() {
         let what =
@@ -307,13 +322,7 @@ impl Target {
         match &mut self.0 {
             To::Json(dir, filling) => filling.write(model).map_err(|e| files(Side::A, dir, &e)),
             To::Postgres(url, whole) => {
-                let failed = |e| schema::<M>(Side::A, url, &e);
-                let before = M::read(whole.connection()).await.map_err(failed)?;
-                if M::COLLECTIONS.iter().any(|collection| before.count(collection) > 0) {
-                    let what = format!("schema {} was never filled, and has rows: somebody else's", M::NAME);
-                    return Err(said(Side::A, url, EX_DATA, what));
-                }
-                model.fill(whole.connection()).await.map_err(failed)
+                model.fill(whole.connection()).await.map_err(|e| schema::<M>(Side::A, url, &e))
             }
         }
     }

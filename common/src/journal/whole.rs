@@ -22,7 +22,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const IN_USE: &str = "a process has this store open: stop every service on it first";
+const IN_USE: &str =
+    "a process has this store open: stop every service on it first, or wait for the move that reads it";
 
 /// A store that no process opens for as long as this lives. Its directory may be read-only.
 pub struct Quiet {
@@ -59,7 +60,8 @@ fn alone(paths: &Paths) -> Result<Option<File>, OpenError> {
         return Ok(None);
     }
     let journal = paths.volume.open_to_read(&paths.journal)?;
-    if journal.try_lock()? {
+    // a compaction may have put another file in its place, which is the one that is in use
+    if journal.try_lock()? && paths.volume.inode(&paths.journal)? == journal.inode()? {
         Ok(Some(journal))
     } else {
         Err(OpenError::InUse { path: paths.journal.clone(), reason: IN_USE.to_owned() })

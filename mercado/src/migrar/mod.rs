@@ -126,7 +126,9 @@ impl Held {
         target.write(tokens).await?;
         target.write(transacciones).await?;
         let kept = |e: String| {
-            let what = format!("--a does not keep it as --de has it: {e}; nothing was moved");
+            let what = format!(
+                "--a does not keep it as --de has it: {e}; if it had records before, name an empty one. Nothing was moved"
+            );
             StartError::new(65, what)
         };
         same(usuarios, &target.read().await?).map_err(kept)?;

@@ -1,9 +1,8 @@
 //! Moves that are cut off: killed, out of disk, without their database, or with a source that changes under them. What is left
 //! is no market for anybody, and the next move begins anew.
 
-use super::{arrays, database, datos, files, leave_tries, lived_in, migrar, on, stop};
+use super::{arrays, database, datos, files, leave_tries, lived_in, migrar, on, stop, tables};
 use crate::helpers::{Process, filled, mercado, run};
-use common::postgres::{Part, PostgresUrl, Whole};
 use common::testing::postgres::Server;
 use common::testing::{PATIENCE, eventually};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -32,19 +31,6 @@ impl Move {
         let output = self.0.wait_with_output().unwrap();
         (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
     }
-}
-
-/// Makes the tables, as a move does before it fills them.
-async fn tables(url: &str) {
-    let mut whole = Whole::connect(&url.parse::<PostgresUrl>().unwrap()).await.unwrap();
-    for part in [
-        Part::of::<usuarios::store::json::Modelo>(),
-        Part::of::<tokens::store::json::Modelo>(),
-        Part::of::<transacciones::store::json::Modelo>(),
-    ] {
-        whole.migrate(part).await.unwrap();
-    }
-    whole.close().await;
 }
 
 /// A transaction that has a lock, until it ends.
@@ -121,6 +107,26 @@ async fn a_database_that_was_half_filled_is_empty() {
     let market = on(&url, &[]).await;
     assert_eq!(market.api.get("/usuarios/3").await.json()["nombre"], "Zoë");
     stop(market).await;
+}
+
+/// A role's or a database's own timeout is for requests.
+#[tokio::test]
+async fn no_statement_is_too_slow_for_a_move() {
+    let (server, here) = (Server::shared(), lived_in().await);
+    let (url, name) = database(server).await;
+    tables(&url).await;
+    server.execute(&name, &format!("alter database {name} set statement_timeout = '1500ms'")).await;
+    let held = lock(server, &name, "transacciones.claves", "share row exclusive").await;
+    let moving = Move::begin(&datos(here.path()), &url);
+    let mut looker = server.connect(&name).await;
+    eventually(PATIENCE, async || {
+        let sql = "select exists (select 1 from pg_stat_activity where datname = current_database()
+                   and wait_event_type = 'Lock' and clock_timestamp() - query_start > interval '2 s')";
+        sqlx::query_scalar::<_, bool>(sql).fetch_one(&mut looker).await.unwrap().then_some(())
+    })
+    .await;
+    held.close().await.unwrap();
+    assert_eq!(moving.end(), (0, String::new()));
 }
 
 /// A service that was started on what was left of a move made a market of its own there: the next move says so.
@@ -205,6 +211,16 @@ async fn a_directory_that_was_filled_and_not_finished_is_no_market() {
         code == 69 && said.contains("changed while it was read") && said.contains("otra"),
         "{code}: {said}"
     );
+    // and one that has changed nothing yet, but is there
+    let held = lock(server, &name, "transacciones.claves", "access exclusive").await;
+    let moving = Move::begin(&url, &datos(third.path()));
+    waiting(server, &name, 1).await;
+    let mut service = server.connect(&name).await;
+    sqlx::raw_sql("set application_name = 'tokens@otra'").execute(&mut service).await.unwrap();
+    held.close().await.unwrap();
+    let (code, said) = moving.end();
+    assert!(code == 69 && said.contains("tokens@otra") && said.contains("stop every one"), "{code}: {said}");
+    service.close().await.unwrap();
     let left = files(&third.path().join("datos"));
     assert!(
         left.keys().all(|file| !file.ends_with(".json") && !file.ends_with(".journal")),
@@ -232,7 +248,7 @@ async fn files_that_change_meanwhile_are_noticed() {
     assert_eq!(count(server, &name, "usuarios.siembra").await, 0);
 }
 
-/// Killed as soon as this or that is there; the floor is that most of these kills met a move under way.
+/// Killed as soon as this or that is there; the floor is that one of these kills at least met a move under way.
 #[tokio::test]
 async fn killed_anywhere_it_is_done_again() {
     let here = filled(300, 3000);

@@ -7,6 +7,7 @@ mod vuelta;
 use crate::helpers::{Process, array, run};
 use common::domain::{Intento, Monto, TokenId, UsuarioId};
 use common::journal::{Journal, Model, Options};
+use common::postgres::{Part, PostgresUrl, Whole};
 use common::testing::postgres::Server;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -114,4 +115,17 @@ async fn database(server: &Server) -> (String, String) {
     let url = server.database().await;
     let name = url.rsplit_once('/').unwrap().1.to_owned();
     (url, name)
+}
+
+/// Makes the tables, as a move does before it fills them.
+async fn tables(url: &str) {
+    let mut whole = Whole::connect(&url.parse::<PostgresUrl>().unwrap()).await.unwrap();
+    for part in [
+        Part::of::<usuarios::store::json::Modelo>(),
+        Part::of::<tokens::store::json::Modelo>(),
+        Part::of::<transacciones::store::json::Modelo>(),
+    ] {
+        whole.migrate(part).await.unwrap();
+    }
+    whole.close().await;
 }

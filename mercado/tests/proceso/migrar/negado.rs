@@ -1,6 +1,6 @@
 //! What is refused, and that nothing is changed by it.
 
-use super::{arrays, database, datos, files, leave_tries, lived_in, migrar, on, stop};
+use super::{arrays, database, datos, files, leave_tries, lived_in, migrar, on, stop, tables};
 use crate::helpers::{Process, run};
 use common::testing::postgres::Server;
 use std::path::Path;
@@ -129,6 +129,16 @@ async fn one_store_twice_and_a_target_that_has_another_market() {
     assert!(said.contains("--de") && said.contains("schema tokens"), "{said}");
     server.execute(&two, "drop schema usuarios cascade; drop schema transacciones cascade").await;
     migrar(&sample, &datos(TempDir::new().unwrap().path()), 66);
+
+    // rows that nobody owns up to: the tables were never filled
+    let (strange, strange_name) = database(server).await;
+    tables(&strange).await;
+    let row = "insert into usuarios.usuarios (id, nombre, saldo, asentado) values (77, 'nadie', 0, 0)";
+    server.execute(&strange_name, row).await;
+    let said = migrar(&datos(here.path()), &strange, 65);
+    assert!(said.contains("nadie") && said.contains("Nothing was moved"), "{said}");
+    server.execute(&strange_name, "delete from usuarios.usuarios").await;
+    migrar(&datos(here.path()), &strange, 0);
 
     // of another version
     let nowhere = datos(TempDir::new().unwrap().path());

@@ -122,6 +122,8 @@ async fn the_order_that_lists_have_shown_stays_where_it_is_not_that_of_ids() {
     for token in 1..=8 {
         market.compra(1 + token % 2, token).await.expect(201);
     }
+    // who lists gives places, and posts
+    assert_eq!(ids(&market.api, "/transacciones").await.len(), 8);
     stop(market).await;
     // as if 3 had been committed after 5, and 7 after 8
     let place = "update transacciones.claves set asiento = -asiento;
