@@ -36,10 +36,10 @@ behind() {
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
-# wait_for URL: until it answers, at most 30 s
+# wait_for URL: until it answers, at most five minutes: a large catalogue has to be read first
 wait_for() {
     local _
-    for _ in $(seq 300); do
+    for _ in $(seq 3000); do
         curl -sf -o /dev/null "$1" && return
         sleep 0.1
     done
@@ -67,11 +67,11 @@ machine() {
         "server on core $SERVER_CORE, load on core $LOAD_CORE, $RUNS runs of $SECONDS_EACH s each, medians"
 }
 
-# serve_mercado DIR PORT [options]: starts it on a data directory with one worker
+# serve_mercado STORE PORT [options]: starts it with one worker
 serve_mercado() {
-    local dir=$1 port=$2
+    local store=$1 port=$2
     shift 2
-    behind target/release/mercado --workers 1 --port "$port" --store "json:$dir" --rust-log warn --drain-seconds 0 \
+    behind target/release/mercado --workers 1 --port "$port" --store "$store" --rust-log warn --drain-seconds 0 \
         --connection-age-seconds 86400 "$@"
     wait_for "http://127.0.0.1:$port/readyz"
 }

@@ -112,19 +112,19 @@ fn a_directory_that_was_used_is_refused() {
 
 #[test]
 fn a_run_that_is_stopped_leaves_no_process_and_no_disk_behind() {
-    let dir = TempDir::new().unwrap();
-    let path = dir.path().to_str().unwrap();
-    let mut run = Command::new(LABORATORIO);
-    run.args(["caos", "--local", "--minutos", "10", "--dir", path])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
     services();
-    let mut run = run.spawn().unwrap();
-    wait_for(|| running(path) >= 4);
-    assert!(Command::new("kill").arg("-TERM").arg(run.id().to_string()).status().unwrap().success());
-    assert_eq!(run.wait().unwrap().code(), Some(2));
-    wait_for(|| running(path) == 0);
-    assert!(!std::fs::read_to_string("/proc/mounts").unwrap().contains(path));
+    for (more, processes) in [(&[][..], 4), (&["--store", "postgres"][..], 12)] {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().to_str().unwrap();
+        let mut run = Command::new(LABORATORIO);
+        run.args(["caos", "--local", "--minutos", "10", "--dir", path]).args(more);
+        let mut run = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait_for(|| running(path) >= processes);
+        assert!(Command::new("kill").arg("-TERM").arg(run.id().to_string()).status().unwrap().success());
+        assert_eq!(run.wait().unwrap().code(), Some(2));
+        wait_for(|| running(path) == 0);
+        assert!(!std::fs::read_to_string("/proc/mounts").unwrap().contains(path));
+    }
 }
 
 /// How many processes have the directory in their command or their environment.

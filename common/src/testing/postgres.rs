@@ -13,17 +13,21 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// `--store` of a service that a test starts on a directory: the directory, or with `PRUEBA_STORE=postgres` the database
-/// that goes with it, filled from the directory's arrays.
+/// Whether the tests of the API are to run on PostgreSQL: `PRUEBA_STORE=postgres`.
+pub fn is_chosen() -> bool {
+    std::env::var("PRUEBA_STORE").is_ok_and(|store| store == "postgres")
+}
+
+/// `--store` of a service that a test starts on a directory: the directory, or where [`is_chosen`] the database that goes
+/// with it, filled from the directory's arrays.
 pub fn store_option(dir: &Path) -> Vec<String> {
-    match std::env::var("PRUEBA_STORE").as_deref() {
-        Ok("postgres") => {
-            vec![
-                format!("--store={}", Server::shared().database_of(dir)),
-                format!("--seed-dir={}", dir.display()),
-            ]
-        }
-        _ => vec![format!("--store=json:{}", dir.display())],
+    if is_chosen() {
+        vec![
+            format!("--store={}", Server::shared().database_of(dir)),
+            format!("--seed-dir={}", dir.display()),
+        ]
+    } else {
+        vec![format!("--store=json:{}", dir.display())]
     }
 }
 
