@@ -23,7 +23,7 @@ pub struct Compra {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Transaccion {
-    /// Given nearly in the order of commits.
+    /// In files given in the order of commits, in a database before the commit.
     pub id: TransaccionId,
     /// Who bought.
     pub usuario_id: UsuarioId,
