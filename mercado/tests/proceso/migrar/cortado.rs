@@ -61,20 +61,28 @@ async fn count(server: &Server, database: &str, from: &str) -> i64 {
         .unwrap()
 }
 
-/// In a database: killed when two of three services are written, and once more with the server killed instead.
+/// In a database: killed at one table after another, and once more with the server killed instead.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_was_half_filled_is_empty() {
     let (server, here, there) = (Server::start(""), lived_in().await, TempDir::new().unwrap());
     leave_tries(here.path()).await;
     let (url, name) = database(&server).await;
     tables(&url).await;
-    let halfway = async || {
+    let at = async |table| {
         // it may read, and waits where it writes
-        let held = lock(&server, &name, "transacciones.claves", "share row exclusive").await;
+        let held = lock(&server, &name, table, "share row exclusive").await;
         let cut = Move::begin(&datos(here.path()), &url);
         waiting(&server, &name, 1).await;
         (held, cut)
     };
+    for table in
+        ["usuarios.usuarios", "usuarios.cierre", "tokens.tokens", "tokens.cuentas", "transacciones.cierre"]
+    {
+        let (held, cut) = at(table).await;
+        cut.kill();
+        held.close().await.unwrap();
+    }
+    let halfway = async || at("transacciones.claves").await;
     let (held, cut) = halfway().await;
     // a start of the source waits for nobody: it says what goes on
     let (code, _, said) = run(here.path(), &["--port=0"]);
