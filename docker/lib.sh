@@ -135,6 +135,9 @@ get() { curl -sf --max-time 10 "$1"; }
 
 post() { curl -sf --max-time 10 -H content-type:application/json -d "$2" "$1"; }
 
+# total URL: how long a list is
+total() { curl -sfI --max-time 10 "$1" | tr -d '\r' | sed -n 's/^x-total-count: //ip'; }
+
 # buy USUARIO TOKEN
 buy() { post "$transacciones/transacciones" "{\"usuarioId\":$1,\"tokenId\":$2}"; }
 
