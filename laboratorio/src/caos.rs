@@ -4,7 +4,7 @@ use crate::azar::Azar;
 use crate::checker::{self, Veredicto};
 use crate::clientes::Publico;
 use crate::history::{Fin, Final, Historia, Linea, Op, Registro, Token, Usuario};
-use crate::mundo::{Mundo, Tienda};
+use crate::mundo::{Almacen, Mundo, Tienda};
 use crate::plan::Plan;
 use crate::{http, lectura};
 use serde_json::json;
@@ -100,11 +100,14 @@ pub async fn run(o: &Opciones) -> Result<Informe, String> {
         }
     };
     let stopped = mundo.stop().await;
-    if let Tienda::Mercado(_) = o.tienda {
+    if let Tienda::Mercado(..) = o.tienda {
         if let Err(e) = stopped {
             veredicto.add("disk", e);
         }
-        end.disco = Some(lectura::disk(&mundo.datos)?);
+        end.disco = Some(match &mundo.base {
+            Some(base) => lectura::tables(base).await?,
+            None => lectura::disk(&mundo.datos)?,
+        });
     }
     let text = serde_json::to_vec(&end).map_err(|e| format!("final.json: {e}"))?;
     std::fs::write(o.dir.join("final.json"), text).map_err(io)?;
@@ -123,7 +126,8 @@ pub async fn run(o: &Opciones) -> Result<Informe, String> {
 async fn trouble(o: &Opciones, mundo: &Arc<Mundo>) -> Result<(), String> {
     let end = Instant::now() + o.duracion;
     let mut faults = JoinSet::new();
-    for (wait, falla) in Plan::new(o.semilla) {
+    let postgres = matches!(o.tienda, Tienda::Mercado(_, Almacen::Postgres { .. }));
+    for (wait, falla) in Plan::new(o.semilla, postgres) {
         tokio::time::sleep(wait).await;
         let over = match o.kills {
             Some(kills) => mundo.kills() >= kills,

@@ -4,19 +4,16 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
-/// MiB; it is memory as far as it is used.
-const SIZE: u64 = 192;
-
 /// A mounted tmpfs.
 pub struct Disco(PathBuf);
 
 impl Disco {
-    /// On an empty directory.
+    /// On an empty directory, of so many MiB; it is memory as far as it is used.
     ///
     /// # Errors
     /// Where this user may not mount.
-    pub async fn mount(dir: &Path) -> Result<Self, String> {
-        let size = format!("size={SIZE}m,mode=0700");
+    pub async fn mount(dir: &Path, mib: u64) -> Result<Self, String> {
+        let size = format!("size={mib}m,mode=0700");
         let done = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir).output().await;
         match done {
             Ok(output) if output.status.success() => Ok(Self(dir.to_owned())),

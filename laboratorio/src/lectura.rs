@@ -1,8 +1,10 @@
-//! Reads the market at the end: over the API, and from its files after a clean stop.
+//! Reads the market at the end: over the API, and from its files or tables after a clean stop.
 
+use crate::base::Base;
 use crate::history::{Auditoria, Disco, Final, Movimiento, Usuario};
 use crate::http::Direcciones;
 use serde::de::DeserializeOwned;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -137,4 +139,42 @@ pub fn disk(datos: &Path) -> Result<Disco, String> {
         tokens: array(&datos.join("tokens/tokens.json"))?,
         transacciones: array(&datos.join("transacciones/transacciones.json"))?,
     })
+}
+
+/// The same of tables, as a file would have it.
+///
+/// # Errors
+/// What could not be read.
+pub async fn tables(base: &Base) -> Result<Disco, String> {
+    async fn array<T: DeserializeOwned>(base: &Base, rows: &str) -> Result<Vec<T>, String> {
+        let text = base.query(&format!("select coalesce(json_agg(r), '[]') from ({rows}) r")).await?;
+        serde_json::from_str(&text).map_err(|e| format!("{rows}: {e}"))
+    }
+    Ok(Disco {
+        usuarios: array(base, "select id, nombre, saldo from usuarios.usuarios order by id").await?,
+        movimientos: array(
+            base,
+            r#"select id, usuario_id "usuarioId", tipo, abs(efecto) monto, confirmado, clave from usuarios.movimientos"#,
+        )
+        .await?,
+        tokens: array(
+            base,
+            "select id, nombre, precio, estado = 'vendido' vendido from tokens.tokens order by id",
+        )
+        .await?,
+        transacciones: array(
+            base,
+            r#"select id, usuario_id "usuarioId", token_id "tokenId", precio, clave || '#' || numero intento,
+                   replace(to_char(fecha at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), '.000Z', 'Z') fecha
+               from transacciones.claves where id is not null order by asiento"#,
+        )
+        .await?,
+    })
+}
+
+/// A counter of a process; nothing where it does not answer at once.
+pub async fn counter(client: &reqwest::Client, process: SocketAddr, name: &str) -> Option<u64> {
+    let request = client.get(format!("http://{process}/metrics")).timeout(Duration::from_millis(200));
+    let text = request.send().await.ok()?.text().await.ok()?;
+    text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }

@@ -3,15 +3,16 @@
 //! ```text
 //! cargo run --release -p laboratorio -- caos --local --minutos 10 --semilla 7
 //! cargo run --release -p laboratorio -- caos --local --kills 1000
+//! cargo run --release -p laboratorio -- caos --local --store postgres --minutos 10
 //! cargo run --release -p laboratorio -- caos --local --minutos 0.25 --ingenuo    # the shop that everybody writes: red
 //! cargo run --release -p laboratorio -- revisar DIR                              # judge a history again
 //! ```
 //!
-//! A run starts the three binaries (it builds them if they are not beside it) on an empty JSON store, behind proxies that
-//! stand in for the network. Customers buy, mostly with keys that they repeat until there is an answer for good, while a
+//! A run starts the three binaries (it builds them if they are not beside it) on an empty store, files or PostgreSQL, behind
+//! proxies that stand in for the network. Customers buy, mostly with keys that they repeat until there is an answer for good, while a
 //! seed's schedule of [`plan::Falla`]s kills, freezes and restarts processes, cuts, slows and holds connections, runs
-//! second replicas and fills the disk. Then the faults stop, recovery has its time, and the [`checker`] reads the market
-//! over its API and from its files. The exit code is the verdict: 0 green, 1 red, 2 it could not be run.
+//! second replicas, fills the disk, and stops PostgreSQL or promotes its standby. Then the faults stop, recovery has its
+//! time, and the [`checker`] reads the market over its API and from its files or tables. The exit code is the verdict: 0 green, 1 red, 2 it could not be run.
 //!
 //! The seed repeats the schedule and what each customer asks for, not the machine's timing: a red run's evidence is its
 //! directory, with the history (one JSON line for each request and each fault), the market as it was at the end, its
@@ -24,6 +25,7 @@
 //! | the run | [`caos`] |
 //! | the schedule of faults | [`plan`] |
 //! | processes, network and disk | [`mundo`], [`slot`], [`proxy`], [`disco`] |
+//! | PostgreSQL | [`base`] |
 //! | the customers | [`clientes`], [`http`] |
 //! | the market at the end | [`lectura`] |
 //! | the shop that everybody writes | [`ingenua`] |
@@ -34,6 +36,7 @@
 //! nothing here tells whether they were synced: the journal's own tests do, with a disk that forgets.
 
 pub mod azar;
+pub mod base;
 pub mod caos;
 pub mod checker;
 pub mod clientes;

@@ -1,11 +1,11 @@
 //! `laboratorio --help` shows what it can do; [`laboratorio`] says why.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use laboratorio::caos::{self, Opciones};
 use laboratorio::checker;
 use laboratorio::history::Historia;
 use laboratorio::ingenua;
-use laboratorio::mundo::Tienda;
+use laboratorio::mundo::{Almacen, Tienda};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -50,12 +50,25 @@ struct Caos {
     /// Customers at once
     #[arg(long, default_value_t = 16)]
     clientes: u64,
-    /// Against the shop that everybody writes
+    /// What the services keep their data in: files, or PostgreSQL, which is started for it: a primary, a synchronous
+    /// standby, and three replicas of each service
+    #[arg(long, value_enum, default_value_t = Store::Json)]
+    store: Store,
+    /// With --store postgres: transactions are SERIALIZABLE, as some engines' always are
     #[arg(long)]
+    serializable: bool,
+    /// Against the shop that everybody writes
+    #[arg(long, conflicts_with_all = ["store", "serializable"])]
     ingenuo: bool,
     /// An empty directory for the data, the logs and the history; a fresh one if left out
     #[arg(long)]
     dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Store {
+    Json,
+    Postgres,
 }
 
 fn main() -> ExitCode {
@@ -80,7 +93,13 @@ fn main() -> ExitCode {
 async fn chaos(c: Caos) -> Result<bool, String> {
     let exe = std::env::current_exe().map_err(|e| format!("this executable: {e}"))?;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let tienda = if c.ingenuo { Tienda::Ingenua(exe) } else { Tienda::Mercado(caos::binaries(&exe)?) };
+    let almacen = match c.store {
+        Store::Postgres => Almacen::Postgres { serializable: c.serializable },
+        Store::Json if c.serializable => return Err("--serializable is for --store postgres".to_owned()),
+        Store::Json => Almacen::Json,
+    };
+    let tienda =
+        if c.ingenuo { Tienda::Ingenua(exe) } else { Tienda::Mercado(caos::binaries(&exe)?, almacen) };
     let fresh = || std::env::temp_dir().join(format!("laboratorio-{}-{}", now.as_secs(), std::process::id()));
     let opciones = Opciones {
         duracion: Duration::try_from_secs_f64(c.minutos * 60.0).map_err(|e| format!("--minutos: {e}"))?,

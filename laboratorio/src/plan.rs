@@ -1,6 +1,7 @@
 //! Which fault comes when: a seed's schedule, the same in every run.
 
 use crate::azar::Azar;
+use rustix::process::Signal;
 use std::time::Duration;
 
 /// A service.
@@ -33,50 +34,83 @@ pub enum Via {
     Clientes(Servicio),
     /// From `transacciones` to a participant.
     Interna(Servicio),
+    /// From the services to PostgreSQL.
+    Base,
+}
+
+/// How PostgreSQL stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parada {
+    /// SIGKILL.
+    Mata,
+    /// "Immediate": as a crash, all sessions at once.
+    Inmediata,
+    /// "Fast": as an operator does; sessions are told.
+    Rapida,
+}
+
+impl Parada {
+    /// What its first process is sent.
+    pub const fn signal(self) -> Signal {
+        match self {
+            Self::Mata => Signal::KILL,
+            Self::Inmediata => Signal::QUIT,
+            Self::Rapida => Signal::INT,
+        }
+    }
 }
 
 /// What goes wrong. Times are how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Falla {
-    /// SIGKILL; `segunda` is the second replica, where there is one.
+    /// SIGKILL.
     Mata {
-        /// Which.
+        /// Of which service.
         servicio: Servicio,
-        /// Which replica.
-        segunda: bool,
+        /// Of a hundred: which of the replicas that run.
+        cual: u64,
         /// Until another is started: a purchase's deadline is 3 s.
         abajo: Duration,
     },
     /// SIGSTOP, then SIGCONT.
-    Congela(Servicio, bool, Duration),
+    Congela(Servicio, u64, Duration),
     /// SIGTERM, and started again.
-    Reinicia(Servicio, bool),
+    Reinicia(Servicio, u64),
     /// Connections end.
     Corta(Via, Duration),
     /// Each piece comes later by the first.
     Demora(Via, Duration, Duration),
     /// Nothing comes through, and then all.
     Retiene(Via, Duration),
-    /// A second process on the same directory.
+    /// One replica more on the same directory for so long; on PostgreSQL, where there are three, one less.
     Replica(Servicio, Duration),
     /// No space on the disk.
     Disco(Duration),
     /// The clock of a service is so many seconds off from now on.
     Reloj(Servicio, i64),
+    /// PostgreSQL's primary stops, and is started after so long.
+    Cae(Parada, Duration),
+    /// Its standby is killed for so long.
+    SinEspejo(Duration),
+    /// The primary stops for good, and after so long its standby is promoted.
+    Promueve(Parada, Duration),
 }
 
 /// The schedule of a seed: what comes next, and how long after the one before.
-pub struct Plan(Azar);
+pub struct Plan {
+    azar: Azar,
+    postgres: bool,
+}
 
 impl Plan {
-    /// Of this seed.
-    pub fn new(semilla: u64) -> Self {
-        Self(Azar::new(semilla, u64::MAX))
+    /// Of this seed, against files or PostgreSQL.
+    pub fn new(semilla: u64, postgres: bool) -> Self {
+        Self { azar: Azar::new(semilla, u64::MAX), postgres }
     }
 
     fn servicio(&mut self) -> Servicio {
         // the coordinator is where most can go wrong
-        match self.0.between(1..=4) {
+        match self.azar.between(1..=4) {
             1 => Servicio::Usuarios,
             2 => Servicio::Tokens,
             _ => Servicio::Transacciones,
@@ -84,13 +118,31 @@ impl Plan {
     }
 
     fn via(&mut self) -> Via {
-        match self.0.between(1..=7) {
+        match self.azar.between(1..=if self.postgres { 10 } else { 7 }) {
             1 | 2 => Via::Interna(Servicio::Usuarios),
             3 | 4 => Via::Interna(Servicio::Tokens),
             5 => Via::Clientes(Servicio::Usuarios),
             6 => Via::Clientes(Servicio::Tokens),
-            _ => Via::Clientes(Servicio::Transacciones),
+            7 => Via::Clientes(Servicio::Transacciones),
+            _ => Via::Base,
         }
+    }
+
+    /// What PostgreSQL has besides; it is `None` as often as the rest should come.
+    fn base(&mut self) -> Option<Falla> {
+        let azar = &mut self.azar;
+        let como = match azar.between(1..=4) {
+            1 | 2 => Parada::Mata,
+            3 => Parada::Inmediata,
+            _ => Parada::Rapida,
+        };
+        let most = if azar.percent(20) { 3000 } else { 300 };
+        Some(match azar.between(1..=100) {
+            1..=14 => Falla::Cae(como, azar.millis(0..=most)),
+            15..=22 => Falla::Promueve(como, azar.millis(0..=most)),
+            23..=26 => Falla::SinEspejo(azar.millis(0..=most)),
+            _ => return None,
+        })
     }
 }
 
@@ -98,16 +150,21 @@ impl Iterator for Plan {
     type Item = (Duration, Falla);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let wait = self.0.millis(50..=900);
-        let (servicio, via, segunda) = (self.servicio(), self.via(), self.0.percent(50));
-        let azar = &mut self.0;
+        let wait = self.azar.millis(50..=900);
+        if self.postgres
+            && let Some(falla) = self.base()
+        {
+            return Some((wait, falla));
+        }
+        let (servicio, via, cual) = (self.servicio(), self.via(), self.azar.between(1..=100));
+        let azar = &mut self.azar;
         let falla = match azar.between(1..=100) {
             1..=50 => {
                 let most = if azar.percent(15) { 5000 } else { 300 };
-                Falla::Mata { servicio, segunda, abajo: azar.millis(0..=most) }
+                Falla::Mata { servicio, cual, abajo: azar.millis(0..=most) }
             }
-            51..=60 => Falla::Congela(servicio, segunda, azar.millis(50..=2500)),
-            61..=66 => Falla::Reinicia(servicio, segunda),
+            51..=60 => Falla::Congela(servicio, cual, azar.millis(50..=2500)),
+            61..=66 => Falla::Reinicia(servicio, cual),
             67..=74 => Falla::Corta(via, azar.millis(1..=1500)),
             75..=82 => Falla::Demora(via, azar.millis(5..=200), azar.millis(500..=3000)),
             83..=88 => Falla::Retiene(via, azar.millis(100..=2500)),
@@ -128,11 +185,13 @@ mod tests {
 
     #[test]
     fn a_seed_repeats_and_holds_every_kind_of_fault() {
-        let some = |seed| Plan::new(seed).take(500).collect::<Vec<_>>();
-        assert_eq!(some(7), some(7));
-        assert_ne!(some(7), some(8));
-        let kinds: std::collections::HashSet<_> =
-            some(7).iter().map(|(_, f)| std::mem::discriminant(f)).collect();
-        assert_eq!(kinds.len(), 9);
+        for (postgres, kinds) in [(false, 9), (true, 12)] {
+            let some = |seed| Plan::new(seed, postgres).take(500).collect::<Vec<_>>();
+            assert_eq!(some(7), some(7));
+            assert_ne!(some(7), some(8));
+            let found: std::collections::HashSet<_> =
+                some(7).iter().map(|(_, f)| std::mem::discriminant(f)).collect();
+            assert_eq!(found.len(), kinds);
+        }
     }
 }

@@ -7,8 +7,8 @@ use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot};
@@ -23,6 +23,8 @@ pub struct Receta {
     pub args: Vec<String>,
     /// All of its environment, but for its ports.
     pub entorno: Vec<(String, String)>,
+    /// The variable that its public port goes into.
+    pub puerto: &'static str,
     /// Where its error output goes.
     pub registro: PathBuf,
     /// What leads to its public port.
@@ -39,8 +41,8 @@ const ARRANQUE: u64 = 700_000;
 enum Orden {
     Arrancar,
     Senal(Signal),
-    Matar(Duration),
-    Retirar(oneshot::Sender<Option<ExitStatus>>),
+    Matar(Signal, Duration),
+    Retirar(Signal, oneshot::Sender<Option<ExitStatus>>),
 }
 
 /// A place for a process. Its supervisor is the only one that waits for it, and the only one that signals it: a process
@@ -57,7 +59,7 @@ pub struct Slot {
 struct Cuenta {
     starts: AtomicU64,
     kills: AtomicU64,
-    up: AtomicBool,
+    public: Mutex<Option<SocketAddr>>,
 }
 
 impl Slot {
@@ -80,15 +82,15 @@ impl Slot {
         let _ = self.orders.send(Orden::Senal(signal));
     }
 
-    /// SIGKILL; the next process starts after so long.
-    pub fn kill(&self, abajo: Duration) {
-        let _ = self.orders.send(Orden::Matar(abajo));
+    /// Ends the process by a signal that it does not survive; the next one starts after so long.
+    pub fn kill(&self, signal: Signal, abajo: Duration) {
+        let _ = self.orders.send(Orden::Matar(signal, abajo));
     }
 
-    /// Ends the process by SIGTERM and leaves the place empty; how it ended, where there was one.
-    pub async fn retire(&self) -> Option<ExitStatus> {
+    /// Ends the process by a signal and leaves the place empty; how it ended, where there was one.
+    pub async fn retire(&self, signal: Signal) -> Option<ExitStatus> {
         let (reply, ended) = oneshot::channel();
-        let _ = self.orders.send(Orden::Retirar(reply));
+        let _ = self.orders.send(Orden::Retirar(signal, reply));
         ended.await.ok().flatten()
     }
 
@@ -102,9 +104,15 @@ impl Slot {
         self.cuenta.kills.load(Ordering::Relaxed)
     }
 
-    /// Whether a process is here.
-    pub fn up(&self) -> bool {
-        self.cuenta.up.load(Ordering::Relaxed)
+    /// The public port of the process that is here.
+    pub fn public(&self) -> Option<SocketAddr> {
+        *self.cuenta.public.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Cuenta {
+    fn here(&self, public: Option<SocketAddr>) {
+        *self.public.lock().unwrap_or_else(PoisonError::into_inner) = public;
     }
 }
 
@@ -115,8 +123,8 @@ async fn supervise(receta: Receta, mut orders: mpsc::UnboundedReceiver<Orden>, c
             match orders.recv().await {
                 None => return,
                 Some(Orden::Arrancar) => wanted = true,
-                Some(Orden::Senal(_) | Orden::Matar(_)) => {}
-                Some(Orden::Retirar(reply)) => {
+                Some(Orden::Senal(_) | Orden::Matar(..)) => {}
+                Some(Orden::Retirar(_, reply)) => {
                     let _ = reply.send(None);
                 }
             }
@@ -127,7 +135,7 @@ async fn supervise(receta: Receta, mut orders: mpsc::UnboundedReceiver<Orden>, c
             continue;
         };
         cuenta.starts.fetch_add(1, Ordering::Relaxed);
-        cuenta.up.store(true, Ordering::Relaxed);
+        cuenta.here(Some(ports[0]));
         if let Some(registro) = &receta.demoras {
             let desde = registro.now();
             // a history that cannot be written ends the run by the clients' own lines
@@ -145,23 +153,23 @@ async fn supervise(receta: Receta, mut orders: mpsc::UnboundedReceiver<Orden>, c
                     None => return,
                     Some(Orden::Arrancar) => {}
                     Some(Orden::Senal(signal)) => send(&child, signal),
-                    Some(Orden::Matar(abajo)) => {
-                        send(&child, Signal::KILL);
+                    Some(Orden::Matar(signal, abajo)) => {
+                        send(&child, signal);
                         cuenta.kills.fetch_add(1, Ordering::Relaxed);
                         down = abajo;
                         break child.wait().await.ok();
                     }
-                    Some(Orden::Retirar(reply)) => {
+                    Some(Orden::Retirar(signal, reply)) => {
                         (wanted, waiting) = (false, Some(reply));
                         // no new connections before it stops to take them
                         route(&receta, ports, false);
                         send(&child, Signal::CONT);
-                        send(&child, Signal::TERM);
+                        send(&child, signal);
                     }
                 },
             }
         };
-        cuenta.up.store(false, Ordering::Relaxed);
+        cuenta.here(None);
         if wanted {
             route(&receta, ports, false);
             tokio::time::sleep(down).await;
@@ -191,7 +199,7 @@ fn spawn(receta: &Receta) -> std::io::Result<(Child, [SocketAddr; 2])> {
         .args(&receta.args)
         .env_clear()
         .envs(receta.entorno.iter().map(|(k, v)| (k, v)))
-        .env("PORT", public)
+        .env(receta.puerto, public)
         .env("INTERNAL_PORT", internal)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -9,6 +9,8 @@ pub(super) struct Failed {
     pub maybe_done: bool,
     /// Whether another turn can do better.
     pub passing: bool,
+    /// Whether the server gave it up for another transaction that was under way at once.
+    pub conflict: bool,
     /// Whether the connection leads to no server that writes: it, and those made before it, are not to be used again.
     pub cut: bool,
     /// For the log.
@@ -18,7 +20,7 @@ pub(super) struct Failed {
 impl Failed {
     /// No connection was had, so nothing was asked of the server.
     pub fn to_connect(e: &Error) -> Self {
-        Self { maybe_done: false, passing: true, cut: false, reason: e.to_string() }
+        Self { maybe_done: false, passing: true, conflict: false, cut: false, reason: e.to_string() }
     }
 
     /// Of an error that a statement met, or the commit behind it.
@@ -31,6 +33,7 @@ impl Failed {
             return Self {
                 maybe_done: true,
                 passing: false,
+                conflict: false,
                 cut: false,
                 reason: "no answer in time".to_owned(),
             };
@@ -38,12 +41,13 @@ impl Failed {
         let Error::Database(answer) = e else {
             // The answer was lost, or is not to be understood: the server may have done it.
             let cut = matches!(e, Error::Io(_) | Error::Tls(_) | Error::Protocol(_) | Error::WorkerCrashed);
-            return Self { maybe_done: true, passing: cut, cut, reason };
+            return Self { maybe_done: true, passing: cut, conflict: false, cut, reason };
         };
         let code = answer.code().unwrap_or_default();
         let cut = matches!(&*code, "25006" | "57P01" | "57P02" | "57P03") || code.starts_with("08");
-        let passing = cut || matches!(&*code, "40001" | "40P01" | "53300");
-        Self { maybe_done: !is_refusal(&code), passing, cut, reason: format!("{reason} ({code})") }
+        let conflict = matches!(&*code, "40001" | "40P01");
+        let passing = cut || conflict || code == "53300";
+        Self { maybe_done: !is_refusal(&code), passing, conflict, cut, reason: format!("{reason} ({code})") }
     }
 }
 

@@ -68,6 +68,7 @@ struct Inner {
     runtime: Handle,
     word: watch::Receiver<Word>,
     retries: AtomicU64,
+    conflicts: AtomicU64,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -100,18 +101,22 @@ impl Database {
             runtime,
             word,
             retries: AtomicU64::new(0),
+            conflicts: AtomicU64::new(0),
             tasks,
         }))
     }
 
     /// Adds its numbers to `/metrics`.
     pub fn measure(&self, metrics: &Metrics) {
-        let (retries, idle, writable) = (self.clone(), self.clone(), self.clone());
+        let (retries, conflicts, idle, writable) = (self.clone(), self.clone(), self.clone(), self.clone());
         metrics.counter(
             "postgres_retries",
-            "Turns that were taken again: conflicts (40001, 40P01) and lost connections",
+            "Turns that were taken again: after conflicts and lost connections",
             move || retries.retries(),
         );
+        metrics.counter("postgres_conflicts", "Those of them after conflicts (40001, 40P01)", move || {
+            conflicts.0.conflicts.load(Ordering::Relaxed)
+        });
         metrics.gauge("postgres_idle_connections", "Connections that wait for work", move || {
             idle.0.pool.parked() as u64
         });
@@ -366,7 +371,7 @@ impl Turns<'_> {
 
     /// Waits for the next turn.
     async fn after(&mut self, failed: Failed) -> Result<(), StoreError> {
-        let Failed { maybe_done, passing, reason, .. } = failed;
+        let Failed { maybe_done, passing, conflict, reason, .. } = failed;
         if maybe_done {
             self.left_open = Some(reason.clone());
         }
@@ -378,7 +383,9 @@ impl Turns<'_> {
             _ => {}
         }
         log::debug!("{}: another turn: {reason}", self.schema.name);
-        self.schema.database.0.retries.fetch_add(1, Ordering::Relaxed);
+        let Inner { retries, conflicts, .. } = &*self.schema.database.0;
+        retries.fetch_add(1, Ordering::Relaxed);
+        conflicts.fetch_add(conflict.into(), Ordering::Relaxed);
         self.taken = self.taken.saturating_add(1);
         sleep(wait).await;
         Ok(())

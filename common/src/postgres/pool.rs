@@ -2,10 +2,10 @@
 //!
 //! sqlx's own pool asks the server whether it is there each time that a connection comes back, which doubles the round
 //! trips; and it opens a connection on the runtime of whoever needs it, which here is a worker's that may be busy, or
-//! end. This one opens all of them on the process's runtime, and looks only at those whose statement was left half-way.
+//! end. This one opens all of them on the process's runtime, and mends only those whose statement was left half-way.
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions, Connection, Error};
+use sqlx::{ConnectOptions, Connection, Error, raw_sql};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -155,7 +155,10 @@ impl Drop for Lease {
         if let Some((mut open, place)) = self.held.take() {
             let pool = Arc::clone(&self.pool);
             self.pool.runtime.spawn(async move {
-                if let Ok(Ok(())) = timeout(MENDING, open.connection.ping()).await {
+                // sqlx forgets a BEGIN whose answer was not waited for: the next one's writes would be in its
+                // transaction, answered and never committed. In one that failed, this fails, too
+                let ended = raw_sql("begin; rollback").execute(&mut open.connection);
+                if let Ok(Ok(_)) = timeout(MENDING, ended).await {
                     pool.park(open);
                 }
                 drop(place);

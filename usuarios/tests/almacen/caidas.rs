@@ -2,11 +2,13 @@
 
 use crate::ley::{cuadrado, id, intento, pedido, saldo, trouble};
 use common::journal::StoreError;
+use common::postgres::run;
 use common::store::Opened;
 use common::testing::almacen::Almacen;
 use common::testing::postgres::Server;
 use common::testing::{PATIENCE, eventually};
 use futures_util::future::join_all;
+use sqlx::Connection;
 use usuarios::store::Store;
 use usuarios::store::json::Modelo;
 
@@ -68,6 +70,42 @@ async fn a_crash_of_the_database_loses_and_doubles_nothing() {
     assert_eq!(store.resumen().await.unwrap().pendientes, 480);
     let Opened::Postgres(schema) = &opened else { panic!() };
     assert!(schema.database().retries() > 0, "turns were taken again");
+}
+
+/// sqlx sends BEGIN and forgets it where nobody waits for the answer. Whoever got that connection next was told of writes
+/// that never were committed; the laboratory lost a purchase that way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_was_given_up_while_it_began_takes_nobodys_writes_along() {
+    let server = Server::shared();
+    let url = server.database().await;
+    let (_, database) = url.rsplit_once('/').unwrap();
+    let opened = Almacen::on(&url).open::<Modelo>();
+    let store = Store::new(opened.clone());
+    store.crear("Ana".to_owned(), crate::ley::monto(100)).await.unwrap();
+    let Opened::Postgres(schema) = &opened else { panic!() };
+    let given_up = async || -> Result<(), StoreError> {
+        run!(schema.repeatable(), |c, _| {
+            tokio::select! {
+                biased;
+                // on a busy machine it may be answered at once
+                _ = c.begin() => {}
+                () = std::future::ready(()) => {}
+            }
+            Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
+        })
+    };
+    let cargar = &async |i: &str| {
+        eventually(PATIENCE, async || store.cargar(intento(i), pedido(1, 1)).await.ok()).await;
+    };
+    let mut other = server.connect(database).await;
+    for n in 1..=20 {
+        // as many as there are connections
+        join_all((0..4).map(|_| given_up())).await.into_iter().for_each(|done| assert!(done.is_err()));
+        join_all((0..4).map(|m| async move { cargar(&format!("k{n}-{m}#1")).await })).await;
+        let seen =
+            sqlx::query_scalar::<_, i64>("select count(*) from usuarios.movimientos where tipo = 'cargo'");
+        assert_eq!(seen.fetch_one(&mut other).await.unwrap(), 4 * n, "what was answered is committed");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
