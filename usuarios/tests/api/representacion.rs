@@ -54,7 +54,7 @@ async fn large_bodies_are_compressed_for_who_takes_it() {
     let plain = app.api.get("/usuarios").await.expect(200);
     assert!(plain.body.len() > 1024);
     assert_eq!((plain.header("Content-Encoding"), plain.header("Vary")), ("", "accept-encoding"));
-    for accept in ["gzip", "gzip, deflate, br, zstd", "br;q=0.9, gzip;q=0.5", "x-gzip;q=0, GZIP", "*"] {
+    for accept in ["gzip", "gzip, deflate, br, zstd", "br;q=0.9, gzip;q=0.5", "x-gzip;q=0, GZIP"] {
         let answer = app.api.get("/usuarios").header("Accept-Encoding", accept).await.expect(200);
         assert_eq!(answer.header("Content-Encoding"), "gzip", "{accept}");
         assert_eq!(answer.header("Vary"), "accept-encoding");
@@ -62,7 +62,7 @@ async fn large_bodies_are_compressed_for_who_takes_it() {
         assert!(answer.body.len() < plain.body.len() / 2);
         assert_eq!(decoded(&answer), plain.body);
     }
-    for accept in ["identity", "zstd", "br", "gzip;q=0", "", "gzip;q=0, br", "gzip;q=0.5, identity"] {
+    for accept in ["identity", "*", "zstd", "br", "gzip;q=0", "", "gzip;q=0, br", "gzip;q=0.5, identity"] {
         let answer = app.api.get("/usuarios").header("Accept-Encoding", accept).await.expect(200);
         assert_eq!((answer.header("Content-Encoding"), &answer.body), ("", &plain.body), "{accept}");
     }
