@@ -57,11 +57,15 @@ gateway_image() {
     entry_point <<'SH'
 #!/bin/sh
 set -eu
-resolvers=$(awk '/^nameserver/ {printf "%s ", $2}' /etc/resolv.conf)
+NGINX_LOCAL_RESOLVERS=$(awk '/^nameserver/ {printf "%s ", $2}' /etc/resolv.conf)
+for file in /docker-entrypoint.d/*.envsh; do
+    # shellcheck source=docker/first-resolver.envsh
+    [ ! -x "$file" ] || . "$file"
+done
 for template in /etc/nginx/templates/*.template; do
     name=${template##*/}
     sed "s/\${GATEWAY_LISTEN}/$GATEWAY_LISTEN/g; s/\${GATEWAY_DOMAIN}/$GATEWAY_DOMAIN/g
-        s/\${NGINX_LOCAL_RESOLVERS}/$resolvers/g" "$template" >"$NGINX_ENVSUBST_OUTPUT_DIR/${name%.template}"
+        s/\${NGINX_LOCAL_RESOLVERS}/$NGINX_LOCAL_RESOLVERS/g" "$template" >"$NGINX_ENVSUBST_OUTPUT_DIR/${name%.template}"
 done
 exec "$@"
 SH
@@ -119,5 +123,8 @@ redis_image() {
     stands_in redis redis: "Debian's $(redis-server --version | cut -d' ' -f1-3)" && return
     graft "$(command -v redis-server)" "$(command -v redis-cli)"
     echo 'redis:x:999:1000::/tmp:/bin/sh' >"$root/etc/passwd"
-    finish -c ENV=PATH=/usr/bin:/bin
+    # the image's server is compiled to answer others than loopback without a password
+    printf '#!/bin/sh\nexec /usr/bin/redis-server "$@" --protected-mode no\n' >"$root/bin/redis-server"
+    chmod 755 "$root/bin/redis-server"
+    finish -c ENV=PATH=/bin:/usr/bin
 }
