@@ -39,7 +39,8 @@ clean() {
     local containers
     containers=$(podman ps -aq --filter "name=^${prefix}[-_]")
     # shellcheck disable=SC2086 # one word for each
-    [ -z "$containers" ] || podman rm -f -v -t 0 $containers >/dev/null 2>&1
+    # what compose calls depends_on forbids any other order; whoever goes with another is not there when his turn comes
+    [ -z "$containers" ] || podman rm -f -v -t 0 --depend --ignore $containers >/dev/null 2>&1 || true
     podman volume ls -q | grep "^${prefix}[-_]" | xargs -r podman volume rm -f >/dev/null
     podman network ls -q --filter "name=$prefix" | xargs -r podman network rm -f >/dev/null
     rm -rf "$work"
@@ -135,8 +136,24 @@ get() { curl -sf --max-time 10 "$1"; }
 
 post() { curl -sf --max-time 10 -H content-type:application/json -d "$2" "$1"; }
 
-# buy USUARIO TOKEN
-buy() { post "$transacciones/transacciones" "{\"usuarioId\":$1,\"tokenId\":$2}"; }
+# total URL: how long a list is
+total() { curl -sfI --max-time 10 "$1" | tr -d '\r' | sed -n 's/^x-total-count: //ip'; }
+
+# buy USUARIO TOKEN: as a buyer does, who tries again under the same key when he is told to, as on a machine too busy for the
+# purchase's deadline
+buy() {
+    local key code
+    key=compra-$(date +%s%N)
+    for _ in 1 2 3; do
+        code=$(curl -s -o "$work/bought" -w '%{http_code}' --max-time 10 -H content-type:application/json \
+            -H "Idempotency-Key: $key" -d "{\"usuarioId\":$1,\"tokenId\":$2}" "$transacciones/transacciones") || true
+        [ "$code" != 201 ] || { cat "$work/bought" && return; }
+        echo "POST /transacciones: $code $(cat "$work/bought")" >&2
+        [ "$code" = 503 ] || return 1
+        sleep 1
+    done
+    return 1
+}
 
 # settled: waits until no try is pending. Participants may hear of a commit a moment after the buyer, and of what a killed
 # coordinator left when recovery looks for it

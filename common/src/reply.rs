@@ -1,4 +1,4 @@
-//! What a GET answers: a body with its ETag and, where the client takes it and it is worth it, gzip or brotli.
+//! What a GET answers: a body with its ETag and, where the client takes it and it is worth it, gzip.
 
 use crate::problem::Problem;
 use actix_web::http::header::{self, ContentEncoding, HeaderMap, HeaderName, HeaderValue};
@@ -23,7 +23,6 @@ pub struct Representation {
     etag: HeaderValue,
     headers: Vec<(HeaderName, HeaderValue)>,
     gzip: OnceLock<Option<Bytes>>,
-    brotli: OnceLock<Option<Bytes>>,
     /// `body` is gzip, and stays so for a client that takes it.
     stored_gzip: bool,
 }
@@ -49,7 +48,6 @@ impl Representation {
             content_type,
             headers: Vec::new(),
             gzip: OnceLock::new(),
-            brotli: OnceLock::new(),
             stored_gzip: false,
         }
     }
@@ -70,7 +68,6 @@ impl Representation {
     #[must_use]
     pub fn compressed_already(mut self) -> Self {
         self.gzip = OnceLock::from(None);
-        self.brotli = OnceLock::from(None);
         self
     }
 
@@ -117,22 +114,20 @@ impl Representation {
 
     fn encoded(&self, req: &HttpRequest) -> (Bytes, Option<ContentEncoding>) {
         if self.stored_gzip {
-            return match negotiate(req, &[ContentEncoding::Gzip, ContentEncoding::Identity]) {
-                Some(ContentEncoding::Gzip) => (self.body.clone(), Some(ContentEncoding::Gzip)),
-                _ => (gunzip(&self.body).unwrap_or_default().into(), None),
+            return if takes_gzip(req) {
+                (self.body.clone(), Some(ContentEncoding::Gzip))
+            } else {
+                (gunzip(&self.body).unwrap_or_default().into(), None)
             };
         }
-        if self.body.len() < MIN_COMPRESSED || !req.headers().contains_key(header::ACCEPT_ENCODING) {
+        if self.body.len() < MIN_COMPRESSED
+            || !req.headers().contains_key(header::ACCEPT_ENCODING)
+            || !takes_gzip(req)
+        {
             return (self.body.clone(), None);
         }
-        let supported = [ContentEncoding::Brotli, ContentEncoding::Gzip, ContentEncoding::Identity];
-        let (encoding, cell, encode): (_, _, Encode) = match negotiate(req, &supported) {
-            Some(ContentEncoding::Brotli) => (ContentEncoding::Brotli, &self.brotli, brotli),
-            Some(ContentEncoding::Gzip) => (ContentEncoding::Gzip, &self.gzip, gzip),
-            _ => return (self.body.clone(), None),
-        };
-        match cell.get_or_init(|| encode(&self.body).ok().map(Bytes::from)) {
-            Some(bytes) => (bytes.clone(), Some(encoding)),
+        match self.gzip.get_or_init(|| gzip(&self.body).ok().map(Bytes::from)) {
+            Some(bytes) => (bytes.clone(), Some(ContentEncoding::Gzip)),
             None => (self.body.clone(), None),
         }
     }
@@ -146,17 +141,13 @@ fn matches(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     })
 }
 
-/// The best of these encodings that the client takes.
-fn negotiate(req: &HttpRequest, supported: &[ContentEncoding]) -> Option<ContentEncoding> {
-    let accepted = req.get_header::<header::AcceptEncoding>()?;
-    let supported: Vec<_> = supported.iter().copied().map(header::Encoding::Known).collect();
-    match accepted.negotiate(supported.iter())? {
-        header::Encoding::Known(encoding) => Some(encoding),
-        header::Encoding::Unknown(_) => None,
-    }
+/// Whether the client takes gzip, and likes it no less than the body as it is.
+fn takes_gzip(req: &HttpRequest) -> bool {
+    let supported = [ContentEncoding::Gzip, ContentEncoding::Identity].map(header::Encoding::Known);
+    let accepted = req.get_header::<header::AcceptEncoding>();
+    accepted.and_then(|a| a.negotiate(supported.iter()))
+        == Some(header::Encoding::Known(ContentEncoding::Gzip))
 }
-
-type Encode = fn(&[u8]) -> std::io::Result<Vec<u8>>;
 
 fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -168,12 +159,4 @@ fn gunzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut decoder = flate2::write::GzDecoder::new(Vec::new());
     decoder.write_all(body)?;
     decoder.finish()
-}
-
-fn brotli(body: &[u8]) -> std::io::Result<Vec<u8>> {
-    // 5 of 11: past that brotli spends ten times the work on a few per cent
-    let params = brotli::enc::BrotliEncoderParams { quality: 5, ..Default::default() };
-    let mut out = Vec::new();
-    brotli::BrotliCompress(&mut &*body, &mut out, &params)?;
-    Ok(out)
 }

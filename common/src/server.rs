@@ -4,7 +4,7 @@
 //!
 //! 1. `/readyz` fails and every response closes its connection; connections are taken until the load balancers have
 //!    noticed.
-//! 2. The kernel stops answering new connections (`refuse`); those that it has already are still taken and answered.
+//! 2. The kernel refuses new connections (`refuse`); those that it has already are still taken and answered.
 //! 3. Once no request has come for 100 ms, the connections that are left are idle. Only now actix may stop: it drops
 //!    at once what it has taken and not yet read from, and closes the listener's queue with resets.
 //! 4. When the last connection is closed, or the grace is over, [`Server::run`] returns, and the store can be closed.
@@ -18,6 +18,8 @@ use actix_web::web::ServiceConfig;
 use actix_web::{App, Error, HttpServer, web};
 use socket2::{Domain, Socket, Type};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+#[cfg(target_os = "linux")]
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{self, Signal, SignalKind};
@@ -202,25 +204,16 @@ impl Server {
     }
 }
 
-/// Makes the kernel ignore new connections to a listener, while those that it has begun go on into its queue.
+/// Makes the kernel refuse new connections to a listener, while those that it has begun go on into its queue.
 ///
 /// Closing the listener, or shutting it down, would reset every connection in its queue, whose clients may have sent
-/// requests already. A client that is ignored sends its SYN again a second later, to a port that is closed by then.
+/// requests already. A listener that is bound to an interface is found by what comes in there only; a connection, begun
+/// or whole, keeps the interface that it began with, which was any. No interface has this index, and a first binding
+/// needs no capability, which a packet filter on a TCP socket does (Linux 7.1, and 6.1 and later with fixes of June 2026).
 fn refuse(listener: &Socket) {
     #[cfg(target_os = "linux")]
-    {
-        // classic BPF over the TCP header: drop what has SYN and not ACK among its flags (byte 13), let the rest pass
-        let program = [
-            (0x30, 0, 0, 13),
-            (0x54, 0, 0, 0x12),
-            (0x15, 0, 1, 0x02),
-            (0x06, 0, 0, 0),
-            (0x06, 0, 0, u32::MAX),
-        ]
-        .map(|(code, jt, jf, k)| socket2::SockFilter::new(code, jt, jf, k));
-        if let Err(e) = listener.attach_filter(&program) {
-            log::warn!("leaving: connections cannot be refused softly: {e}");
-        }
+    if let Err(e) = listener.bind_device_by_index_v4(NonZeroU32::new(i32::MAX.unsigned_abs())) {
+        log::warn!("leaving: a connection that comes from now on may be reset, with the request in it: {e}");
     }
     #[cfg(not(target_os = "linux"))]
     let _ = listener;
@@ -273,4 +266,48 @@ pub async fn blocking<T: Send + 'static>(
     f: impl FnOnce() -> Result<T, StartError> + Send + 'static,
 ) -> Result<T, StartError> {
     tokio::task::spawn_blocking(f).await.map_err(|e| StartError::new(70, format!("a bug: {e}")))?
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::{Shutdown, TcpStream};
+
+    #[test]
+    fn new_connections_are_refused_and_queued_ones_answered_without_any_capability() {
+        let none = CapabilitySet::empty();
+        // of this thread only
+        set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
+            .unwrap();
+        for host in ["127.0.0.1", "0.0.0.0"] {
+            let listener = listen(host, 0, "--port").unwrap();
+            let port = address(&listener).unwrap().port();
+            let connect = || TcpStream::connect(("127.0.0.1", port));
+            let mut queued: Vec<_> = (0..50).map(|_| connect().unwrap()).collect();
+            for client in &mut queued[..25] {
+                client.write_all(b"before").unwrap();
+            }
+            refuse(&listener.try_clone().unwrap().into());
+            assert_eq!(connect().unwrap_err().kind(), ErrorKind::ConnectionRefused);
+            for client in &mut queued[25..] {
+                client.write_all(b"behind").unwrap();
+            }
+            for client in &mut queued {
+                client.shutdown(Shutdown::Write).unwrap();
+                let (mut taken, _) = listener.accept().unwrap();
+                let mut asked = String::new();
+                taken.read_to_string(&mut asked).unwrap();
+                assert!(["before", "behind"].contains(&asked.as_str()), "{asked}");
+                taken.write_all(asked.as_bytes()).unwrap();
+            }
+            drop(listener);
+            for (n, client) in queued.iter_mut().enumerate() {
+                let mut answered = String::new();
+                client.read_to_string(&mut answered).unwrap();
+                assert_eq!(answered, if n < 25 { "before" } else { "behind" });
+            }
+        }
+    }
 }

@@ -244,9 +244,6 @@ pub async fn decoded(response: Response) -> Vec<u8> {
         Some("gzip") => {
             flate2::read::GzDecoder::new(&*body).read_to_end(&mut out).unwrap();
         }
-        Some("br") => {
-            brotli::Decompressor::new(&*body, 4096).read_to_end(&mut out).unwrap();
-        }
         Some(other) => panic!("{other}"),
     }
     out

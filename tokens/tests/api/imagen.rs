@@ -26,13 +26,11 @@ async fn a_token_without_a_file_is_drawn() {
     assert!(renamed.await.unwrap().text().await.unwrap().contains("&lt;b&gt;&amp;"));
     invalid(m.get("/tokens/x/imagen").await, &["id"]).await;
 
-    for encoding in ["gzip", "br"] {
-        let packed = m.call(Method::GET, "/tokens/102/imagen").header("accept-encoding", encoding).send();
-        let packed = packed.await.unwrap();
-        assert_eq!(packed.headers()["content-encoding"], encoding);
-        let plain = m.get("/tokens/102/imagen").await.bytes().await.unwrap();
-        assert_eq!(decoded(packed).await, plain);
-    }
+    let packed = m.call(Method::GET, "/tokens/102/imagen").header("accept-encoding", "br, gzip").send();
+    let packed = packed.await.unwrap();
+    assert_eq!(packed.headers()["content-encoding"], "gzip");
+    let plain = m.get("/tokens/102/imagen").await.bytes().await.unwrap();
+    assert_eq!(decoded(packed).await, plain);
 }
 
 #[tokio::test]

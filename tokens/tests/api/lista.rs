@@ -221,14 +221,12 @@ async fn a_large_page_is_sent_compressed_to_who_takes_it() {
     assert_eq!(plain.headers()["vary"], "accept-encoding");
     let etag = plain.headers()["etag"].clone();
     let plain = plain.bytes().await.unwrap();
-    for (accepts, encoding) in
-        [("gzip", "gzip"), ("br", "br"), ("gzip, deflate, br", "br"), ("br;q=0.1, gzip", "gzip")]
-    {
+    for accepts in ["gzip", "gzip, deflate, br", "br;q=0.1, gzip"] {
         // twice: made, and then remembered
         for _ in 0..2 {
             let packed =
                 m.call(Method::GET, "/tokens").header("accept-encoding", accepts).send().await.unwrap();
-            assert_eq!(packed.headers()["content-encoding"], encoding, "{accepts}");
+            assert_eq!(packed.headers()["content-encoding"], "gzip", "{accepts}");
             assert_eq!(packed.headers()["etag"], etag);
             assert_eq!(decoded(packed).await, plain);
         }

@@ -40,7 +40,6 @@ fn decoded(answer: &Answer) -> Vec<u8> {
     let mut out = Vec::new();
     match answer.header("Content-Encoding") {
         "gzip" => flate2::read::GzDecoder::new(&*answer.body).read_to_end(&mut out).unwrap(),
-        "br" => brotli::Decompressor::new(&*answer.body, 4096).read_to_end(&mut out).unwrap(),
         other => panic!("encoding {other}"),
     };
     out
@@ -55,21 +54,15 @@ async fn large_bodies_are_compressed_for_who_takes_it() {
     let plain = app.api.get("/usuarios").await.expect(200);
     assert!(plain.body.len() > 1024);
     assert_eq!((plain.header("Content-Encoding"), plain.header("Vary")), ("", "accept-encoding"));
-    for (accept, expected) in [
-        ("gzip", "gzip"),
-        ("br", "br"),
-        ("gzip, deflate, br, zstd", "br"),
-        ("br;q=0.5, gzip;q=0.9", "gzip"),
-        ("gzip;q=0, br", "br"),
-    ] {
+    for accept in ["gzip", "gzip, deflate, br, zstd", "br;q=0.9, gzip;q=0.5", "x-gzip;q=0, GZIP"] {
         let answer = app.api.get("/usuarios").header("Accept-Encoding", accept).await.expect(200);
-        assert_eq!(answer.header("Content-Encoding"), expected, "{accept}");
+        assert_eq!(answer.header("Content-Encoding"), "gzip", "{accept}");
         assert_eq!(answer.header("Vary"), "accept-encoding");
         assert_eq!(answer.header("ETag"), plain.header("ETag"));
         assert!(answer.body.len() < plain.body.len() / 2);
         assert_eq!(decoded(&answer), plain.body);
     }
-    for accept in ["identity", "zstd", "gzip;q=0", "", "br;q=0, gzip;q=0"] {
+    for accept in ["identity", "*", "zstd", "br", "gzip;q=0", "", "gzip;q=0, br", "gzip;q=0.5, identity"] {
         let answer = app.api.get("/usuarios").header("Accept-Encoding", accept).await.expect(200);
         assert_eq!((answer.header("Content-Encoding"), &answer.body), ("", &plain.body), "{accept}");
     }

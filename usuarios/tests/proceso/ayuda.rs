@@ -1,6 +1,7 @@
 //! Starts the binary and talks to it.
 
 use common::testing::{Api, PATIENCE, eventually};
+use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -61,7 +62,8 @@ impl Process {
         more(&mut command);
         // to a file: a pipe that nobody reads would fill and stop the process
         let log = std::fs::File::create(dir.path().join("stderr.log")).unwrap();
-        let mut child = command.stderr(log).stdout(Stdio::null()).spawn().unwrap();
+        command.stderr(log).stdout(Stdio::null());
+        let mut child = std::thread::spawn(move || without_capabilities(&mut command)).join().unwrap();
         let api = Api::new(SocketAddr::from(([127, 0, 0, 1], port)));
         eventually(PATIENCE, async || {
             assert!(
@@ -72,6 +74,8 @@ impl Process {
             api.get("/readyz").attempt().await.is_ok_and(|a| a.status == 200).then_some(())
         })
         .await;
+        let status = read(Path::new(&format!("/proc/{}/status", child.id())));
+        assert!(status.contains("CapPrm:\t0000000000000000"), "{status}");
         Self { child, api, dir }
     }
 
@@ -113,6 +117,15 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Spawns a command that has no capability, as in a pod, also where the tests run as root. For a thread that ends then.
+fn without_capabilities(command: &mut Command) -> Child {
+    for capability in CapabilitySet::all().iter() {
+        // who may not has none to lose, and the kernel knows fewer than its headers
+        let _ = remove_capability_from_bounding_set(capability);
+    }
+    command.spawn().unwrap()
 }
 
 pub fn read(path: &Path) -> String {
