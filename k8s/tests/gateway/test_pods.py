@@ -154,7 +154,7 @@ class Discovery(unittest.TestCase):
         self.client = self.world.market().open().client
 
     def grow(self, by: int) -> list:
-        pods = [self.world.start("tokens", drain=2) for _ in range(by)]
+        pods = [self.world.start("tokens") for _ in range(by)]
         for pod in pods:
             pod.ready()
         self.world.pods["tokens"] += pods

@@ -90,7 +90,7 @@ class Dns(threading.Thread):
 class Pod:
     """A process of a service, with an address of its own."""
 
-    def __init__(self, world: "World", service: str, address: str, drain: int):
+    def __init__(self, world: "World", service: str, address: str):
         self.address, self.name = address, f"{service}-{address.rpartition('.')[2]}"
         environment = {
             "HOST": self.address,
@@ -100,7 +100,8 @@ class Pod:
             "SEED_DIR": str(ROOT / service),
             "HOSTNAME": self.name,
             "WORKERS": "1",
-            "DRAIN_SECONDS": str(drain),
+            # nginx asks DNS anew within 2 s; in the cluster it is 8, since there DNS itself has old answers
+            "DRAIN_SECONDS": "3",
             "USUARIOS_URL": f"http://{world.internal['usuarios']}:9000",
             "TOKENS_URL": f"http://{world.internal['tokens']}:9000",
         }
@@ -147,10 +148,10 @@ class World:
         self.last += 1
         return f"{self.network}.{self.last}"
 
-    def start(self, service: str, drain: int = 1, address: str | None = None) -> Pod:
+    def start(self, service: str, address: str | None = None) -> Pod:
         """A pod that nobody knows yet."""
         address = address or self.address()
-        return Pod(self, service, address, drain)
+        return Pod(self, service, address)
 
     def publish(self):
         """Tells DNS of the pods that there are."""
