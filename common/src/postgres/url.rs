@@ -37,9 +37,7 @@ impl PostgresUrl {
     pub(super) fn options(&self) -> PgConnectOptions {
         self.options.as_ref().clone().disable_statement_logging()
     }
-}
 
-impl PostgresUrl {
     /// Whether both lead to one database, as far as their text says.
     pub fn same_place(&self, other: &Self) -> bool {
         let place = |url: &Self| {

@@ -22,7 +22,7 @@ from .client import Client
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATES = ROOT / "k8s/base/gateway"
-BINARIES = ROOT / "target/debug"
+BINARIES = Path(os.environ.get("BINARIES") or ROOT / "target/debug")
 NGINX = os.environ.get("GATEWAY_NGINX", "nginx")
 SERVICES = ("usuarios", "tokens", "transacciones")
 DOMAIN = ".mercado.svc.cluster.local"
@@ -213,6 +213,10 @@ class World:
         return self
 
     def close(self):
+        if self.gateway and self.gateway.poll() is None:
+            # killed, it would leave its workers behind
+            self.gateway.terminate()
+            self.gateway.wait(10)
         for process in self.processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
