@@ -71,6 +71,7 @@ impl Tables for Modelo {
             .await?;
         Ok(())
     }
+
     async fn read(c: &mut PgConnection) -> Result<Self, SqlError> {
         let (mut modelo, mut bought, mut behind) = (Self::default(), Vec::new(), String::new());
         loop {
