@@ -41,7 +41,7 @@ clean() {
     # shellcheck disable=SC2086 # one word for each
     # what compose calls depends_on forbids any other order; whoever goes with another is not there when his turn comes
     [ -z "$containers" ] || podman rm -f -v -t 0 --depend --ignore $containers >/dev/null 2>&1 || true
-    podman volume ls -q | grep "^${prefix}[-_]" | xargs -r podman volume rm -f >/dev/null
+    podman volume ls -q --filter "name=^${prefix}[-_]" | xargs -r podman volume rm -f >/dev/null
     podman network ls -q --filter "name=$prefix" | xargs -r podman network rm -f >/dev/null
     rm -rf "$work"
 }
