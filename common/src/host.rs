@@ -81,8 +81,8 @@ impl<'a, M: Model> Host<'a, M> {
     /// One line for the operator and an exit code.
     pub fn serve(
         self,
-        public: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
-        internal: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+        public: impl Fn(&mut ServiceConfig) + Send + Sync + 'static,
+        internal: impl Fn(&mut ServiceConfig) + Send + Sync + 'static,
     ) -> Result<Serving<M>, StartError> {
         let options = self.options;
         let outside = server::listen(&options.host, options.port, "--port (PORT)")?;

@@ -115,6 +115,8 @@ pub fn app<F: FnOnce(&mut ServiceConfig) + 'static>(
         .default_service(web::to(not_found))
 }
 
+type Routes = dyn Fn(&mut ServiceConfig) + Send + Sync;
+
 /// A few HTTP listeners that start and leave together.
 pub struct Server {
     edge: Arc<Edge>,
@@ -145,23 +147,31 @@ impl Server {
     /// Exit code 69 where the listener cannot be used.
     pub fn serve<F>(&mut self, listener: TcpListener, routes: F) -> Result<(), StartError>
     where
-        F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+        F: Fn(&mut ServiceConfig) + Send + Sync + 'static,
     {
+        self.serve_routes(listener, Arc::new(routes))
+    }
+
+    /// Of no type that its caller chooses: so it is compiled once, and as this crate is, for speed.
+    fn serve_routes(&mut self, listener: TcpListener, routes: Arc<Routes>) -> Result<(), StartError> {
         let unusable = |e| StartError::new(69, format!("cannot serve: {e}"));
         self.listeners.push(listener.try_clone().map_err(unusable)?.into());
         let (edge, connected) = (Arc::clone(&self.edge), Arc::clone(&self.edge));
-        let server = HttpServer::new(move || app(Arc::clone(&edge), routes.clone()))
-            .workers(self.workers)
-            .on_connect(move |_, extensions| {
-                extensions.insert(connected.connected());
-            })
-            .keep_alive(Duration::from_secs(75))
-            .client_request_timeout(Duration::from_secs(10))
-            .shutdown_timeout(self.grace.as_secs())
-            .disable_signals()
-            .listen(listener)
-            .map_err(unusable)?
-            .run();
+        let server = HttpServer::new(move || {
+            let routes = Arc::clone(&routes);
+            app(Arc::clone(&edge), move |c: &mut ServiceConfig| routes(c))
+        })
+        .workers(self.workers)
+        .on_connect(move |_, extensions| {
+            extensions.insert(connected.connected());
+        })
+        .keep_alive(Duration::from_secs(75))
+        .client_request_timeout(Duration::from_secs(10))
+        .shutdown_timeout(self.grace.as_secs())
+        .disable_signals()
+        .listen(listener)
+        .map_err(unusable)?
+        .run();
         self.running.push(server);
         Ok(())
     }
