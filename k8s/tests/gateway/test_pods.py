@@ -1,6 +1,5 @@
 """Pods that come, leave and die under load, behind the gateway."""
 
-import contextlib
 import signal
 import socket
 import threading
@@ -27,8 +26,7 @@ class Deaf(threading.Thread):
                 connection, _ = self.socket.accept()
             except OSError:
                 return
-            # one that nginx resets must not end the others
-            with connection, contextlib.suppress(OSError):
+            with connection:
                 head = b""
                 while b"\r\n\r\n" not in head and (more := connection.recv(65536)):
                     head += more

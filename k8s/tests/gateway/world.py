@@ -5,6 +5,7 @@ An nginx that is older than 1.27.4 cannot ask DNS by itself: it gets upstreams.c
 everything else as it is.
 """
 
+import errno
 import os
 import random
 import re
@@ -58,7 +59,8 @@ class Dns(threading.Thread):
         self.table: dict[str, list[str]] = {}
         self.silent, self.unanswered = False, 0
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((host, 0))
+        # whoever has this one has the network
+        self.socket.bind((host, 5300))
         self.address = "%s:%d" % self.socket.getsockname()
         self.start()
 
@@ -129,18 +131,30 @@ class Pod:
         self.process.send_signal(signal.SIGTERM)
 
 
+def own_network() -> tuple[str, Dns]:
+    """One where nobody else is: not another run, and not the gateway that a run which was killed left behind. That one would
+    answer in place of ours."""
+    while True:
+        network = f"127.{random.randint(1, 250)}.{random.randint(0, 250)}"
+        try:
+            socket.create_server((f"{network}.254", 8080)).close()
+            return network, Dns(f"{network}.253")
+        except OSError as e:
+            if e.errno != errno.EADDRINUSE:
+                raise
+
+
 class World:
     """Pods, DNS and nginx; everything ends with `close`."""
 
     def __init__(self):
         self.dir = Path(tempfile.mkdtemp(prefix="mercado-gateway-"))
         self.processes: list[subprocess.Popen] = []
-        self.network = f"127.{random.randint(1, 250)}.{random.randint(0, 250)}"
+        self.network, self.dns = own_network()
         self.last = 0
         # where transacciones finds the others: the first pod of each
         self.internal = {s: f"{self.network}.{n}" for n, s in enumerate(SERVICES, 1)}
         self.pods: dict[str, list] = {s: [] for s in SERVICES}
-        self.dns = Dns(f"{self.network}.253")
         self.gateway: subprocess.Popen | None = None
         self.client: Client | None = None
 
