@@ -1,6 +1,7 @@
 //! The tables as a whole: filled from files, and read back.
 
 use super::Fila;
+use super::asiento::close;
 use crate::domain::{Movimiento, Tipo, Usuario};
 use crate::store::json::{Change, Modelo};
 use common::domain::{Intento, MAX_ENTERO, Monto, Resumen, UsuarioId};
@@ -41,15 +42,7 @@ impl Tables for Modelo {
         for some in lineas.chunks(LOTE) {
             insertar(some, c).await?;
         }
-        let Resumen { cuenta, suma, huella } = self.resumen().confirmados;
-        sqlx::query!(
-            "update usuarios.cierre set cuenta = $1, suma = $2::text::numeric, huella = $3::text::numeric",
-            written(cuenta),
-            suma.to_string(),
-            huella.to_string()
-        )
-        .execute(&mut *c)
-        .await?;
+        close(c, &self.resumen().confirmados).await?;
         let last = self.usuarios.get_max().map_or(0, |(id, _)| written(id.get()));
         let last_line = self.siguiente_movimiento().map_or(MAX_ENTERO, |id| id - 1);
         sqlx::query!(
