@@ -14,7 +14,7 @@ const LABORATORIO: &str = env!("CARGO_BIN_EXE_laboratorio");
 /// `cargo test --workspace` has built the services already. `cargo test -p laboratorio` alone would run with those of
 /// yesterday, or with none.
 fn services() {
-    const CRATES: [&str; 4] = ["common", "usuarios", "tokens", "transacciones"];
+    const CRATES: [&str; 7] = ["journal", "http_kit", "pg", "market", "usuarios", "tokens", "transacciones"];
     let bin = Path::new(LABORATORIO).parent().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let newest = CRATES.iter().map(|c| newest(&root.join(c).join("src"))).max().unwrap();
