@@ -11,7 +11,7 @@ use http_kit::ops::Ops;
 use http_kit::server::{self, Leave, Server};
 use market::host::share_visits;
 use market::openapi::{PRODUCT, with_schemas};
-use market::store::{Opened, Place};
+use market::store::{Place, ServiceStore};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,9 +35,9 @@ pub struct App {
 
 #[derive(Clone)]
 struct Stores {
-    usuarios: Opened<usuarios::store::json::Modelo>,
-    tokens: Opened<tokens::store::json::Modelo>,
-    transacciones: Opened<transacciones::store::json::Modelo>,
+    usuarios: ServiceStore<usuarios::store::json::State>,
+    tokens: ServiceStore<tokens::store::json::State>,
+    transacciones: ServiceStore<transacciones::store::json::State>,
 }
 
 impl Stores {
@@ -87,7 +87,7 @@ impl App {
         let start = Instant::now();
         config.purchase.orphan_age()?;
         let edge = Arc::new(Edge::new(PRODUCT, &config.server.hostname, config.server.connection_age()));
-        let imagenes = tokens::imagenes::Imagenes::open(config.imagenes.as_deref())?;
+        let pictures = tokens::pictures::Pictures::open(config.pictures.as_deref())?;
         let application = format!("mercado@{}", config.server.hostname);
         let stores = Stores::open(&Place::of(&config.store, &application, &edge.metrics))?;
         stores.measure(&edge.metrics);
@@ -115,13 +115,13 @@ impl App {
             &edge.metrics,
         )?;
         let (usuarios, tokens) = (Data::new(usuarios), Data::new(tokens));
-        let imagenes = Data::new(imagenes);
+        let pictures = Data::new(pictures);
         let transacciones = Data::new(engine.service.clone());
         let web = Data::new(web::Page::default());
         let mut server = Server::new(&config.server, edge);
         server.serve(listener, move |c| {
             c.app_data(usuarios.clone()).app_data(tokens.clone()).app_data(transacciones.clone());
-            c.app_data(pages.clone()).app_data(imagenes.clone()).app_data(ops.clone()).app_data(web.clone());
+            c.app_data(pages.clone()).app_data(pictures.clone()).app_data(ops.clone()).app_data(web.clone());
             // patterns are tried in this order: first what is asked for most
             c.configure(tokens::routes::public)
                 .configure(transacciones::routes::public)

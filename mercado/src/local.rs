@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use http_kit::client::Unavailable;
 use market::contract::Answer;
-use market::contract::{Digest, PedidoCargo, PedidoReserva, Refusal, Reservado, Try};
+use market::contract::{CargoRequest, Digest, HeldToken, Hold, Refusal, ReservaRequest};
 use market::domain::Intento;
 use tokio::time::{Instant, timeout_at};
 use transacciones::participants::{Participant, Tokens, Usuarios};
@@ -50,24 +50,24 @@ async fn usuarios<T>(
 #[async_trait]
 impl Participant for LocalTokens {
     async fn confirm(&self, intento: &Intento, deadline: Instant) -> Answer<()> {
-        tokens(deadline, self.0.confirmar(intento.clone())).await
+        tokens(deadline, self.0.confirm(intento.clone())).await
     }
 
     async fn cancel(&self, intento: &Intento, deadline: Instant) -> Answer<()> {
-        tokens(deadline, self.0.cancelar(intento.clone())).await
+        tokens(deadline, self.0.cancel(intento.clone())).await
     }
 
-    async fn pending(&self, age: TimeDelta, after: Option<&Try>, deadline: Instant) -> Answer<Vec<Try>> {
+    async fn pending(&self, age: TimeDelta, after: Option<&Hold>, deadline: Instant) -> Answer<Vec<Hold>> {
         let after = after.map(|t| (t.desde, t.intento.clone()));
-        tokens(deadline, self.0.pendientes(age, after)).await
+        tokens(deadline, self.0.pending(age, after)).await
     }
 
-    async fn settled(&self, after: Option<&Intento>, deadline: Instant) -> Answer<Vec<Try>> {
-        tokens(deadline, self.0.confirmados(after.cloned())).await
+    async fn settled(&self, after: Option<&Intento>, deadline: Instant) -> Answer<Vec<Hold>> {
+        tokens(deadline, self.0.settled(after.cloned())).await
     }
 
     async fn digest(&self, deadline: Instant) -> Answer<Digest> {
-        tokens(deadline, self.0.resumen()).await
+        tokens(deadline, self.0.digest()).await
     }
 }
 
@@ -76,40 +76,40 @@ impl Tokens for LocalTokens {
     async fn reserve(
         &self,
         intento: &Intento,
-        pedido: PedidoReserva,
+        request: ReservaRequest,
         deadline: Instant,
-    ) -> Answer<Reservado> {
-        tokens(deadline, async { Ok(self.0.reservar(intento.clone(), pedido).await?.valor) }).await
+    ) -> Answer<HeldToken> {
+        tokens(deadline, async { Ok(self.0.hold(intento.clone(), request).await?.value) }).await
     }
 }
 
 #[async_trait]
 impl Participant for LocalUsuarios {
     async fn confirm(&self, intento: &Intento, deadline: Instant) -> Answer<()> {
-        usuarios(deadline, self.0.confirmar(intento.clone())).await
+        usuarios(deadline, self.0.confirm(intento.clone())).await
     }
 
     async fn cancel(&self, intento: &Intento, deadline: Instant) -> Answer<()> {
-        usuarios(deadline, self.0.cancelar(intento.clone())).await
+        usuarios(deadline, self.0.cancel(intento.clone())).await
     }
 
-    async fn pending(&self, age: TimeDelta, after: Option<&Try>, deadline: Instant) -> Answer<Vec<Try>> {
+    async fn pending(&self, age: TimeDelta, after: Option<&Hold>, deadline: Instant) -> Answer<Vec<Hold>> {
         let after = after.map(|t| (t.desde, t.intento.clone()));
-        usuarios(deadline, self.0.pendientes(age, after)).await
+        usuarios(deadline, self.0.pending(age, after)).await
     }
 
-    async fn settled(&self, after: Option<&Intento>, deadline: Instant) -> Answer<Vec<Try>> {
-        usuarios(deadline, self.0.confirmados(after.cloned())).await
+    async fn settled(&self, after: Option<&Intento>, deadline: Instant) -> Answer<Vec<Hold>> {
+        usuarios(deadline, self.0.settled(after.cloned())).await
     }
 
     async fn digest(&self, deadline: Instant) -> Answer<Digest> {
-        usuarios(deadline, self.0.resumen()).await
+        usuarios(deadline, self.0.digest()).await
     }
 }
 
 #[async_trait]
 impl Usuarios for LocalUsuarios {
-    async fn charge(&self, intento: &Intento, pedido: PedidoCargo, deadline: Instant) -> Answer<()> {
-        usuarios(deadline, async { self.0.cargar(intento.clone(), pedido).await.map(|_new| ()) }).await
+    async fn charge(&self, intento: &Intento, request: CargoRequest, deadline: Instant) -> Answer<()> {
+        usuarios(deadline, async { self.0.hold(intento.clone(), request).await.map(|_new| ()) }).await
     }
 }

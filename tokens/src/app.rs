@@ -2,10 +2,10 @@
 
 use crate::cache::Cache;
 use crate::config::Config;
-use crate::imagenes::Imagenes;
+use crate::pictures::Pictures;
 use crate::routes;
 use crate::store::Store;
-use crate::store::json::Modelo;
+use crate::store::json::State;
 use actix_web::web::{Data, ServiceConfig};
 use http_kit::exit::StartError;
 use market::host::{Host, Serving, share_visits};
@@ -14,9 +14,9 @@ use market::host::{Host, Serving, share_visits};
 ///
 /// # Errors
 /// One line for the operator and an exit code.
-pub fn build(config: &Config) -> Result<Serving<Modelo>, StartError> {
-    let imagenes = Data::new(Imagenes::open(config.imagenes.as_deref())?);
-    let mut host = Host::<Modelo>::open("tokens", &config.host, routes::openapi())?;
+pub fn build(config: &Config) -> Result<Serving<State>, StartError> {
+    let pictures = Data::new(Pictures::open(config.pictures.as_deref())?);
+    let mut host = Host::<State>::open("tokens", &config.host, routes::openapi())?;
     let redis = config.redis_url.as_ref().map(|url| share_visits(&mut host.ops, url));
     let store = Store::new(host.store.clone());
     let pages = Data::new(Cache::of(&store, redis));
@@ -25,11 +25,11 @@ pub fn build(config: &Config) -> Result<Serving<Modelo>, StartError> {
     let public = move |c: &mut ServiceConfig| {
         c.app_data(store.clone())
             .app_data(pages.clone())
-            .app_data(imagenes.clone())
+            .app_data(pictures.clone())
             .configure(routes::public);
     };
     let internal = move |c: &mut ServiceConfig| {
-        c.app_data(inside.clone()).configure(routes::interno::routes);
+        c.app_data(inside.clone()).configure(routes::internal::routes);
     };
     host.serve(public, internal)
 }

@@ -7,15 +7,15 @@
 //! | [`cache`] | finished pages of the list, each valid for one state of the store |
 //! | [`store`] | the operations, without HTTP: their law, and the two that keep it, in files and in a database |
 //! | [`domain`] | what a token is |
-//! | [`imagenes`], [`dibujo`] | a token's picture: its file, or one drawn from its name |
+//! | [`pictures`], [`drawing`] | a token's picture: its file, or one drawn from its name |
 //! | [`error`] | why not |
 
 pub mod app;
 pub mod cache;
 pub mod config;
-pub mod dibujo;
 pub mod domain;
+pub mod drawing;
 pub mod error;
-pub mod imagenes;
+pub mod pictures;
 pub mod routes;
 pub mod store;

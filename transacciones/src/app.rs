@@ -7,7 +7,7 @@ use crate::recovery::{Recovery, Tally};
 use crate::routes;
 use crate::service::Service;
 use crate::store::Store;
-use crate::store::json::Modelo;
+use crate::store::json::State;
 use actix_web::web::{Data, ServiceConfig};
 use http_kit::client::Client;
 use http_kit::exit::StartError;
@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 pub struct Engine {
     /// Buys and looks.
     pub service: Service,
-    behind: TaskTracker,
+    background: TaskTracker,
     recovery: tokio::task::JoinHandle<()>,
     stop: CancellationToken,
 }
@@ -41,9 +41,9 @@ impl Engine {
         options: PurchaseOptions,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
-        let behind = TaskTracker::new();
+        let background = TaskTracker::new();
         let (deadline, orphan_age) = (options.deadline(), options.orphan_age()?);
-        let coordinator = Coordinator { store, tokens, usuarios, deadline, behind: behind.clone() };
+        let coordinator = Coordinator { store, tokens, usuarios, deadline, background: background.clone() };
         let tally = Arc::new(Tally::default());
         let read = |pick: fn(&Tally) -> u64| {
             let tally = Arc::clone(&tally);
@@ -67,15 +67,15 @@ impl Engine {
         let stop = CancellationToken::new();
         let recovery = Recovery { coordinator: coordinator.clone(), orphan_age, tally };
         let recovery = tokio::spawn(recovery.run(stop.clone()));
-        Ok(Self { service: Service::new(coordinator, Handle::current()), behind, recovery, stop })
+        Ok(Self { service: Service::new(coordinator, Handle::current()), background, recovery, stop })
     }
 
     /// Waits for purchases under way, at most for `grace`, and stops recovery. What is cut off here is settled by
     /// recovery at the next start.
     pub async fn stop(self, grace: Duration) {
-        self.behind.close();
-        if tokio::time::timeout(grace, self.behind.wait()).await.is_err() {
-            log::warn!("{} purchases are still under way; recovery will settle them", self.behind.len());
+        self.background.close();
+        if tokio::time::timeout(grace, self.background.wait()).await.is_err() {
+            log::warn!("{} purchases are still under way; recovery will settle them", self.background.len());
         }
         self.stop.cancel();
         if let Err(e) = self.recovery.await {
@@ -88,12 +88,12 @@ impl Engine {
 ///
 /// # Errors
 /// One line for the operator and an exit code.
-pub fn build(config: &Config) -> Result<Serving<Modelo>, StartError> {
+pub fn build(config: &Config) -> Result<Serving<State>, StartError> {
     config.purchase.orphan_age()?;
     let token = &config.host.internal_token;
     let tokens = Http::tokens(Client::new("tokens", &config.tokens_url, token)?);
     let usuarios = Http::usuarios(Client::new("usuarios", &config.usuarios_url, token)?);
-    let host = Host::<Modelo>::open("transacciones", &config.host, routes::openapi())?;
+    let host = Host::<State>::open("transacciones", &config.host, routes::openapi())?;
     let (tokens, usuarios) = (Arc::new(tokens), Arc::new(usuarios));
     let store = Store::new(host.store.clone());
     let engine = Engine::start(store, tokens, usuarios, config.purchase, &host.edge.metrics)?;

@@ -3,8 +3,8 @@
 //!
 //! Each service keeps a running digest, so an audit that agrees costs three reads. Where digests differ - purchases are
 //! under way, or something is wrong - the lists are read, in an order that needs no common snapshot: how many transactions
-//! there are, then pending tries, then settled tries, each page with the transactions of its claves, and last so many
-//! transactions as there were first, which are the same ones: their order does not change. A try is made before its
+//! there are, then pending holds, then settled holds, each page with the transactions of its claves, and last so many
+//! transactions as there were first, which are the same ones: their order does not change. A hold is made before its
 //! transaction and settled after it, so each of those transactions was pending or settled by the time it was looked for,
 //! and every settled try finds its transaction.
 
@@ -15,8 +15,8 @@ use crate::store::Store;
 use chrono::TimeDelta;
 use http_kit::client::Unavailable;
 use journal::StoreError;
-use market::contract::{PAGE, Refusal, Try};
-use market::domain::{Clave, Intento, Resumen, TransaccionId};
+use market::contract::{Hold, PAGE, Refusal};
+use market::domain::{Clave, Intento, RunningDigest, TransaccionId};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -30,7 +30,8 @@ const MAX_LISTED: usize = 1000;
 
 /// The verdict
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Auditoria {
+#[schema(as = Auditoria)]
+pub struct AuditReport {
     /// Whether nothing is wrong: no money is lost, none was made
     #[schema(example = true)]
     pub correcto: bool,
@@ -42,15 +43,16 @@ pub struct Auditoria {
     #[schema(example = 0)]
     pub pendientes: u64,
     /// What is wrong, at most 1000 of it
-    pub diferencias: Vec<Diferencia>,
+    pub diferencias: Vec<Difference>,
 }
 
 /// Something that is wrong
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Diferencia {
+#[schema(as = Diferencia)]
+pub struct Difference {
     /// What
-    pub tipo: Tipo,
+    pub tipo: DifferenceKind,
     /// Of which attempt, where it is one's
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, required = false, example = "compra-7f3a#1")]
@@ -63,21 +65,29 @@ pub struct Diferencia {
 /// The kinds of difference
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Tipo {
+#[schema(as = Tipo)]
+pub enum DifferenceKind {
     /// Bought and not paid for
-    TransaccionSinCargo,
+    #[serde(rename = "transaccion-sin-cargo")]
+    TransaccionWithoutCargo,
     /// Bought and not sold
-    TransaccionSinVenta,
+    #[serde(rename = "transaccion-sin-venta")]
+    TransaccionWithoutVenta,
     /// Paid for and not bought
-    CargoSinTransaccion,
+    #[serde(rename = "cargo-sin-transaccion")]
+    CargoWithoutTransaccion,
     /// Sold and not bought
-    VentaSinTransaccion,
+    #[serde(rename = "venta-sin-transaccion")]
+    VentaWithoutTransaccion,
     /// Another user or amount than the transaction's
-    CargoDistinto,
+    #[serde(rename = "cargo-distinto")]
+    CargoDiffers,
     /// Another token, user or price than the transaction's
-    VentaDistinta,
+    #[serde(rename = "venta-distinta")]
+    VentaDiffers,
     /// A balance that is not the sum of its ledger
-    SaldoDescuadrado,
+    #[serde(rename = "saldo-descuadrado")]
+    SaldoUnbalanced,
 }
 
 /// Why there is no verdict.
@@ -94,12 +104,12 @@ pub enum Unaudited {
     Refused(Refusal),
 }
 
-/// Which participant's tries, and what to call what is wrong with them.
+/// Which participant's holds, and what to call what is wrong with them.
 struct Side<'a> {
     participant: &'a dyn Participant,
-    missing: Tipo,
-    extra: Tipo,
-    other: Tipo,
+    missing: DifferenceKind,
+    extra: DifferenceKind,
+    other: DifferenceKind,
     verb: &'static str,
 }
 
@@ -107,13 +117,13 @@ struct Side<'a> {
 ///
 /// # Errors
 /// [`Unaudited`].
-pub async fn audit(c: &Coordinator) -> Result<Auditoria, Unaudited> {
-    let first = c.store.cierre().await?;
+pub async fn audit(c: &Coordinator) -> Result<AuditReport, Unaudited> {
+    let first = c.store.closing().await?;
     let deadline = Instant::now() + c.deadline;
     let (tokens, usuarios) = tokio::try_join!(c.tokens.digest(deadline), c.usuarios.digest(deadline))?;
     let (tokens, usuarios) = (tokens.map_err(Unaudited::Refused)?, usuarios.map_err(Unaudited::Refused)?);
-    let agrees = |ours: Resumen, theirs: Resumen| ours == theirs;
-    let mut verdict = Auditoria {
+    let agrees = |ours: RunningDigest, theirs: RunningDigest| ours == theirs;
+    let mut verdict = AuditReport {
         correcto: true,
         transacciones: first.transacciones,
         pendientes: tokens.pendientes.max(usuarios.pendientes),
@@ -122,14 +132,18 @@ pub async fn audit(c: &Coordinator) -> Result<Auditoria, Unaudited> {
     if usuarios.descuadrados > 0 {
         let n = usuarios.descuadrados;
         let detalle = format!("{n} balance(s) are not the sum of their ledger");
-        verdict.diferencias.push(Diferencia { tipo: Tipo::SaldoDescuadrado, intento: None, detalle });
+        verdict.diferencias.push(Difference {
+            tipo: DifferenceKind::SaldoUnbalanced,
+            intento: None,
+            detalle,
+        });
     }
     if !agrees(first.cargos, usuarios.confirmados) {
         let side = Side {
             participant: c.usuarios.as_ref(),
-            missing: Tipo::TransaccionSinCargo,
-            extra: Tipo::CargoSinTransaccion,
-            other: Tipo::CargoDistinto,
+            missing: DifferenceKind::TransaccionWithoutCargo,
+            extra: DifferenceKind::CargoWithoutTransaccion,
+            other: DifferenceKind::CargoDiffers,
             verb: "was charged",
         };
         compare(c, first.transacciones, &side, &mut verdict).await?;
@@ -137,9 +151,9 @@ pub async fn audit(c: &Coordinator) -> Result<Auditoria, Unaudited> {
     if !agrees(first.ventas, tokens.confirmados) {
         let side = Side {
             participant: c.tokens.as_ref(),
-            missing: Tipo::TransaccionSinVenta,
-            extra: Tipo::VentaSinTransaccion,
-            other: Tipo::VentaDistinta,
+            missing: DifferenceKind::TransaccionWithoutVenta,
+            extra: DifferenceKind::VentaWithoutTransaccion,
+            other: DifferenceKind::VentaDiffers,
             verb: "was sold a token for",
         };
         compare(c, first.transacciones, &side, &mut verdict).await?;
@@ -152,10 +166,10 @@ async fn compare(
     c: &Coordinator,
     first: u64,
     side: &Side<'_>,
-    verdict: &mut Auditoria,
+    verdict: &mut AuditReport,
 ) -> Result<(), Unaudited> {
     let mut seen = HashSet::<TransaccionId>::new();
-    let mut after: Option<Try> = None;
+    let mut after: Option<Hold> = None;
     loop {
         let deadline = Instant::now() + PAGE_DEADLINE;
         let page = side.participant.pending(TimeDelta::zero(), after.as_ref(), deadline).await?;
@@ -187,7 +201,7 @@ async fn compare(
             };
             if verdict.diferencias.len() < MAX_LISTED {
                 let intento = Some(settled.intento.clone());
-                verdict.diferencias.push(Diferencia { tipo, intento, detalle });
+                verdict.diferencias.push(Difference { tipo, intento, detalle });
             }
         }
         if page.len() < PAGE {
@@ -195,28 +209,28 @@ async fn compare(
         }
         after = page.into_iter().next_back().map(|t| t.intento);
     }
-    let (mut left, mut despues) = (first, None);
+    let (mut left, mut after) = (first, None);
     while left > 0 {
         let limit = usize::try_from(left).unwrap_or(PAGE).min(PAGE);
-        let page = c.store.siguientes(despues, limit).await?;
+        let page = c.store.following(after, limit).await?;
         let Some(last) = page.last() else { break };
-        (left, despues) = (left - page.len() as u64, Some(last.id));
+        (left, after) = (left - page.len() as u64, Some(last.id));
         for t in page.into_iter().filter(|t| t.intento.is_some() && !seen.contains(&t.id)) {
             // one that is there with other facts was named above
             let named = verdict.diferencias.iter().any(|d| d.tipo == side.other && d.intento == t.intento);
             if !named && verdict.diferencias.len() < MAX_LISTED {
                 let detalle = format!("transaccion {} of {} has no counterpart", t.id, t.precio);
-                verdict.diferencias.push(Diferencia { tipo: side.missing, intento: t.intento, detalle });
+                verdict.diferencias.push(Difference { tipo: side.missing, intento: t.intento, detalle });
             }
         }
     }
     Ok(())
 }
 
-/// The transactions under the claves of some tries.
-async fn bought(store: &Store, tries: &[Try]) -> Result<HashMap<Clave, Transaccion>, Unaudited> {
-    let claves: Vec<_> = tries.iter().map(|t| t.intento.clave.clone()).collect();
-    let found = store.bajo(&claves).await?.into_iter();
+/// The transactions under the claves of some holds.
+async fn bought(store: &Store, holds: &[Hold]) -> Result<HashMap<Clave, Transaccion>, Unaudited> {
+    let claves: Vec<_> = holds.iter().map(|t| t.intento.clave.clone()).collect();
+    let found = store.under(&claves).await?.into_iter();
     Ok(found.filter_map(|t| Some((t.intento.as_ref()?.clave.clone(), t))).collect())
 }
 
@@ -225,7 +239,7 @@ fn of<'a>(bought: &'a HashMap<Clave, Transaccion>, intento: &Intento) -> Option<
     bought.get(&intento.clave).filter(|t| t.intento.as_ref() == Some(intento))
 }
 
-fn agree(settled: &Try, t: &Transaccion) -> bool {
+fn agree(settled: &Hold, t: &Transaccion) -> bool {
     settled.usuario_id == t.usuario_id
         && settled.monto == t.precio
         && settled.token_id.is_none_or(|id| id == t.token_id)

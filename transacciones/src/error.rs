@@ -2,7 +2,7 @@
 
 use crate::audit::Unaudited;
 use crate::domain::Compra;
-use crate::purchase::Motivo;
+use crate::purchase::Reason;
 use journal::StoreError;
 use market::domain::TransaccionId;
 
@@ -11,27 +11,27 @@ use market::domain::TransaccionId;
 pub enum Error {
     /// There is no such purchase.
     #[error("there is no transaccion {0}")]
-    TransaccionNoEncontrada(TransaccionId),
+    TransaccionNotFound(TransaccionId),
     /// A purchase was refused, for good.
-    #[error("{motivo:?}")]
-    Rechazado {
+    #[error("{reason:?}")]
+    Refused {
         /// What was asked for.
         compra: Box<Compra>,
         /// Why it was refused.
-        motivo: Motivo,
+        reason: Reason,
     },
     /// The key was used for something else.
     #[error("the key {0} was used with other data")]
-    ClaveReutilizada(String),
+    ClaveReused(String),
     /// A participant gave no answer in time.
     #[error("a participant does not answer")]
-    SinRespuesta,
+    NoAnswer,
     /// The attempt was given up by another request with its key, or by recovery.
     #[error("the attempt was given up elsewhere")]
-    Superado,
+    GivenUp,
     /// The store gave no answer, or one that leaves the outcome open. The cause is logged.
     #[error("the store decides nothing")]
-    SinAlmacen,
+    NoStore,
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),

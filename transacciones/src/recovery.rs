@@ -1,9 +1,9 @@
-//! Settles what a killed coordinator left behind: tries that nobody confirmed or cancelled (docs/PURCHASE.md).
+//! Settles what a killed coordinator left behind: holds that nobody confirmed or cancelled (docs/PURCHASE.md).
 //!
-//! Every replica does it, from its start, once a second, and never gives up. A try is settled by the store's word: bought
+//! Every replica does it, from its start, once a second, and never gives up. A hold is settled by the store's word: bought
 //! -> confirm; otherwise the abort is made durable **first**, so that the attempt can never commit, and then cancelled.
 
-use crate::domain::{Palabra, Suerte};
+use crate::domain::{Fate, Word};
 use crate::participants::Participant;
 use crate::purchase::runner::Coordinator;
 use crate::store::Overtaken;
@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 use http_kit::client::Unavailable;
 use journal::StoreError;
-use market::contract::{PAGE, Try};
+use market::contract::{Hold, PAGE};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,21 +20,21 @@ use tokio_util::sync::CancellationToken;
 
 /// Between two passes.
 const EVERY: Duration = Duration::from_secs(1);
-/// Tries that are settled at once: enough for group commit to gather, few enough to leave room for purchases.
+/// Holds that are settled at once: enough for group commit to gather, few enough to leave room for purchases.
 const AT_ONCE: usize = 16;
 
 /// What recovery has done, for `/metrics`.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Old tries that the last pass could not settle.
+    /// Old holds that the last pass could not settle.
     pub backlog: AtomicU64,
-    /// Tries confirmed, since the start.
+    /// Holds confirmed, since the start.
     pub confirmed: AtomicU64,
-    /// Tries cancelled, since the start.
+    /// Holds cancelled, since the start.
     pub cancelled: AtomicU64,
 }
 
-/// How a try was settled.
+/// How a hold was settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// Its attempt is bought.
@@ -43,7 +43,7 @@ pub enum Settled {
     Cancelled,
 }
 
-/// Why a try is left for the next pass.
+/// Why a hold is left for the next pass.
 #[derive(Debug, thiserror::Error)]
 pub enum Left {
     /// A participant does not answer.
@@ -59,7 +59,7 @@ pub enum Left {
 
 /// Recovery with what it works on.
 pub struct Recovery {
-    /// Whose tries.
+    /// Whose holds.
     pub coordinator: Coordinator,
     /// Younger ones belong to purchases under way.
     pub orphan_age: Duration,
@@ -79,7 +79,7 @@ impl Recovery {
         }
     }
 
-    /// Settles each old try of both participants once.
+    /// Settles each old hold of both participants once.
     pub async fn pass(&self) {
         let c = &self.coordinator;
         let (tokens, usuarios): (&dyn Participant, &dyn Participant) =
@@ -91,7 +91,7 @@ impl Recovery {
     /// How many are left.
     async fn settle_all(&self, name: &str, participant: &dyn Participant) -> u64 {
         let age = TimeDelta::from_std(self.orphan_age).unwrap_or(TimeDelta::MAX);
-        let mut after: Option<Try> = None;
+        let mut after: Option<Hold> = None;
         let mut left = 0;
         loop {
             let deadline = Instant::now() + self.coordinator.deadline;
@@ -117,7 +117,7 @@ impl Recovery {
         }
     }
 
-    async fn settle(&self, name: &str, participant: &dyn Participant, orphan: &Try) -> bool {
+    async fn settle(&self, name: &str, participant: &dyn Participant, orphan: &Hold) -> bool {
         match settle(&self.coordinator, participant, orphan).await {
             Ok(settled) => {
                 let count = match settled {
@@ -136,7 +136,7 @@ impl Recovery {
     }
 }
 
-/// What is to be done with a try that was left behind.
+/// What is to be done with a hold that was left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Confirm it: its attempt is bought.
@@ -147,23 +147,23 @@ pub enum Verdict {
     AbortFirst,
 }
 
-/// What the store's word on a clave means for a try of one of its attempts.
-pub fn verdict(palabra: &Palabra, numero: u32) -> Verdict {
-    match palabra.suerte(numero) {
-        Suerte::Comprada => Verdict::Confirm,
-        Suerte::Perdida => Verdict::Cancel,
-        Suerte::Abierta => Verdict::AbortFirst,
+/// What the store's word on a clave means for a hold of one of its attempts.
+pub fn verdict(word: &Word, numero: u32) -> Verdict {
+    match word.fate(numero) {
+        Fate::Bought => Verdict::Confirm,
+        Fate::Lost => Verdict::Cancel,
+        Fate::Open => Verdict::AbortFirst,
     }
 }
 
-/// Settles one try by the store's word.
+/// Settles one hold by the store's word.
 ///
 /// # Errors
 /// [`Left`]: it can be tried again.
-pub async fn settle(c: &Coordinator, participant: &dyn Participant, orphan: &Try) -> Result<Settled, Left> {
+pub async fn settle(c: &Coordinator, participant: &dyn Participant, orphan: &Hold) -> Result<Settled, Left> {
     let deadline = Instant::now() + c.deadline;
     let intento = &orphan.intento;
-    let ask = async || c.store.palabra(&intento.clave).await.map(|word| verdict(&word, intento.numero));
+    let ask = async || c.store.word(&intento.clave).await.map(|word| verdict(&word, intento.numero));
     let mut found = ask().await?;
     if found == Verdict::AbortFirst {
         match c.store.abort(intento.clone(), orphan.usuario_id, orphan.token_id).await? {

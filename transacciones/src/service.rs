@@ -1,6 +1,6 @@
 //! What `transacciones` does, without HTTP.
 
-use crate::audit::{self, Auditoria};
+use crate::audit::{self, AuditReport};
 use crate::domain::{Compra, Transaccion};
 use crate::error::Error;
 use crate::purchase::Outcome;
@@ -19,11 +19,11 @@ pub struct Service {
 
 /// A purchase as it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Comprado {
+pub struct Bought {
     /// What was recorded.
     pub transaccion: Transaccion,
     /// Whether an earlier request with this key did it.
-    pub repetida: bool,
+    pub replayed: bool,
 }
 
 impl Service {
@@ -38,28 +38,28 @@ impl Service {
     }
 
     /// Buys. It goes on to its end if nobody waits for it any more.
-    pub async fn comprar(&self, compra: Compra) -> Result<Comprado, Error> {
+    pub async fn buy(&self, compra: Compra) -> Result<Bought, Error> {
         let coordinator = self.coordinator.clone();
         let context = Context::current().unwrap_or_default();
         let task = async move { coordinator.run(&compra).await.map(|outcome| (outcome, compra)) };
-        let running = self.coordinator.behind.spawn_on(context.scope(task), &self.runtime);
+        let running = self.coordinator.background.spawn_on(context.scope(task), &self.runtime);
         let (outcome, compra) = match running.await {
             Ok(Ok(done)) => done,
             Ok(Err(unexpected)) => return Err(Error::Bug(unexpected.to_string())),
             Err(panicked) => return Err(Error::Bug(panicked.to_string())),
         };
         match outcome {
-            Outcome::Comprado { transaccion, repetida } => Ok(Comprado { transaccion, repetida }),
-            Outcome::Rechazado(motivo) => Err(Error::Rechazado { compra: Box::new(compra), motivo }),
-            Outcome::ClaveReutilizada => Err(Error::ClaveReutilizada(compra.clave.to_string())),
-            Outcome::SinRespuesta => Err(Error::SinRespuesta),
-            Outcome::Superado => Err(Error::Superado),
-            Outcome::SinAlmacen => Err(Error::SinAlmacen),
+            Outcome::Bought { transaccion, replayed } => Ok(Bought { transaccion, replayed }),
+            Outcome::Refused(reason) => Err(Error::Refused { compra: Box::new(compra), reason }),
+            Outcome::ClaveReused => Err(Error::ClaveReused(compra.clave.to_string())),
+            Outcome::NoAnswer => Err(Error::NoAnswer),
+            Outcome::GivenUp => Err(Error::GivenUp),
+            Outcome::NoStore => Err(Error::NoStore),
         }
     }
 
     /// Holds the three services against each other.
-    pub async fn auditar(&self) -> Result<Auditoria, Error> {
+    pub async fn audit(&self) -> Result<AuditReport, Error> {
         Ok(audit::audit(&self.coordinator).await?)
     }
 }

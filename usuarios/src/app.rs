@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::routes;
 use crate::store::Store;
-use crate::store::json::Modelo;
+use crate::store::json::State;
 use actix_web::web::{Data, ServiceConfig};
 use http_kit::exit::StartError;
 use market::host::{Host, Serving};
@@ -12,15 +12,15 @@ use market::host::{Host, Serving};
 ///
 /// # Errors
 /// One line for the operator and an exit code.
-pub fn build(config: &Config) -> Result<Serving<Modelo>, StartError> {
-    let host = Host::<Modelo>::open("usuarios", &config.host, routes::openapi())?;
+pub fn build(config: &Config) -> Result<Serving<State>, StartError> {
+    let host = Host::<State>::open("usuarios", &config.host, routes::openapi())?;
     let store = Data::new(Store::new(host.store.clone()));
     let inside = store.clone();
     let public = move |c: &mut ServiceConfig| {
         c.app_data(store.clone()).configure(routes::public);
     };
     let internal = move |c: &mut ServiceConfig| {
-        c.app_data(inside.clone()).configure(routes::interno::routes);
+        c.app_data(inside.clone()).configure(routes::internal::routes);
     };
     host.serve(public, internal)
 }

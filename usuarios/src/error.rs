@@ -9,10 +9,10 @@ use market::domain::{Intento, Monto, UsuarioId};
 pub enum Error {
     /// There is no such user.
     #[error("there is no usuario {0}")]
-    UsuarioNoEncontrado(UsuarioId),
+    UsuarioNotFound(UsuarioId),
     /// The balance is below the amount.
     #[error("a balance of {saldo} is less than {monto}")]
-    SaldoInsuficiente {
+    SaldoTooLow {
         /// What is there.
         saldo: Monto,
         /// What was asked for.
@@ -20,7 +20,7 @@ pub enum Error {
     },
     /// The balance would pass its limit.
     #[error("{saldo} and {monto} are more than a balance can be")]
-    SaldoExcedido {
+    SaldoTooHigh {
         /// What is there.
         saldo: Monto,
         /// What should be added.
@@ -28,16 +28,16 @@ pub enum Error {
     },
     /// The key was used for something else.
     #[error("the key {0} was used with other data")]
-    ClaveReutilizada(String),
+    ClaveReused(String),
     /// Nothing is held under this attempt.
     #[error("there is no cargo under {0}")]
-    IntentoNoEncontrado(Intento),
+    IntentoNotFound(Intento),
     /// The debit is settled.
     #[error("the cargo under {0} is confirmed")]
-    IntentoConfirmado(Intento),
+    IntentoConfirmed(Intento),
     /// 2^53 - 1 users are there.
     #[error("there are no ids left")]
-    SinIds,
+    NoIdsLeft,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -47,12 +47,12 @@ impl Error {
     /// What a purchase may be told; the rest is trouble here.
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
-            Self::UsuarioNoEncontrado(_) => Some(Refusal::UsuarioNoEncontrado),
-            Self::SaldoInsuficiente { .. } => Some(Refusal::SaldoInsuficiente),
-            Self::ClaveReutilizada(_) => Some(Refusal::ClaveReutilizada),
-            Self::IntentoNoEncontrado(_) => Some(Refusal::IntentoNoEncontrado),
-            Self::IntentoConfirmado(_) => Some(Refusal::IntentoConfirmado),
-            Self::SaldoExcedido { .. } | Self::SinIds | Self::Store(_) => None,
+            Self::UsuarioNotFound(_) => Some(Refusal::UsuarioNotFound),
+            Self::SaldoTooLow { .. } => Some(Refusal::SaldoTooLow),
+            Self::ClaveReused(_) => Some(Refusal::ClaveReused),
+            Self::IntentoNotFound(_) => Some(Refusal::IntentoNotFound),
+            Self::IntentoConfirmed(_) => Some(Refusal::IntentoConfirmed),
+            Self::SaldoTooHigh { .. } | Self::NoIdsLeft | Self::Store(_) => None,
         }
     }
 }

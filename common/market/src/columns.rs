@@ -1,6 +1,6 @@
 //! The domain's values in the columns of tables.
 
-use crate::domain::{Clave, Intento, Resumen};
+use crate::domain::{Clave, Intento, RunningDigest};
 use pg::read;
 use sqlx::Error;
 
@@ -20,7 +20,7 @@ pub fn intento(text: &str, numero: i64) -> Result<Intento, Error> {
     Ok(Intento { clave: clave(text)?, numero: read(numero, |n| u32::try_from(n).ok())? })
 }
 
-impl Resumen {
+impl RunningDigest {
     /// From the three columns that keep one, the two large ones as text.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::openapi::{PRODUCT, with_schemas};
 use crate::store::StoreOptions;
-use crate::store::{Opened, Place};
+use crate::store::{Place, ServiceStore};
 use actix_web::web::{Data, ServiceConfig};
 use clap::Args;
 use http_kit::config::{InternalToken, ServerOptions};
@@ -49,7 +49,7 @@ pub struct Host<'a, M: Model> {
     /// Counts, and knows whether the process is leaving.
     pub edge: Arc<Edge>,
     /// The store.
-    pub store: Opened<M>,
+    pub store: ServiceStore<M>,
     /// What every service answers.
     pub ops: Ops,
 }
@@ -122,7 +122,7 @@ impl<'a, M: Model> Host<'a, M> {
         Ok(Serving {
             name: self.name,
             server,
-            behind: Box::pin(async {}),
+            background: Box::pin(async {}),
             store: self.store,
             public: addresses.0,
             internal: addresses.1,
@@ -134,8 +134,8 @@ impl<'a, M: Model> Host<'a, M> {
 pub struct Serving<M: Model> {
     name: &'static str,
     server: Server,
-    behind: Pin<Box<dyn Future<Output = ()> + Send>>,
-    store: Opened<M>,
+    background: Pin<Box<dyn Future<Output = ()> + Send>>,
+    store: ServiceStore<M>,
     public: SocketAddr,
     internal: SocketAddr,
 }
@@ -143,8 +143,8 @@ pub struct Serving<M: Model> {
 impl<M: Model> Serving<M> {
     /// Adds what is to be finished between the last answer and the store's end.
     #[must_use]
-    pub fn finish(self, behind: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self { behind: Box::pin(behind), ..self }
+    pub fn finish(self, background: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self { background: Box::pin(background), ..self }
     }
 
     /// Where the public API listens.
@@ -163,7 +163,7 @@ impl<M: Model> Serving<M> {
     /// One line for the operator and an exit code.
     pub async fn run(self, leave: impl Future<Output = Leave>) -> Result<(), StartError> {
         let served = self.server.run(leave).await;
-        self.behind.await;
+        self.background.await;
         let closed = self.store.close().await?;
         log::info!("{} has left: {closed}", self.name);
         served.map(|_| ())

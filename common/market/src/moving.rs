@@ -1,4 +1,4 @@
-//! Moving a market from one store to another of any kind: [`Source`] is where it is, [`Target`] where it will be. What is
+//! Moving a market from one store to another of any kind: [`MarketSource`] is where it is, [`MarketTarget`] where it will be. What is
 //! done with them, and in which order: `mercado::migrar`. Why so: ADR 0010.
 //!
 //! 1. A source is never changed. Nobody else changes it unnoticed: files are locked against every process that would open
@@ -10,7 +10,7 @@ use crate::store::StoreUrl;
 use chrono::{DateTime, Utc};
 use http_kit::exit::{EX_USAGE, StartError};
 use journal::{Filling, OpenError, Quiet};
-use pg::{Part, PostgresUrl, Tables, Version, Whole};
+use pg::{Part, PostgresUrl, Tables, Version, WholeDatabase};
 use sqlx::Error as SqlError;
 use sqlx::migrate::MigrateError;
 use std::collections::BTreeMap;
@@ -73,7 +73,7 @@ fn migrations(side: Side, url: &PostgresUrl, e: &MigrateError) -> StartError {
     }
 }
 
-/// Whether two stores are one, as far as their names say; [`Source::is`] says it of databases with two names.
+/// Whether two stores are one, as far as their names say; [`MarketSource::is`] says it of databases with two names.
 pub fn is_same(de: &StoreUrl, a: &StoreUrl) -> bool {
     match (de, a) {
         (StoreUrl::Json(de), StoreUrl::Json(a)) => {
@@ -91,7 +91,7 @@ pub fn one_and_the_same(a: &StoreUrl) -> StartError {
 }
 
 /// Where a market is.
-pub struct Source {
+pub struct MarketSource {
     side: Side,
     kind: Kind,
 }
@@ -100,10 +100,10 @@ enum Kind {
     /// With what is locked of it.
     Json(PathBuf, BTreeMap<&'static str, Quiet>),
     /// In a transaction that sees one state, and when each schema was filled.
-    Postgres(PostgresUrl, Box<Whole>, Vec<DateTime<Utc>>),
+    Postgres(PostgresUrl, Box<WholeDatabase>, Vec<DateTime<Utc>>),
 }
 
-impl Source {
+impl MarketSource {
     /// Opens `--de`, which has all of the parts.
     ///
     /// # Errors
@@ -147,7 +147,7 @@ impl Source {
     /// All that a service keeps.
     ///
     /// # Errors
-    /// As those of [`Source::open`].
+    /// As those of [`MarketSource::open`].
     pub async fn read<M: Tables>(&mut self) -> Result<M, StartError> {
         let side = self.side;
         match &mut self.kind {
@@ -165,7 +165,7 @@ impl Source {
         }
     }
 
-    /// From here on [`Source::read`] gives what is there now.
+    /// From here on [`MarketSource::read`] gives what is there now.
     ///
     /// # Errors
     /// Exit code 69 where services have come meanwhile, 74 where the database fails.
@@ -196,7 +196,7 @@ fn schema<M: Tables>(side: Side, url: &PostgresUrl, e: &SqlError) -> StartError 
 }
 
 /// Waits for services that are leaving.
-async fn nobody(side: Side, url: &PostgresUrl, whole: &mut Whole) -> Result<(), StartError> {
+async fn nobody(side: Side, url: &PostgresUrl, whole: &mut WholeDatabase) -> Result<(), StartError> {
     let services = SERVICES.map(str::to_owned);
     let start = Instant::now();
     loop {
@@ -217,9 +217,9 @@ async fn look(
     side: Side,
     url: &PostgresUrl,
     parts: &[Part],
-) -> Result<(Whole, Vec<DateTime<Utc>>), StartError> {
+) -> Result<(WholeDatabase, Vec<DateTime<Utc>>), StartError> {
     let failed = |e: SqlError| database(side, url, &e);
-    let mut whole = Whole::connect(url, "mercado migrar").await.map_err(failed)?;
+    let mut whole = WholeDatabase::connect(url, "mercado migrar").await.map_err(failed)?;
     nobody(side, url, &mut whole).await?;
     whole.begin_reading().await.map_err(failed)?;
     let mut since = Vec::new();
@@ -266,19 +266,19 @@ fn other_version(part: &Part) -> String {
 }
 
 /// Where a market will be. Dropped, or killed, it is none.
-pub struct Target(To);
+pub struct MarketTarget(To);
 
 enum To {
     Json(PathBuf, Filling),
-    Postgres(PostgresUrl, Box<Whole>),
+    Postgres(PostgresUrl, Box<WholeDatabase>),
 }
 
 /// A store that a market is to be moved to.
-pub enum Opened {
+pub enum OpenedTarget {
     /// It has none.
-    Empty(Target),
+    Empty(MarketTarget),
     /// It has one, which may be this one, moved before: and what is there, for people.
-    Filled(Source, String),
+    Filled(MarketSource, String),
 }
 
 /// That a target has another market.
@@ -290,18 +290,18 @@ pub fn not_empty(a: &StoreUrl, there: &str, why: &str) -> StartError {
     said(Side::A, a, EX_DATA, what)
 }
 
-impl Target {
+impl MarketTarget {
     /// Opens `--a`, for all of the parts at once.
     ///
     /// # Errors
     /// Exit code 65 where it holds something else than a market of this version, 69 where others are at work on it, 73 and 74
     /// where it cannot be made or written.
-    pub async fn open(a: &StoreUrl, parts: &[Part]) -> Result<Opened, StartError> {
+    pub async fn open(a: &StoreUrl, parts: &[Part]) -> Result<OpenedTarget, StartError> {
         let there = match a {
             StoreUrl::Json(dir) => {
                 let stores: Vec<_> = parts.iter().map(|part| (part.name, part.collections)).collect();
                 match Filling::begin(dir, &stores).map_err(|e| files(Side::A, dir, &e))? {
-                    Ok(filling) => return Ok(Opened::Empty(Self(To::Json(dir.clone(), filling)))),
+                    Ok(filling) => return Ok(OpenedTarget::Empty(Self(To::Json(dir.clone(), filling)))),
                     Err(found) => {
                         let names = found.iter().filter_map(|f| f.file_name()).map(|f| f.to_string_lossy());
                         names.collect::<Vec<_>>().join(", ")
@@ -309,12 +309,14 @@ impl Target {
                 }
             }
             StoreUrl::Postgres(url) => match begin(url, parts).await? {
-                Ok(whole) => return Ok(Opened::Empty(Self(To::Postgres(url.clone(), Box::new(whole))))),
+                Ok(whole) => {
+                    return Ok(OpenedTarget::Empty(Self(To::Postgres(url.clone(), Box::new(whole)))));
+                }
                 Err(found) => found,
             },
         };
-        match Source::at(Side::A, a, parts).await {
-            Ok(source) => Ok(Opened::Filled(source, there)),
+        match MarketSource::at(Side::A, a, parts).await {
+            Ok(source) => Ok(OpenedTarget::Filled(source, there)),
             Err(e) => Err(not_empty(a, &there, &e.message)),
         }
     }
@@ -335,7 +337,7 @@ impl Target {
     /// Reads back what was written.
     ///
     /// # Errors
-    /// As those of [`Source::read`].
+    /// As those of [`MarketSource::read`].
     pub async fn read<M: Tables>(&mut self) -> Result<M, StartError> {
         match &mut self.0 {
             To::Json(dir, filling) => filling.read::<M>().map_err(|e| files(Side::A, dir, &e)),
@@ -384,9 +386,9 @@ impl Target {
 }
 
 /// Begins to fill a database that has no market; else what it has, for people.
-async fn begin(url: &PostgresUrl, parts: &[Part]) -> Result<Result<Whole, String>, StartError> {
+async fn begin(url: &PostgresUrl, parts: &[Part]) -> Result<Result<WholeDatabase, String>, StartError> {
     let (side, failed) = (Side::A, |e: SqlError| database(Side::A, url, &e));
-    let mut whole = Whole::connect(url, "mercado migrar").await.map_err(failed)?;
+    let mut whole = WholeDatabase::connect(url, "mercado migrar").await.map_err(failed)?;
     let mut there = Vec::new();
     for part in parts {
         match whole.version(*part).await.map_err(|e| migrations(side, url, &e))? {

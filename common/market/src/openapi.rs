@@ -1,6 +1,6 @@
 //! What the descriptions of the three services share.
 
-use crate::codes::Codigo;
+use crate::codes::MarketCode;
 use http_kit::openapi::{Product, described};
 use http_kit::problem::General;
 use utoipa::openapi::OpenApi;
@@ -15,20 +15,20 @@ pub const PRODUCT: Product = Product {
 
 http_kit::responses! {
     /// Of a route under `/usuarios/{id}`.
-    SinUsuario = [Codigo::UsuarioNoEncontrado];
+    NoUsuario = [MarketCode::UsuarioNotFound];
     /// Of a route under `/tokens/{id}`.
-    SinToken = [Codigo::TokenNoEncontrado];
+    NoToken = [MarketCode::TokenNotFound];
     /// Of a route under `/transacciones/{id}`.
-    SinTransaccion = [Codigo::TransaccionNoEncontrada];
+    NoTransaccion = [MarketCode::TransaccionNotFound];
     /// Of a change of a token that is reserved or sold.
-    TokenOcupado = [Codigo::TokenNoDisponible];
+    TokenTaken = [MarketCode::TokenNotAvailable];
     /// Of an abono.
-    Abono = [General::JsonInvalido, Codigo::UsuarioNoEncontrado, General::CuerpoDemasiadoGrande, General::TipoNoSoportado,
-        General::DatosInvalidos, Codigo::ClaveReutilizada, Codigo::SaldoExcedido];
+    Abono = [General::InvalidJson, MarketCode::UsuarioNotFound, General::BodyTooLarge, General::UnsupportedType,
+        General::InvalidData, MarketCode::ClaveReused, MarketCode::SaldoTooHigh];
     /// Of a purchase.
-    Compra = [General::JsonInvalido, Codigo::UsuarioNoEncontrado, Codigo::TokenNoEncontrado, Codigo::TokenNoDisponible,
-        Codigo::SaldoInsuficiente, Codigo::PrecioCambiado, General::CuerpoDemasiadoGrande, General::TipoNoSoportado,
-        General::DatosInvalidos, Codigo::ClaveReutilizada, General::ServicioNoDisponible, General::AlmacenNoDisponible];
+    Compra = [General::InvalidJson, MarketCode::UsuarioNotFound, MarketCode::TokenNotFound, MarketCode::TokenNotAvailable,
+        MarketCode::SaldoTooLow, MarketCode::PrecioChanged, General::BodyTooLarge, General::UnsupportedType,
+        General::InvalidData, MarketCode::ClaveReused, General::ServiceUnavailable, General::StoreUnavailable];
 }
 
 /// Adds the schemas that only parameters refer to, which utoipa does not collect.
@@ -45,12 +45,14 @@ pub mod schema {
     /// Whole credits
     #[derive(ToSchema)]
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 50)]
-    pub struct Creditos(u64);
+    #[schema(as = Creditos)]
+    pub struct Credits(u64);
 
     /// Whole credits, at least one
     #[derive(ToSchema)]
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 25)]
-    pub struct CreditosPositivos(u64);
+    #[schema(as = CreditosPositivos)]
+    pub struct PositiveCredits(u64);
 
     /// An idempotency key
     #[derive(ToSchema)]

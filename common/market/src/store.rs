@@ -22,14 +22,14 @@ pub enum Place<'a> {
 }
 
 /// A service's open store.
-pub enum Opened<M: Model> {
+pub enum ServiceStore<M: Model> {
     /// In a directory.
     Json(Journal<M>),
     /// In a schema; it may not be reached yet.
     Postgres(Schema),
 }
 
-impl<M: Model> Clone for Opened<M> {
+impl<M: Model> Clone for ServiceStore<M> {
     fn clone(&self) -> Self {
         match self {
             Self::Json(journal) => Self::Json(journal.clone()),
@@ -56,7 +56,7 @@ impl<'a> Place<'a> {
     /// # Errors
     /// With the exit code of [`OpenError`] and its line for the operator; 64 for a bad `SEED_DIR`. A database that cannot be reached is none: the
     /// process is not ready until it can.
-    pub fn open<M: Tables>(&self, sample: Sample) -> Result<Opened<M>, StartError> {
+    pub fn open<M: Tables>(&self, sample: Sample) -> Result<ServiceStore<M>, StartError> {
         let (Self::Json(options, _) | Self::Postgres(options, _)) = self;
         if let Some(dir) = &options.seed_dir {
             look_at_seed(dir, M::NAME, M::COLLECTIONS)?;
@@ -64,11 +64,11 @@ impl<'a> Place<'a> {
         match self {
             Self::Json(options, dir) => {
                 let journal = Journal::open(from(options, dir, sample)).map_err(|e| refused::<M>(&e))?;
-                Ok(Opened::Json(journal))
+                Ok(ServiceStore::Json(journal))
             }
             Self::Postgres(options, database) => {
                 let seed = journal::seed(&from(options, "", sample)).map_err(|e| refused::<M>(&e))?;
-                Ok(Opened::Postgres(Schema::open::<M>(database, seed)))
+                Ok(ServiceStore::Postgres(Schema::open::<M>(database, seed)))
             }
         }
     }
@@ -106,7 +106,7 @@ fn refused<M: Model>(e: &OpenError) -> StartError {
     StartError::new(e.exit_code(), format!("{}: {e}", M::NAME))
 }
 
-impl<M: Model> Opened<M> {
+impl<M: Model> ServiceStore<M> {
     /// Whether it takes writes.
     ///
     /// # Errors

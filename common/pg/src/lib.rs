@@ -34,7 +34,7 @@ pub use fate::broken;
 pub use prepare::Tables;
 pub use url::PostgresUrl;
 pub use value::{read, written};
-pub use whole::{Part, Version, Whole};
+pub use whole::{Part, Version, WholeDatabase};
 
 use fate::Failed;
 use http_kit::metrics::Metrics;

@@ -39,9 +39,9 @@ pub enum Version {
 }
 
 /// A connection that reads or fills.
-pub struct Whole(PgConnection);
+pub struct WholeDatabase(PgConnection);
 
-impl Whole {
+impl WholeDatabase {
     /// Connects.
     ///
     /// # Errors

@@ -13,9 +13,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Whether the tests of the API are to run on PostgreSQL: `PRUEBA_STORE=postgres`.
+/// Whether the tests of the API are to run on PostgreSQL: `TEST_STORE=postgres`.
 pub fn is_chosen() -> bool {
-    std::env::var("PRUEBA_STORE").is_ok_and(|store| store == "postgres")
+    std::env::var("TEST_STORE").is_ok_and(|store| store == "postgres")
 }
 
 /// `--store` of a service that a test starts on a directory: the directory, or where [`is_chosen`] the database that goes

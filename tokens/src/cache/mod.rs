@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use http_kit::paging::Written;
 use http_kit::reply::Representation;
 use pg::redis::Redis;
-use redis::Paginas;
+use redis::SharedPages;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ const MAX_QUERY: usize = 512;
 #[derive(Default)]
 pub struct Cache {
     pages: ArcSwap<Pages>,
-    shared: Option<Paginas>,
+    shared: Option<SharedPages>,
 }
 
 #[derive(Clone, Default)]
@@ -46,7 +46,7 @@ fn cost(query: &str, page: &Representation) -> usize {
 impl Cache {
     /// Of a store's pages, with one behind it that pods share where that saves a question to a database.
     pub fn of(store: &Store, redis: Option<Redis>) -> Self {
-        let shared = redis.filter(|_| matches!(store, Store::Postgres(_))).map(Paginas::new);
+        let shared = redis.filter(|_| matches!(store, Store::Postgres(_))).map(SharedPages::new);
         Self { shared, ..Self::default() }
     }
 

@@ -13,9 +13,9 @@ use redis::cmd;
 /// Seconds that Redis keeps a page which nobody writes again.
 const KEPT: u64 = 60;
 
-pub(super) struct Paginas(Redis);
+pub(super) struct SharedPages(Redis);
 
-impl Paginas {
+impl SharedPages {
     pub(super) fn new(redis: Redis) -> Self {
         Self(redis)
     }

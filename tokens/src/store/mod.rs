@@ -1,21 +1,21 @@
 //! What `tokens` does, without HTTP: its routes call this, and so does `mercado` from the same process.
 //!
-//! [`Store`] is the law. [`json`] and [`postgres`] keep it, and one suite of tests (`tests/almacen`) holds both to it.
+//! [`Store`] is the law. [`json`] and [`postgres`] keep it, and one suite of tests (`tests/store`) holds both to it.
 
-mod consulta;
 pub mod json;
 pub mod postgres;
+mod query;
 
-pub use consulta::{Consulta, Cursor, Orden};
+pub use query::{Cursor, ListQuery, SortBy};
 
 use crate::domain::Token;
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use http_kit::paging::Page;
 use journal::Journal;
-use market::contract::{Digest, PedidoReserva, Reservado, Try};
+use market::contract::{Digest, HeldToken, Hold, ReservaRequest};
 use market::domain::{Intento, Monto, TokenId};
-use market::store::Opened;
+use market::store::ServiceStore;
 use std::fmt;
 
 /// The catalogue and its reservations. Clones share them.
@@ -27,9 +27,9 @@ use std::fmt;
 /// 2. A token is free, held for one attempt, or sold, to one attempt and for ever. An attempt has one token at most.
 /// 3. While it is held, and once it is sold, nothing of a token changes.
 /// 4. An attempt holds its token once. The same call again finds what was done; with other data it is
-///    [`Error::ClaveReutilizada`], and changes nothing.
+///    [`Error::ClaveReused`], and changes nothing.
 /// 5. [`Error::Store`] with `Unknown` leaves open whether it was done: the same call again says so, except for
-///    [`Store::crear`]. With every other error it was not done.
+///    [`Store::create`]. With every other error it was not done.
 #[derive(Clone)]
 pub enum Store {
     /// In files.
@@ -40,16 +40,16 @@ pub enum Store {
 
 /// What was there already, or was made just now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hecho<T> {
+pub struct Recorded<T> {
     /// It.
-    pub valor: T,
+    pub value: T,
     /// Whether this call made it.
-    pub nuevo: bool,
+    pub is_new: bool,
 }
 
 /// A new token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alta {
+pub struct NewToken {
     /// Its name.
     pub nombre: String,
     /// Its price.
@@ -60,7 +60,7 @@ pub struct Alta {
 
 /// What to change of a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cambio {
+pub struct TokenChange {
     /// Its name.
     pub nombre: Option<String>,
     /// Its price.
@@ -81,7 +81,7 @@ impl fmt::Display for Version {
 
 /// A page of tokens, and the state that it shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Vista {
+pub struct VersionedPage {
     /// Which state.
     pub version: Version,
     /// Its rows.
@@ -101,15 +101,15 @@ macro_rules! of {
 
 impl Store {
     /// Over what was opened. Blocks while a large catalogue in files is sorted: for the start of the process.
-    pub fn new(opened: Opened<json::Modelo>) -> Self {
+    pub fn new(opened: ServiceStore<json::State>) -> Self {
         match opened {
-            Opened::Json(journal) => Self::json(journal),
-            Opened::Postgres(schema) => Self::Postgres(postgres::Store::new(schema)),
+            ServiceStore::Json(journal) => Self::json(journal),
+            ServiceStore::Postgres(schema) => Self::Postgres(postgres::Store::new(schema)),
         }
     }
 
     /// Over an open journal.
-    pub fn json(journal: Journal<json::Modelo>) -> Self {
+    pub fn json(journal: Journal<json::State>) -> Self {
         Self::Json(json::Store::new(journal))
     }
 
@@ -119,8 +119,8 @@ impl Store {
     }
 
     /// A page.
-    pub async fn listar(&self, consulta: Consulta) -> Result<Vista, Error> {
-        of!(self, s => s.listar(consulta))
+    pub async fn list(&self, query: ListQuery) -> Result<VersionedPage, Error> {
+        of!(self, s => s.list(query))
     }
 
     /// One token.
@@ -129,56 +129,60 @@ impl Store {
     }
 
     /// Adds a token, under an id that was never given. Not repeatable: after `Unknown` there may be such a token.
-    pub async fn crear(&self, alta: Alta) -> Result<Token, Error> {
-        of!(self, s => s.crear(alta))
+    pub async fn create(&self, new_token: NewToken) -> Result<Token, Error> {
+        of!(self, s => s.create(new_token))
     }
 
     /// Changes a token that nobody holds or has bought.
-    pub async fn cambiar(&self, id: TokenId, cambio: Cambio) -> Result<Token, Error> {
-        of!(self, s => s.cambiar(id, cambio))
+    pub async fn change(&self, id: TokenId, change: TokenChange) -> Result<Token, Error> {
+        of!(self, s => s.change(id, change))
     }
 
     /// Deletes a token that nobody holds or has bought.
-    pub async fn borrar(&self, id: TokenId) -> Result<(), Error> {
-        of!(self, s => s.borrar(id))
+    pub async fn delete(&self, id: TokenId) -> Result<(), Error> {
+        of!(self, s => s.delete(id))
     }
 
     /// Holds a token for an attempt, once.
-    pub async fn reservar(&self, intento: Intento, pedido: PedidoReserva) -> Result<Hecho<Reservado>, Error> {
-        of!(self, s => s.reservar(intento, pedido))
+    pub async fn hold(
+        &self,
+        intento: Intento,
+        request: ReservaRequest,
+    ) -> Result<Recorded<HeldToken>, Error> {
+        of!(self, s => s.hold(intento, request))
     }
 
-    /// Sells the token of a committed attempt; again and again, to the same effect. [`Error::IntentoNoEncontrado`] where it
+    /// Sells the token of a committed attempt; again and again, to the same effect. [`Error::IntentoNotFound`] where it
     /// has none.
-    pub async fn confirmar(&self, intento: Intento) -> Result<(), Error> {
-        of!(self, s => s.confirmar(intento))
+    pub async fn confirm(&self, intento: Intento) -> Result<(), Error> {
+        of!(self, s => s.confirm(intento))
     }
 
     /// Lets the token of an aborted attempt go; again and again, to the same effect, also where it has none.
-    /// [`Error::IntentoConfirmado`] where it is sold.
-    pub async fn cancelar(&self, intento: Intento) -> Result<(), Error> {
-        of!(self, s => s.cancelar(intento))
+    /// [`Error::IntentoConfirmed`] where it is sold.
+    pub async fn cancel(&self, intento: Intento) -> Result<(), Error> {
+        of!(self, s => s.cancel(intento))
     }
 
     /// Reservations that wait for their end for `edad` or longer by the store's clock, oldest first, behind one; at most
     /// [`market::contract::PAGE`]. One from the future (the clock was set back) counts as old: nobody should wait until the
     /// clock comes round again.
-    pub async fn pendientes(
+    pub async fn pending(
         &self,
-        edad: TimeDelta,
-        despues: Option<(DateTime<Utc>, Intento)>,
-    ) -> Result<Vec<Try>, Error> {
-        of!(self, s => s.pendientes(edad, despues))
+        age: TimeDelta,
+        after: Option<(DateTime<Utc>, Intento)>,
+    ) -> Result<Vec<Hold>, Error> {
+        of!(self, s => s.pending(age, after))
     }
 
     /// Sales behind an attempt's, in an order that stays; at most [`market::contract::PAGE`].
-    /// [`Error::IntentoNoEncontrado`] where that attempt has no token.
-    pub async fn confirmados(&self, despues: Option<Intento>) -> Result<Vec<Try>, Error> {
-        of!(self, s => s.confirmados(despues))
+    /// [`Error::IntentoNotFound`] where that attempt has no token.
+    pub async fn settled(&self, after: Option<Intento>) -> Result<Vec<Hold>, Error> {
+        of!(self, s => s.settled(after))
     }
 
     /// This service's side of the audit. Its cost does not grow with the sales.
-    pub async fn resumen(&self) -> Result<Digest, Error> {
-        of!(self, s => s.resumen())
+    pub async fn digest(&self) -> Result<Digest, Error> {
+        of!(self, s => s.digest())
     }
 }

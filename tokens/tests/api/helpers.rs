@@ -22,7 +22,7 @@ pub const TOKEN: &str = "0123456789abcdef-test";
 pub const SEED: &str = include_str!("../../tokens.json");
 
 /// A running service.
-pub struct Mercado {
+pub struct Market {
     dir: TempDir,
     client: Client,
     public: String,
@@ -31,7 +31,7 @@ pub struct Mercado {
     running: JoinHandle<Result<(), StartError>>,
 }
 
-impl Mercado {
+impl Market {
     /// With the sample data.
     pub async fn start() -> Self {
         Self::seeded(SEED).await

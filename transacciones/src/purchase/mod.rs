@@ -12,14 +12,14 @@
 //! One request makes one attempt. Whoever aborted it meanwhile may have told its client 409, and only a request that begins
 //! after that may buy.
 //!
-//! The law: **nobody cancels a try before the abort of its attempt is durable in the coordinator's store**; only
+//! The law: **nobody cancels a hold before the abort of its attempt is durable in the coordinator's store**; only
 //! [`Step::Abort`] leads to [`Step::Cancel`], and [`Step::Clear`] comes from an abort that was read from the store.
 
 pub mod runner;
 #[cfg(test)]
 mod tests;
 
-use crate::domain::{Compra, Palabra, Transaccion};
+use crate::domain::{Compra, Transaccion, Word};
 use market::contract::Refusal;
 use market::domain::{Intento, Monto};
 
@@ -59,25 +59,25 @@ pub enum Step {
         /// What.
         transaccion: Transaccion,
         /// Whether an earlier request bought it.
-        repetida: bool,
+        replayed: bool,
     },
     /// Making the attempt's end durable, before anybody may cancel.
     Abort {
         /// Which.
         numero: u32,
         /// What the buyer will hear.
-        motivo: Motivo,
+        reason: Reason,
         /// What may be held.
-        retenido: Retenido,
+        held: StillHeld,
     },
     /// Cancelling what is held.
     Cancel {
         /// Of this attempt.
         numero: u32,
         /// What the buyer will hear.
-        motivo: Motivo,
+        reason: Reason,
         /// What may be held.
-        retenido: Retenido,
+        held: StillHeld,
     },
     /// The end.
     Answer(Outcome),
@@ -85,18 +85,18 @@ pub enum Step {
 
 /// Why a purchase comes to nothing, for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Motivo {
+pub enum Reason {
     /// A participant said no.
-    Rechazo(Refusal),
+    Refused(Refusal),
     /// The buyer saw another price than this.
-    PrecioCambiado(Monto),
+    PrecioChanged(Monto),
 }
 
 /// What an attempt may hold when it is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Retenido {
+pub enum StillHeld {
     /// Nothing: the token was refused.
-    Nada,
+    Nothing,
     /// The token.
     Reserva,
 }
@@ -105,22 +105,22 @@ pub enum Retenido {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Bought: 201.
-    Comprado {
+    Bought {
         /// What was recorded.
         transaccion: Transaccion,
         /// Whether an earlier request with this key did it.
-        repetida: bool,
+        replayed: bool,
     },
     /// Not bought, and nothing is held: 4xx. This key has not bought and will not, unless it is sent again.
-    Rechazado(Motivo),
+    Refused(Reason),
     /// The key was used for something else: 422.
-    ClaveReutilizada,
+    ClaveReused,
     /// A participant gave no answer: 503; the same key may be sent again.
-    SinRespuesta,
+    NoAnswer,
     /// Another request or recovery gave this attempt up: 503; the same key may be sent again.
-    Superado,
+    GivenUp,
     /// The store gave no answer, or one that leaves the outcome open: 503; the same key may be sent again.
-    SinAlmacen,
+    NoStore,
 }
 
 /// What to do in a step.
@@ -134,11 +134,11 @@ pub enum Action {
     Charge(Intento, Monto),
     /// Write the transaction, where the clave is free and the attempt not aborted.
     Commit(Intento, Monto),
-    /// Confirm both tries of the transaction.
+    /// Confirm both holds of the transaction.
     Confirm(Transaccion),
     /// Write the abort, where the clave is not bought.
     Abort(Intento),
-    /// Cancel these tries.
+    /// Cancel these holds.
     Cancel {
         /// Of which attempt.
         intento: Intento,
@@ -153,7 +153,7 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// The store's word.
-    Word(Palabra),
+    Word(Word),
     /// The token is held, at this price.
     Reserved(Monto),
     /// The money is held.
@@ -208,80 +208,78 @@ impl Step {
 /// # Errors
 /// [`Unexpected`] for a pair that the protocol does not have.
 pub fn next(compra: &Compra, step: Step, event: Event) -> Result<Step, Box<Unexpected>> {
-    use Outcome::{ClaveReutilizada, Rechazado, SinAlmacen, SinRespuesta, Superado};
+    use Outcome::{ClaveReused, GivenUp, NoAnswer, NoStore, Refused};
     Ok(match (step, event) {
         (Step::Look, Event::Word(word)) => look(compra, word),
         (Step::Overtaken, Event::Word(word)) => match look(compra, word) {
             // another attempt would be a request that nobody sent
-            Step::Clear { .. } | Step::Reserve { .. } => Step::Answer(Superado),
+            Step::Clear { .. } | Step::Reserve { .. } => Step::Answer(GivenUp),
             decided => decided,
         },
-        (Step::Look | Step::Overtaken, Event::NoStore) => Step::Answer(SinAlmacen),
+        (Step::Look | Step::Overtaken, Event::NoStore) => Step::Answer(NoStore),
 
         // the token may still be held by the attempt that is to be cleared: a refusal of the next would be a lie
-        (Step::Clear { .. }, Event::NoAnswer) => Step::Answer(SinRespuesta),
+        (Step::Clear { .. }, Event::NoAnswer) => Step::Answer(NoAnswer),
         (Step::Clear { numero }, Event::Done) => Step::Reserve { numero: numero.saturating_add(1) },
 
         (Step::Reserve { numero }, Event::Reserved(precio)) => match compra.precio {
-            Some(visto) if visto != precio => {
-                Step::Abort { numero, motivo: Motivo::PrecioCambiado(precio), retenido: Retenido::Reserva }
+            Some(seen) if seen != precio => {
+                Step::Abort { numero, reason: Reason::PrecioChanged(precio), held: StillHeld::Reserva }
             }
             _ => Step::Charge { numero, precio },
         },
-        (Step::Reserve { .. }, Event::Refused(Refusal::ClaveReutilizada)) => Step::Answer(ClaveReutilizada),
+        (Step::Reserve { .. }, Event::Refused(Refusal::ClaveReused)) => Step::Answer(ClaveReused),
         // the token was free for this body, so the debit is what is left of a reservation that was given up: of another
         // body, or of this one at another price
-        (Step::Charge { .. }, Event::Refused(Refusal::ClaveReutilizada)) => Step::Overtaken,
+        (Step::Charge { .. }, Event::Refused(Refusal::ClaveReused)) => Step::Overtaken,
         (Step::Reserve { numero }, Event::Refused(refusal)) => {
-            let motivo = Motivo::Rechazo(refusal);
-            if compra.clave_del_cliente {
+            let reason = Reason::Refused(refusal);
+            if compra.clave_from_client {
                 // an earlier request with this key may be under way elsewhere, and must not buy after this refusal
-                Step::Abort { numero, motivo, retenido: Retenido::Nada }
+                Step::Abort { numero, reason, held: StillHeld::Nothing }
             } else {
-                Step::Answer(Rechazado(motivo))
+                Step::Answer(Refused(reason))
             }
         }
         (Step::Charge { numero, precio }, Event::Charged) => Step::Commit { numero, precio },
         (Step::Charge { numero, .. }, Event::Refused(refusal)) => {
-            Step::Abort { numero, motivo: Motivo::Rechazo(refusal), retenido: Retenido::Reserva }
+            Step::Abort { numero, reason: Reason::Refused(refusal), held: StillHeld::Reserva }
         }
         // what may be held stays held for the same key to be sent again; recovery frees it if it is not
-        (Step::Reserve { .. } | Step::Charge { .. }, Event::NoAnswer) => Step::Answer(SinRespuesta),
+        (Step::Reserve { .. } | Step::Charge { .. }, Event::NoAnswer) => Step::Answer(NoAnswer),
 
         (Step::Commit { .. }, Event::Committed(transaccion)) => {
-            Step::Confirm { transaccion, repetida: false }
+            Step::Confirm { transaccion, replayed: false }
         }
         (Step::Commit { .. } | Step::Abort { .. }, Event::Overtaken) => Step::Overtaken,
         // the line may be on the disk after all: never cancel on a guess
-        (Step::Commit { .. } | Step::Abort { .. }, Event::NoStore) => Step::Answer(SinAlmacen),
+        (Step::Commit { .. } | Step::Abort { .. }, Event::NoStore) => Step::Answer(NoStore),
 
-        (Step::Abort { motivo, retenido: Retenido::Nada, .. }, Event::Aborted) => {
-            Step::Answer(Rechazado(motivo))
+        (Step::Abort { reason, held: StillHeld::Nothing, .. }, Event::Aborted) => {
+            Step::Answer(Refused(reason))
         }
-        (Step::Abort { numero, motivo, retenido }, Event::Aborted) => {
-            Step::Cancel { numero, motivo, retenido }
-        }
-        (Step::Cancel { motivo, .. }, Event::Done | Event::NoAnswer) => Step::Answer(Rechazado(motivo)),
+        (Step::Abort { numero, reason, held }, Event::Aborted) => Step::Cancel { numero, reason, held },
+        (Step::Cancel { reason, .. }, Event::Done | Event::NoAnswer) => Step::Answer(Refused(reason)),
 
         // bought is bought: a confirmation that got lost is recovery's
-        (Step::Confirm { transaccion, repetida }, Event::Done | Event::NoAnswer) => {
-            Step::Answer(Outcome::Comprado { transaccion, repetida })
+        (Step::Confirm { transaccion, replayed }, Event::Done | Event::NoAnswer) => {
+            Step::Answer(Outcome::Bought { transaccion, replayed })
         }
         (step, event) => return Err(Box::new(Unexpected { step, event })),
     })
 }
 
-fn look(compra: &Compra, word: Palabra) -> Step {
+fn look(compra: &Compra, word: Word) -> Step {
     match word {
-        Palabra::Nada => Step::Reserve { numero: 1 },
-        Palabra::Comprado(transaccion) if transaccion.responde_a(compra) => {
-            Step::Confirm { transaccion, repetida: true }
+        Word::Nothing => Step::Reserve { numero: 1 },
+        Word::Bought(transaccion) if transaccion.answers(compra) => {
+            Step::Confirm { transaccion, replayed: true }
         }
-        Palabra::Abortado(a)
+        Word::Aborted(a)
             if a.usuario_id == compra.usuario_id && a.token_id.is_none_or(|t| t == compra.token_id) =>
         {
             Step::Clear { numero: a.numero }
         }
-        Palabra::Comprado(_) | Palabra::Abortado(_) => Step::Answer(Outcome::ClaveReutilizada),
+        Word::Bought(_) | Word::Aborted(_) => Step::Answer(Outcome::ClaveReused),
     }
 }

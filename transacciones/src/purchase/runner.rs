@@ -7,7 +7,7 @@ use crate::store::{Overtaken, Store};
 use http_kit::client::Unavailable;
 use journal::StoreError;
 use market::contract::Answer;
-use market::contract::{PedidoCargo, PedidoReserva};
+use market::contract::{CargoRequest, ReservaRequest};
 use market::domain::Intento;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub struct Coordinator {
     /// How long a purchase may wait for participants.
     pub deadline: Duration,
     /// Work that goes on behind an answer; a process that leaves waits for it.
-    pub behind: TaskTracker,
+    pub background: TaskTracker,
 }
 
 impl Coordinator {
@@ -50,17 +50,17 @@ impl Coordinator {
 
     async fn perform(&self, action: Action, compra: &Compra, deadline: Instant) -> Event {
         match action {
-            Action::Look => match self.store.palabra(&compra.clave).await {
-                Ok(palabra) => Event::Word(palabra),
+            Action::Look => match self.store.word(&compra.clave).await {
+                Ok(word) => Event::Word(word),
                 Err(e) => no_store(&e),
             },
             Action::Reserve(intento) => {
-                let pedido = PedidoReserva { token_id: compra.token_id, usuario_id: compra.usuario_id };
-                event(self.tokens.reserve(&intento, pedido, deadline).await, |r| Event::Reserved(r.precio))
+                let request = ReservaRequest { token_id: compra.token_id, usuario_id: compra.usuario_id };
+                event(self.tokens.reserve(&intento, request, deadline).await, |r| Event::Reserved(r.precio))
             }
             Action::Charge(intento, monto) => {
-                let pedido = PedidoCargo { usuario_id: compra.usuario_id, monto };
-                event(self.usuarios.charge(&intento, pedido, deadline).await, |()| Event::Charged)
+                let request = CargoRequest { usuario_id: compra.usuario_id, monto };
+                event(self.usuarios.charge(&intento, request, deadline).await, |()| Event::Charged)
             }
             Action::Commit(intento, precio) => match self.store.commit(intento, compra, precio).await {
                 Ok(Ok(transaccion)) => Event::Committed(transaccion),
@@ -106,7 +106,7 @@ impl Coordinator {
         let deadline = deadline.max(Instant::now() + self.deadline / 3);
         let (usuarios, of) = (Arc::clone(&self.usuarios), intento.clone());
         let context = http_kit::context::Context::current().unwrap_or_default();
-        self.behind.spawn(context.scope(async move {
+        self.background.spawn(context.scope(async move {
             confirmed(&of, usuarios.confirm(&of, deadline).await);
         }));
         confirmed(&intento, self.tokens.confirm(&intento, deadline).await)

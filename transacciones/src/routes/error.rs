@@ -3,30 +3,30 @@
 use crate::audit::Unaudited;
 use crate::domain::Compra;
 use crate::error::Error;
-use crate::purchase::Motivo;
+use crate::purchase::Reason;
 use http_kit::problem::{General, Problem, Text};
 use http_kit::text;
-use market::codes::Codigo;
+use market::codes::MarketCode;
 use market::contract::Refusal;
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
-            Error::TransaccionNoEncontrada(id) => Self::new(
-                Codigo::TransaccionNoEncontrada,
+            Error::TransaccionNotFound(id) => Self::new(
+                MarketCode::TransaccionNotFound,
                 text!("No hay transacción {id}.", "There is no transaction {id}."),
             ),
-            Error::Rechazado { compra, motivo } => refused(&compra, motivo),
-            Error::ClaveReutilizada(clave) => Self::new(
-                Codigo::ClaveReutilizada,
+            Error::Refused { compra, reason } => refused(&compra, reason),
+            Error::ClaveReused(clave) => Self::new(
+                MarketCode::ClaveReused,
                 text!(
                     "«{clave}» ya se usó con otros datos; use una clave nueva.",
                     "\"{clave}\" was used with other data; use a new key."
                 ),
             ),
-            Error::SinRespuesta => no_answer(),
-            Error::Superado => Self::new(
-                General::ServicioNoDisponible,
+            Error::NoAnswer => no_answer(),
+            Error::GivenUp => Self::new(
+                General::ServiceUnavailable,
                 Text::new(
                     "La compra no se hizo: otra petición con la misma clave la dio por perdida, o tardó demasiado; repítala \
                      con la misma clave.",
@@ -35,8 +35,8 @@ impl From<Error> for Problem {
                 ),
             ),
             // logged where it happened
-            Error::SinAlmacen => Self::new(
-                General::AlmacenNoDisponible,
+            Error::NoStore => Self::new(
+                General::StoreUnavailable,
                 Text::new(
                     "No se sabe si la compra quedó hecha; repítala con la misma clave.",
                     "Whether the purchase was made is not known; repeat it with the same key.",
@@ -56,7 +56,7 @@ impl From<Error> for Problem {
 
 fn no_answer() -> Problem {
     Problem::new(
-        General::ServicioNoDisponible,
+        General::ServiceUnavailable,
         Text::new(
             "Otro servicio no respondió a tiempo; repita la petición, una compra con la misma clave.",
             "Another service did not answer in time; repeat the request, a purchase with the same key.",
@@ -64,32 +64,32 @@ fn no_answer() -> Problem {
     )
 }
 
-fn refused(compra: &Compra, motivo: Motivo) -> Problem {
+fn refused(compra: &Compra, reason: Reason) -> Problem {
     let (usuario, token) = (compra.usuario_id, compra.token_id);
-    let (codigo, detail) = match motivo {
-        Motivo::PrecioCambiado(precio) => (
-            Codigo::PrecioCambiado,
+    let (codigo, detail) = match reason {
+        Reason::PrecioChanged(precio) => (
+            MarketCode::PrecioChanged,
             text!("El token {token} cuesta ahora {precio}.", "Token {token} costs {precio} now."),
         ),
-        Motivo::Rechazo(refusal) => {
+        Reason::Refused(refusal) => {
             let detail = match refusal {
-                Refusal::TokenNoEncontrado => text!("No hay token {token}.", "There is no token {token}."),
-                Refusal::TokenNoDisponible => {
+                Refusal::TokenNotFound => text!("No hay token {token}.", "There is no token {token}."),
+                Refusal::TokenNotAvailable => {
                     text!("El token {token} está reservado o vendido.", "Token {token} is reserved or sold.")
                 }
-                Refusal::UsuarioNoEncontrado => {
+                Refusal::UsuarioNotFound => {
                     text!("No hay usuario {usuario}.", "There is no user {usuario}.")
                 }
-                Refusal::SaldoInsuficiente => text!(
+                Refusal::SaldoTooLow => text!(
                     "El saldo del usuario {usuario} no alcanza para el token {token}.",
                     "User {usuario}'s balance is below the price of token {token}."
                 ),
                 // the state machine answers these otherwise, or a participant broke its contract
-                Refusal::ClaveReutilizada | Refusal::IntentoNoEncontrado | Refusal::IntentoConfirmado => {
+                Refusal::ClaveReused | Refusal::IntentoNotFound | Refusal::IntentoConfirmed => {
                     return Problem::internal(format!("a purchase ended with {refusal}"));
                 }
             };
-            (refusal.codigo(), detail)
+            (refusal.code(), detail)
         }
     };
     Problem::new(codigo, detail)

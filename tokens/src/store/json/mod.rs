@@ -1,43 +1,43 @@
 //! In files: each operation is one journal line, decided and written against the newest state.
 
-mod indices;
-mod listado;
-mod modelo;
+mod indexes;
+mod listing;
+mod state;
 
-pub use modelo::{Change, Modelo};
+pub use state::{Change, State};
 
-use super::{Alta, Cambio, Consulta, Hecho, Version, Vista};
-use crate::domain::{Estado, Reserva, Token, Venta};
+use super::{ListQuery, NewToken, Recorded, TokenChange, Version, VersionedPage};
+use crate::domain::{Availability, Reserva, Token, Venta};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use journal::{Journal, Snapshot, StoreError, Tx};
-use market::contract::{Digest, PAGE, PedidoReserva, Reservado, Try};
-use market::domain::{Intento, TokenId, ahora};
+use market::contract::{Digest, HeldToken, Hold, PAGE, ReservaRequest};
+use market::domain::{Intento, TokenId, timestamp};
 
 /// The law is [`super::Store`]'s.
 #[derive(Clone)]
-pub struct Store(Journal<Modelo>);
+pub struct Store(Journal<State>);
 
 impl Store {
     /// Blocks while a large catalogue is sorted: for the start of the process.
-    pub(super) fn new(journal: Journal<Modelo>) -> Self {
+    pub(super) fn new(journal: Journal<State>) -> Self {
         // a store that cannot be read says so to whoever reads it next
-        if let Ok(modelo) = journal.read() {
-            modelo.preparar();
+        if let Ok(state) = journal.read() {
+            state.prepare();
         }
         Self(journal)
     }
 
-    fn read(&self) -> Result<Snapshot<Modelo>, StoreError> {
+    fn read(&self) -> Result<Snapshot<State>, StoreError> {
         self.0.read()
     }
 
     async fn write<T: Send + 'static>(
         &self,
-        f: impl FnOnce(&mut Tx<'_, Modelo>) -> Result<T, Error> + Send + 'static,
+        f: impl FnOnce(&mut Tx<'_, State>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let prepared = move |tx: &mut Tx<'_, Modelo>| {
-            tx.preparar();
+        let prepared = move |tx: &mut Tx<'_, State>| {
+            tx.prepare();
             f(tx)
         };
         self.0.write(prepared).await?
@@ -47,45 +47,45 @@ impl Store {
         Ok(Version(self.read()?.seq().into()))
     }
 
-    pub(super) async fn listar(&self, consulta: Consulta) -> Result<Vista, Error> {
-        let modelo = self.read()?;
-        let version = Version(modelo.seq().into());
-        if !modelo.es_larga(&consulta) {
-            return Ok(Vista { version, page: modelo.listar(&consulta) });
+    pub(super) async fn list(&self, query: ListQuery) -> Result<VersionedPage, Error> {
+        let state = self.read()?;
+        let version = Version(state.seq().into());
+        if !state.is_slow(&query) {
+            return Ok(VersionedPage { version, page: state.list(&query) });
         }
         // other requests should not wait behind it
-        let listed = tokio::task::spawn_blocking(move || modelo.listar(&consulta)).await;
+        let listed = tokio::task::spawn_blocking(move || state.list(&query)).await;
         let page = listed.map_err(|e| match e.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(_) => StoreError::Closed,
         })?;
-        Ok(Vista { version, page })
+        Ok(VersionedPage { version, page })
     }
 
     pub(super) async fn token(&self, id: TokenId) -> Result<Token, Error> {
         self.read()?.token(id).cloned()
     }
 
-    pub(super) async fn crear(&self, alta: Alta) -> Result<Token, Error> {
+    pub(super) async fn create(&self, new_token: NewToken) -> Result<Token, Error> {
         self.write(move |tx| {
-            let id = tx.siguiente().ok_or(Error::SinIds)?;
-            let imagen = alta.imagen.unwrap_or_else(|| format!("{id}.svg"));
-            let (nombre, imagen) = (alta.nombre.into(), imagen.into());
-            let token = Token { id, nombre, imagen, precio: alta.precio, estado: Estado::Libre };
+            let id = tx.next_id().ok_or(Error::NoIdsLeft)?;
+            let imagen = new_token.imagen.unwrap_or_else(|| format!("{id}.svg"));
+            let (nombre, imagen) = (new_token.nombre.into(), imagen.into());
+            let token = Token { id, nombre, imagen, precio: new_token.precio, estado: Availability::Free };
             tx.put(Change::Token(token.clone()));
-            tx.put(Change::contador(id));
+            tx.put(Change::counter(id));
             Ok(token)
         })
         .await
     }
 
-    pub(super) async fn cambiar(&self, id: TokenId, cambio: Cambio) -> Result<Token, Error> {
+    pub(super) async fn change(&self, id: TokenId, change: TokenChange) -> Result<Token, Error> {
         self.write(move |tx| {
-            let old = tx.token(id)?.libre()?;
+            let old = tx.token(id)?.free()?;
             let token = Token {
-                nombre: cambio.nombre.map_or_else(|| old.nombre.clone(), Into::into),
-                imagen: cambio.imagen.map_or_else(|| old.imagen.clone(), Into::into),
-                precio: cambio.precio.unwrap_or(old.precio),
+                nombre: change.nombre.map_or_else(|| old.nombre.clone(), Into::into),
+                imagen: change.imagen.map_or_else(|| old.imagen.clone(), Into::into),
+                precio: change.precio.unwrap_or(old.precio),
                 ..old.clone()
             };
             if token != *old {
@@ -96,10 +96,10 @@ impl Store {
         .await
     }
 
-    pub(super) async fn borrar(&self, id: TokenId) -> Result<(), Error> {
+    pub(super) async fn delete(&self, id: TokenId) -> Result<(), Error> {
         self.write(move |tx| {
-            tx.token(id)?.libre()?;
-            tx.put(Change::QuitarToken(id));
+            tx.token(id)?.free()?;
+            tx.put(Change::RemoveToken(id));
             Ok(())
         })
         .await
@@ -107,37 +107,37 @@ impl Store {
 
     /// Refusals and repeats are answered from what is on disk already: in a rush for one token only those go to the writer
     /// who may yet get it.
-    pub(super) async fn reservar(
+    pub(super) async fn hold(
         &self,
         intento: Intento,
-        pedido: PedidoReserva,
-    ) -> Result<Hecho<Reservado>, Error> {
-        if let Decision::Hecha(valor) = decidir(&*self.read()?, &intento, pedido)? {
-            return Ok(Hecho { valor, nuevo: false });
+        request: ReservaRequest,
+    ) -> Result<Recorded<HeldToken>, Error> {
+        if let Decision::Done(value) = decide(&*self.read()?, &intento, request)? {
+            return Ok(Recorded { value, is_new: false });
         }
-        self.write(move |tx| match decidir(tx, &intento, pedido)? {
-            Decision::Hecha(valor) => Ok(Hecho { valor, nuevo: false }),
-            Decision::Reservar(token) => {
-                let valor = Reservado { precio: token.precio };
-                let reserva = Reserva { intento, usuario_id: pedido.usuario_id, desde: ahora() };
-                let token = Token { estado: Estado::Reservado(Box::new(reserva)), ..token.clone() };
+        self.write(move |tx| match decide(tx, &intento, request)? {
+            Decision::Done(value) => Ok(Recorded { value, is_new: false }),
+            Decision::Hold(token) => {
+                let value = HeldToken { precio: token.precio };
+                let reserva = Reserva { intento, usuario_id: request.usuario_id, desde: timestamp() };
+                let token = Token { estado: Availability::Reserved(Box::new(reserva)), ..token.clone() };
                 tx.put(Change::Token(token));
-                Ok(Hecho { valor, nuevo: true })
+                Ok(Recorded { value, is_new: true })
             }
         })
         .await
     }
 
-    pub(super) async fn confirmar(&self, intento: Intento) -> Result<(), Error> {
-        if self.read()?.de_intento(&intento).is_some_and(Token::vendido) {
+    pub(super) async fn confirm(&self, intento: Intento) -> Result<(), Error> {
+        if self.read()?.of_intento(&intento).is_some_and(Token::is_sold) {
             return Ok(());
         }
         self.write(move |tx| {
-            let token = tx.de_intento(&intento).ok_or_else(|| Error::IntentoNoEncontrado(intento.clone()))?;
-            if let Estado::Reservado(reserva) = &token.estado {
+            let token = tx.of_intento(&intento).ok_or_else(|| Error::IntentoNotFound(intento.clone()))?;
+            if let Availability::Reserved(reserva) = &token.estado {
                 let Reserva { intento, usuario_id, .. } = reserva.as_ref().clone();
-                let venta = Venta { intento, usuario_id, fecha: ahora() };
-                let token = Token { estado: Estado::Vendido(Some(Box::new(venta))), ..token.clone() };
+                let venta = Venta { intento, usuario_id, fecha: timestamp() };
+                let token = Token { estado: Availability::Sold(Some(Box::new(venta))), ..token.clone() };
                 tx.put(Change::Token(token));
             }
             Ok(())
@@ -146,51 +146,51 @@ impl Store {
     }
 
     /// Always by way of the writer: the reservation may be in its queue still, sent by a caller who gave up waiting.
-    pub(super) async fn cancelar(&self, intento: Intento) -> Result<(), Error> {
+    pub(super) async fn cancel(&self, intento: Intento) -> Result<(), Error> {
         self.write(move |tx| {
-            let Some(token) = tx.de_intento(&intento) else { return Ok(()) };
-            if token.vendido() {
-                return Err(Error::IntentoConfirmado(intento));
+            let Some(token) = tx.of_intento(&intento) else { return Ok(()) };
+            if token.is_sold() {
+                return Err(Error::IntentoConfirmed(intento));
             }
-            let token = Token { estado: Estado::Libre, ..token.clone() };
+            let token = Token { estado: Availability::Free, ..token.clone() };
             tx.put(Change::Token(token));
             Ok(())
         })
         .await
     }
 
-    pub(super) async fn pendientes(
+    pub(super) async fn pending(
         &self,
-        edad: TimeDelta,
-        despues: Option<(DateTime<Utc>, Intento)>,
-    ) -> Result<Vec<Try>, Error> {
-        let modelo = self.read()?;
-        let now = ahora();
-        let latest = now.checked_sub_signed(edad).unwrap_or(DateTime::<Utc>::MIN_UTC);
-        let old = |t: &Try| t.desde <= latest || t.desde > now;
-        Ok(modelo.pendientes(despues).filter(old).take(PAGE).collect())
+        age: TimeDelta,
+        after: Option<(DateTime<Utc>, Intento)>,
+    ) -> Result<Vec<Hold>, Error> {
+        let state = self.read()?;
+        let now = timestamp();
+        let latest = now.checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let old = |t: &Hold| t.desde <= latest || t.desde > now;
+        Ok(state.pending(after).filter(old).take(PAGE).collect())
     }
 
-    pub(super) async fn confirmados(&self, despues: Option<Intento>) -> Result<Vec<Try>, Error> {
-        Ok(self.read()?.confirmados(despues)?.take(PAGE).collect())
+    pub(super) async fn settled(&self, after: Option<Intento>) -> Result<Vec<Hold>, Error> {
+        Ok(self.read()?.settled(after)?.take(PAGE).collect())
     }
 
-    pub(super) async fn resumen(&self) -> Result<Digest, Error> {
-        Ok(self.read()?.resumen())
+    pub(super) async fn digest(&self) -> Result<Digest, Error> {
+        Ok(self.read()?.digest())
     }
 }
 
 /// What a reservation comes to.
 enum Decision<'a> {
     /// It is there, or was and is a sale now.
-    Hecha(Reservado),
+    Done(HeldToken),
     /// Nothing is in its way.
-    Reservar(&'a Token),
+    Hold(&'a Token),
 }
 
-fn decidir<'a>(modelo: &'a Modelo, intento: &Intento, pedido: PedidoReserva) -> Result<Decision<'a>, Error> {
-    match modelo.de_intento(intento) {
-        Some(token) => token.responde_a(intento, pedido).map(Decision::Hecha),
-        None => modelo.token(pedido.token_id)?.libre().map(Decision::Reservar),
+fn decide<'a>(state: &'a State, intento: &Intento, request: ReservaRequest) -> Result<Decision<'a>, Error> {
+    match state.of_intento(intento) {
+        Some(token) => token.answers(intento, request).map(Decision::Done),
+        None => state.token(request.token_id)?.free().map(Decision::Hold),
     }
 }

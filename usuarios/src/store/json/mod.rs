@@ -1,35 +1,35 @@
 //! In files: each operation is one journal line, decided and written against the newest state.
 
-mod modelo;
+mod state;
 
-pub use modelo::{Change, Modelo};
+pub use state::{Change, State};
 
-use crate::domain::{Movimiento, Tipo, Usuario};
+use crate::domain::{Movimiento, MovimientoKind, Usuario};
 use crate::error::Error;
-use crate::store::Hecho;
+use crate::store::Recorded;
 use chrono::{DateTime, TimeDelta, Utc};
 use http_kit::paging::Page;
 use journal::{Journal, Snapshot, StoreError, Tx};
-use market::contract::{Digest, PAGE, PedidoCargo, Try};
-use market::domain::{Clave, Intento, Monto, UsuarioId, ahora};
-use modelo::Referencia;
+use market::contract::{CargoRequest, Digest, Hold, PAGE};
+use market::domain::{Clave, Intento, Monto, UsuarioId, timestamp};
+use state::Reference;
 
 /// The law is [`super::Store`]'s.
 #[derive(Clone)]
-pub struct Store(Journal<Modelo>);
+pub struct Store(Journal<State>);
 
 impl Store {
-    pub(super) fn new(journal: Journal<Modelo>) -> Self {
+    pub(super) fn new(journal: Journal<State>) -> Self {
         Self(journal)
     }
 
-    fn read(&self) -> Result<Snapshot<Modelo>, StoreError> {
+    fn read(&self) -> Result<Snapshot<State>, StoreError> {
         self.0.read()
     }
 
     async fn write<T: Send + 'static>(
         &self,
-        f: impl FnOnce(&mut Tx<'_, Modelo>) -> Result<T, Error> + Send + 'static,
+        f: impl FnOnce(&mut Tx<'_, State>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         self.0.write(f).await?
     }
@@ -40,39 +40,39 @@ impl Store {
 
     pub(super) async fn usuarios(
         &self,
-        despues: Option<UsuarioId>,
-        limite: usize,
+        after: Option<UsuarioId>,
+        limit: usize,
     ) -> Result<Page<Usuario>, Error> {
-        let modelo = self.read()?;
-        let rows = modelo::after(&modelo.usuarios, despues)
-            .take(limite + 1)
+        let state = self.read()?;
+        let rows = state::entries_after(&state.usuarios, after)
+            .take(limit + 1)
             .map(|(_, u)| u.as_ref().clone())
             .collect();
-        Ok(Page::new(rows, limite, modelo.usuarios.len(), |u: &Usuario| u.id.to_string()))
+        Ok(Page::new(rows, limit, state.usuarios.len(), |u: &Usuario| u.id.to_string()))
     }
 
     pub(super) async fn movimientos(
         &self,
-        de: UsuarioId,
-        despues: u64,
-        limite: usize,
+        usuario: UsuarioId,
+        after: u64,
+        limit: usize,
     ) -> Result<Page<Movimiento>, Error> {
-        let modelo = self.read()?;
-        modelo.usuario(de)?;
-        let rows = modelo.movimientos_de(de, despues).take(limite + 1).map(|m| m.as_ref().clone()).collect();
-        Ok(Page::new(rows, limite, modelo.cuantos_movimientos(de), |m: &Movimiento| m.id.to_string()))
+        let state = self.read()?;
+        state.usuario(usuario)?;
+        let rows = state.movimientos_of(usuario, after).take(limit + 1).map(|m| m.as_ref().clone()).collect();
+        Ok(Page::new(rows, limit, state.movimientos_count(usuario), |m: &Movimiento| m.id.to_string()))
     }
 
-    pub(super) async fn crear(&self, nombre: String, saldo: Monto) -> Result<Usuario, Error> {
+    pub(super) async fn create(&self, nombre: String, saldo: Monto) -> Result<Usuario, Error> {
         self.write(move |tx| {
-            let id = tx.siguiente_usuario().ok_or(Error::SinIds)?;
+            let id = tx.next_usuario_id().ok_or(Error::NoIdsLeft)?;
             let usuario = Usuario { id, nombre, saldo };
             let apertura = Movimiento {
-                id: tx.siguiente_movimiento().ok_or(Error::SinIds)?,
+                id: tx.next_movimiento_id().ok_or(Error::NoIdsLeft)?,
                 usuario_id: id,
                 monto: saldo,
-                fecha: ahora(),
-                tipo: Tipo::Apertura,
+                fecha: timestamp(),
+                tipo: MovimientoKind::Opening,
             };
             tx.put(Change::Usuario(usuario.clone()));
             tx.put(Change::Movimiento(apertura));
@@ -81,7 +81,7 @@ impl Store {
         .await
     }
 
-    pub(super) async fn renombrar(&self, id: UsuarioId, nombre: String) -> Result<Usuario, Error> {
+    pub(super) async fn rename(&self, id: UsuarioId, nombre: String) -> Result<Usuario, Error> {
         self.write(move |tx| {
             let usuario = Usuario { nombre, ..tx.usuario(id)?.clone() };
             tx.put(Change::Usuario(usuario.clone()));
@@ -90,47 +90,47 @@ impl Store {
         .await
     }
 
-    pub(super) async fn abonar(
+    pub(super) async fn credit(
         &self,
         id: UsuarioId,
         monto: Monto,
         clave: Clave,
-    ) -> Result<Hecho<Movimiento>, Error> {
+    ) -> Result<Recorded<Movimiento>, Error> {
         self.write(move |tx| {
-            if let Some(hecho) = tx.referido(&Referencia::Abono(clave.clone())) {
-                hecho.responde_a(id, monto, &clave)?;
-                return Ok(Hecho { valor: hecho.as_ref().clone(), nuevo: false });
+            if let Some(recorded) = tx.referred(&Reference::Abono(clave.clone())) {
+                recorded.answers(id, monto, &clave)?;
+                return Ok(Recorded { value: recorded.as_ref().clone(), is_new: false });
             }
             let usuario = tx.usuario(id)?.clone();
-            let saldo = usuario.con(monto)?;
+            let saldo = usuario.saldo_plus(monto)?;
             let abono = Movimiento {
-                id: tx.siguiente_movimiento().ok_or(Error::SinIds)?,
+                id: tx.next_movimiento_id().ok_or(Error::NoIdsLeft)?,
                 usuario_id: id,
                 monto,
-                fecha: ahora(),
-                tipo: Tipo::Abono { clave },
+                fecha: timestamp(),
+                tipo: MovimientoKind::Abono { clave },
             };
             tx.put(Change::Usuario(Usuario { saldo, ..usuario }));
             tx.put(Change::Movimiento(abono.clone()));
-            Ok(Hecho { valor: abono, nuevo: true })
+            Ok(Recorded { value: abono, is_new: true })
         })
         .await
     }
 
-    pub(super) async fn cargar(&self, intento: Intento, pedido: PedidoCargo) -> Result<bool, Error> {
+    pub(super) async fn hold(&self, intento: Intento, request: CargoRequest) -> Result<bool, Error> {
         self.write(move |tx| {
-            let PedidoCargo { usuario_id, monto } = pedido;
-            if let Some(hecho) = tx.referido(&Referencia::Cargo(intento.clone())) {
-                return hecho.responde_a(usuario_id, monto, &intento).map(|()| false);
+            let CargoRequest { usuario_id, monto } = request;
+            if let Some(recorded) = tx.referred(&Reference::Cargo(intento.clone())) {
+                return recorded.answers(usuario_id, monto, &intento).map(|()| false);
             }
             let usuario = tx.usuario(usuario_id)?.clone();
-            let saldo = usuario.sin(monto)?;
+            let saldo = usuario.saldo_minus(monto)?;
             let cargo = Movimiento {
-                id: tx.siguiente_movimiento().ok_or(Error::SinIds)?,
+                id: tx.next_movimiento_id().ok_or(Error::NoIdsLeft)?,
                 usuario_id,
                 monto,
-                fecha: ahora(),
-                tipo: Tipo::Cargo { intento, confirmado: false },
+                fecha: timestamp(),
+                tipo: MovimientoKind::Cargo { intento, confirmado: false },
             };
             tx.put(Change::Usuario(Usuario { saldo, ..usuario }));
             tx.put(Change::Movimiento(cargo));
@@ -139,13 +139,13 @@ impl Store {
         .await
     }
 
-    pub(super) async fn confirmar(&self, intento: Intento) -> Result<(), Error> {
+    pub(super) async fn confirm(&self, intento: Intento) -> Result<(), Error> {
         self.write(move |tx| {
             let cargo = tx
-                .referido(&Referencia::Cargo(intento.clone()))
-                .ok_or(Error::IntentoNoEncontrado(intento.clone()))?;
-            if let Tipo::Cargo { confirmado: false, .. } = cargo.tipo {
-                let tipo = Tipo::Cargo { intento, confirmado: true };
+                .referred(&Reference::Cargo(intento.clone()))
+                .ok_or(Error::IntentoNotFound(intento.clone()))?;
+            if let MovimientoKind::Cargo { confirmado: false, .. } = cargo.tipo {
+                let tipo = MovimientoKind::Cargo { intento, confirmado: true };
                 let settled = Movimiento { tipo, ..cargo.as_ref().clone() };
                 tx.put(Change::Movimiento(settled));
             }
@@ -154,40 +154,40 @@ impl Store {
         .await
     }
 
-    pub(super) async fn cancelar(&self, intento: Intento) -> Result<(), Error> {
+    pub(super) async fn cancel(&self, intento: Intento) -> Result<(), Error> {
         self.write(move |tx| {
-            let Some(cargo) = tx.referido(&Referencia::Cargo(intento.clone())).cloned() else {
+            let Some(cargo) = tx.referred(&Reference::Cargo(intento.clone())).cloned() else {
                 return Ok(());
             };
-            if let Tipo::Cargo { confirmado: true, .. } = cargo.tipo {
-                return Err(Error::IntentoConfirmado(intento));
+            if let MovimientoKind::Cargo { confirmado: true, .. } = cargo.tipo {
+                return Err(Error::IntentoConfirmed(intento));
             }
             let usuario = tx.usuario(cargo.usuario_id)?.clone();
-            let saldo = usuario.con(cargo.monto)?;
+            let saldo = usuario.saldo_plus(cargo.monto)?;
             tx.put(Change::Usuario(Usuario { saldo, ..usuario }));
-            tx.put(Change::QuitarMovimiento { usuario_id: cargo.usuario_id, id: cargo.id });
+            tx.put(Change::RemoveMovimiento { usuario_id: cargo.usuario_id, id: cargo.id });
             Ok(())
         })
         .await
     }
 
-    pub(super) async fn pendientes(
+    pub(super) async fn pending(
         &self,
-        edad: TimeDelta,
-        despues: Option<(DateTime<Utc>, Intento)>,
-    ) -> Result<Vec<Try>, Error> {
-        let modelo = self.read()?;
-        let now = ahora();
-        let latest = now.checked_sub_signed(edad).unwrap_or(DateTime::<Utc>::MIN_UTC);
-        let old = |t: &Try| t.desde <= latest || t.desde > now;
-        Ok(modelo.pendientes(despues).filter(old).take(PAGE).collect())
+        age: TimeDelta,
+        after: Option<(DateTime<Utc>, Intento)>,
+    ) -> Result<Vec<Hold>, Error> {
+        let state = self.read()?;
+        let now = timestamp();
+        let latest = now.checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let old = |t: &Hold| t.desde <= latest || t.desde > now;
+        Ok(state.pending(after).filter(old).take(PAGE).collect())
     }
 
-    pub(super) async fn confirmados(&self, despues: Option<Intento>) -> Result<Vec<Try>, Error> {
-        Ok(self.read()?.confirmados(despues)?.take(PAGE).collect())
+    pub(super) async fn settled(&self, after: Option<Intento>) -> Result<Vec<Hold>, Error> {
+        Ok(self.read()?.settled(after)?.take(PAGE).collect())
     }
 
-    pub(super) async fn resumen(&self) -> Result<Digest, Error> {
-        Ok(self.read()?.resumen())
+    pub(super) async fn digest(&self) -> Result<Digest, Error> {
+        Ok(self.read()?.digest())
     }
 }
