@@ -31,7 +31,7 @@ pub fn records(data: &[u8]) {
         (!files.is_empty()).then_some(files)
     };
     if let Some(files) = of(&NAMES[..4]) {
-        service::<usuarios::store::json::Modelo>(files, |modelo| {
+        service::<usuarios::store::state::Modelo>(files, |modelo| {
             modelo.siguiente_usuario();
             modelo.siguiente_movimiento();
             for id in modelo.usuarios.keys() {
@@ -42,7 +42,7 @@ pub fn records(data: &[u8]) {
         });
     }
     if let Some(files) = of(&NAMES[4..8]) {
-        service::<tokens::store::json::Modelo>(files, |modelo| {
+        service::<tokens::store::state::Modelo>(files, |modelo| {
             modelo.siguiente();
             modelo.preparar();
             modelo.pendientes(None).count();
@@ -50,7 +50,7 @@ pub fn records(data: &[u8]) {
         });
     }
     if let Some(files) = of(&NAMES[8..]) {
-        service::<transacciones::store::json::Modelo>(files, |modelo| {
+        service::<transacciones::store::state::Modelo>(files, |modelo| {
             modelo.lista(None, None, None).count();
         });
     }

@@ -1,4 +1,4 @@
-//! The market's own errors, beside those that any service has ([`General`](http_kit::problem::General)).
+//! The market's own errors, beside the errors that any service has ([`General`](http_kit::problem::General)).
 
 use http_kit::problem::{Code, General};
 
@@ -12,7 +12,7 @@ http_kit::codes! {
         TokenNoEncontrado = "token-no-encontrado", NOT_FOUND, "No existe este token", "There is no such token";
         /// No such purchase.
         TransaccionNoEncontrada = "transaccion-no-encontrada", NOT_FOUND, "No existe esta transacción", "There is no such transaction";
-        /// No try is known under this attempt.
+        /// No hold is known under this attempt.
         IntentoNoEncontrado = "intento-no-encontrado", NOT_FOUND, "No existe este intento", "There is no such attempt";
         /// Reserved for, or sold to, somebody.
         TokenNoDisponible = "token-no-disponible", CONFLICT, "El token no está disponible", "The token is not available";
@@ -20,7 +20,7 @@ http_kit::codes! {
         SaldoInsuficiente = "saldo-insuficiente", CONFLICT, "El saldo no alcanza", "The balance is too low";
         /// The buyer saw another price.
         PrecioCambiado = "precio-cambiado", CONFLICT, "El precio ha cambiado", "The price has changed";
-        /// A confirmed try cannot be cancelled.
+        /// A confirmed hold cannot be cancelled.
         IntentoConfirmado = "intento-confirmado", CONFLICT, "El intento ya está confirmado", "The attempt is already confirmed";
         /// One key, two different requests.
         ClaveReutilizada = "clave-reutilizada", UNPROCESSABLE_ENTITY, "La clave ya se usó con otros datos", "The key was used with other data";

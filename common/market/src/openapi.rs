@@ -1,11 +1,11 @@
-//! What the descriptions of the three services share.
+//! What the API descriptions of the three services share.
 
 use crate::codes::Codigo;
 use http_kit::openapi::{Product, described};
 use http_kit::problem::General;
 use utoipa::openapi::OpenApi;
 
-/// Who answers.
+/// The product, as descriptions and errors name it.
 pub const PRODUCT: Product = Product {
     name: "Mercado de Tokens",
     about: "Digital collectibles, bought exactly once. Errors are `application/problem+json` (RFC 9457) with a stable \
@@ -14,18 +14,18 @@ pub const PRODUCT: Product = Product {
 };
 
 http_kit::responses! {
-    /// Of a route under `/usuarios/{id}`.
+    /// The errors of a route under `/usuarios/{id}`.
     SinUsuario = [Codigo::UsuarioNoEncontrado];
-    /// Of a route under `/tokens/{id}`.
+    /// The errors of a route under `/tokens/{id}`.
     SinToken = [Codigo::TokenNoEncontrado];
-    /// Of a route under `/transacciones/{id}`.
+    /// The errors of a route under `/transacciones/{id}`.
     SinTransaccion = [Codigo::TransaccionNoEncontrada];
-    /// Of a change of a token that is reserved or sold.
+    /// The error of changing a token that is reserved or sold.
     TokenOcupado = [Codigo::TokenNoDisponible];
-    /// Of an abono.
+    /// The errors of an abono.
     Abono = [General::JsonInvalido, Codigo::UsuarioNoEncontrado, General::CuerpoDemasiadoGrande, General::TipoNoSoportado,
         General::DatosInvalidos, Codigo::ClaveReutilizada, Codigo::SaldoExcedido];
-    /// Of a purchase.
+    /// The errors of a purchase.
     Compra = [General::JsonInvalido, Codigo::UsuarioNoEncontrado, Codigo::TokenNoEncontrado, Codigo::TokenNoDisponible,
         Codigo::SaldoInsuficiente, Codigo::PrecioCambiado, General::CuerpoDemasiadoGrande, General::TipoNoSoportado,
         General::DatosInvalidos, Codigo::ClaveReutilizada, General::ServicioNoDisponible, General::AlmacenNoDisponible];

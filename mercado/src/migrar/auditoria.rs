@@ -5,7 +5,7 @@ use market::contract::Try;
 use market::domain::{Clave, Intento};
 use std::collections::{HashMap, HashSet};
 use transacciones::domain::Transaccion;
-use transacciones::store::json::Modelo;
+use transacciones::store::state::Modelo;
 
 /// The verdict.
 pub(super) struct Auditoria {
@@ -20,8 +20,8 @@ pub(super) struct Auditoria {
 /// Every purchase has exactly one cargo of its price and one token, held or settled; nothing else is settled; every balance
 /// is the sum of its ledger.
 pub(super) fn auditar(
-    usuarios: &usuarios::store::json::Modelo,
-    tokens: &tokens::store::json::Modelo,
+    usuarios: &usuarios::store::state::Modelo,
+    tokens: &tokens::store::state::Modelo,
     compras: &Modelo,
 ) -> Auditoria {
     let (cargos, ventas) = (usuarios.resumen(), tokens.resumen());

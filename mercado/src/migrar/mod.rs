@@ -17,16 +17,16 @@ use std::time::Instant;
 
 /// All that a market keeps.
 struct Mercado {
-    usuarios: usuarios::store::json::Modelo,
-    tokens: tokens::store::json::Modelo,
-    transacciones: transacciones::store::json::Modelo,
+    usuarios: usuarios::store::state::Modelo,
+    tokens: tokens::store::state::Modelo,
+    transacciones: transacciones::store::state::Modelo,
 }
 
 fn parts() -> [Part; 3] {
     [
-        Part::of::<usuarios::store::json::Modelo>(),
-        Part::of::<tokens::store::json::Modelo>(),
-        Part::of::<transacciones::store::json::Modelo>(),
+        Part::of::<usuarios::store::state::Modelo>(),
+        Part::of::<tokens::store::state::Modelo>(),
+        Part::of::<transacciones::store::state::Modelo>(),
     ]
 }
 

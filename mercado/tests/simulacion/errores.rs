@@ -10,11 +10,10 @@ use futures_util::future::Either;
 use journal::simulation::Disk;
 use market::contract::Try;
 use market::domain::Intento;
-use mercado::local::{LocalTokens, LocalUsuarios};
+use market::participant::{HoldStore, Local, Participant};
 use std::sync::Arc;
 use tokio::time::Instant;
 use transacciones::domain::{Compra, Palabra};
-use transacciones::participants::Participant;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
@@ -82,10 +81,10 @@ impl Bug {
         }
     }
 
-    pub async fn tokens(self, local: &LocalTokens, call: Call) -> Call {
+    pub async fn tokens(self, local: &Local<tokens::store::Store>, call: Call) -> Call {
         if self == Self::LeaseRunsOut {
-            for old in local.0.pendientes(TimeDelta::milliseconds(500), None).await.unwrap_or_default() {
-                let _ = local.0.cancelar(old.intento).await;
+            for old in local.0.pending(TimeDelta::milliseconds(500), None).await.unwrap_or_default() {
+                let _ = local.0.cancel(old.intento).await;
             }
         }
         self.fence(call)
@@ -94,14 +93,14 @@ impl Bug {
     pub async fn usuarios(
         self,
         world: &Arc<World>,
-        local: &LocalUsuarios,
+        local: &Local<usuarios::store::Store>,
         call: Call,
     ) -> Either<Call, Reply> {
         let call = self.fence(call);
         match (self, call) {
             (Self::ConfirmsBeforeCommit, Call::Charge(intento, pedido)) => {
-                if local.0.cargar(intento.clone(), pedido).await.is_ok() {
-                    let _ = local.0.confirmar(intento.clone()).await;
+                if local.0.hold(intento.clone(), pedido).await.is_ok() {
+                    let _ = local.0.confirm(intento.clone()).await;
                 }
                 Either::Left(Call::Charge(intento, pedido))
             }
@@ -112,7 +111,7 @@ impl Bug {
                     return Either::Left(Call::Charge(intento, pedido));
                 }
                 world.spawn(async move {
-                    let _ = service.cargar(intento, pedido).await;
+                    let _ = service.hold(intento, pedido).await;
                 });
                 Either::Right(Reply::Yes(serde_json::Value::Null))
             }

@@ -171,13 +171,13 @@ impl End {
         let open = |service: Service| (world.disk(service), u32::MAX);
         let (disk, pid) = open(Service::Transacciones);
         let (journal, _writer) = disk
-            .open::<transacciones::store::json::Modelo, _, _>(pid, u64::MAX, gather)
+            .open::<transacciones::store::state::Modelo, _, _>(pid, u64::MAX, gather)
             .map_err(|e| text(&e))?;
         let modelo = journal.read().map_err(|e| text(&e))?;
         let transactions = modelo.transacciones.values().map(|t| t.as_ref().clone()).collect();
         let (disk, pid) = open(Service::Usuarios);
         let (journal, _writer) =
-            disk.open::<usuarios::store::json::Modelo, _, _>(pid, u64::MAX, gather).map_err(|e| text(&e))?;
+            disk.open::<usuarios::store::state::Modelo, _, _>(pid, u64::MAX, gather).map_err(|e| text(&e))?;
         let service = usuarios::store::Store::json(journal);
         let mut users = Vec::new();
         for usuario in at_once(service.usuarios(None, ALL)).map_err(|e| text(&e))?.rows {
@@ -186,7 +186,7 @@ impl End {
         }
         let (disk, pid) = open(Service::Tokens);
         let (journal, _writer) =
-            disk.open::<tokens::store::json::Modelo, _, _>(pid, u64::MAX, gather).map_err(|e| text(&e))?;
+            disk.open::<tokens::store::state::Modelo, _, _>(pid, u64::MAX, gather).map_err(|e| text(&e))?;
         let consulta = tokens::store::Consulta {
             nombre: None,
             vendido: None,

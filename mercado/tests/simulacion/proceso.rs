@@ -10,7 +10,7 @@ use journal::simulation::Disk;
 use journal::{Journal, Model, OpenError, StoreError};
 use market::clock::Clock;
 use market::domain::{Monto, TokenId, UsuarioId};
-use mercado::local::{LocalTokens, LocalUsuarios};
+use market::participant::{HoldStore, Local};
 use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -130,12 +130,12 @@ pub struct Life {
 
 /// What it serves.
 pub enum Does {
-    Tokens(LocalTokens, Journal<tokens::store::json::Modelo>),
-    Usuarios(LocalUsuarios, Journal<usuarios::store::json::Modelo>),
+    Tokens(Local<tokens::store::Store>, Journal<tokens::store::state::Modelo>),
+    Usuarios(Local<usuarios::store::Store>, Journal<usuarios::store::state::Modelo>),
     Transacciones(
         transacciones::service::Service,
         Mutex<Option<Box<Engine>>>,
-        Journal<transacciones::store::json::Modelo>,
+        Journal<transacciones::store::state::Modelo>,
     ),
 }
 
@@ -150,12 +150,12 @@ impl Life {
             Ok(match service {
                 Service::Tokens => {
                     let (journal, writer) = store(world, &vital, &clock)?;
-                    let local = LocalTokens(tokens::store::Store::json(journal.clone()));
+                    let local = Local(tokens::store::Store::json(journal.clone()));
                     (Does::Tokens(local, journal), writer)
                 }
                 Service::Usuarios => {
                     let (journal, writer) = store(world, &vital, &clock)?;
-                    let local = LocalUsuarios(usuarios::store::Store::json(journal.clone()));
+                    let local = Local(usuarios::store::Store::json(journal.clone()));
                     (Does::Usuarios(local, journal), writer)
                 }
                 Service::Transacciones => {
@@ -236,11 +236,9 @@ impl Life {
     /// How many tries wait for their end here; `None` where that cannot be read.
     pub fn pending(&self) -> Option<usize> {
         match &self.does {
-            Does::Tokens(local, _) => {
-                at_once(local.0.pendientes(TimeDelta::zero(), None)).ok().map(|p| p.len())
-            }
+            Does::Tokens(local, _) => at_once(local.0.pending(TimeDelta::zero(), None)).ok().map(|p| p.len()),
             Does::Usuarios(local, _) => {
-                at_once(local.0.pendientes(TimeDelta::zero(), None)).ok().map(|p| p.len())
+                at_once(local.0.pending(TimeDelta::zero(), None)).ok().map(|p| p.len())
             }
             Does::Transacciones(..) => Some(0),
         }

@@ -78,7 +78,7 @@ pub async fn listar(
         cache.put(version, query, &page);
         return Ok(page.respond(&req));
     }
-    // of a state that may be newer
+    // the page may show a newer state than the one that was asked for
     let Vista { version, page } = store.listar(consulta).await?;
     let page = page.map(TokenVisto::from).write()?;
     cache.offer(version, query, &page).await;
@@ -95,7 +95,7 @@ fn consulta(req: &HttpRequest) -> Result<Consulta, Problem> {
     let precio_max = f.optional("precioMax", monto);
     let orden = f.optional("orden", one_of(ORDENES)).map(Option::unwrap_or_default);
     let limite = paging::limit(&mut f);
-    // what a cursor looks like is the order's affair: without a legal one there is no telling
+    // the order says what a cursor looks like: without a legal order no cursor can be read
     let despues = match orden {
         Some((orden, _)) => f.optional("despues", cursor(orden)),
         None => f.optional("despues", |_| Ok(None)).map(Option::flatten),

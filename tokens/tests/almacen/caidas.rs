@@ -3,11 +3,12 @@
 use crate::mundo::{abierto, alta, confirmados, id, intento, monto, pedido, resumen, todos, trouble};
 use futures_util::future::join_all;
 use journal::StoreError;
+use market::participant::HoldStore;
 use std::time::Instant;
 use testkit::almacen::Almacen;
 use testkit::postgres::Server;
 use testkit::{PATIENCE, eventually};
-use tokens::store::json::Modelo;
+use tokens::store::state::Modelo;
 use tokens::store::{Cambio, Store};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -24,22 +25,22 @@ async fn a_crash_of_the_database_loses_and_doubles_nothing() {
             let i = intento(&format!("k#{token}"));
             // as a coordinator does: the same call until there is an answer
             let held =
-                eventually(PATIENCE, async || store.reservar(i.clone(), pedido(token, 7)).await.ok()).await;
+                eventually(PATIENCE, async || store.hold(i.clone(), pedido(token, 7)).await.ok()).await;
             assert_eq!(held.valor.precio, monto(token));
-            eventually(PATIENCE, async || store.confirmar(i.clone()).await.ok()).await;
+            eventually(PATIENCE, async || store.confirm(i.clone()).await.ok()).await;
             assert!(eventually(PATIENCE, async || store.token(id(token)).await.ok()).await.vendido());
         }
     };
     let crashes = async {
         for _ in 0..2 {
             tokio::task::block_in_place(|| server.kill());
-            eventually(PATIENCE, async || opened.health().err()).await;
+            eventually(PATIENCE, async || opened.backend().health().err()).await;
             tokio::task::block_in_place(|| server.up());
-            eventually(PATIENCE, async || opened.health().ok()).await;
+            eventually(PATIENCE, async || opened.backend().health().ok()).await;
         }
     };
     tokio::join!(join_all((0..8).map(buyer)), crashes);
-    let digest = store.resumen().await.unwrap();
+    let digest = store.digest().await.unwrap();
     assert_eq!((digest.confirmados.cuenta, digest.pendientes), (160, 0));
     assert_eq!(digest.confirmados, resumen(&confirmados(&store).await));
     assert!(todos(&store).await.page.rows.iter().all(tokens::domain::Token::vendido));
@@ -98,7 +99,7 @@ async fn the_schema_refuses_what_breaks_the_law() {
         store.crear(alta("x", n)).await.unwrap();
     }
     store.cambiar(id(4), Cambio { precio: Some(monto(9)), ..Cambio::default() }).await.unwrap();
-    store.reservar(intento("a#1"), pedido(1, 7)).await.unwrap();
+    store.hold(intento("a#1"), pedido(1, 7)).await.unwrap();
     let hold = |values: &str| {
         format!(
             "update tokens.tokens set (estado, clave, numero, usuario_id, desde) = ({values}) where id = 2"

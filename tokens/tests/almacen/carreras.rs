@@ -4,6 +4,7 @@ use crate::mundo::{
     abierto, alta, con, confirmados, dice, id, intento, monto, pedido, pendientes, resumen, todos,
 };
 use futures_util::future::join_all;
+use market::participant::HoldStore;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use testkit::almacen::Kind;
@@ -16,7 +17,7 @@ pub async fn many_at_once_give_a_token_to_one(kind: Kind) {
     let stores = [abierto(&almacen), abierto(&almacen)];
     for token in 1..=5 {
         let one = async |n: usize| {
-            stores[n % 2].reservar(intento(&format!("k{n}#{token}")), pedido(token, 1 + n as u64)).await
+            stores[n % 2].hold(intento(&format!("k{n}#{token}")), pedido(token, 1 + n as u64)).await
         };
         let answers = join_all((0..16).map(one)).await;
         let won: Vec<_> = (0..16).filter(|&n| answers[n].is_ok()).collect();
@@ -26,10 +27,10 @@ pub async fn many_at_once_give_a_token_to_one(kind: Kind) {
         }
         let Estado::Reservado(held) = stores[1].token(id(token)).await.unwrap().estado else { panic!() };
         assert_eq!(held.intento, intento(&format!("k{}#{token}", won[0])));
-        let ends = join_all((0..8).map(|n| stores[n % 2].confirmar(held.intento.clone()))).await;
+        let ends = join_all((0..8).map(|n| stores[n % 2].confirm(held.intento.clone()))).await;
         assert!(ends.iter().all(Result::is_ok), "{ends:?}");
     }
-    let digest = stores[0].resumen().await.unwrap();
+    let digest = stores[0].digest().await.unwrap();
     assert_eq!((digest.confirmados.cuenta, digest.confirmados.suma), (5, 150), "each is counted once");
 }
 
@@ -37,7 +38,7 @@ pub async fn one_attempt_at_many_tokens_gets_one(kind: Kind) {
     let almacen = con(kind, 8).await;
     let stores = [abierto(&almacen), abierto(&almacen)];
     let one = async |n: u64| {
-        stores[usize::from(n.is_multiple_of(2))].reservar(intento("a#1"), pedido(1 + n % 8, 7)).await
+        stores[usize::from(n.is_multiple_of(2))].hold(intento("a#1"), pedido(1 + n % 8, 7)).await
     };
     let answers = join_all((0..24).map(one)).await;
     assert_eq!(answers.iter().filter(|a| a.as_ref().is_ok_and(|h| h.nuevo)).count(), 1, "{answers:?}");
@@ -52,8 +53,8 @@ pub async fn a_sale_and_a_release_exclude_each_other(kind: Kind) {
     let stores = [abierto(&almacen), abierto(&almacen)];
     for n in 1..=15 {
         let i = intento(&format!("k#{n}"));
-        stores[0].reservar(i.clone(), pedido(n, 7)).await.unwrap();
-        let (yes, no) = tokio::join!(stores[0].confirmar(i.clone()), stores[1].cancelar(i.clone()));
+        stores[0].hold(i.clone(), pedido(n, 7)).await.unwrap();
+        let (yes, no) = tokio::join!(stores[0].confirm(i.clone()), stores[1].cancel(i.clone()));
         let estado = stores[1].token(id(n)).await.unwrap().estado;
         match (yes, no) {
             (Ok(()), Err(Error::IntentoConfirmado(_))) => assert!(matches!(estado, Estado::Vendido(Some(_)))),
@@ -61,7 +62,7 @@ pub async fn a_sale_and_a_release_exclude_each_other(kind: Kind) {
             both => panic!("{both:?}"),
         }
     }
-    let digest = stores[0].resumen().await.unwrap();
+    let digest = stores[0].digest().await.unwrap();
     assert_eq!(digest.confirmados, resumen(&confirmados(&stores[0]).await));
 }
 
@@ -71,7 +72,7 @@ pub async fn a_change_and_a_reservation_exclude_each_other(kind: Kind) {
     for n in 1..=20 {
         let cambio = Cambio { precio: Some(monto(1)), ..Cambio::default() };
         let i = intento(&format!("k#{n}"));
-        let held = stores[0].reservar(i, pedido(n, 7));
+        let held = stores[0].hold(i, pedido(n, 7));
         if n % 2 == 0 {
             let (held, changed) = tokio::join!(held, stores[1].cambiar(id(n), cambio));
             let precio = stores[0].token(id(n)).await.unwrap().precio;
@@ -104,9 +105,9 @@ pub async fn readers_beside_writers_see_one_state_for_each_version(kind: Kind) {
             let i = intento(&format!("k#{token}"));
             let cambio = Cambio { precio: Some(monto(token)), ..Cambio::default() };
             store.cambiar(id(token), cambio).await.unwrap();
-            store.reservar(i.clone(), pedido(token, 7)).await.unwrap();
+            store.hold(i.clone(), pedido(token, 7)).await.unwrap();
             let before = store.version().await.unwrap();
-            store.confirmar(i).await.unwrap();
+            store.confirm(i).await.unwrap();
             // through the other process, as the buyer's next request may go
             let other = &stores[usize::from(!n.is_multiple_of(2))];
             assert!(other.version().await.unwrap() > before);
@@ -159,16 +160,16 @@ pub async fn whatever_is_done_at_once_the_sums_are_those_of_the_rows(kind: Kind)
                     let precio = Some(monto(precio));
                     store.cambiar(id(token), Cambio { precio, ..Cambio::default() }).await.map(drop)
                 }
-                3..=6 => store.reservar(i, pedido(token, usuario)).await.map(drop),
-                7 => store.confirmar(i).await,
-                _ => store.cancelar(i).await,
+                3..=6 => store.hold(i, pedido(token, usuario)).await.map(drop),
+                7 => store.confirm(i).await,
+                _ => store.cancel(i).await,
             };
             assert!(!matches!(done, Err(Error::Store(_) | Error::SinIds)), "{done:?}");
         }
     };
     join_all((0..16).map(client)).await;
     let (digest, sold, pending) =
-        (stores[0].resumen().await.unwrap(), confirmados(&stores[1]).await, pendientes(&stores[1]).await);
+        (stores[0].digest().await.unwrap(), confirmados(&stores[1]).await, pendientes(&stores[1]).await);
     assert_eq!(digest.confirmados, resumen(&sold));
     assert_eq!(digest.pendientes, pending.len() as u64);
     // the total is that of the rows

@@ -1,6 +1,7 @@
 //! Lists. Each function is one test for each kind of store.
 
 use crate::mundo::{TODOS, abierto, alta, con, id, intento, libre, monto, pages, pedido, todos};
+use market::participant::HoldStore;
 use testkit::almacen::{Almacen, Kind};
 use tokens::domain::{Token, plegar};
 use tokens::store::{Cambio, Consulta, Orden};
@@ -126,8 +127,8 @@ pub async fn a_version_stands_for_one_state(kind: Kind) {
     newer("changed").await;
     store.borrar(id(4)).await.unwrap();
     newer("deleted").await;
-    store.reservar(intento("a#1"), pedido(1, 7)).await.unwrap();
-    store.confirmar(intento("a#1")).await.unwrap();
+    store.hold(intento("a#1"), pedido(1, 7)).await.unwrap();
+    store.confirm(intento("a#1")).await.unwrap();
     newer("sold").await;
     // a database that never was the same has none of these numbers
     if kind != Kind::Json {

@@ -7,6 +7,7 @@ mod carreras;
 mod ley;
 mod listas;
 mod mundo;
+mod participant;
 
 testkit::suite! { ley:
     the_seed_is_taken_once_by_processes_that_start_together

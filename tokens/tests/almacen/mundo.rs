@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use journal::StoreError;
 use market::contract::{PedidoReserva, Try};
 use market::domain::{Intento, Monto, Resumen, TokenId, UsuarioId};
+use market::participant::HoldStore;
 use serde_json::{Value, json};
 use testkit::almacen::{Almacen, Kind};
 use tokens::domain::Token;
@@ -93,11 +94,11 @@ fn decoded(next: &str) -> String {
 }
 
 pub async fn pendientes(store: &Store) -> Vec<Try> {
-    store.pendientes(TimeDelta::zero(), None).await.unwrap()
+    store.pending(TimeDelta::zero(), None).await.unwrap()
 }
 
 pub async fn confirmados(store: &Store) -> Vec<Try> {
-    store.confirmados(None).await.unwrap()
+    store.settled(None).await.unwrap()
 }
 
 pub fn resumen(tries: &[Try]) -> Resumen {

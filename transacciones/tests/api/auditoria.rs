@@ -1,7 +1,7 @@
 //! `/transacciones/auditoria`: never a false alarm, and nothing that is wrong goes unseen.
 
 use crate::helpers::{Mercado, Service, compra, persona, statuses, token, tokens, transacciones, usuarios};
-use ::usuarios::store::json::{Change, Modelo};
+use ::usuarios::store::state::{Change, Modelo};
 use futures_util::future::{join, join_all};
 use journal::{Journal, Options};
 use market::domain::{Monto, UsuarioId};

@@ -6,7 +6,7 @@ use crate::helpers::{
 };
 use crate::proxy::{Fault, Proxy, Step};
 use ::transacciones::domain::Palabra;
-use ::transacciones::store::json::Modelo;
+use ::transacciones::store::state::Modelo;
 use futures_util::future::join_all;
 use journal::{Journal, Options};
 use serde_json::json;

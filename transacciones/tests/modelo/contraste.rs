@@ -6,6 +6,7 @@ use crate::participantes::{Tokens, Try, Usuarios};
 use journal::{Journal, Model, Options};
 use market::contract::{PedidoCargo, PedidoReserva, Refusal};
 use market::domain::{Clave, Intento, TokenId, UsuarioId};
+use market::participant::HoldStore;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::path::Path;
@@ -88,10 +89,10 @@ proptest! {
                 let real = match call {
                     Call::Hold { token: at, usuario: de, .. } => {
                         let pedido = PedidoReserva { token_id: token(at), usuario_id: usuario(de) };
-                        service.reservar(intento(t), pedido).await.map(|hecho| assert_eq!(hecho.valor.precio, precio()))
+                        service.hold(intento(t), pedido).await.map(|hecho| assert_eq!(hecho.valor.precio, precio()))
                     }
-                    Call::Confirm => service.confirmar(intento(t)).await,
-                    Call::Cancel => service.cancelar(intento(t)).await,
+                    Call::Confirm => service.confirm(intento(t)).await,
+                    Call::Cancel => service.cancel(intento(t)).await,
                 };
                 let expected = match call {
                     Call::Hold { token, usuario, .. } => model.reserve(t, token, usuario),
@@ -99,7 +100,7 @@ proptest! {
                     Call::Cancel => model.cancel(t),
                 };
                 prop_assert_eq!(real.map_err(no), expected, "{:?} {:?}", t, call);
-                let pending = service.pendientes(chrono::TimeDelta::zero(), None).await.unwrap();
+                let pending = service.pending(chrono::TimeDelta::zero(), None).await.unwrap();
                 prop_assert_eq!(order(pending.into_iter().map(|t| t.intento)), order(model.pending().map(intento)));
             }
             Ok(())
@@ -126,10 +127,10 @@ proptest! {
                 let real = match call {
                     Call::Hold { usuario: de, monto, .. } => {
                         let monto = market::domain::Monto::new(u64::from(monto)).unwrap();
-                        service.cargar(intento(t), PedidoCargo { usuario_id: usuario(de), monto }).await.map(|_| ())
+                        service.hold(intento(t), PedidoCargo { usuario_id: usuario(de), monto }).await.map(|_| ())
                     }
-                    Call::Confirm => service.confirmar(intento(t)).await,
-                    Call::Cancel => service.cancelar(intento(t)).await,
+                    Call::Confirm => service.confirm(intento(t)).await,
+                    Call::Cancel => service.cancel(intento(t)).await,
                 };
                 let expected = match call {
                     Call::Hold { usuario, monto, .. } => model.charge(t, usuario, monto),
@@ -142,7 +143,7 @@ proptest! {
                     saldos.push(service.usuario(usuario(de)).await.unwrap().saldo.get());
                 }
                 prop_assert_eq!(saldos, model.saldos.iter().copied().map(u64::from).collect::<Vec<_>>());
-                let pending = service.pendientes(chrono::TimeDelta::zero(), None).await.unwrap();
+                let pending = service.pending(chrono::TimeDelta::zero(), None).await.unwrap();
                 prop_assert_eq!(order(pending.into_iter().map(|t| t.intento)), order(model.pending().map(intento)));
             }
             Ok(())

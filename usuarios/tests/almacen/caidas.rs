@@ -3,6 +3,7 @@
 use crate::ley::{cuadrado, id, intento, pedido, saldo, trouble};
 use futures_util::future::join_all;
 use journal::StoreError;
+use market::participant::HoldStore;
 use market::store::Opened;
 use pg::run;
 use sqlx::Connection;
@@ -10,14 +11,14 @@ use testkit::almacen::Almacen;
 use testkit::postgres::Server;
 use testkit::{PATIENCE, eventually};
 use usuarios::store::Store;
-use usuarios::store::json::Modelo;
+use usuarios::store::state::Modelo;
 
 async fn listo(opened: &Opened<Modelo>) {
-    eventually(PATIENCE, async || opened.health().ok()).await;
+    eventually(PATIENCE, async || opened.backend().health().ok()).await;
 }
 
 async fn no_listo(opened: &Opened<Modelo>) {
-    eventually(PATIENCE, async || opened.health().err()).await;
+    eventually(PATIENCE, async || opened.backend().health().err()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -27,7 +28,7 @@ async fn a_database_that_is_late_is_waited_for() {
     let almacen = Almacen::on(&server.url("postgres"));
     let opened = almacen.open::<Modelo>();
     let store = Store::new(opened.clone());
-    assert!(opened.health().is_err());
+    assert!(opened.backend().health().is_err());
     assert!(matches!(
         trouble(store.crear("Ana".to_owned(), crate::ley::monto(5)).await),
         StoreError::Io { .. }
@@ -49,9 +50,8 @@ async fn a_crash_of_the_database_loses_and_doubles_nothing() {
         for turn in 0..60 {
             let i = intento(&format!("k{n}-{turn}#1"));
             // as a coordinator does: the same call until there is an answer
-            made +=
-                eventually(PATIENCE, async || store.cargar(i.clone(), pedido(1, 1)).await.ok().map(|_| 1))
-                    .await;
+            made += eventually(PATIENCE, async || store.hold(i.clone(), pedido(1, 1)).await.ok().map(|_| 1))
+                .await;
         }
         made
     };
@@ -67,7 +67,7 @@ async fn a_crash_of_the_database_loses_and_doubles_nothing() {
     let (made, _) = tokio::join!(join_all((0..8).map(client)), crashes);
     assert_eq!(made.iter().sum::<u64>(), 480);
     assert_eq!(cuadrado(&store, 1).await, 1_000_000 - 480);
-    assert_eq!(store.resumen().await.unwrap().pendientes, 480);
+    assert_eq!(store.digest().await.unwrap().pendientes, 480);
     let Opened::Postgres(schema) = &opened else { panic!() };
     assert!(schema.database().retries() > 0, "turns were taken again");
 }
@@ -95,7 +95,7 @@ async fn a_transaction_that_was_given_up_while_it_began_takes_nobodys_writes_alo
         })
     };
     let cargar = &async |i: &str| {
-        eventually(PATIENCE, async || store.cargar(intento(i), pedido(1, 1)).await.ok()).await;
+        eventually(PATIENCE, async || store.hold(intento(i), pedido(1, 1)).await.ok()).await;
     };
     let mut other = server.connect(database).await;
     for n in 1..=20 {
@@ -119,12 +119,12 @@ async fn one_that_takes_no_writes_is_not_ready_until_it_does() {
     server.execute("postgres", "alter system set default_transaction_read_only = on").await;
     server.execute("postgres", "select pg_reload_conf()").await;
     no_listo(&opened).await;
-    assert!(matches!(trouble(store.cargar(intento("a#1"), pedido(1, 1)).await), StoreError::Io { .. }));
+    assert!(matches!(trouble(store.hold(intento("a#1"), pedido(1, 1)).await), StoreError::Io { .. }));
     assert_eq!(saldo(&store, 1).await, 5, "reads go on");
     server.execute("postgres", "alter system reset default_transaction_read_only").await;
     server.execute("postgres", "select pg_reload_conf()").await;
     listo(&opened).await;
-    assert!(store.cargar(intento("a#1"), pedido(1, 1)).await.unwrap());
+    assert!(store.hold(intento("a#1"), pedido(1, 1)).await.unwrap().nuevo);
 }
 
 #[tokio::test]
@@ -136,8 +136,8 @@ async fn a_balance_or_a_ledger_that_was_edited_shows_in_the_digest() {
     for n in [5, 6, 7] {
         store.crear("x".to_owned(), crate::ley::monto(n)).await.unwrap();
     }
-    assert!(store.cargar(intento("a#1"), pedido(1, 1)).await.unwrap());
-    let descuadrados = async || store.resumen().await.unwrap().descuadrados;
+    assert!(store.hold(intento("a#1"), pedido(1, 1)).await.unwrap().nuevo);
+    let descuadrados = async || store.digest().await.unwrap().descuadrados;
     assert_eq!(descuadrados().await, 0);
     server.execute(database, "update usuarios.usuarios set saldo = saldo + 1 where id = 2").await;
     assert_eq!(descuadrados().await, 1);

@@ -5,12 +5,13 @@ use futures_util::future::join_all;
 use journal::StoreError;
 use market::contract::{Digest, PedidoCargo, Try};
 use market::domain::{Clave, Intento, MAX_ENTERO, Monto, Resumen, UsuarioId};
+use market::participant::{Hecho, HoldStore};
 use serde_json::json;
 use std::collections::BTreeSet;
 use testkit::almacen::{Almacen, Kind};
 use usuarios::domain::{Movimiento, Tipo, Usuario};
 use usuarios::error::Error;
-use usuarios::store::{Hecho, Store};
+use usuarios::store::Store;
 
 pub fn id(n: u64) -> UsuarioId {
     UsuarioId::new(n).unwrap()
@@ -73,11 +74,11 @@ pub async fn cuadrado(store: &Store, usuario: u64) -> u64 {
 
 /// All confirmed debits.
 async fn confirmados(store: &Store) -> Vec<Try> {
-    store.confirmados(None).await.unwrap()
+    store.settled(None).await.unwrap()
 }
 
 async fn pendientes(store: &Store) -> Vec<Try> {
-    store.pendientes(TimeDelta::zero(), None).await.unwrap()
+    store.pending(TimeDelta::zero(), None).await.unwrap()
 }
 
 fn resumen(tries: &[Try]) -> Resumen {
@@ -168,36 +169,39 @@ pub async fn an_abono_is_made_once(kind: Kind) {
     );
     assert_eq!(cuadrado(&store, 1).await, MAX_ENTERO);
     // the attempts of purchases are another space
-    assert!(store.cargar(intento("k#1"), pedido(1, 1)).await.unwrap());
+    assert!(store.hold(intento("k#1"), pedido(1, 1)).await.unwrap().nuevo);
 }
 
 pub async fn a_cargo_is_made_once_and_ends_once(kind: Kind) {
     let almacen = dos(kind).await;
     let (store, other) = (abierto(&almacen), abierto(&almacen));
-    assert!(store.cargar(intento("a#1"), pedido(1, 40)).await.unwrap());
+    assert!(store.hold(intento("a#1"), pedido(1, 40)).await.unwrap().nuevo);
     for s in [&store, &other] {
-        assert!(!s.cargar(intento("a#1"), pedido(1, 40)).await.unwrap());
+        assert!(!s.hold(intento("a#1"), pedido(1, 40)).await.unwrap().nuevo);
         for wrong in [pedido(1, 41), pedido(2, 40), pedido(9, 40)] {
-            let reused = s.cargar(intento("a#1"), wrong).await;
+            let reused = s.hold(intento("a#1"), wrong).await;
             assert!(matches!(&reused, Err(Error::ClaveReutilizada(k)) if k == "a#1"), "{reused:?}");
         }
     }
     assert_eq!(cuadrado(&other, 1).await, 60);
     for s in [&other, &store, &other] {
-        s.confirmar(intento("a#1")).await.unwrap();
-        assert!(matches!(s.cancelar(intento("a#1")).await, Err(Error::IntentoConfirmado(_))));
-        assert!(!s.cargar(intento("a#1"), pedido(1, 40)).await.unwrap());
+        s.confirm(intento("a#1")).await.unwrap();
+        assert!(matches!(s.cancel(intento("a#1")).await, Err(Error::IntentoConfirmado(_))));
+        assert!(!s.hold(intento("a#1"), pedido(1, 40)).await.unwrap().nuevo);
     }
     assert_eq!(cuadrado(&store, 1).await, 60);
-    assert!(store.cargar(intento("a#2"), pedido(1, 60)).await.unwrap(), "another attempt is another debit");
+    assert!(
+        store.hold(intento("a#2"), pedido(1, 60)).await.unwrap().nuevo,
+        "another attempt is another debit"
+    );
     assert_eq!(cuadrado(&store, 1).await, 0);
     for s in [&store, &other, &store] {
-        s.cancelar(intento("a#2")).await.unwrap();
+        s.cancel(intento("a#2")).await.unwrap();
         assert_eq!(cuadrado(s, 1).await, 60);
-        assert!(matches!(s.confirmar(intento("a#2")).await, Err(Error::IntentoNoEncontrado(_))));
+        assert!(matches!(s.confirm(intento("a#2")).await, Err(Error::IntentoNoEncontrado(_))));
     }
-    assert!(store.cargar(intento("gratis#4294967295"), pedido(1, 0)).await.unwrap());
-    store.confirmar(intento("gratis#4294967295")).await.unwrap();
+    assert!(store.hold(intento("gratis#4294967295"), pedido(1, 0)).await.unwrap().nuevo);
+    store.confirm(intento("gratis#4294967295")).await.unwrap();
     assert_eq!(cuadrado(&store, 1).await, 60);
     let lines = libro(&store, 1).await;
     assert!(lines.iter().all(|m| !matches!(m.tipo, Tipo::Cargo { confirmado: false, .. })), "{lines:?}");
@@ -207,32 +211,32 @@ pub async fn what_is_refused_leaves_no_trace(kind: Kind) {
     let almacen = dos(kind).await;
     let store = abierto(&almacen);
     for cuanto in [101, MAX_ENTERO] {
-        let poor = store.cargar(intento("a#1"), pedido(1, cuanto)).await;
+        let poor = store.hold(intento("a#1"), pedido(1, cuanto)).await;
         assert!(
             matches!(poor, Err(Error::SaldoInsuficiente { saldo, .. }) if saldo == monto(100)),
             "{poor:?}"
         );
     }
-    assert!(matches!(store.cargar(intento("a#1"), pedido(9, 1)).await, Err(Error::UsuarioNoEncontrado(_))));
-    assert!(matches!(store.confirmar(intento("a#1")).await, Err(Error::IntentoNoEncontrado(_))));
-    store.cancelar(intento("a#1")).await.unwrap();
-    assert_eq!(store.resumen().await.unwrap(), Digest::default());
+    assert!(matches!(store.hold(intento("a#1"), pedido(9, 1)).await, Err(Error::UsuarioNoEncontrado(_))));
+    assert!(matches!(store.confirm(intento("a#1")).await, Err(Error::IntentoNoEncontrado(_))));
+    store.cancel(intento("a#1")).await.unwrap();
+    assert_eq!(store.digest().await.unwrap(), Digest::default());
     assert_eq!(libro(&store, 1).await.len(), 1);
-    assert!(store.cargar(intento("a#1"), pedido(1, 100)).await.unwrap());
+    assert!(store.hold(intento("a#1"), pedido(1, 100)).await.unwrap().nuevo);
     assert_eq!(cuadrado(&store, 1).await, 0);
 }
 
 pub async fn a_refund_waits_for_room(kind: Kind) {
     let almacen = dos(kind).await;
     let store = abierto(&almacen);
-    assert!(store.cargar(intento("a#1"), pedido(1, 10)).await.unwrap());
+    assert!(store.hold(intento("a#1"), pedido(1, 10)).await.unwrap().nuevo);
     store.abonar(id(1), monto(MAX_ENTERO - 90), clave("k")).await.unwrap();
-    let full = store.cancelar(intento("a#1")).await;
+    let full = store.cancel(intento("a#1")).await;
     assert!(matches!(full, Err(Error::SaldoExcedido { monto: m, .. }) if m == monto(10)), "{full:?}");
     assert_eq!(cuadrado(&store, 1).await, MAX_ENTERO);
     assert_eq!(pendientes(&store).await.len(), 1);
-    assert!(store.cargar(intento("b#1"), pedido(1, 10)).await.unwrap());
-    store.cancelar(intento("a#1")).await.unwrap();
+    assert!(store.hold(intento("b#1"), pedido(1, 10)).await.unwrap().nuevo);
+    store.cancel(intento("a#1")).await.unwrap();
     assert_eq!(cuadrado(&store, 1).await, MAX_ENTERO);
 }
 
@@ -241,33 +245,33 @@ pub async fn tries_are_listed_page_by_page(kind: Kind) {
     let store = abierto(&almacen);
     let names = ["c#1", "a#2", "b#10", "a#10", "B#1", "~#1", "a:b#1"];
     for (n, name) in (1..).zip(names) {
-        assert!(store.cargar(intento(name), pedido(1 + n % 2, n)).await.unwrap());
+        assert!(store.hold(intento(name), pedido(1 + n % 2, n)).await.unwrap().nuevo);
     }
     let pending = pendientes(&store).await;
     assert_eq!(pending.len(), names.len());
     assert!(pending.is_sorted_by_key(|t| (t.desde, t.intento.clone())), "oldest first: {pending:?}");
     for (n, last) in pending.iter().enumerate() {
         let behind =
-            store.pendientes(TimeDelta::zero(), Some((last.desde, last.intento.clone()))).await.unwrap();
+            store.pending(TimeDelta::zero(), Some((last.desde, last.intento.clone()))).await.unwrap();
         assert_eq!(behind, pending[n + 1..]);
     }
     let b = pending.iter().find(|t| t.intento == intento("b#10")).unwrap();
     assert_eq!((b.usuario_id, b.monto, b.token_id), (id(2), monto(3), None));
     for age in [TimeDelta::minutes(1), TimeDelta::days(1), TimeDelta::MAX] {
-        assert_eq!(store.pendientes(age, None).await.unwrap(), [], "none is {age} old");
+        assert_eq!(store.pending(age, None).await.unwrap(), [], "none is {age} old");
     }
     assert_eq!(confirmados(&store).await, []);
 
     for name in &names[..4] {
-        store.confirmar(intento(name)).await.unwrap();
+        store.confirm(intento(name)).await.unwrap();
     }
-    store.cancelar(intento("B#1")).await.unwrap();
+    store.cancel(intento("B#1")).await.unwrap();
     assert_eq!(pendientes(&store).await.len(), 2);
     let settled = confirmados(&store).await;
     let found: BTreeSet<_> = settled.iter().map(|t| t.intento.to_string()).collect();
     assert_eq!(found, names[..4].iter().map(|&n| n.to_owned()).collect());
     for (n, last) in settled.iter().enumerate() {
-        assert_eq!(store.confirmados(Some(last.intento.clone())).await.unwrap(), settled[n + 1..]);
+        assert_eq!(store.settled(Some(last.intento.clone())).await.unwrap(), settled[n + 1..]);
     }
     for t in &settled {
         let before = pending.iter().find(|p| p.intento == t.intento).unwrap();
@@ -278,28 +282,31 @@ pub async fn tries_are_listed_page_by_page(kind: Kind) {
 pub async fn the_digest_is_that_of_what_was_confirmed(kind: Kind) {
     let almacen = dos(kind).await;
     let (store, other) = (abierto(&almacen), abierto(&almacen));
-    assert_eq!(store.resumen().await.unwrap(), Digest::default());
+    assert_eq!(store.digest().await.unwrap(), Digest::default());
     for (n, usuario) in [(1, 1), (2, 2), (3, 1), (4, 2)] {
-        assert!(store.cargar(intento(&format!("k#{n}")), pedido(usuario, n)).await.unwrap());
+        assert!(store.hold(intento(&format!("k#{n}")), pedido(usuario, n)).await.unwrap().nuevo);
     }
-    assert_eq!(other.resumen().await.unwrap(), Digest { pendientes: 4, ..Digest::default() });
+    assert_eq!(other.digest().await.unwrap(), Digest { pendientes: 4, ..Digest::default() });
     for n in [3, 1] {
-        store.confirmar(intento(&format!("k#{n}"))).await.unwrap();
+        store.confirm(intento(&format!("k#{n}"))).await.unwrap();
         // what was posted before does not count again
-        let digest = other.resumen().await.unwrap();
+        let digest = other.digest().await.unwrap();
         assert_eq!(digest.confirmados, resumen(&confirmados(&store).await));
     }
-    store.cancelar(intento("k#2")).await.unwrap();
-    let digest = store.resumen().await.unwrap();
+    store.cancel(intento("k#2")).await.unwrap();
+    let digest = store.digest().await.unwrap();
     assert_eq!((digest.confirmados.cuenta, digest.confirmados.suma), (2, 4));
     assert_eq!((digest.pendientes, digest.descuadrados), (1, 0));
-    assert_eq!(other.resumen().await.unwrap(), digest);
+    assert_eq!(other.digest().await.unwrap(), digest);
 }
 
 pub async fn many_at_once_take_what_is_there_and_no_more(kind: Kind) {
     let almacen = dos(kind).await;
     let stores = [abierto(&almacen), abierto(&almacen)];
-    let one = async |n: usize| stores[n % 2].cargar(intento(&format!("k{n}#1")), pedido(1, 15)).await;
+    let one = async |n: usize| {
+        let held = stores[n % 2].hold(intento(&format!("k{n}#1")), pedido(1, 15)).await;
+        held.map(|held| held.nuevo)
+    };
     let answers = join_all((0..24).map(one)).await;
     let taken = answers.iter().filter(|a| matches!(a, Ok(true))).count();
     assert_eq!(taken, 6, "6 x 15 fit into 100: {answers:?}");
@@ -307,21 +314,21 @@ pub async fn many_at_once_take_what_is_there_and_no_more(kind: Kind) {
         assert!(matches!(no, Err(Error::SaldoInsuficiente { .. })), "{no:?}");
     }
     assert_eq!(cuadrado(&stores[0], 1).await, 10);
-    assert_eq!(stores[1].resumen().await.unwrap().pendientes, 6);
+    assert_eq!(stores[1].digest().await.unwrap().pendientes, 6);
 }
 
 pub async fn one_key_from_many_at_once_is_done_once(kind: Kind) {
     let almacen = dos(kind).await;
     let stores = [abierto(&almacen), abierto(&almacen)];
-    let cargos = join_all((0..24).map(|n| stores[n % 2].cargar(intento("k#1"), pedido(1, 70)))).await;
+    let cargos = join_all((0..24).map(|n| stores[n % 2].hold(intento("k#1"), pedido(1, 70)))).await;
     let news: Vec<_> = cargos.into_iter().map(Result::unwrap).collect();
-    assert_eq!(news.iter().filter(|&&nuevo| nuevo).count(), 1, "{news:?}");
+    assert_eq!(news.iter().filter(|held| held.nuevo).count(), 1, "{news:?}");
     let abonos = join_all((0..24).map(|n| stores[n % 2].abonar(id(1), monto(7), clave("k")))).await;
     let abonos: Vec<_> = abonos.into_iter().map(Result::unwrap).collect();
     assert_eq!(abonos.iter().filter(|a| a.nuevo).count(), 1);
     assert!(abonos.iter().all(|a| a.valor == abonos[0].valor), "{abonos:?}");
     assert_eq!(cuadrado(&stores[0], 1).await, 37);
-    let ends = join_all((0..24).map(|n| stores[n % 2].cancelar(intento("k#1")))).await;
+    let ends = join_all((0..24).map(|n| stores[n % 2].cancel(intento("k#1")))).await;
     assert!(ends.iter().all(Result::is_ok), "{ends:?}");
     assert_eq!(cuadrado(&stores[1], 1).await, 107);
 }
@@ -331,9 +338,9 @@ pub async fn a_confirmation_and_a_refund_exclude_each_other(kind: Kind) {
     let stores = [abierto(&almacen), abierto(&almacen)];
     for n in 0..20 {
         let i = intento(&format!("k{n}#1"));
-        assert!(stores[0].cargar(i.clone(), pedido(2, 1)).await.unwrap());
+        assert!(stores[0].hold(i.clone(), pedido(2, 1)).await.unwrap().nuevo);
         let before = cuadrado(&stores[0], 2).await;
-        let (yes, no) = tokio::join!(stores[0].confirmar(i.clone()), stores[1].cancelar(i.clone()));
+        let (yes, no) = tokio::join!(stores[0].confirm(i.clone()), stores[1].cancel(i.clone()));
         let after = cuadrado(&stores[1], 2).await;
         match (yes, no) {
             (Ok(()), Err(Error::IntentoConfirmado(_))) => assert_eq!(after, before),
@@ -360,15 +367,15 @@ pub async fn whatever_is_done_at_once_the_ledgers_sum_to_the_balances(kind: Kind
             let i = intento(&format!("k{}#{}", dice(&mut state) % 6, 1 + dice(&mut state) % 2));
             let done = match dice(&mut state) % 6 {
                 0 => store.abonar(id(usuario), monto(cuanto), i.clave).await.map(|_| ()),
-                1..=3 => store.cargar(i, pedido(usuario, cuanto)).await.map(|_| ()),
-                4 => store.confirmar(i).await,
-                _ => store.cancelar(i).await,
+                1..=3 => store.hold(i, pedido(usuario, cuanto)).await.map(|_| ()),
+                4 => store.confirm(i).await,
+                _ => store.cancel(i).await,
             };
             assert!(!matches!(done, Err(Error::Store(_) | Error::SinIds)), "{done:?}");
         }
     };
     join_all((0..16).map(client)).await;
-    let digest = stores[0].resumen().await.unwrap();
+    let digest = stores[0].digest().await.unwrap();
     assert_eq!(digest.descuadrados, 0);
     assert_eq!(digest.confirmados, resumen(&confirmados(&stores[1]).await));
     assert_eq!(digest.pendientes, pendientes(&stores[1]).await.len() as u64);

@@ -4,6 +4,7 @@
 
 mod caidas;
 mod ley;
+mod participant;
 
 testkit::suite! { ley:
     the_seed_is_taken_once_by_processes_that_start_together

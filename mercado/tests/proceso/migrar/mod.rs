@@ -7,6 +7,7 @@ mod vuelta;
 use crate::helpers::{Process, array, run};
 use journal::{Journal, Model, Options};
 use market::domain::{Intento, Monto, TokenId, UsuarioId};
+use market::participant::HoldStore;
 use pg::{Part, PostgresUrl, Whole};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -96,9 +97,9 @@ async fn leave_tries(dir: &Path) {
     for (key, token) in [("muerta#1", 102), ("viva#1", 104)] {
         let (usuario_id, token_id) = (UsuarioId::new(2).unwrap(), TokenId::new(token).unwrap());
         let reserva = market::contract::PedidoReserva { token_id, usuario_id };
-        let monto = tokens.reservar(intento(key), reserva).await.unwrap().valor.precio;
+        let monto = tokens.hold(intento(key), reserva).await.unwrap().valor.precio;
         let cargo = market::contract::PedidoCargo { usuario_id, monto };
-        assert!(usuarios.cargar(intento(key), cargo).await.unwrap());
+        assert!(usuarios.hold(intento(key), cargo).await.unwrap().nuevo);
     }
     let compra = transacciones::domain::Compra {
         clave: "viva".parse().unwrap(),
@@ -121,9 +122,9 @@ async fn database(server: &Server) -> (String, String) {
 async fn tables(url: &str) {
     let mut whole = Whole::connect(&url.parse::<PostgresUrl>().unwrap(), "mercado migrar").await.unwrap();
     for part in [
-        Part::of::<usuarios::store::json::Modelo>(),
-        Part::of::<tokens::store::json::Modelo>(),
-        Part::of::<transacciones::store::json::Modelo>(),
+        Part::of::<usuarios::store::state::Modelo>(),
+        Part::of::<tokens::store::state::Modelo>(),
+        Part::of::<transacciones::store::state::Modelo>(),
     ] {
         whole.migrate(part).await.unwrap();
     }

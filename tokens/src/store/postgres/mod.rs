@@ -5,12 +5,13 @@ mod lista;
 mod siembra;
 mod version;
 
-use super::{Alta, Cambio, Consulta, Hecho, Version, Vista};
+use super::{Alta, Cambio, Consulta, Version, Vista};
 use crate::domain::{Estado, Reserva, Token, Venta, plegar};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use market::contract::{Digest, PAGE, PedidoReserva, Reservado, Try};
 use market::domain::{Intento, Monto, Resumen, TokenId, UsuarioId};
+use market::participant::Hecho;
 use pg::{Schema, broken, read, run, written};
 use sqlx::{Error as SqlError, PgConnection};
 use std::sync::Arc;

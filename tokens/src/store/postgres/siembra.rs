@@ -2,7 +2,7 @@
 
 use super::{Fila, paso};
 use crate::domain::{Estado, Token, plegar};
-use crate::store::json::{Change, Modelo};
+use crate::store::state::{Change, Modelo};
 use journal::Model;
 use market::domain::{MAX_ENTERO, Resumen, TokenId};
 use pg::{Tables, read, written};

@@ -3,7 +3,7 @@
 use super::{Fila, cierre, close};
 use crate::domain::Abortado;
 use crate::store::Cierre;
-use crate::store::json::{Change, Modelo};
+use crate::store::state::{Change, Modelo};
 use journal::Model;
 use market::columns::clave;
 use market::domain::{TokenId, UsuarioId};

@@ -4,13 +4,13 @@
 mod asiento;
 mod siembra;
 
-use super::Hecho;
 use crate::domain::{Movimiento, Tipo, Usuario};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use http_kit::paging::Page;
 use market::contract::{PAGE, PedidoCargo, Try};
 use market::domain::{Clave, Intento, Monto, UsuarioId};
+use market::participant::Hecho;
 use pg::{Schema, broken, read, run, written};
 use sqlx::{Error as SqlError, PgConnection};
 

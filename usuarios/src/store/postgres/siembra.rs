@@ -3,7 +3,7 @@
 use super::Fila;
 use super::asiento::close;
 use crate::domain::{Movimiento, Tipo, Usuario};
-use crate::store::json::{Change, Modelo};
+use crate::store::state::{Change, Modelo};
 use journal::Model;
 use market::domain::{Intento, MAX_ENTERO, Monto, Resumen, UsuarioId};
 use pg::{Tables, read, written};

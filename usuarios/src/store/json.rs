@@ -1,20 +1,16 @@
-//! In files: each operation is one journal line, decided and written against the newest state.
+//! The store in files: each operation is one journal line, decided and written against the newest state.
 
-mod modelo;
-
-pub use modelo::{Change, Modelo};
-
+use super::state::{self, Change, Modelo, Referencia};
 use crate::domain::{Movimiento, Tipo, Usuario};
 use crate::error::Error;
-use crate::store::Hecho;
 use chrono::{DateTime, TimeDelta, Utc};
 use http_kit::paging::Page;
 use journal::{Journal, Snapshot, StoreError, Tx};
 use market::contract::{Digest, PAGE, PedidoCargo, Try};
 use market::domain::{Clave, Intento, Monto, UsuarioId, ahora};
-use modelo::Referencia;
+use market::participant::Hecho;
 
-/// The law is [`super::Store`]'s.
+/// Keeps the law of [`super::Store`].
 #[derive(Clone)]
 pub struct Store(Journal<Modelo>);
 
@@ -44,7 +40,7 @@ impl Store {
         limite: usize,
     ) -> Result<Page<Usuario>, Error> {
         let modelo = self.read()?;
-        let rows = modelo::after(&modelo.usuarios, despues)
+        let rows = state::after(&modelo.usuarios, despues)
             .take(limite + 1)
             .map(|(_, u)| u.as_ref().clone())
             .collect();

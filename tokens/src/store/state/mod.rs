@@ -1,10 +1,13 @@
-//! The state: tokens, and the indexes and running sums over them.
+//! The service's state: tokens, and the indexes and running sums over them.
 
-use super::indices::Indices;
+mod indices;
+mod listado;
+
 use crate::domain::{Estado, Token, plegar};
 use crate::error::Error;
 use chrono::{DateTime, Utc};
 use imbl::{HashMap, OrdMap, OrdSet};
+use indices::{Ficha, Indices};
 use journal::{ArrayWriter, Model};
 use market::contract::{Digest, Try};
 use market::domain::{Intento, Resumen, TokenId};
@@ -16,30 +19,22 @@ use std::sync::{Arc, OnceLock};
 /// Everything that `tokens` knows.
 #[derive(Clone, Default)]
 pub struct Modelo {
-    pub(super) fichas: OrdMap<TokenId, Arc<Ficha>>,
+    fichas: OrdMap<TokenId, Arc<Ficha>>,
     intentos: HashMap<Intento, TokenId>,
     pendientes: OrdSet<(DateTime<Utc>, Intento)>,
-    /// Made when the first reader or write wants them, and kept from then on: see [`Modelo::preparar`].
+    /// Sorted when a reader or a write first needs them, and kept up to date from then on: see [`Modelo::preparar`].
     indices: OnceLock<Indices>,
     confirmados: Resumen,
-    pub(super) vendidos: usize,
-    /// The greatest id that was ever given, where it is known.
+    vendidos: usize,
+    /// The greatest id that was ever given, where that is known.
     contador: Option<TokenId>,
-}
-
-/// A token, and its name as it is searched: folded once and not with each request.
-#[derive(Debug)]
-pub struct Ficha {
-    /// The token.
-    pub token: Token,
-    pub(super) plegado: Arc<str>,
 }
 
 /// The name of the one record in `contadores.json`.
 const CONTADOR: &str = "tokens";
 
-/// The greatest id that was ever given: what keeps the id of a deleted token from being given again. One number, and
-/// not a tombstone for each deleted token, since those would pile up for ever and say no more.
+/// The greatest id that was ever given, so that the id of a deleted token is not given again. One number, and not a tombstone
+/// for each deleted token: tombstones would pile up for ever and say no more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contador {
@@ -72,7 +67,7 @@ impl Modelo {
         self.fichas.get(&id).map(|f| &f.token).ok_or(Error::TokenNoEncontrado(id))
     }
 
-    /// How many there are.
+    /// How many tokens there are.
     pub fn cuantos(&self) -> usize {
         self.fichas.len()
     }
@@ -87,7 +82,7 @@ impl Modelo {
         self.fichas.get(self.intentos.get(intento)?).map(|f| &f.token)
     }
 
-    /// Reservations neither confirmed nor cancelled, oldest first, behind one.
+    /// Reservations, oldest first, after a time and an attempt.
     pub fn pendientes(&self, despues: Option<(DateTime<Utc>, Intento)>) -> impl Iterator<Item = Try> {
         let start = despues.map_or(Bound::Unbounded, Bound::Excluded);
         self.pendientes
@@ -95,7 +90,8 @@ impl Modelo {
             .filter_map(|(_, intento)| self.de_intento(intento)?.as_try())
     }
 
-    /// Sales, by token, behind an attempt's; an attempt that is not here is an error and not the beginning.
+    /// Sales by token, after an attempt's token. An attempt without a token is an error, since a list that began anywhere else
+    /// would skip sales or count them twice.
     pub fn confirmados(&self, despues: Option<Intento>) -> Result<impl Iterator<Item = Try>, Error> {
         let found = |i: Intento| self.intentos.get(&i).copied().ok_or(Error::IntentoNoEncontrado(i));
         let start = despues.map(found).transpose()?.map_or(Bound::Unbounded, Bound::Excluded);
@@ -103,7 +99,7 @@ impl Modelo {
         Ok(fichas.filter(|f| f.token.vendido()).filter_map(|f| f.token.as_try()))
     }
 
-    /// The digest of the audit.
+    /// This service's side of the audit.
     pub fn resumen(&self) -> Digest {
         Digest {
             confirmados: self.confirmados,
@@ -121,13 +117,14 @@ impl Modelo {
         self.fichas.get_max().map(|(id, _)| *id)
     }
 
-    /// Sorts the tokens by price and by name, where that has not been done yet. While arrays load nothing is sorted: all at
-    /// once afterwards is faster. Every write does this first, so that it is done once and not by each reader again.
+    /// Sorts the tokens by price and by name, where that has not been done yet. While arrays load nothing is sorted: to sort all
+    /// tokens at once afterwards is faster. Every write prepares first, so that the tokens are sorted once and not by each
+    /// reader again.
     pub fn preparar(&self) {
         self.indices();
     }
 
-    pub(super) fn indices(&self) -> &Indices {
+    fn indices(&self) -> &Indices {
         self.indices.get_or_init(|| Indices::new(&self.fichas))
     }
 
@@ -245,7 +242,7 @@ impl Model for Modelo {
         if collection == "tokens" { self.fichas.len() } else { usize::from(self.contador.is_some()) }
     }
 
-    /// Ids that come by a seed or by hand count as given, also once a person takes them out of the file again.
+    /// Ids that come from a seed or from a person's edit count as given, also after somebody takes them out of the file again.
     fn on_open(&self, _edited: &[&'static str]) -> Result<Vec<Change>, String> {
         let ahead = self.ultimo().filter(|ultimo| Some(*ultimo) > self.contador);
         Ok(ahead.map(Change::contador).into_iter().collect())

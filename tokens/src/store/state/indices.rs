@@ -1,13 +1,20 @@
 //! Tokens by price and by name.
 
-use super::modelo::Ficha;
+use crate::domain::Token;
 use imbl::{OrdMap, OrdSet};
 use market::domain::{Monto, TokenId};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
 
-/// Two orders over the tokens; ids break ties, so that each order is total and a page can start behind any row.
+/// A token, and its name as it is searched: folded once and not with each request.
+#[derive(Debug)]
+pub(super) struct Ficha {
+    pub(super) token: Token,
+    pub(super) plegado: Arc<str>,
+}
+
+/// Two orders of the tokens. Ids break ties, so that each order is total and a page can start after any row.
 #[derive(Clone)]
 pub(super) struct Indices {
     pub(super) precio: OrdSet<(Monto, TokenId)>,
@@ -15,8 +22,8 @@ pub(super) struct Indices {
 }
 
 impl Indices {
-    /// Of all tokens at once: sorted first, so that each key lands beside the one before it. With a million tokens that
-    /// takes a quarter of the time of as many insertions in the order of the ids.
+    /// The orders of all tokens at once. The keys are sorted first, so that each lands beside the one before it: with a million
+    /// tokens that takes a quarter of the time of as many insertions in the order of the ids.
     pub(super) fn new(fichas: &OrdMap<TokenId, Arc<Ficha>>) -> Self {
         thread::scope(|threads| {
             let nombre = threads.spawn(|| por_nombre(fichas));
@@ -50,13 +57,13 @@ fn por_precio(fichas: &OrdMap<TokenId, Arc<Ficha>>) -> OrdSet<(Monto, TokenId)> 
 }
 
 fn por_nombre(fichas: &OrdMap<TokenId, Arc<Ficha>>) -> OrdSet<(Arc<str>, TokenId)> {
-    // the first bytes beside each other decide most comparisons without a look at texts all over the memory
+    // the first bytes, beside each other, decide most comparisons: no look at texts all over the memory is needed
     let mut keys: Vec<_> = fichas.values().map(|f| (prefijo(&f.plegado), &f.plegado, f.token.id)).collect();
     keys.sort_unstable();
     keys.into_iter().map(|(_, nombre, id)| (Arc::clone(nombre), id)).collect()
 }
 
-/// The first 16 bytes as a number; it sorts as they do, since no name has a zero byte.
+/// The first 16 bytes of a name as a number, which sorts as the bytes do, since no name has a zero byte.
 fn prefijo(s: &str) -> u128 {
     let mut first = [0; 16];
     let n = s.len().min(16);

@@ -1,4 +1,4 @@
-//! The state: users, their ledger, and the indexes and running sums over them.
+//! The service's state: users, their ledger, and the indexes and running sums over them.
 
 use crate::domain::{Movimiento, Tipo, Usuario};
 use crate::error::Error;
@@ -12,25 +12,26 @@ use std::io;
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// What happens once only: found again by the key under which it was asked for.
+/// The key of a line that was asked for and is made once: the same call again finds the line by it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Referencia {
-    /// Money added.
+    /// The key of an abono.
     Abono(Clave),
-    /// A debit.
+    /// The attempt of a debit.
     Cargo(Intento),
 }
 
-type Clave2 = (UsuarioId, u64);
+/// The place of a line: whose ledger, and its id.
+type LineKey = (UsuarioId, u64);
 
 /// Everything that `usuarios` knows.
 #[derive(Clone, Default)]
 pub struct Modelo {
     /// Users by id.
     pub usuarios: OrdMap<UsuarioId, Arc<Usuario>>,
-    movimientos: OrdMap<Clave2, Arc<Movimiento>>,
-    // by hash: keys are random, and a million of them in order cost three times as long to load
-    referencias: HashMap<Referencia, Clave2>,
+    movimientos: OrdMap<LineKey, Arc<Movimiento>>,
+    // a hash map: claves are random, and a million of them in an ordered map take three times as long to load
+    referencias: HashMap<Referencia, LineKey>,
     pendientes: OrdSet<(DateTime<Utc>, Intento)>,
     cuentas: OrdMap<UsuarioId, Cuenta>,
     descuadrados: OrdSet<UsuarioId>,
@@ -63,7 +64,7 @@ pub enum Change {
     },
 }
 
-/// The entries behind a key, in order.
+/// The entries after a key, in order.
 pub(super) fn after<K: Ord + Clone, V: Clone>(
     map: &OrdMap<K, V>,
     key: Option<K>,
@@ -82,30 +83,30 @@ impl Modelo {
         UsuarioId::new(self.usuarios.get_max().map_or(0, |(id, _)| id.get()) + 1)
     }
 
-    /// The id of the next ledger line, while there are any. That of a cancelled debit may come again after a restart: nobody
-    /// refers to it.
+    /// The id of the next ledger line, while there are any. The id of a cancelled debit may be given again after a restart:
+    /// nobody refers to it.
     pub fn siguiente_movimiento(&self) -> Option<u64> {
         Some(self.ultimo_movimiento + 1).filter(|id| *id <= MAX_ENTERO)
     }
 
-    /// Ids of ledger lines up to this one were given.
+    /// Notes that ids of ledger lines were given up to this one.
     pub fn numerados(&mut self, hasta: u64) {
         self.ultimo_movimiento = self.ultimo_movimiento.max(hasta);
     }
 
-    /// What was done under a key.
+    /// The line that was made under a key.
     pub(super) fn referido(&self, referencia: &Referencia) -> Option<&Arc<Movimiento>> {
         self.movimientos.get(self.referencias.get(referencia)?)
     }
 
-    /// A user's ledger behind a line.
+    /// A user's ledger after a line.
     pub fn movimientos_de(&self, de: UsuarioId, despues: u64) -> impl Iterator<Item = &Arc<Movimiento>> {
         self.movimientos
             .range((Bound::Excluded((de, despues)), Bound::Included((de, u64::MAX))))
             .map(|(_, m)| m)
     }
 
-    /// All ledgers.
+    /// The lines of all ledgers.
     pub fn todos(&self) -> impl Iterator<Item = &Movimiento> {
         self.movimientos.values().map(AsRef::as_ref)
     }
@@ -115,15 +116,15 @@ impl Modelo {
         self.cuentas.get(&de).map_or(0, |c| c.lineas)
     }
 
-    /// Debits neither confirmed nor cancelled, oldest first, behind one.
+    /// Pending debits, oldest first, after a time and an attempt.
     pub fn pendientes(&self, despues: Option<(DateTime<Utc>, Intento)>) -> impl Iterator<Item = Try> {
         let start = despues.map_or(Bound::Unbounded, Bound::Excluded);
         let found = |(_, intento): &(_, Intento)| self.referido(&Referencia::Cargo(intento.clone()));
         self.pendientes.range((start, Bound::Unbounded)).filter_map(found).filter_map(|m| as_try(m))
     }
 
-    /// Confirmed debits, in the ledger's order, behind an attempt's; an attempt that is not here is an error and not the
-    /// beginning.
+    /// Confirmed debits in the order of the ledgers, after an attempt's debit. An attempt without a debit is an error, since a
+    /// list that began anywhere else would skip debits or count them twice.
     pub fn confirmados(&self, despues: Option<Intento>) -> Result<impl Iterator<Item = Try>, Error> {
         let found = |i: Intento| {
             let key = self.referencias.get(&Referencia::Cargo(i.clone())).copied();
@@ -134,7 +135,7 @@ impl Modelo {
         Ok(settled.filter_map(|m| as_try(m)))
     }
 
-    /// The digest of the audit.
+    /// This service's side of the audit.
     pub fn resumen(&self) -> Digest {
         Digest {
             confirmados: self.confirmados,
@@ -162,7 +163,7 @@ impl Modelo {
         self.cuadrar(key.0);
     }
 
-    fn quitar_movimiento(&mut self, key: Clave2) {
+    fn quitar_movimiento(&mut self, key: LineKey) {
         let Some(old) = self.movimientos.remove(&key) else { return };
         if let Some(referencia) = referencia(&old) {
             self.referencias.remove(&referencia);

@@ -1,9 +1,6 @@
 //! In files: each write is one journal line, decided against the newest state.
 
-mod modelo;
-
-pub use modelo::{Change, Modelo};
-
+use super::state::{Change, Modelo};
 use super::{Cierre, Overtaken, may_commit, must_abort};
 use crate::domain::{Abortado, Compra, Palabra, Transaccion};
 use journal::{Journal, StoreError};

@@ -1,6 +1,7 @@
 //! Filtered, ordered pages of the state.
 
-use super::modelo::{Ficha, Modelo};
+use super::Modelo;
+use super::indices::Ficha;
 use crate::domain::Token;
 use crate::store::{Consulta, Cursor, Orden};
 use http_kit::paging::Page;
@@ -8,7 +9,7 @@ use market::domain::{MAX_ENTERO, Monto, TokenId};
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// Lists with a filter look at every token; up to this many that takes less than a millisecond.
+/// A list with a filter looks at every token: with up to this many tokens that takes less than a millisecond.
 const POCOS: usize = 10_000;
 
 impl Consulta {
@@ -24,10 +25,10 @@ impl Consulta {
     }
 }
 
-/// The keys between two, or behind one in the direction of reading; `None` where there can be none.
+/// The range of the keys between two keys, each of which may be missing; `None` where there can be none.
 fn between<K: Ord>(low: Option<K>, high: Option<K>) -> Option<(Bound<K>, Bound<K>)> {
     if low.is_some() && high.is_some() && low >= high {
-        return None; // a map would take it for a bug
+        return None; // the map panics at such a range
     }
     let end = |key: Option<K>| key.map_or(Bound::Unbounded, Bound::Excluded);
     Some((end(low), end(high)))
@@ -52,7 +53,7 @@ impl Modelo {
         page.map(|f| f.token.clone())
     }
 
-    /// Whether a list takes so long that other requests should not wait behind it.
+    /// Whether a list takes so long that other requests should not wait for it.
     pub fn es_larga(&self, consulta: &Consulta) -> bool {
         self.cuantos() > POCOS
             && (consulta.nombre.is_some() || consulta.vendido.is_some() || consulta.por_precio())
@@ -100,14 +101,14 @@ impl Modelo {
         }
     }
 
-    /// The rows that the prices asked for let through, between two more keys.
+    /// The rows whose prices were asked for, between two more keys.
     fn entre_precios(
         &self,
         consulta: &Consulta,
         low: Option<PorPrecio>,
         high: Option<PorPrecio>,
     ) -> impl DoubleEndedIterator<Item = &PorPrecio> {
-        // the last key with a lower price, and the first with a higher one: in a range that leaves both out, all are in
+        // the last key of a lower price and the first of a higher one: the range between them has all that were asked for
         let cheaper = consulta.precio_min.and_then(|min| Monto::new(min.get().wrapping_sub(1)));
         let dearer = consulta.precio_max.and_then(|max| Monto::new(max.get() + 1));
         let low = low.max(cheaper.zip(TokenId::new(MAX_ENTERO)));
