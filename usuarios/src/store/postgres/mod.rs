@@ -339,8 +339,14 @@ impl Store {
     }
 
     pub(super) async fn confirmados(&self, despues: Option<Intento>) -> Result<Vec<Try>, Error> {
-        let (clave, numero) = despues.map_or((String::new(), 0), |i| (i.clave.to_string(), i.numero.into()));
-        let found = run!(self.0.repeatable(), |c, _| {
+        run!(self.0.repeatable(), |c, _| {
+            let (clave, numero) = match &despues {
+                None => ("", 0),
+                Some(intento) if cargo(c, intento).await?.is_none() => {
+                    return Ok(Err(Error::IntentoNoEncontrado(intento.clone())));
+                }
+                Some(intento) => (intento.clave.as_str(), i64::from(intento.numero)),
+            };
             let filas = sqlx::query_as!(
                 Fila,
                 "select usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado from usuarios.movimientos
@@ -349,9 +355,8 @@ impl Store {
                 numero,
                 rows(PAGE)
             );
-            cargos(filas.fetch_all(c).await?)
-        });
-        Ok(found?)
+            cargos(filas.fetch_all(c).await?).map(Ok)
+        })?
     }
 }
 
