@@ -15,7 +15,7 @@ use http_kit::metrics::Metrics;
 use http_kit::ops::Ops;
 use http_kit::problem::General;
 use journal::{Journal, Model, Options};
-use mercado::local::{LocalTokens, LocalUsuarios};
+use market::participant::{self, Local};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -174,8 +174,7 @@ impl Market {
             let usuarios = usuarios::store::Store::json(journal(&[("usuarios", usuarios())]));
             let tokens = tokens::store::Store::json(journal(&[("tokens", tokens())]));
             let options = PurchaseOptions { purchase_deadline_ms: 30_000, orphan_age_ms: 3_600_000 };
-            let (here, there) =
-                (Arc::new(LocalTokens(tokens.clone())), Arc::new(LocalUsuarios(usuarios.clone())));
+            let (here, there) = (Arc::new(Local(tokens.clone())), Arc::new(Local(usuarios.clone())));
             let compras = transacciones::store::Store::json(journal(&[("transacciones", transacciones())]));
             let engine = Engine::start(compras, here, there, options, &Metrics::new()).unwrap();
             let openapi = usuarios::routes::openapi();
@@ -196,11 +195,11 @@ impl Market {
             let public = public.await;
             let token = secret.clone();
             let inside = Port::open(Arc::clone(&edge), move |c| {
-                c.app_data(t).app_data(token).configure(tokens::routes::internal::routes);
+                c.app_data(t).app_data(token).configure(participant::routes::<tokens::store::Store>);
             });
             let inside = inside.await;
             let cargos = Port::open(edge, move |c| {
-                c.app_data(u).app_data(secret).configure(usuarios::routes::internal::routes);
+                c.app_data(u).app_data(secret).configure(participant::routes::<usuarios::store::Store>);
             });
             (public, inside, cargos.await)
         });

@@ -31,7 +31,7 @@ pub fn records(data: &[u8]) {
         (!files.is_empty()).then_some(files)
     };
     if let Some(files) = of(&NAMES[..4]) {
-        service::<usuarios::store::json::State>(files, |state| {
+        service::<usuarios::store::state::State>(files, |state| {
             state.next_usuario_id();
             state.next_movimiento_id();
             for id in state.usuarios.keys() {
@@ -42,7 +42,7 @@ pub fn records(data: &[u8]) {
         });
     }
     if let Some(files) = of(&NAMES[4..8]) {
-        service::<tokens::store::json::State>(files, |state| {
+        service::<tokens::store::state::State>(files, |state| {
             state.next_id();
             state.prepare();
             state.pending(None).count();
@@ -50,7 +50,7 @@ pub fn records(data: &[u8]) {
         });
     }
     if let Some(files) = of(&NAMES[8..]) {
-        service::<transacciones::store::json::State>(files, |state| {
+        service::<transacciones::store::state::State>(files, |state| {
             state.list(None, None, None).count();
         });
     }

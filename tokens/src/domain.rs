@@ -1,4 +1,4 @@
-//! Tokens: what is shown of one, and what a purchase has made of it.
+//! Tokens: what is shown of a token, and what purchases have made of it.
 
 use crate::error::Error;
 use chrono::{DateTime, Utc};
@@ -24,20 +24,20 @@ pub struct Token {
     pub nombre: Box<str>,
     /// The picture's file name, see [`is_picture_name`].
     pub imagen: Box<str>,
-    /// What it costs; fixed while it is held, and once it is sold.
+    /// What the token costs: fixed while the token is held, and once it is sold.
     pub precio: Monto,
-    /// Whether it can be bought.
+    /// Whether the token can be bought.
     pub estado: Availability,
 }
 
-/// Whether a token can be bought. The boxes keep free tokens small: most of a million are.
+/// Whether a token can be bought. The boxes keep free tokens small: of a million tokens most are free.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Availability {
     /// Anybody may buy it.
     Free,
     /// Held until its attempt is confirmed or cancelled.
     Reserved(Box<Reserva>),
-    /// Sold, for ever. Without a [`Venta`]: outside of this market, before it was put into the file.
+    /// Sold, for ever. There is no [`Venta`] of a token that was sold outside of this market, before it came into the file.
     Sold(Option<Box<Venta>>),
 }
 
@@ -47,7 +47,7 @@ pub enum Availability {
 pub struct Reserva {
     /// Which attempt.
     pub intento: Intento,
-    /// For whom.
+    /// Who buys.
     pub usuario_id: UsuarioId,
     /// Since when, by this service's clock.
     pub desde: DateTime<Utc>,
@@ -61,17 +61,17 @@ pub struct Venta {
     pub intento: Intento,
     /// Who bought.
     pub usuario_id: UsuarioId,
-    /// When this service learned of it.
+    /// When this service learned of the sale.
     pub fecha: DateTime<Utc>,
 }
 
 impl Token {
-    /// Whether it is sold.
+    /// Whether the token is sold.
     pub fn is_sold(&self) -> bool {
         matches!(self.estado, Availability::Sold(_))
     }
 
-    /// The attempt that holds or bought it, and for whom.
+    /// The attempt that holds or bought the token, and the user who buys.
     pub fn intento(&self) -> Option<(&Intento, UsuarioId)> {
         match &self.estado {
             Availability::Reserved(r) => Some((&r.intento, r.usuario_id)),
@@ -80,7 +80,7 @@ impl Token {
         }
     }
 
-    /// What the attempt that holds or bought it tried, where there is one.
+    /// The hold of the attempt that holds or bought the token, where there is one.
     pub fn as_hold(&self) -> Option<Hold> {
         let (intento, usuario_id, desde) = match &self.estado {
             Availability::Reserved(r) => (&r.intento, r.usuario_id, r.desde),
@@ -100,7 +100,7 @@ impl Token {
         }
     }
 
-    /// Whether a call under this token's attempt asks for what the attempt has.
+    /// Whether a call under this token's attempt asks for what the attempt has: then what the call is answered.
     pub fn answers(&self, intento: &Intento, request: ReservaRequest) -> Result<HeldToken, Error> {
         let owner = self.intento().map(|(_, usuario)| (self.id, usuario));
         if owner == Some((request.token_id, request.usuario_id)) {
@@ -127,7 +127,7 @@ pub fn fold(nombre: &str) -> String {
     if nombre.is_ascii() {
         return nombre.to_ascii_lowercase();
     }
-    // by characters and not as a text: a final sigma must also be found in the middle of a name
+    // character by character: as a text, a sigma at the end would become another letter than one in the middle of a name
     nombre.chars().flat_map(char::to_lowercase).nfd().filter(|c| !is_combining_mark(*c)).collect()
 }
 

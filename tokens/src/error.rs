@@ -4,16 +4,16 @@ use journal::StoreError;
 use market::contract::Refusal;
 use market::domain::{Intento, TokenId};
 
-/// Why not.
+/// Why an operation is refused, or failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such token.
     #[error("there is no token {0}")]
     TokenNotFound(TokenId),
-    /// It is held for an attempt, which may yet let it go.
+    /// The token is held for an attempt, which may yet let it go.
     #[error("token {0} is reserved")]
     TokenReserved(TokenId),
-    /// It is sold, for ever.
+    /// The token is sold, for ever.
     #[error("token {0} is sold")]
     TokenSold(TokenId),
     /// The attempt was made with another token or for another user.
@@ -25,7 +25,7 @@ pub enum Error {
     /// The token is sold under this attempt.
     #[error("the reserva under {0} is a sale")]
     IntentoConfirmed(Intento),
-    /// 2^53 - 1 ids were given.
+    /// All 2^53 - 1 ids have been given.
     #[error("there are no ids left")]
     NoIdsLeft,
     /// The store failed.
@@ -34,7 +34,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What a purchase may be told; the rest is trouble here.
+    /// What a purchase may be told; `None` where the trouble is this service's.
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::TokenNotFound(_) => Some(Refusal::TokenNotFound),

@@ -1,18 +1,18 @@
 //! The only wiring: configuration in, a running service out.
 
 use crate::config::{Config, PurchaseOptions};
-use crate::participants::{Http, Tokens, Usuarios};
 use crate::purchase::runner::Coordinator;
 use crate::recovery::{Recovery, Tally};
 use crate::routes;
 use crate::service::Service;
 use crate::store::Store;
-use crate::store::json::State;
+use crate::store::state::State;
 use actix_web::web::{Data, ServiceConfig};
-use http_kit::client::Client;
 use http_kit::exit::StartError;
 use http_kit::metrics::Metrics;
+use market::contract::{CargoRequest, ReservaRequest};
 use market::host::{Host, Serving};
+use market::participant::{Holder, Http};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -36,8 +36,8 @@ impl Engine {
     /// Exit code 64 for times that do not fit together.
     pub fn start(
         store: Store,
-        tokens: Arc<dyn Tokens>,
-        usuarios: Arc<dyn Usuarios>,
+        tokens: Arc<dyn Holder<ReservaRequest>>,
+        usuarios: Arc<dyn Holder<CargoRequest>>,
         options: PurchaseOptions,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
@@ -88,19 +88,21 @@ impl Engine {
 ///
 /// # Errors
 /// One line for the operator and an exit code.
-pub fn build(config: &Config) -> Result<Serving<State>, StartError> {
+pub fn build(config: &Config) -> Result<Serving, StartError> {
     config.purchase.orphan_age()?;
-    let token = &config.host.internal_token;
-    let tokens = Http::tokens(Client::new("tokens", &config.tokens_url, token)?);
-    let usuarios = Http::usuarios(Client::new("usuarios", &config.usuarios_url, token)?);
-    let host = Host::<State>::open("transacciones", &config.host, routes::openapi())?;
-    let (tokens, usuarios) = (Arc::new(tokens), Arc::new(usuarios));
-    let store = Store::new(host.store.clone());
-    let engine = Engine::start(store, tokens, usuarios, config.purchase, &host.edge.metrics)?;
+    let options = &config.host;
+    let tokens = Arc::new(Http::<ReservaRequest>::at(&config.tokens_url, &options.internal_token)?);
+    let usuarios = Arc::new(Http::<CargoRequest>::at(&config.usuarios_url, &options.internal_token)?);
+    let mut host = Host::new("transacciones", &options.server, &options.store);
+    let opened = host.open::<State>(&[])?;
+    host.keep(&opened);
+    let ops = host.ops(routes::openapi())?;
+    let engine = Engine::start(Store::new(opened), tokens, usuarios, config.purchase, &host.edge.metrics)?;
     let service = Data::new(engine.service.clone());
-    let public = move |c: &mut ServiceConfig| {
+    let public = options.public(move |c: &mut ServiceConfig| {
         c.app_data(service.clone()).configure(routes::public);
-    };
-    let grace = Duration::from_secs(config.host.server.grace_seconds);
-    Ok(host.serve(public, |_: &mut ServiceConfig| {})?.finish(engine.stop(grace)))
+    });
+    let internal = options.internal(|_: &mut ServiceConfig| {});
+    let grace = Duration::from_secs(options.server.grace_seconds);
+    Ok(host.serve(ops, public, Some(internal))?.finish(engine.stop(grace)))
 }

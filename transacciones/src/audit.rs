@@ -9,7 +9,6 @@
 //! and every settled try finds its transaction.
 
 use crate::domain::Transaccion;
-use crate::participants::Participant;
 use crate::purchase::runner::Coordinator;
 use crate::store::Store;
 use chrono::TimeDelta;
@@ -17,6 +16,7 @@ use http_kit::client::Unavailable;
 use journal::StoreError;
 use market::contract::{Hold, PAGE, Refusal};
 use market::domain::{Clave, Intento, RunningDigest, TransaccionId};
+use market::participant::Participant;
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

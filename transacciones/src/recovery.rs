@@ -4,7 +4,6 @@
 //! -> confirm; otherwise the abort is made durable **first**, so that the attempt can never commit, and then cancelled.
 
 use crate::domain::{Fate, Word};
-use crate::participants::Participant;
 use crate::purchase::runner::Coordinator;
 use crate::store::Overtaken;
 use chrono::TimeDelta;
@@ -12,6 +11,7 @@ use futures_util::future::join_all;
 use http_kit::client::Unavailable;
 use journal::StoreError;
 use market::contract::{Hold, PAGE};
+use market::participant::Participant;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Users, and the ledger of what moved their balance.
+//! Users, and the ledger of what moved their balances.
 
 use crate::error::Error;
 use chrono::{DateTime, Utc};
@@ -16,23 +16,23 @@ pub struct Usuario {
     pub id: UsuarioId,
     /// 1 to 100 characters.
     pub nombre: String,
-    /// What can be spent: debits are taken out when they are made, before they are confirmed.
+    /// What the user can spend: a debit is taken out when it is made, before it is confirmed.
     pub saldo: Monto,
 }
 
-/// A line of a user's ledger. The lines of a user sum to the balance.
+/// A line of a user's ledger. A user's lines sum to the balance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "MovimientoRecord", into = "MovimientoRecord")]
 pub struct Movimiento {
     /// Unique in the service; grows with time.
     pub id: u64,
-    /// Whose.
+    /// Whose ledger.
     pub usuario_id: UsuarioId,
-    /// How many credits came (or went, where the kind is a debit).
+    /// How many credits came, or went where the kind is a debit.
     pub monto: Monto,
     /// When, by this service's clock.
     pub fecha: DateTime<Utc>,
-    /// What it was.
+    /// Why the balance moved.
     pub tipo: MovimientoKind,
 }
 
@@ -43,24 +43,24 @@ pub enum MovimientoKind {
     Opening,
     /// Somebody edited the balance upwards in the file while the service was stopped.
     AdjustmentUp,
-    /// The same, downwards.
+    /// Somebody edited it downwards.
     AdjustmentDown,
-    /// Money added; the key under which it was asked for makes it happen once.
+    /// Money was added. The key under which it was asked for makes it happen once.
     Abono {
-        /// The client's key, or one made here.
+        /// The client's key, or one that was made here.
         clave: Clave,
     },
-    /// A debit for one attempt at a purchase: held until it is confirmed; a cancelled one is taken out of the ledger.
+    /// A debit for one attempt at a purchase, held until it is confirmed. A debit that is cancelled is taken out of the ledger.
     Cargo {
-        /// Of which attempt.
+        /// Which attempt.
         intento: Intento,
         /// Whether the purchase was committed.
         confirmado: bool,
     },
 }
 
-/// A [`Movimiento`] as it stands in the file: flat, and strict, since people edit it. serde's `flatten` would do
-/// the first only (it excludes `deny_unknown_fields`), and reads several times slower.
+/// A [`Movimiento`] as it stands in the file: flat, and strict, since people edit the file. serde's `flatten` would make it
+/// flat and not strict (it excludes `deny_unknown_fields`), and reads several times slower.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct MovimientoRecord {
@@ -133,25 +133,25 @@ impl TryFrom<MovimientoRecord> for Movimiento {
 }
 
 impl Usuario {
-    /// The balance with money added.
+    /// What the balance would be with money added.
     pub fn saldo_plus(&self, monto: Monto) -> Result<Monto, Error> {
         self.saldo.plus(monto).ok_or(Error::SaldoTooHigh { saldo: self.saldo, monto })
     }
 
-    /// The balance with money taken.
+    /// What the balance would be with money taken.
     pub fn saldo_minus(&self, monto: Monto) -> Result<Monto, Error> {
         self.saldo.minus(monto).ok_or(Error::SaldoTooLow { saldo: self.saldo, monto })
     }
 }
 
 impl Movimiento {
-    /// Whether a call under this line's key or attempt asks for this line; `bajo` is what it asks under.
+    /// Whether a call under this line's key or attempt asks for this very line. `bajo` is the key or attempt of the call.
     pub fn answers(&self, usuario: UsuarioId, monto: Monto, under: &impl ToString) -> Result<(), Error> {
         let same = (self.usuario_id, self.monto) == (usuario, monto);
         if same { Ok(()) } else { Err(Error::ClaveReused(under.to_string())) }
     }
 
-    /// Credits added to the balance; negative where they were taken.
+    /// The credits that the line added to the balance; negative where it took them.
     pub fn effect(&self) -> i64 {
         // a Monto is below 2^53
         let monto = i64::try_from(self.monto.get()).unwrap_or(i64::MAX);

@@ -4,7 +4,7 @@ use journal::StoreError;
 use market::contract::Refusal;
 use market::domain::{Intento, Monto, UsuarioId};
 
-/// Why not.
+/// Why an operation is refused, or failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such user.
@@ -13,7 +13,7 @@ pub enum Error {
     /// The balance is below the amount.
     #[error("a balance of {saldo} is less than {monto}")]
     SaldoTooLow {
-        /// What is there.
+        /// The balance.
         saldo: Monto,
         /// What was asked for.
         monto: Monto,
@@ -21,7 +21,7 @@ pub enum Error {
     /// The balance would pass its limit.
     #[error("{saldo} and {monto} are more than a balance can be")]
     SaldoTooHigh {
-        /// What is there.
+        /// The balance.
         saldo: Monto,
         /// What should be added.
         monto: Monto,
@@ -32,10 +32,10 @@ pub enum Error {
     /// Nothing is held under this attempt.
     #[error("there is no cargo under {0}")]
     IntentoNotFound(Intento),
-    /// The debit is settled.
+    /// The debit under this attempt is settled.
     #[error("the cargo under {0} is confirmed")]
     IntentoConfirmed(Intento),
-    /// 2^53 - 1 users are there.
+    /// All 2^53 - 1 ids have been given.
     #[error("there are no ids left")]
     NoIdsLeft,
     /// The store failed.
@@ -44,7 +44,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What a purchase may be told; the rest is trouble here.
+    /// What a purchase may be told; `None` where the trouble is this service's.
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::UsuarioNotFound(_) => Some(Refusal::UsuarioNotFound),

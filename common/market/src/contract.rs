@@ -8,51 +8,52 @@
 //! | usuarios `PUT /interno/cargos/{intento}` | [`CargoRequest`] | `null` (201 new, 200 known), or a [`Refusal`] |
 //! | usuarios `PUT /interno/cargos/{intento}/confirmacion` | | 204 |
 //! | usuarios `DELETE /interno/cargos/{intento}` | | 204 |
-//! | both `GET /interno/{reservas,cargos}?pendientes=true&antes=MS` | | [`Hold`]s, oldest first; `&desde=MS&despues=INTENTO` of the last one leads on |
-//! | both `GET /interno/{reservas,cargos}?pendientes=false&despues=INTENTO` | | settled [`Hold`]s behind one, in an order that stays |
+//! | both `GET /interno/{reservas,cargos}?pendientes=true&antes=MS` | | [`Hold`]s, pending ones, oldest first; `&desde=MS&despues=INTENTO` of the last one gives the next page |
+//! | both `GET /interno/{reservas,cargos}?pendientes=false` | | [`Hold`]s, settled ones, in an order that stays; `&despues=INTENTO` of the last one gives the next page |
 //! | both `GET /interno/resumen` | | [`Digest`] |
 //!
-//! `antes` is an age in milliseconds by the participant's own clock: the services' clocks need not agree.
+//! `antes` is an age in milliseconds by the participant's own clock: the services' clocks need not agree. The law that these
+//! calls keep stands at the trait `HoldStore`.
 
 use crate::domain::{Intento, Monto, RunningDigest, TokenId, UsuarioId};
 use chrono::{DateTime, Utc};
 use http_kit::client;
 use serde::{Deserialize, Serialize};
 
-/// What a participant said: yes with a body, or no with a reason.
+/// What a participant said: yes with a value, or no with a reason.
 pub type Answer<T> = client::Answer<T, Refusal>;
 
-/// Rows of an internal page.
+/// The most rows of an internal page.
 pub const PAGE: usize = 1000;
 
-/// Hold a token for an attempt.
+/// The body of a call that holds a token for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReservaRequest {
-    /// Which.
+    /// Which token.
     pub token_id: TokenId,
-    /// For whom.
+    /// Who buys.
     pub usuario_id: UsuarioId,
 }
 
-/// The token is held.
+/// What the buyer's side learns of a token that is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldToken {
-    /// What it costs: it cannot change while it is held.
+    /// The token's price: it cannot change while the token is held.
     pub precio: Monto,
 }
 
-/// Hold money for an attempt.
+/// The body of a call that holds money for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CargoRequest {
-    /// Whose.
+    /// Whose money.
     pub usuario_id: UsuarioId,
-    /// How much.
+    /// How many credits.
     pub monto: Monto,
 }
 
-/// A hold at a participant, pending or settled.
+/// A hold of a participant, pending or settled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hold {
@@ -60,12 +61,12 @@ pub struct Hold {
     pub intento: Intento,
     /// Who buys.
     pub usuario_id: UsuarioId,
-    /// What; `usuarios` does not know.
+    /// Which token; `usuarios` does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_id: Option<TokenId>,
-    /// For how much.
+    /// For how many credits.
     pub monto: Monto,
-    /// When it was made, by the participant's clock.
+    /// When the hold was made (of a sale: when it was settled), by the participant's clock.
     pub desde: DateTime<Utc>,
 }
 
@@ -74,7 +75,7 @@ pub struct Hold {
 pub struct Digest {
     /// The settled holds.
     pub confirmados: RunningDigest,
-    /// Holds neither confirmed nor cancelled.
+    /// How many holds are neither confirmed nor cancelled.
     pub pendientes: u64,
     /// Users whose balance is not the sum of their movements (`usuarios` only).
     #[serde(default)]
@@ -115,7 +116,7 @@ impl std::fmt::Display for Refusal {
 }
 
 impl Refusal {
-    /// The code that it travels under.
+    /// The code under which the refusal travels.
     pub const fn code(self) -> crate::codes::MarketCode {
         use crate::codes::MarketCode;
         match self {

@@ -30,7 +30,7 @@ macro_rules! id {
                 if n >= 1 && n <= MAX_INTEGER { Some(Self(n)) } else { None }
             }
 
-            /// The bare number.
+            /// The number.
             pub const fn get(self) -> u64 {
                 self.0
             }
@@ -60,7 +60,7 @@ id! {
     TokenId
 }
 id! {
-    /// A recorded purchase; ids grow in the order in which purchases commit.
+    /// A recorded purchase. Ids are unique, and nearly in the order in which purchases commit.
     TransaccionId
 }
 
@@ -72,15 +72,15 @@ pub struct Monto(u64);
 impl Monto {
     /// No money.
     pub const ZERO: Self = Self(0);
-    /// The most there can be in one place.
+    /// The most that a balance or a price can be.
     pub const MAX: Self = Self(MAX_INTEGER);
 
-    /// The sum, where it is in range.
+    /// A sum of money, where it is in range.
     pub const fn new(n: u64) -> Option<Self> {
         if n <= MAX_INTEGER { Some(Self(n)) } else { None }
     }
 
-    /// Credits.
+    /// The number of credits.
     pub const fn get(self) -> u64 {
         self.0
     }
@@ -122,11 +122,11 @@ pub fn timestamp() -> DateTime<Utc> {
 #[serde(transparent)]
 pub struct Clave(Arc<str>);
 
-/// Most characters in a clave.
+/// The most characters of a clave.
 pub const MAX_CLAVE: usize = 128;
 
 impl Clave {
-    /// A fresh one, for a client that sent none (a UUID v4).
+    /// A fresh clave, for a client that sent none (a UUID v4).
     pub fn fresh() -> Self {
         Self(uuid::Uuid::new_v4().to_string().into())
     }
@@ -170,9 +170,9 @@ impl<'de> Deserialize<'de> for Clave {
 /// One attempt at a purchase, as the participants know it: `clave#numero`, numbered from 1.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Intento {
-    /// Whose attempt.
+    /// The key of the purchase.
     pub clave: Clave,
-    /// Which: 1 for the first.
+    /// Which attempt under the clave: 1 for the first.
     pub numero: u32,
 }
 
@@ -213,15 +213,16 @@ impl<'de> Deserialize<'de> for Intento {
     }
 }
 
-/// Order-free summary of a set of attempts with their facts, kept running so that two services compare in O(1).
+/// An order-free digest of a set of attempts with their facts. Each service keeps its digest up to date, so that two of them
+/// compare at a cost that does not grow with the sets.
 ///
 /// `huella` is the sum modulo 2^128 of the XXH3-128 of each element: adding and taking out commute, and two sets
 /// that differ have equal sums with a chance of about 2^-128.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningDigest {
-    /// How many.
+    /// How many attempts.
     pub cuenta: u64,
-    /// The sum of their money, in credits (it can pass 2^53: it is no balance).
+    /// The sum of their money, in credits. It can pass 2^53, since it is no balance.
     #[serde(with = "text")]
     pub suma: u128,
     /// The order-free hash.
@@ -230,7 +231,7 @@ pub struct RunningDigest {
 }
 
 impl RunningDigest {
-    /// Puts one element in: all that a hold says, so that no part of it can differ unseen. Debits know no token.
+    /// Puts one element in: everything that a hold says, so that no part of it can differ unseen. Debits know no token.
     pub fn add(&mut self, intento: &Intento, usuario: UsuarioId, token: Option<TokenId>, monto: Monto) {
         self.cuenta = self.cuenta.wrapping_add(1);
         self.suma = self.suma.wrapping_add(u128::from(monto.get()));

@@ -1,4 +1,4 @@
-//! The domain's values as they come in requests. Each parser says what would do.
+//! The domain's values as they come in requests. Each parser says what it would take.
 
 use crate::domain::{Clave, Intento, MAX_INTEGER, Monto, TokenId, TransaccionId, UsuarioId};
 use actix_web::HttpRequest;

@@ -1,10 +1,10 @@
-//! Moving a market from one store to another of any kind: [`MarketSource`] is where it is, [`MarketTarget`] where it will be. What is
-//! done with them, and in which order: `mercado::migrar`. Why so: ADR 0010.
+//! Moving a market from one store to another of any kind: [`MarketSource`] is where the market is, [`MarketTarget`] where it will be.
+//! `mercado::migrar` says what is done with them and in which order; ADR 0010 says why.
 //!
-//! 1. A source is never changed. Nobody else changes it unnoticed: files are locked against every process that would open
-//!    them; of a database one state is read, twice.
-//! 2. A target becomes a market at one moment, all of it, or stays as empty as it was. Killed at any other moment, it is
-//!    none: no service takes it for one, and the next move begins anew.
+//! 1. A move never changes its source, and nobody else changes the source unnoticed. Files are locked against every process
+//!    that would open them. Of a database one state is read, twice.
+//! 2. A target becomes a market at one moment, all of it, or stays as empty as it was. If the move is killed at any other
+//!    moment, no service takes the target for a market, and the next move begins anew.
 
 use crate::store::StoreUrl;
 use chrono::{DateTime, Utc};
@@ -17,28 +17,28 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// `sysexits.h`: what was read is wrong, or not what was expected.
+/// Of `sysexits.h`: what was read is wrong, or not what was expected.
 const EX_DATA: i32 = 65;
 /// There is no source.
 const EX_NOINPUT: i32 = 66;
-/// Others are at work on it.
+/// Others are at work on the store.
 const EX_UNAVAILABLE: i32 = 69;
-/// A disk, a network or a database failed; run it again.
+/// A disk, a network or a database failed; the move can be run again.
 const EX_IO: i32 = 74;
-/// How long the connections of services that have just been stopped may still be seen.
+/// How long a database may still show the connections of services that have just been stopped.
 const LEAVING: Duration = Duration::from_secs(5);
 
-/// What the processes of a market call themselves to a database, before an `@` and their host.
+/// The names of a market's processes at a database, where an `@` and the host follow each.
 const SERVICES: [&str; 4] = ["mercado", "usuarios", "tokens", "transacciones"];
 
-/// Which side something is said of.
+/// The side of a move of which an error speaks.
 #[derive(Clone, Copy, Debug)]
 enum Side {
     De,
     A,
 }
 
-/// Of an option, with its value: `--de json:./datos: `.
+/// An error that begins with an option and its value: `--de json:./datos: `.
 fn said(side: Side, url: &dyn std::fmt::Display, code: i32, what: impl std::fmt::Display) -> StartError {
     let option = match side {
         Side::De => "--de",
@@ -73,7 +73,7 @@ fn migrations(side: Side, url: &PostgresUrl, e: &MigrateError) -> StartError {
     }
 }
 
-/// Whether two stores are one, as far as their names say; [`MarketSource::is`] says it of databases with two names.
+/// Whether two stores are one, as far as their names say. [`MarketSource::is`] finds out for a database that has two names.
 pub fn is_same(de: &StoreUrl, a: &StoreUrl) -> bool {
     match (de, a) {
         (StoreUrl::Json(de), StoreUrl::Json(a)) => {
@@ -85,7 +85,7 @@ pub fn is_same(de: &StoreUrl, a: &StoreUrl) -> bool {
     }
 }
 
-/// That both are one.
+/// The error that both stores are one.
 pub fn one_and_the_same(a: &StoreUrl) -> StartError {
     said(Side::A, a, EX_USAGE, "this is where the market is already: --de and --a must be different stores")
 }
@@ -97,18 +97,18 @@ pub struct MarketSource {
 }
 
 enum Kind {
-    /// With what is locked of it.
+    /// A directory, with the files that are locked.
     Json(PathBuf, BTreeMap<&'static str, Quiet>),
-    /// In a transaction that sees one state, and when each schema was filled.
+    /// A database, in a transaction that sees one state, and when each schema was filled.
     Postgres(PostgresUrl, Box<WholeDatabase>, Vec<DateTime<Utc>>),
 }
 
 impl MarketSource {
-    /// Opens `--de`, which has all of the parts.
+    /// Opens `--de`, which must have all of the parts.
     ///
     /// # Errors
-    /// Exit code 65 where it is not whole or not this version's, 66 where there is none, 69 where services are at work on it,
-    /// 74 where it cannot be read.
+    /// Exit code 65 where the market is not whole or of another version, 66 where there is none, 69 where services are at work on
+    /// it, 74 where it cannot be read.
     pub async fn open(url: &StoreUrl, parts: &[Part]) -> Result<Self, StartError> {
         Self::at(Side::De, url, parts).await
     }
@@ -165,7 +165,7 @@ impl MarketSource {
         }
     }
 
-    /// From here on [`MarketSource::read`] gives what is there now.
+    /// Begins anew: from here on [`MarketSource::read`] gives what is there now.
     ///
     /// # Errors
     /// Exit code 69 where services have come meanwhile, 74 where the database fails.
@@ -173,14 +173,14 @@ impl MarketSource {
         if let Kind::Postgres(url, whole, _) = &mut self.kind {
             let failed = |e: SqlError| database(self.side, url, &e);
             whole.rollback().await.map_err(failed)?;
-            // who comes after this comes after the move
+            // a service that comes after this look comes after the move
             nobody(self.side, url, whole).await?;
             whole.begin_reading().await.map_err(failed)?;
         }
         Ok(())
     }
 
-    /// Whether both are one database: two were not filled at the same microsecond.
+    /// Whether both are the same database: no two databases were filled at the same microsecond.
     pub fn is(&self, other: &Self) -> bool {
         match (&self.kind, &other.kind) {
             (Kind::Postgres(.., ours), Kind::Postgres(.., theirs)) => ours == theirs,
@@ -189,13 +189,13 @@ impl MarketSource {
     }
 }
 
-/// The error of a schema's rows, with its name.
+/// An error of a schema's rows, with the schema's name.
 fn schema<M: Tables>(side: Side, url: &PostgresUrl, e: &SqlError) -> StartError {
     let StartError { message, exit_code } = database(side, url, e);
     StartError::new(exit_code, format!("{message} (schema {})", M::NAME))
 }
 
-/// Waits for services that are leaving.
+/// Waits until no service is connected, for those that are leaving.
 async fn nobody(side: Side, url: &PostgresUrl, whole: &mut WholeDatabase) -> Result<(), StartError> {
     let services = SERVICES.map(str::to_owned);
     let start = Instant::now();
@@ -265,7 +265,7 @@ fn other_version(part: &Part) -> String {
     )
 }
 
-/// Where a market will be. Dropped, or killed, it is none.
+/// Where a market will be. Until [`MarketTarget::finish`] it is no market, whatever happens to this process.
 pub struct MarketTarget(To);
 
 enum To {
@@ -273,15 +273,15 @@ enum To {
     Postgres(PostgresUrl, Box<WholeDatabase>),
 }
 
-/// A store that a market is to be moved to.
+/// What a market is to be moved to.
 pub enum OpenedTarget {
-    /// It has none.
+    /// A store without a market.
     Empty(MarketTarget),
-    /// It has one, which may be this one, moved before: and what is there, for people.
+    /// A store with a market, which may be the one that is moved, from an earlier move; and what is there, for people.
     Filled(MarketSource, String),
 }
 
-/// That a target has another market.
+/// The error that a target has another market.
 pub fn not_empty(a: &StoreUrl, there: &str, why: &str) -> StartError {
     let what = format!(
         "it is not empty ({there}), and it is not what --de has: {why}; name an empty directory or database, or take away \
@@ -294,8 +294,8 @@ impl MarketTarget {
     /// Opens `--a`, for all of the parts at once.
     ///
     /// # Errors
-    /// Exit code 65 where it holds something else than a market of this version, 69 where others are at work on it, 73 and 74
-    /// where it cannot be made or written.
+    /// Exit code 65 where the store has something else than a market of this version, 69 where others are at work on it, 73 and
+    /// 74 where it cannot be made or written.
     pub async fn open(a: &StoreUrl, parts: &[Part]) -> Result<OpenedTarget, StartError> {
         let there = match a {
             StoreUrl::Json(dir) => {
@@ -309,10 +309,10 @@ impl MarketTarget {
                 }
             }
             StoreUrl::Postgres(url) => match begin(url, parts).await? {
-                Ok(whole) => {
-                    return Ok(OpenedTarget::Empty(Self(To::Postgres(url.clone(), Box::new(whole)))));
+                Begun::Empty(whole) => {
+                    return Ok(OpenedTarget::Empty(Self(To::Postgres(url.clone(), whole))));
                 }
-                Err(found) => found,
+                Begun::Filled(found) => found,
             },
         };
         match MarketSource::at(Side::A, a, parts).await {
@@ -324,7 +324,7 @@ impl MarketTarget {
     /// Writes what a service keeps.
     ///
     /// # Errors
-    /// Exit code 65 where it cannot be held there, 73 and 74 where it cannot be written.
+    /// Exit code 65 where the target cannot hold a record, 73 and 74 where it cannot be written.
     pub async fn write<M: Tables>(&mut self, model: &M) -> Result<(), StartError> {
         match &mut self.0 {
             To::Json(dir, filling) => filling.write(model).map_err(|e| files(Side::A, dir, &e)),
@@ -347,10 +347,10 @@ impl MarketTarget {
         }
     }
 
-    /// Makes it a market, durably.
+    /// Makes the target a market, durably.
     ///
     /// # Errors
-    /// Exit code 74 where it is not known whether it is one: the next move finds out.
+    /// Exit code 74 where it is not known whether the target is a market now: the next move finds out.
     pub async fn finish(self) -> Result<(), StartError> {
         let unknown = |e: &dyn std::fmt::Display| {
             format!("whether this was done is not known ({e}): run it again, which finds out")
@@ -367,7 +367,7 @@ impl MarketTarget {
         }
     }
 
-    /// Leaves it as empty as it was, where the disk or the server still lets it.
+    /// Leaves the target as empty as it was, where the disk or the server still allows it.
     pub async fn abandon(self) {
         match self.0 {
             To::Json(dir, filling) => {
@@ -385,8 +385,16 @@ impl MarketTarget {
     }
 }
 
-/// Begins to fill a database that has no market; else what it has, for people.
-async fn begin(url: &PostgresUrl, parts: &[Part]) -> Result<Result<WholeDatabase, String>, StartError> {
+/// A database that is to be filled.
+enum Begun {
+    /// It has no market: the transaction that fills it has begun.
+    Empty(Box<WholeDatabase>),
+    /// It has a market; what is there, for people.
+    Filled(String),
+}
+
+/// Begins to fill a database, unless it has a market.
+async fn begin(url: &PostgresUrl, parts: &[Part]) -> Result<Begun, StartError> {
     let (side, failed) = (Side::A, |e: SqlError| database(Side::A, url, &e));
     let mut whole = WholeDatabase::connect(url, "mercado migrar").await.map_err(failed)?;
     let mut there = Vec::new();
@@ -407,15 +415,15 @@ async fn begin(url: &PostgresUrl, parts: &[Part]) -> Result<Result<WholeDatabase
         }
         whole.begin().await.map_err(failed)?;
         for part in parts {
-            // a service may have come first, since we looked
+            // a service may have come first, after the look above
             if !whole.claim(*part).await.map_err(failed)? {
                 there.push(format!("schema {}, filled just now", part.name));
             }
         }
     }
     if there.is_empty() {
-        return Ok(Ok(whole));
+        return Ok(Begun::Empty(Box::new(whole)));
     }
     whole.close().await;
-    Ok(Err(there.join("; ")))
+    Ok(Begun::Filled(there.join("; ")))
 }

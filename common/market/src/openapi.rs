@@ -1,11 +1,11 @@
-//! What the descriptions of the three services share.
+//! What the API descriptions of the three services share.
 
 use crate::codes::MarketCode;
 use http_kit::openapi::{Product, described};
 use http_kit::problem::General;
 use utoipa::openapi::OpenApi;
 
-/// Who answers.
+/// The product, as descriptions and errors name it.
 pub const PRODUCT: Product = Product {
     name: "Mercado de Tokens",
     about: "Digital collectibles, bought exactly once. Errors are `application/problem+json` (RFC 9457) with a stable \
@@ -14,18 +14,18 @@ pub const PRODUCT: Product = Product {
 };
 
 http_kit::responses! {
-    /// Of a route under `/usuarios/{id}`.
+    /// The errors of a route under `/usuarios/{id}`.
     NoUsuario = [MarketCode::UsuarioNotFound];
-    /// Of a route under `/tokens/{id}`.
+    /// The errors of a route under `/tokens/{id}`.
     NoToken = [MarketCode::TokenNotFound];
-    /// Of a route under `/transacciones/{id}`.
+    /// The errors of a route under `/transacciones/{id}`.
     NoTransaccion = [MarketCode::TransaccionNotFound];
-    /// Of a change of a token that is reserved or sold.
+    /// The error of changing a token that is reserved or sold.
     TokenTaken = [MarketCode::TokenNotAvailable];
-    /// Of an abono.
+    /// The errors of an abono.
     Abono = [General::InvalidJson, MarketCode::UsuarioNotFound, General::BodyTooLarge, General::UnsupportedType,
         General::InvalidData, MarketCode::ClaveReused, MarketCode::SaldoTooHigh];
-    /// Of a purchase.
+    /// The errors of a purchase.
     Compra = [General::InvalidJson, MarketCode::UsuarioNotFound, MarketCode::TokenNotFound, MarketCode::TokenNotAvailable,
         MarketCode::SaldoTooLow, MarketCode::PrecioChanged, General::BodyTooLarge, General::UnsupportedType,
         General::InvalidData, MarketCode::ClaveReused, General::ServiceUnavailable, General::StoreUnavailable];

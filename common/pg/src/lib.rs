@@ -209,6 +209,11 @@ impl Schema {
         Self { name: M::NAME, database: database.clone(), prepared }
     }
 
+    /// The schema's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The database that it is in.
     pub fn database(&self) -> &Database {
         &self.database

@@ -2,8 +2,7 @@
 
 use super::postgres::Server;
 use http_kit::metrics::Metrics;
-use market::store::StoreOptions;
-use market::store::{Place, ServiceStore};
+use market::store::{Place, ServiceStore, StoreOptions};
 use pg::Tables;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -52,6 +51,11 @@ impl TestData {
     /// What is in a database already, or will be.
     pub fn on(store: &str) -> Self {
         Self::at(Kind::Postgres, store, None, TempDir::new().expect("a directory"))
+    }
+
+    /// What a service has to be told to open it.
+    pub fn options(&self) -> &StoreOptions {
+        &self.options
     }
 
     /// Opens it as one more process does.

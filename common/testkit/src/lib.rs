@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it goes wrong")]
 
 pub mod data;
+pub mod participant;
 pub mod postgres;
 mod redis;
 

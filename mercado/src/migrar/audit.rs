@@ -5,7 +5,7 @@ use market::contract::Hold;
 use market::domain::{Clave, Intento};
 use std::collections::{HashMap, HashSet};
 use transacciones::domain::Transaccion;
-use transacciones::store::json::State;
+use transacciones::store::state::State;
 
 /// The verdict.
 pub(super) struct OfflineAudit {
@@ -20,8 +20,8 @@ pub(super) struct OfflineAudit {
 /// Every purchase has exactly one cargo of its price and one token, held or settled; nothing else is settled; every balance
 /// is the sum of its ledger.
 pub(super) fn audit(
-    usuarios: &usuarios::store::json::State,
-    tokens: &tokens::store::json::State,
+    usuarios: &usuarios::store::state::State,
+    tokens: &tokens::store::state::State,
     compras: &State,
 ) -> OfflineAudit {
     let (cargos, ventas) = (usuarios.digest(), tokens.digest());

@@ -17,16 +17,16 @@ use std::time::Instant;
 
 /// All that a market keeps.
 struct Mercado {
-    usuarios: usuarios::store::json::State,
-    tokens: tokens::store::json::State,
-    transacciones: transacciones::store::json::State,
+    usuarios: usuarios::store::state::State,
+    tokens: tokens::store::state::State,
+    transacciones: transacciones::store::state::State,
 }
 
 fn parts() -> [Part; 3] {
     [
-        Part::of::<usuarios::store::json::State>(),
-        Part::of::<tokens::store::json::State>(),
-        Part::of::<transacciones::store::json::State>(),
+        Part::of::<usuarios::store::state::State>(),
+        Part::of::<tokens::store::state::State>(),
+        Part::of::<transacciones::store::state::State>(),
     ]
 }
 

@@ -10,11 +10,10 @@ use futures_util::future::Either;
 use journal::simulation::Disk;
 use market::contract::Hold;
 use market::domain::Intento;
-use mercado::local::{LocalTokens, LocalUsuarios};
+use market::participant::{HoldStore, Local, Participant};
 use std::sync::Arc;
 use tokio::time::Instant;
 use transacciones::domain::{Compra, Word};
-use transacciones::participants::Participant;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
@@ -82,7 +81,7 @@ impl Bug {
         }
     }
 
-    pub async fn tokens(self, local: &LocalTokens, call: Call) -> Call {
+    pub async fn tokens(self, local: &Local<tokens::store::Store>, call: Call) -> Call {
         if self == Self::LeaseRunsOut {
             for old in local.0.pending(TimeDelta::milliseconds(500), None).await.unwrap_or_default() {
                 let _ = local.0.cancel(old.intento).await;
@@ -94,7 +93,7 @@ impl Bug {
     pub async fn usuarios(
         self,
         world: &Arc<World>,
-        local: &LocalUsuarios,
+        local: &Local<usuarios::store::Store>,
         call: Call,
     ) -> Either<Call, Reply> {
         let call = self.fence(call);

@@ -171,13 +171,13 @@ impl End {
         let open = |service: Service| (world.disk(service), u32::MAX);
         let (disk, pid) = open(Service::Transacciones);
         let (journal, _writer) = disk
-            .open::<transacciones::store::json::State, _, _>(pid, u64::MAX, gather)
+            .open::<transacciones::store::state::State, _, _>(pid, u64::MAX, gather)
             .map_err(|e| text(&e))?;
         let state = journal.read().map_err(|e| text(&e))?;
         let transactions = state.transacciones.values().map(|t| t.as_ref().clone()).collect();
         let (disk, pid) = open(Service::Usuarios);
         let (journal, _writer) =
-            disk.open::<usuarios::store::json::State, _, _>(pid, u64::MAX, gather).map_err(|e| text(&e))?;
+            disk.open::<usuarios::store::state::State, _, _>(pid, u64::MAX, gather).map_err(|e| text(&e))?;
         let service = usuarios::store::Store::json(journal);
         let mut users = Vec::new();
         for usuario in at_once(service.usuarios(None, ALL)).map_err(|e| text(&e))?.rows {
@@ -186,7 +186,7 @@ impl End {
         }
         let (disk, pid) = open(Service::Tokens);
         let (journal, _writer) =
-            disk.open::<tokens::store::json::State, _, _>(pid, u64::MAX, gather).map_err(|e| text(&e))?;
+            disk.open::<tokens::store::state::State, _, _>(pid, u64::MAX, gather).map_err(|e| text(&e))?;
         let query = tokens::store::ListQuery {
             nombre: None,
             vendido: None,

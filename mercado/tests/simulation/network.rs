@@ -12,6 +12,7 @@ use futures_util::future::{Either, select};
 use http_kit::client::repeat;
 use market::contract::{Answer, CargoRequest, Digest, HeldToken, Hold, ReservaRequest};
 use market::domain::Intento;
+use market::participant::{Holder, Participant};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::pin::pin;
@@ -20,7 +21,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
-use transacciones::participants::{Participant, Tokens, Usuarios};
 
 /// A participant as one process of `transacciones` reaches it.
 pub struct Remote {
@@ -87,20 +87,15 @@ impl Participant for Remote {
 }
 
 #[async_trait]
-impl Tokens for Remote {
-    async fn reserve(
-        &self,
-        intento: &Intento,
-        request: ReservaRequest,
-        deadline: Instant,
-    ) -> Answer<HeldToken> {
+impl Holder<ReservaRequest> for Remote {
+    async fn hold(&self, intento: &Intento, request: ReservaRequest, deadline: Instant) -> Answer<HeldToken> {
         self.call(Call::Reserve(intento.clone(), request), deadline).await
     }
 }
 
 #[async_trait]
-impl Usuarios for Remote {
-    async fn charge(&self, intento: &Intento, request: CargoRequest, deadline: Instant) -> Answer<()> {
+impl Holder<CargoRequest> for Remote {
+    async fn hold(&self, intento: &Intento, request: CargoRequest, deadline: Instant) -> Answer<()> {
         self.call(Call::Charge(intento.clone(), request), deadline).await
     }
 }

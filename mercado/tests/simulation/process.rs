@@ -10,7 +10,7 @@ use journal::simulation::Disk;
 use journal::{Journal, Model, OpenError, StoreError};
 use market::clock::Clock;
 use market::domain::{Monto, TokenId, UsuarioId};
-use mercado::local::{LocalTokens, LocalUsuarios};
+use market::participant::{HoldStore, Local};
 use std::fmt;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -130,12 +130,12 @@ pub struct Life {
 
 /// What it serves.
 pub enum Does {
-    Tokens(LocalTokens, Journal<tokens::store::json::State>),
-    Usuarios(LocalUsuarios, Journal<usuarios::store::json::State>),
+    Tokens(Local<tokens::store::Store>, Journal<tokens::store::state::State>),
+    Usuarios(Local<usuarios::store::Store>, Journal<usuarios::store::state::State>),
     Transacciones(
         transacciones::service::Service,
         Mutex<Option<Box<Engine>>>,
-        Journal<transacciones::store::json::State>,
+        Journal<transacciones::store::state::State>,
     ),
 }
 
@@ -150,12 +150,12 @@ impl Life {
             Ok(match service {
                 Service::Tokens => {
                     let (journal, writer) = store(world, &vital, &clock)?;
-                    let local = LocalTokens(tokens::store::Store::json(journal.clone()));
+                    let local = Local(tokens::store::Store::json(journal.clone()));
                     (Does::Tokens(local, journal), writer)
                 }
                 Service::Usuarios => {
                     let (journal, writer) = store(world, &vital, &clock)?;
-                    let local = LocalUsuarios(usuarios::store::Store::json(journal.clone()));
+                    let local = Local(usuarios::store::Store::json(journal.clone()));
                     (Does::Usuarios(local, journal), writer)
                 }
                 Service::Transacciones => {

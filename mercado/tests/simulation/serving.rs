@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::Either;
 use market::contract::{CargoRequest, Hold, Refusal, ReservaRequest};
 use market::domain::{Clave, Intento, Monto, TokenId, UsuarioId};
-use mercado::local::{LocalTokens, LocalUsuarios};
+use market::participant::{HoldStore, Holder, Local, Participant};
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -17,7 +17,6 @@ use std::time::Duration;
 use tokens::store::{NewToken, TokenChange};
 use tokio::time::Instant;
 use transacciones::domain::Compra;
-use transacciones::participants::{Participant, Tokens, Usuarios};
 
 /// A request's contents.
 #[derive(Clone, Debug)]
@@ -80,14 +79,14 @@ impl World {
         }
     }
 
-    async fn serve_tokens(self: &Arc<Self>, local: &LocalTokens, call: Call) -> Reply {
+    async fn serve_tokens(self: &Arc<Self>, local: &Local<tokens::store::Store>, call: Call) -> Reply {
         let call = match self.bug {
             Some(bug) => bug.tokens(local, call).await,
             None => call,
         };
         let far = Instant::now() + Duration::from_secs(3600);
         match call {
-            Call::Reserve(intento, request) => contract(local.reserve(&intento, request, far).await),
+            Call::Reserve(intento, request) => contract(local.hold(&intento, request, far).await),
             Call::Confirm(intento) => contract(local.confirm(&intento, far).await),
             Call::Cancel(intento) => contract(local.cancel(&intento, far).await),
             Call::Pending(age, after) => page(local.0.pending(age, after).await),
@@ -104,7 +103,7 @@ impl World {
         }
     }
 
-    async fn serve_usuarios(self: &Arc<Self>, local: &LocalUsuarios, call: Call) -> Reply {
+    async fn serve_usuarios(self: &Arc<Self>, local: &Local<usuarios::store::Store>, call: Call) -> Reply {
         let call = match self.bug {
             Some(bug) => match bug.usuarios(self, local, call).await {
                 Either::Left(call) => call,
@@ -114,7 +113,7 @@ impl World {
         };
         let far = Instant::now() + Duration::from_secs(3600);
         match call {
-            Call::Charge(intento, request) => contract(local.charge(&intento, request, far).await),
+            Call::Charge(intento, request) => contract(local.hold(&intento, request, far).await),
             Call::Confirm(intento) => contract(local.confirm(&intento, far).await),
             Call::Cancel(intento) => contract(local.cancel(&intento, far).await),
             Call::Pending(age, after) => page(local.0.pending(age, after).await),

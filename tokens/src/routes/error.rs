@@ -1,4 +1,4 @@
-//! Where errors meet HTTP.
+//! What each error is in HTTP.
 
 use crate::error::Error;
 use http_kit::problem::Problem;

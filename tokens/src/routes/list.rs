@@ -74,7 +74,7 @@ pub async fn list(req: HttpRequest, store: Data<Store>, cache: Data<Cache>) -> R
         cache.put(version, query, &page);
         return Ok(page.respond(&req));
     }
-    // of a state that may be newer
+    // the page may show a newer state than the one that was asked for
     let VersionedPage { version, page } = store.list(wanted).await?;
     let page = page.map(TokenView::from).write()?;
     cache.offer(version, query, &page).await;
@@ -91,7 +91,7 @@ fn list_query(req: &HttpRequest) -> Result<ListQuery, Problem> {
     let precio_max = f.optional("precioMax", monto);
     let sort_by = f.optional("orden", one_of(ORDERS)).map(Option::unwrap_or_default);
     let limit = paging::limit(&mut f);
-    // what a cursor looks like is the order's affair: without a legal one there is no telling
+    // the order says what a cursor looks like: without a legal order no cursor can be read
     let after = match sort_by {
         Some((sort_by, _)) => f.optional("despues", cursor(sort_by)),
         None => f.optional("despues", |_| Ok(None)).map(Option::flatten),

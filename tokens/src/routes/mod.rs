@@ -1,7 +1,6 @@
-//! The route table. One file for each path; `interno` is the other port.
+//! The route table of the public API. One file for each path. The internal API is [`market::participant::routes`].
 
 mod error;
-pub mod internal;
 mod list;
 mod picture;
 mod tokens;

@@ -1,4 +1,4 @@
-//! What a list is asked for: filters, an order, and the place to begin.
+//! The query of a list: filters, an order, and the place to begin.
 
 use crate::domain::Token;
 use market::domain::{Monto, TokenId};
@@ -10,23 +10,23 @@ use std::sync::Arc;
 pub struct ListQuery {
     /// Part of a name, folded.
     pub nombre: Option<String>,
-    /// Only sold ones, or only others.
+    /// Only sold tokens, or only the others.
     pub vendido: Option<bool>,
     /// The lowest price.
     pub precio_min: Option<Monto>,
     /// The highest price.
     pub precio_max: Option<Monto>,
-    /// By what.
+    /// The order.
     pub sort_by: SortBy,
     /// From the last to the first.
     pub descending: bool,
-    /// The row before the page's first; of the kind that `orden` says.
+    /// The row before the page's first row, in the order that `orden` says.
     pub after: Option<Cursor>,
     /// The most rows.
     pub limit: usize,
 }
 
-/// By what a list is sorted; the id breaks ties.
+/// The order of a list. Ids break ties.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SortBy {
     /// By id.
@@ -38,14 +38,14 @@ pub enum SortBy {
     Name,
 }
 
-/// A row's place in an order. It stays good when the row is changed or deleted meanwhile.
+/// A row's place in an order. The place stays good when the row is changed or deleted meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cursor {
-    /// In that by id.
+    /// In the order by id.
     Id(TokenId),
-    /// In that by price.
+    /// In the order by price.
     Precio(Monto, TokenId),
-    /// In that by folded name.
+    /// In the order by folded name.
     Name(Arc<str>, TokenId),
 }
 
@@ -75,7 +75,7 @@ impl Cursor {
         }
     }
 
-    /// As [`Cursor::parse`] reads it, percent-encoded for a link's query.
+    /// The text that [`Cursor::parse`] reads, percent-encoded for a link's query.
     pub(super) fn encode(&self) -> String {
         match self {
             Self::Id(id) => id.to_string(),

@@ -55,7 +55,7 @@ impl Market {
     /// Over the files of one that was stopped.
     pub async fn reopen(dir: TempDir) -> Self {
         let app = app::build(&config(dir.path())).unwrap();
-        let (public, internal) = (app.public(), app.internal());
+        let (public, internal) = (app.public(), app.internal().unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(app.run(async {
             let _ = stopped.await;
@@ -180,7 +180,7 @@ impl Pod {
         let mut config = config(dir.path());
         more(&mut config);
         let app = app::build(&config).unwrap();
-        let (api, inner) = (Api::new(app.public()), Api::new(app.internal()).with_token(TOKEN));
+        let (api, inner) = (Api::new(app.public()), Api::new(app.internal().unwrap()).with_token(TOKEN));
         tokio::spawn(app.run(std::future::pending::<Leave>()));
         Self { api, inner, _dir: dir }
     }

@@ -18,7 +18,8 @@ struct Replica {
 impl Replica {
     fn of(m: &Market) -> Self {
         let app = app::build(&config(m.path())).unwrap();
-        let (public, internal) = (format!("http://{}", app.public()), format!("http://{}", app.internal()));
+        let (public, internal) =
+            (format!("http://{}", app.public()), format!("http://{}", app.internal().unwrap()));
         tokio::spawn(app.run(std::future::pending::<Leave>()));
         Self { client: Client::new(), public, internal }
     }

@@ -5,11 +5,12 @@ use crate::world::{
 };
 use futures_util::future::join_all;
 use journal::StoreError;
+use market::participant::HoldStore;
 use std::time::Instant;
 use testkit::data::TestData;
 use testkit::postgres::Server;
 use testkit::{PATIENCE, eventually};
-use tokens::store::json::State;
+use tokens::store::state::State;
 use tokens::store::{Store, TokenChange};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -35,9 +36,9 @@ async fn a_crash_of_the_database_loses_and_doubles_nothing() {
     let crashes = async {
         for _ in 0..2 {
             tokio::task::block_in_place(|| server.kill());
-            eventually(PATIENCE, async || opened.health().err()).await;
+            eventually(PATIENCE, async || opened.backend().health().err()).await;
             tokio::task::block_in_place(|| server.up());
-            eventually(PATIENCE, async || opened.health().ok()).await;
+            eventually(PATIENCE, async || opened.backend().health().ok()).await;
         }
     };
     tokio::join!(join_all((0..8).map(buyer)), crashes);

@@ -8,12 +8,13 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 use market::contract::Digest;
 use market::domain::MAX_INTEGER;
+use market::participant::{HoldStore, Recorded};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use testkit::data::{Kind, TestData};
 use tokens::domain::Availability;
 use tokens::error::Error;
-use tokens::store::{ListQuery, Recorded, TokenChange};
+use tokens::store::{ListQuery, TokenChange};
 
 fn with_intento(token: Value, name: &str, vendido: bool, intento: &str) -> Value {
     let fecha = if vendido { "fecha" } else { "desde" };

@@ -1,6 +1,7 @@
 //! Lists. Each function is one test for each kind of store.
 
 use crate::world::{ALL, all_tokens, free, id, intento, monto, new_token, open, pages, request, with_field};
+use market::participant::HoldStore;
 use testkit::data::{Kind, TestData};
 use tokens::domain::{Token, fold};
 use tokens::store::{ListQuery, SortBy, TokenChange};

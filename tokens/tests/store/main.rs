@@ -5,6 +5,7 @@
 mod crashes;
 mod law;
 mod lists;
+mod participant;
 mod races;
 mod world;
 

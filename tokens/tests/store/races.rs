@@ -5,6 +5,7 @@ use crate::world::{
     with_field,
 };
 use futures_util::future::join_all;
+use market::participant::HoldStore;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use testkit::data::Kind;

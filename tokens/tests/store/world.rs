@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use journal::StoreError;
 use market::contract::{Hold, ReservaRequest};
 use market::domain::{Intento, Monto, RunningDigest, TokenId, UsuarioId};
+use market::participant::HoldStore;
 use serde_json::{Value, json};
 use testkit::data::{Kind, TestData};
 use tokens::domain::Token;

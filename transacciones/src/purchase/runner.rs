@@ -2,13 +2,13 @@
 
 use super::{Action, Event, Outcome, Step, Unexpected, next};
 use crate::domain::Compra;
-use crate::participants::{Tokens, Usuarios};
 use crate::store::{Overtaken, Store};
 use http_kit::client::Unavailable;
 use journal::StoreError;
 use market::contract::Answer;
 use market::contract::{CargoRequest, ReservaRequest};
 use market::domain::Intento;
+use market::participant::Holder;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -20,9 +20,9 @@ pub struct Coordinator {
     /// Decides.
     pub store: Store,
     /// Holds the goods.
-    pub tokens: Arc<dyn Tokens>,
+    pub tokens: Arc<dyn Holder<ReservaRequest>>,
     /// Holds the money.
-    pub usuarios: Arc<dyn Usuarios>,
+    pub usuarios: Arc<dyn Holder<CargoRequest>>,
     /// How long a purchase may wait for participants.
     pub deadline: Duration,
     /// Work that goes on behind an answer; a process that leaves waits for it.
@@ -56,11 +56,11 @@ impl Coordinator {
             },
             Action::Reserve(intento) => {
                 let request = ReservaRequest { token_id: compra.token_id, usuario_id: compra.usuario_id };
-                event(self.tokens.reserve(&intento, request, deadline).await, |r| Event::Reserved(r.precio))
+                event(self.tokens.hold(&intento, request, deadline).await, |r| Event::Reserved(r.precio))
             }
             Action::Charge(intento, monto) => {
                 let request = CargoRequest { usuario_id: compra.usuario_id, monto };
-                event(self.usuarios.charge(&intento, request, deadline).await, |()| Event::Charged)
+                event(self.usuarios.hold(&intento, request, deadline).await, |()| Event::Charged)
             }
             Action::Commit(intento, precio) => match self.store.commit(intento, compra, precio).await {
                 Ok(Ok(transaccion)) => Event::Committed(transaccion),

@@ -4,13 +4,16 @@
 
 pub mod json;
 pub mod postgres;
+pub mod state;
 
 use crate::domain::{Compra, Fate, Transaccion, Word};
 use crate::error::Error;
 use http_kit::paging::Page;
 use journal::{Journal, StoreError};
 use market::domain::{Clave, Intento, Monto, RunningDigest, TokenId, TransaccionId, UsuarioId};
+use market::on_store;
 use market::store::ServiceStore;
+use state::State;
 use tokio::sync::watch;
 
 /// Purchases, and the attempts at them that came to nothing. Clones share them.
@@ -77,20 +80,9 @@ pub fn must_abort(word: &Word, numero: u32) -> Result<bool, Overtaken> {
     }
 }
 
-/// Calls the store that there is. A database's futures are large, and boxed: beside a round trip that is nothing, and the
-/// files' stay small.
-macro_rules! of {
-    ($self:ident, $store:ident => $call:expr) => {
-        match $self {
-            Self::Json($store) => $call.await,
-            Self::Postgres($store) => Box::pin($call).await,
-        }
-    };
-}
-
 impl Store {
     /// Over what was opened.
-    pub fn new(opened: ServiceStore<json::State>) -> Self {
+    pub fn new(opened: ServiceStore<State>) -> Self {
         match opened {
             ServiceStore::Json(journal) => Self::json(journal),
             ServiceStore::Postgres(schema) => Self::Postgres(postgres::Store::new(schema)),
@@ -98,7 +90,7 @@ impl Store {
     }
 
     /// Over an open journal.
-    pub fn json(journal: Journal<json::State>) -> Self {
+    pub fn json(journal: Journal<State>) -> Self {
         Self::Json(json::Store::new(journal))
     }
 
@@ -112,7 +104,7 @@ impl Store {
         compra: &Compra,
         precio: Monto,
     ) -> Result<Result<Transaccion, Overtaken>, StoreError> {
-        of!(self, s => s.commit(intento, compra, precio))
+        on_store!(self, s => s.commit(intento, compra, precio))
     }
 
     /// Decides against an attempt, and all before it, unless its clave is bought.
@@ -125,7 +117,7 @@ impl Store {
         usuario_id: UsuarioId,
         token_id: Option<TokenId>,
     ) -> Result<Result<(), Overtaken>, StoreError> {
-        of!(self, s => s.abort(intento, usuario_id, token_id))
+        on_store!(self, s => s.abort(intento, usuario_id, token_id))
     }
 
     /// What was decided under a clave. Bought beats aborted: earlier attempts of a bought clave may have been aborted.
@@ -133,7 +125,7 @@ impl Store {
     /// # Errors
     /// Where it cannot be read.
     pub async fn word(&self, clave: &Clave) -> Result<Word, StoreError> {
-        of!(self, s => s.word(clave))
+        on_store!(self, s => s.word(clave))
     }
 
     /// The purchases under some claves, in any order; there are none under those that are not bought.
@@ -141,12 +133,12 @@ impl Store {
     /// # Errors
     /// Where they cannot be read.
     pub async fn under(&self, claves: &[Clave]) -> Result<Vec<Transaccion>, StoreError> {
-        of!(self, s => s.under(claves))
+        on_store!(self, s => s.under(claves))
     }
 
     /// One purchase.
     pub async fn transaccion(&self, id: TransaccionId) -> Result<Transaccion, Error> {
-        of!(self, s => s.transaccion(id)).map_err(Error::from)?.ok_or(Error::TransaccionNotFound(id))
+        on_store!(self, s => s.transaccion(id)).map_err(Error::from)?.ok_or(Error::TransaccionNotFound(id))
     }
 
     /// A user's purchases, a token's, or all, in the order of their commits, behind one.
@@ -157,7 +149,7 @@ impl Store {
         after: Option<TransaccionId>,
         limit: usize,
     ) -> Result<Page<Transaccion>, Error> {
-        let (rows, total) = of!(self, s => s.list(usuario, token, after, limit + 1))?;
+        let (rows, total) = on_store!(self, s => s.list(usuario, token, after, limit + 1))?;
         Ok(Page::new(rows, limit, total, |t: &Transaccion| t.id.to_string()))
     }
 
@@ -170,7 +162,7 @@ impl Store {
         after: Option<TransaccionId>,
         limit: usize,
     ) -> Result<Vec<Transaccion>, StoreError> {
-        of!(self, s => s.following(after, limit))
+        on_store!(self, s => s.following(after, limit))
     }
 
     /// The last purchase of the order.
@@ -178,7 +170,7 @@ impl Store {
     /// # Errors
     /// Where it cannot be read.
     pub async fn last(&self) -> Result<Option<TransaccionId>, StoreError> {
-        of!(self, s => s.last())
+        on_store!(self, s => s.last())
     }
 
     /// All of them in a few numbers, at a cost that does not grow with them.
@@ -186,7 +178,7 @@ impl Store {
     /// # Errors
     /// Where they cannot be read.
     pub async fn closing(&self) -> Result<Closing, StoreError> {
-        of!(self, s => s.closing())
+        on_store!(self, s => s.closing())
     }
 
     /// Tells of purchases by whatever process, soon after their commits; of nothing else it is promised.

@@ -1,7 +1,7 @@
 //! `/transacciones/auditoria`: never a false alarm, and nothing that is wrong goes unseen.
 
 use crate::helpers::{Market, Service, compra, person, statuses, token, tokens, transacciones, usuarios};
-use ::usuarios::store::json::{Change, State};
+use ::usuarios::store::state::{Change, State};
 use futures_util::future::{join, join_all};
 use journal::{Journal, Options};
 use market::domain::{Monto, UsuarioId};

@@ -3,6 +3,7 @@
 use clap::Parser;
 use http_kit::exit::StartError;
 use http_kit::server::Leave;
+use market::host::Serving;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -26,20 +27,17 @@ pub struct Service {
     running: JoinHandle<Result<(), StartError>>,
 }
 
-/// `build` and `run` of the three apps, which have no trait in common.
-macro_rules! run {
-    ($app:expr) => {{
-        let app = $app.unwrap();
-        let (public, internal) = (app.public(), app.internal());
-        let (leave, left) = oneshot::channel::<()>();
-        let running = tokio::spawn(app.run(async {
-            // a test that ends without stop() drops the sender: leave then, too
-            let _ = left.await;
-            Leave::Now
-        }));
-        let internal_api = Api::new(internal).with_token(TOKEN);
-        Service { api: Api::new(public), internal_api, internal, leave, running }
-    }};
+fn run(app: Result<Serving, StartError>) -> Service {
+    let app = app.unwrap();
+    let (public, internal) = (app.public(), app.internal().unwrap());
+    let (leave, left) = oneshot::channel::<()>();
+    let running = tokio::spawn(app.run(async {
+        // a test that ends without stop() drops the sender: leave then, too
+        let _ = left.await;
+        Leave::Now
+    }));
+    let internal_api = Api::new(internal).with_token(TOKEN);
+    Service { api: Api::new(public), internal_api, internal, leave, running }
 }
 
 fn arguments(service: &str, dir: &Path) -> Vec<String> {
@@ -49,18 +47,18 @@ fn arguments(service: &str, dir: &Path) -> Vec<String> {
 }
 
 pub fn usuarios(dir: &Path) -> Service {
-    run!(usuarios::app::build(&usuarios::config::Config::parse_from(arguments("usuarios", dir))))
+    run(usuarios::app::build(&usuarios::config::Config::parse_from(arguments("usuarios", dir))))
 }
 
 pub fn tokens(dir: &Path) -> Service {
-    run!(tokens::app::build(&tokens::config::Config::parse_from(arguments("tokens", dir))))
+    run(tokens::app::build(&tokens::config::Config::parse_from(arguments("tokens", dir))))
 }
 
 pub fn transacciones(dir: &Path, usuarios: SocketAddr, tokens: SocketAddr, more: &[&str]) -> Service {
     let urls = [format!("--usuarios-url=http://{usuarios}"), format!("--tokens-url=http://{tokens}")];
     let arguments = arguments("transacciones", dir).into_iter().chain(urls);
     let arguments = arguments.chain(more.iter().map(|&s| s.to_owned()));
-    run!(transacciones::app::build(&transacciones::config::Config::parse_from(arguments)))
+    run(transacciones::app::build(&transacciones::config::Config::parse_from(arguments)))
 }
 
 impl Service {

@@ -6,7 +6,7 @@ use crate::helpers::{
 };
 use crate::proxy::{Fault, Proxy, Step};
 use ::transacciones::domain::Word;
-use ::transacciones::store::json::State;
+use ::transacciones::store::state::State;
 use futures_util::future::join_all;
 use journal::{Journal, Options};
 use serde_json::json;

@@ -6,6 +6,7 @@ use crate::world::{Order, PRECIO, precio};
 use journal::{Journal, Model, Options};
 use market::contract::{CargoRequest, Refusal, ReservaRequest};
 use market::domain::{Clave, Intento, TokenId, UsuarioId};
+use market::participant::HoldStore;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::path::Path;

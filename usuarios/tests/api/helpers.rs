@@ -52,7 +52,7 @@ impl TestApp {
     /// On a directory that is there, with more options.
     pub async fn on(dir: Arc<TempDir>, more: &[&str]) -> Self {
         let app = app::build(&config(dir.path(), more)).unwrap();
-        let (api, internal) = (Api::new(app.public()), Api::new(app.internal()).with_token(TOKEN));
+        let (api, internal) = (Api::new(app.public()), Api::new(app.internal().unwrap()).with_token(TOKEN));
         let (leave, left) = oneshot::channel();
         let running = tokio::spawn(app.run(async {
             // a test that ends without stop() drops the sender: leave then, too

@@ -3,6 +3,7 @@
 use crate::law::{balanced, id, intento, request, saldo, trouble};
 use futures_util::future::join_all;
 use journal::StoreError;
+use market::participant::HoldStore;
 use market::store::ServiceStore;
 use pg::run;
 use sqlx::Connection;
@@ -10,14 +11,14 @@ use testkit::data::TestData;
 use testkit::postgres::Server;
 use testkit::{PATIENCE, eventually};
 use usuarios::store::Store;
-use usuarios::store::json::State;
+use usuarios::store::state::State;
 
 async fn ready(opened: &ServiceStore<State>) {
-    eventually(PATIENCE, async || opened.health().ok()).await;
+    eventually(PATIENCE, async || opened.backend().health().ok()).await;
 }
 
 async fn not_ready(opened: &ServiceStore<State>) {
-    eventually(PATIENCE, async || opened.health().err()).await;
+    eventually(PATIENCE, async || opened.backend().health().err()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -27,7 +28,7 @@ async fn a_database_that_is_late_is_waited_for() {
     let data = TestData::on(&server.url("postgres"));
     let opened = data.open::<State>();
     let store = Store::new(opened.clone());
-    assert!(opened.health().is_err());
+    assert!(opened.backend().health().is_err());
     assert!(matches!(
         trouble(store.create("Ana".to_owned(), crate::law::monto(5)).await),
         StoreError::Io { .. }
@@ -123,7 +124,7 @@ async fn one_that_takes_no_writes_is_not_ready_until_it_does() {
     server.execute("postgres", "alter system reset default_transaction_read_only").await;
     server.execute("postgres", "select pg_reload_conf()").await;
     ready(&opened).await;
-    assert!(store.hold(intento("a#1"), request(1, 1)).await.unwrap());
+    assert!(store.hold(intento("a#1"), request(1, 1)).await.unwrap().is_new);
 }
 
 #[tokio::test]
@@ -135,7 +136,7 @@ async fn a_balance_or_a_ledger_that_was_edited_shows_in_the_digest() {
     for n in [5, 6, 7] {
         store.create("x".to_owned(), crate::law::monto(n)).await.unwrap();
     }
-    assert!(store.hold(intento("a#1"), request(1, 1)).await.unwrap());
+    assert!(store.hold(intento("a#1"), request(1, 1)).await.unwrap().is_new);
     let descuadrados = async || store.digest().await.unwrap().descuadrados;
     assert_eq!(descuadrados().await, 0);
     server.execute(database, "update usuarios.usuarios set saldo = saldo + 1 where id = 2").await;

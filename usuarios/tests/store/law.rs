@@ -5,12 +5,13 @@ use futures_util::future::join_all;
 use journal::StoreError;
 use market::contract::{CargoRequest, Digest, Hold};
 use market::domain::{Clave, Intento, MAX_INTEGER, Monto, RunningDigest, UsuarioId};
+use market::participant::{HoldStore, Recorded};
 use serde_json::json;
 use std::collections::BTreeSet;
 use testkit::data::{Kind, TestData};
 use usuarios::domain::{Movimiento, MovimientoKind, Usuario};
 use usuarios::error::Error;
-use usuarios::store::{Recorded, Store};
+use usuarios::store::Store;
 
 pub fn id(n: u64) -> UsuarioId {
     UsuarioId::new(n).unwrap()
@@ -167,15 +168,15 @@ pub async fn an_abono_is_made_once(kind: Kind) {
     );
     assert_eq!(balanced(&store, 1).await, MAX_INTEGER);
     // the attempts of purchases are another space
-    assert!(store.hold(intento("k#1"), request(1, 1)).await.unwrap());
+    assert!(store.hold(intento("k#1"), request(1, 1)).await.unwrap().is_new);
 }
 
 pub async fn a_cargo_is_made_once_and_ends_once(kind: Kind) {
     let data = dos(kind).await;
     let (store, other) = (open(&data), open(&data));
-    assert!(store.hold(intento("a#1"), request(1, 40)).await.unwrap());
+    assert!(store.hold(intento("a#1"), request(1, 40)).await.unwrap().is_new);
     for s in [&store, &other] {
-        assert!(!s.hold(intento("a#1"), request(1, 40)).await.unwrap());
+        assert!(!s.hold(intento("a#1"), request(1, 40)).await.unwrap().is_new);
         for wrong in [request(1, 41), request(2, 40), request(9, 40)] {
             let reused = s.hold(intento("a#1"), wrong).await;
             assert!(matches!(&reused, Err(Error::ClaveReused(k)) if k == "a#1"), "{reused:?}");
@@ -185,17 +186,20 @@ pub async fn a_cargo_is_made_once_and_ends_once(kind: Kind) {
     for s in [&other, &store, &other] {
         s.confirm(intento("a#1")).await.unwrap();
         assert!(matches!(s.cancel(intento("a#1")).await, Err(Error::IntentoConfirmed(_))));
-        assert!(!s.hold(intento("a#1"), request(1, 40)).await.unwrap());
+        assert!(!s.hold(intento("a#1"), request(1, 40)).await.unwrap().is_new);
     }
     assert_eq!(balanced(&store, 1).await, 60);
-    assert!(store.hold(intento("a#2"), request(1, 60)).await.unwrap(), "another attempt is another debit");
+    assert!(
+        store.hold(intento("a#2"), request(1, 60)).await.unwrap().is_new,
+        "another attempt is another debit"
+    );
     assert_eq!(balanced(&store, 1).await, 0);
     for s in [&store, &other, &store] {
         s.cancel(intento("a#2")).await.unwrap();
         assert_eq!(balanced(s, 1).await, 60);
         assert!(matches!(s.confirm(intento("a#2")).await, Err(Error::IntentoNotFound(_))));
     }
-    assert!(store.hold(intento("gratis#4294967295"), request(1, 0)).await.unwrap());
+    assert!(store.hold(intento("gratis#4294967295"), request(1, 0)).await.unwrap().is_new);
     store.confirm(intento("gratis#4294967295")).await.unwrap();
     assert_eq!(balanced(&store, 1).await, 60);
     let lines = ledger(&store, 1).await;
@@ -217,20 +221,20 @@ pub async fn what_is_refused_leaves_no_trace(kind: Kind) {
     store.cancel(intento("a#1")).await.unwrap();
     assert_eq!(store.digest().await.unwrap(), Digest::default());
     assert_eq!(ledger(&store, 1).await.len(), 1);
-    assert!(store.hold(intento("a#1"), request(1, 100)).await.unwrap());
+    assert!(store.hold(intento("a#1"), request(1, 100)).await.unwrap().is_new);
     assert_eq!(balanced(&store, 1).await, 0);
 }
 
 pub async fn a_refund_waits_for_room(kind: Kind) {
     let data = dos(kind).await;
     let store = open(&data);
-    assert!(store.hold(intento("a#1"), request(1, 10)).await.unwrap());
+    assert!(store.hold(intento("a#1"), request(1, 10)).await.unwrap().is_new);
     store.credit(id(1), monto(MAX_INTEGER - 90), clave("k")).await.unwrap();
     let full = store.cancel(intento("a#1")).await;
     assert!(matches!(full, Err(Error::SaldoTooHigh { monto: m, .. }) if m == monto(10)), "{full:?}");
     assert_eq!(balanced(&store, 1).await, MAX_INTEGER);
     assert_eq!(pending_in(&store).await.len(), 1);
-    assert!(store.hold(intento("b#1"), request(1, 10)).await.unwrap());
+    assert!(store.hold(intento("b#1"), request(1, 10)).await.unwrap().is_new);
     store.cancel(intento("a#1")).await.unwrap();
     assert_eq!(balanced(&store, 1).await, MAX_INTEGER);
 }
@@ -240,7 +244,7 @@ pub async fn tries_are_listed_page_by_page(kind: Kind) {
     let store = open(&data);
     let names = ["c#1", "a#2", "b#10", "a#10", "B#1", "~#1", "a:b#1"];
     for (n, name) in (1..).zip(names) {
-        assert!(store.hold(intento(name), request(1 + n % 2, n)).await.unwrap());
+        assert!(store.hold(intento(name), request(1 + n % 2, n)).await.unwrap().is_new);
     }
     let pending = pending_in(&store).await;
     assert_eq!(pending.len(), names.len());
@@ -279,7 +283,7 @@ pub async fn the_digest_is_that_of_what_was_confirmed(kind: Kind) {
     let (store, other) = (open(&data), open(&data));
     assert_eq!(store.digest().await.unwrap(), Digest::default());
     for (n, usuario) in [(1, 1), (2, 2), (3, 1), (4, 2)] {
-        assert!(store.hold(intento(&format!("k#{n}")), request(usuario, n)).await.unwrap());
+        assert!(store.hold(intento(&format!("k#{n}")), request(usuario, n)).await.unwrap().is_new);
     }
     assert_eq!(other.digest().await.unwrap(), Digest { pendientes: 4, ..Digest::default() });
     for n in [3, 1] {
@@ -298,7 +302,10 @@ pub async fn the_digest_is_that_of_what_was_confirmed(kind: Kind) {
 pub async fn many_at_once_take_what_is_there_and_no_more(kind: Kind) {
     let data = dos(kind).await;
     let stores = [open(&data), open(&data)];
-    let one = async |n: usize| stores[n % 2].hold(intento(&format!("k{n}#1")), request(1, 15)).await;
+    let one = async |n: usize| {
+        let held = stores[n % 2].hold(intento(&format!("k{n}#1")), request(1, 15)).await;
+        held.map(|held| held.is_new)
+    };
     let answers = join_all((0..24).map(one)).await;
     let taken = answers.iter().filter(|a| matches!(a, Ok(true))).count();
     assert_eq!(taken, 6, "6 x 15 fit into 100: {answers:?}");
@@ -314,7 +321,7 @@ pub async fn one_key_from_many_at_once_is_done_once(kind: Kind) {
     let stores = [open(&data), open(&data)];
     let cargos = join_all((0..24).map(|n| stores[n % 2].hold(intento("k#1"), request(1, 70)))).await;
     let news: Vec<_> = cargos.into_iter().map(Result::unwrap).collect();
-    assert_eq!(news.iter().filter(|&&is_new| is_new).count(), 1, "{news:?}");
+    assert_eq!(news.iter().filter(|held| held.is_new).count(), 1, "{news:?}");
     let abonos = join_all((0..24).map(|n| stores[n % 2].credit(id(1), monto(7), clave("k")))).await;
     let abonos: Vec<_> = abonos.into_iter().map(Result::unwrap).collect();
     assert_eq!(abonos.iter().filter(|a| a.is_new).count(), 1);
@@ -330,7 +337,7 @@ pub async fn a_confirmation_and_a_refund_exclude_each_other(kind: Kind) {
     let stores = [open(&data), open(&data)];
     for n in 0..20 {
         let i = intento(&format!("k{n}#1"));
-        assert!(stores[0].hold(i.clone(), request(2, 1)).await.unwrap());
+        assert!(stores[0].hold(i.clone(), request(2, 1)).await.unwrap().is_new);
         let before = balanced(&stores[0], 2).await;
         let (yes, no) = tokio::join!(stores[0].confirm(i.clone()), stores[1].cancel(i.clone()));
         let after = balanced(&stores[1], 2).await;

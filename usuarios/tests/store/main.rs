@@ -4,6 +4,7 @@
 
 mod crashes;
 mod law;
+mod participant;
 
 testkit::suite! { law:
     the_seed_is_taken_once_by_processes_that_start_together

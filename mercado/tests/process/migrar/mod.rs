@@ -7,6 +7,7 @@ mod round_trip;
 use crate::helpers::{Process, array, run};
 use journal::{Journal, Model, Options};
 use market::domain::{Intento, Monto, TokenId, UsuarioId};
+use market::participant::HoldStore;
 use pg::{Part, PostgresUrl, WholeDatabase};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -98,7 +99,7 @@ async fn leave_tries(dir: &Path) {
         let reserva = market::contract::ReservaRequest { token_id, usuario_id };
         let monto = tokens.hold(intento(key), reserva).await.unwrap().value.precio;
         let cargo = market::contract::CargoRequest { usuario_id, monto };
-        assert!(usuarios.hold(intento(key), cargo).await.unwrap());
+        assert!(usuarios.hold(intento(key), cargo).await.unwrap().is_new);
     }
     let compra = transacciones::domain::Compra {
         clave: "viva".parse().unwrap(),
@@ -122,9 +123,9 @@ async fn tables(url: &str) {
     let mut whole =
         WholeDatabase::connect(&url.parse::<PostgresUrl>().unwrap(), "mercado migrar").await.unwrap();
     for part in [
-        Part::of::<usuarios::store::json::State>(),
-        Part::of::<tokens::store::json::State>(),
-        Part::of::<transacciones::store::json::State>(),
+        Part::of::<usuarios::store::state::State>(),
+        Part::of::<tokens::store::state::State>(),
+        Part::of::<transacciones::store::state::State>(),
     ] {
         whole.migrate(part).await.unwrap();
     }

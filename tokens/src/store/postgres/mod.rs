@@ -5,12 +5,13 @@ mod listing;
 mod tables;
 mod version;
 
-use super::{ListQuery, NewToken, Recorded, TokenChange, Version, VersionedPage};
+use super::{ListQuery, NewToken, TokenChange, Version, VersionedPage};
 use crate::domain::{Availability, Reserva, Token, Venta, fold};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use market::contract::{Digest, HeldToken, Hold, PAGE, ReservaRequest};
 use market::domain::{Intento, Monto, RunningDigest, TokenId, UsuarioId};
+use market::participant::Recorded;
 use pg::{Schema, broken, read, run, written};
 use sqlx::{Error as SqlError, PgConnection};
 use std::sync::Arc;

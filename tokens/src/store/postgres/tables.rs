@@ -2,7 +2,7 @@
 
 use super::{Row, step};
 use crate::domain::{Availability, Token, fold};
-use crate::store::json::{Change, State};
+use crate::store::state::{Change, State};
 use journal::Model;
 use market::domain::{MAX_INTEGER, RunningDigest, TokenId};
 use pg::{Tables, read, written};

@@ -3,7 +3,7 @@
 use super::{Row, close, closing};
 use crate::domain::Aborted;
 use crate::store::Closing;
-use crate::store::json::{Change, State};
+use crate::store::state::{Change, State};
 use journal::Model;
 use market::columns::clave;
 use market::domain::{TokenId, UsuarioId};

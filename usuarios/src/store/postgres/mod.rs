@@ -4,13 +4,13 @@
 mod posting;
 mod tables;
 
-use super::Recorded;
 use crate::domain::{Movimiento, MovimientoKind, Usuario};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use http_kit::paging::Page;
 use market::contract::{CargoRequest, Hold, PAGE};
 use market::domain::{Clave, Intento, Monto, UsuarioId};
+use market::participant::Recorded;
 use pg::{Schema, broken, read, run, written};
 use sqlx::{Error as SqlError, PgConnection};
 
@@ -339,8 +339,14 @@ impl Store {
     }
 
     pub(super) async fn settled(&self, after: Option<Intento>) -> Result<Vec<Hold>, Error> {
-        let (clave, numero) = after.map_or((String::new(), 0), |i| (i.clave.to_string(), i.numero.into()));
-        let found = run!(self.0.repeatable(), |c, _| {
+        run!(self.0.repeatable(), |c, _| {
+            let (clave, numero) = match &after {
+                None => ("", 0),
+                Some(intento) if cargo(c, intento).await?.is_none() => {
+                    return Ok(Err(Error::IntentoNotFound(intento.clone())));
+                }
+                Some(intento) => (intento.clave.as_str(), i64::from(intento.numero)),
+            };
             let rows = sqlx::query_as!(
                 Row,
                 "select usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado from usuarios.movimientos
@@ -349,9 +355,8 @@ impl Store {
                 numero,
                 row_limit(PAGE)
             );
-            cargos(rows.fetch_all(c).await?)
-        });
-        Ok(found?)
+            cargos(rows.fetch_all(c).await?).map(Ok)
+        })?
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Row;
 use super::posting::close;
 use crate::domain::{Movimiento, MovimientoKind, Usuario};
-use crate::store::json::{Change, State};
+use crate::store::state::{Change, State};
 use journal::Model;
 use market::domain::{Intento, MAX_INTEGER, Monto, RunningDigest, UsuarioId};
 use pg::{Tables, read, written};

@@ -1,9 +1,6 @@
 //! In files: each write is one journal line, decided against the newest state.
 
-mod state;
-
-pub use state::{Change, State};
-
+use super::state::{Change, State};
 use super::{Closing, Overtaken, may_commit, must_abort};
 use crate::domain::{Aborted, Compra, Transaccion, Word};
 use journal::{Journal, StoreError};

@@ -1,10 +1,13 @@
-//! The state: tokens, and the indexes and running sums over them.
+//! The service's state: tokens, and the indexes and running sums over them.
 
-use super::indexes::Indexes;
+mod indexes;
+mod listing;
+
 use crate::domain::{Availability, Token, fold};
 use crate::error::Error;
 use chrono::{DateTime, Utc};
 use imbl::{HashMap, OrdMap, OrdSet};
+use indexes::{Entry, Indexes};
 use journal::{ArrayWriter, Model};
 use market::contract::{Digest, Hold};
 use market::domain::{Intento, RunningDigest, TokenId};
@@ -16,30 +19,22 @@ use std::sync::{Arc, OnceLock};
 /// Everything that `tokens` knows.
 #[derive(Clone, Default)]
 pub struct State {
-    pub(super) entries: OrdMap<TokenId, Arc<Entry>>,
+    entries: OrdMap<TokenId, Arc<Entry>>,
     intentos: HashMap<Intento, TokenId>,
     pendientes: OrdSet<(DateTime<Utc>, Intento)>,
-    /// Made when the first reader or write wants them, and kept from then on: see [`State::prepare`].
+    /// Sorted when a reader or a write first needs them, and kept up to date from then on: see [`State::prepare`].
     indexes: OnceLock<Indexes>,
     confirmados: RunningDigest,
-    pub(super) vendidos: usize,
-    /// The greatest id that was ever given, where it is known.
+    vendidos: usize,
+    /// The greatest id that was ever given, where that is known.
     counter: Option<TokenId>,
-}
-
-/// A token, and its name as it is searched: folded once and not with each request.
-#[derive(Debug)]
-pub struct Entry {
-    /// The token.
-    pub token: Token,
-    pub(super) folded: Arc<str>,
 }
 
 /// The name of the one record in `contadores.json`.
 const COUNTER: &str = "tokens";
 
-/// The greatest id that was ever given: what keeps the id of a deleted token from being given again. One number, and
-/// not a tombstone for each deleted token, since those would pile up for ever and say no more.
+/// The greatest id that was ever given, so that the id of a deleted token is not given again. One number, and not a tombstone
+/// for each deleted token: tombstones would pile up for ever and say no more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counter {
@@ -74,7 +69,7 @@ impl State {
         self.entries.get(&id).map(|f| &f.token).ok_or(Error::TokenNotFound(id))
     }
 
-    /// How many there are.
+    /// How many tokens there are.
     pub fn token_count(&self) -> usize {
         self.entries.len()
     }
@@ -89,7 +84,7 @@ impl State {
         self.entries.get(self.intentos.get(intento)?).map(|f| &f.token)
     }
 
-    /// Reservations neither confirmed nor cancelled, oldest first, behind one.
+    /// Reservations, oldest first, after a time and an attempt.
     pub fn pending(&self, after: Option<(DateTime<Utc>, Intento)>) -> impl Iterator<Item = Hold> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.pendientes
@@ -97,7 +92,8 @@ impl State {
             .filter_map(|(_, intento)| self.of_intento(intento)?.as_hold())
     }
 
-    /// Sales, by token, behind an attempt's; an attempt that is not here is an error and not the beginning.
+    /// Sales by token, after an attempt's token. An attempt without a token is an error, since a list that began anywhere else
+    /// would skip sales or count them twice.
     pub fn settled(&self, after: Option<Intento>) -> Result<impl Iterator<Item = Hold>, Error> {
         let found = |i: Intento| self.intentos.get(&i).copied().ok_or(Error::IntentoNotFound(i));
         let start = after.map(found).transpose()?.map_or(Bound::Unbounded, Bound::Excluded);
@@ -105,7 +101,7 @@ impl State {
         Ok(entries.filter(|f| f.token.is_sold()).filter_map(|f| f.token.as_hold()))
     }
 
-    /// The digest of the audit.
+    /// This service's side of the audit.
     pub fn digest(&self) -> Digest {
         Digest {
             confirmados: self.confirmados,
@@ -123,13 +119,14 @@ impl State {
         self.entries.get_max().map(|(id, _)| *id)
     }
 
-    /// Sorts the tokens by price and by name, where that has not been done yet. While arrays load nothing is sorted: all at
-    /// once afterwards is faster. Every write does this first, so that it is done once and not by each reader again.
+    /// Sorts the tokens by price and by name, where that has not been done yet. While arrays load nothing is sorted: to sort all
+    /// tokens at once afterwards is faster. Every write prepares first, so that the tokens are sorted once and not by each
+    /// reader again.
     pub fn prepare(&self) {
         self.indexes();
     }
 
-    pub(super) fn indexes(&self) -> &Indexes {
+    fn indexes(&self) -> &Indexes {
         self.indexes.get_or_init(|| Indexes::new(&self.entries))
     }
 
@@ -152,7 +149,7 @@ impl State {
         let id = token.id;
         let old = self.entries.get(&id).cloned();
         let folded = match &old {
-            Some(old) if old.token.nombre == token.nombre => Arc::clone(&old.folded),
+            Some(old) if old.token.nombre == token.nombre => Arc::clone(&old.plegado),
             _ => fold(&token.nombre).into(),
         };
         let new = Arc::new(Entry { token, folded });
@@ -247,7 +244,7 @@ impl Model for State {
         if collection == "tokens" { self.entries.len() } else { usize::from(self.counter.is_some()) }
     }
 
-    /// Ids that come by a seed or by hand count as given, also once a person takes them out of the file again.
+    /// Ids that come from a seed or from a person's edit count as given, also after somebody takes them out of the file again.
     fn on_open(&self, _edited: &[&'static str]) -> Result<Vec<Change>, String> {
         let ahead = self.last_id().filter(|ultimo| Some(*ultimo) > self.counter);
         Ok(ahead.map(Change::counter).into_iter().collect())

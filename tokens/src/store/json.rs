@@ -1,27 +1,23 @@
-//! In files: each operation is one journal line, decided and written against the newest state.
+//! The store in files: each operation is one journal line, decided and written against the newest state.
 
-mod indexes;
-mod listing;
-mod state;
-
-pub use state::{Change, State};
-
-use super::{ListQuery, NewToken, Recorded, TokenChange, Version, VersionedPage};
+use super::state::{Change, State};
+use super::{ListQuery, NewToken, TokenChange, Version, VersionedPage};
 use crate::domain::{Availability, Reserva, Token, Venta};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use journal::{Journal, Snapshot, StoreError, Tx};
 use market::contract::{Digest, HeldToken, Hold, PAGE, ReservaRequest};
 use market::domain::{Intento, TokenId, timestamp};
+use market::participant::Recorded;
 
-/// The law is [`super::Store`]'s.
+/// Keeps the law of [`super::Store`].
 #[derive(Clone)]
 pub struct Store(Journal<State>);
 
 impl Store {
     /// Blocks while a large catalogue is sorted: for the start of the process.
     pub(super) fn new(journal: Journal<State>) -> Self {
-        // a store that cannot be read says so to whoever reads it next
+        // a store that cannot be read tells the next reader
         if let Ok(state) = journal.read() {
             state.prepare();
         }
@@ -53,7 +49,7 @@ impl Store {
         if !state.is_slow(&query) {
             return Ok(VersionedPage { version, page: state.list(&query) });
         }
-        // other requests should not wait behind it
+        // on a thread of its own: other requests should not wait for it
         let listed = tokio::task::spawn_blocking(move || state.list(&query)).await;
         let page = listed.map_err(|e| match e.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
@@ -105,8 +101,8 @@ impl Store {
         .await
     }
 
-    /// Refusals and repeats are answered from what is on disk already: in a rush for one token only those go to the writer
-    /// who may yet get it.
+    /// Refusals and repeats are answered from what is on disk already. In a rush for one token, only the calls that may still
+    /// get it go to the writer.
     pub(super) async fn hold(
         &self,
         intento: Intento,
@@ -145,7 +141,7 @@ impl Store {
         .await
     }
 
-    /// Always by way of the writer: the reservation may be in its queue still, sent by a caller who gave up waiting.
+    /// Always by way of the writer: the reservation may still be in the writer's queue, sent by a caller who gave up waiting.
     pub(super) async fn cancel(&self, intento: Intento) -> Result<(), Error> {
         self.write(move |tx| {
             let Some(token) = tx.of_intento(&intento) else { return Ok(()) };
@@ -182,9 +178,9 @@ impl Store {
 
 /// What a reservation comes to.
 enum Decision<'a> {
-    /// It is there, or was and is a sale now.
+    /// The attempt has it, reserved or sold.
     Done(HeldToken),
-    /// Nothing is in its way.
+    /// Nothing is in the way of reserving this token.
     Hold(&'a Token),
 }
 

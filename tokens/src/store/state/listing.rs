@@ -1,6 +1,7 @@
 //! Filtered, ordered pages of the state.
 
-use super::state::{Entry, State};
+use super::State;
+use super::indexes::Entry;
 use crate::domain::Token;
 use crate::store::{Cursor, ListQuery, SortBy};
 use http_kit::paging::Page;
@@ -8,7 +9,7 @@ use market::domain::{MAX_INTEGER, Monto, TokenId};
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// Lists with a filter look at every token; up to this many that takes less than a millisecond.
+/// A list with a filter looks at every token: with up to this many tokens that takes less than a millisecond.
 const FEW: usize = 10_000;
 
 impl ListQuery {
@@ -24,10 +25,10 @@ impl ListQuery {
     }
 }
 
-/// The keys between two, or behind one in the direction of reading; `None` where there can be none.
+/// The range of the keys between two keys, each of which may be missing; `None` where there can be none.
 fn between<K: Ord>(low: Option<K>, high: Option<K>) -> Option<(Bound<K>, Bound<K>)> {
     if low.is_some() && high.is_some() && low >= high {
-        return None; // a map would take it for a bug
+        return None; // the map panics at such a range
     }
     let end = |key: Option<K>| key.map_or(Bound::Unbounded, Bound::Excluded);
     Some((end(low), end(high)))
@@ -47,12 +48,12 @@ impl State {
     pub fn list(&self, query: &ListQuery) -> Page<Token> {
         let rows = self.in_order(query).filter(|f| query.admits(f)).take(query.limit + 1).collect();
         let page = Page::new(rows, query.limit, self.count_rows(query), |f: &&Arc<Entry>| {
-            Cursor::at(query.sort_by, &f.token, &f.folded).encode()
+            Cursor::at(query.sort_by, &f.token, &f.plegado).encode()
         });
         page.map(|f| f.token.clone())
     }
 
-    /// Whether a list takes so long that other requests should not wait behind it.
+    /// Whether a list takes so long that other requests should not wait for it.
     pub fn is_slow(&self, query: &ListQuery) -> bool {
         self.token_count() > FEW && (query.nombre.is_some() || query.vendido.is_some() || query.by_precio())
     }
@@ -99,14 +100,14 @@ impl State {
         }
     }
 
-    /// The rows that the prices asked for let through, between two more keys.
+    /// The rows whose prices were asked for, between two more keys.
     fn between_precios(
         &self,
         query: &ListQuery,
         low: Option<ByPrecio>,
         high: Option<ByPrecio>,
     ) -> impl DoubleEndedIterator<Item = &ByPrecio> {
-        // the last key with a lower price, and the first with a higher one: in a range that leaves both out, all are in
+        // the last key of a lower price and the first of a higher one: the range between them has all that were asked for
         let cheaper = query.precio_min.and_then(|min| Monto::new(min.get().wrapping_sub(1)));
         let dearer = query.precio_max.and_then(|max| Monto::new(max.get() + 1));
         let low = low.max(cheaper.zip(TokenId::new(MAX_INTEGER)));

@@ -1,20 +1,16 @@
-//! In files: each operation is one journal line, decided and written against the newest state.
+//! The store in files: each operation is one journal line, decided and written against the newest state.
 
-mod state;
-
-pub use state::{Change, State};
-
+use super::state::{self, Change, Reference, State};
 use crate::domain::{Movimiento, MovimientoKind, Usuario};
 use crate::error::Error;
-use crate::store::Recorded;
 use chrono::{DateTime, TimeDelta, Utc};
 use http_kit::paging::Page;
 use journal::{Journal, Snapshot, StoreError, Tx};
 use market::contract::{CargoRequest, Digest, Hold, PAGE};
 use market::domain::{Clave, Intento, Monto, UsuarioId, timestamp};
-use state::Reference;
+use market::participant::Recorded;
 
-/// The law is [`super::Store`]'s.
+/// Keeps the law of [`super::Store`].
 #[derive(Clone)]
 pub struct Store(Journal<State>);
 

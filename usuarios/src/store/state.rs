@@ -1,4 +1,4 @@
-//! The state: users, their ledger, and the indexes and running sums over them.
+//! The service's state: users, their ledger, and the indexes and running sums over them.
 
 use crate::domain::{Movimiento, MovimientoKind, Usuario};
 use crate::error::Error;
@@ -12,15 +12,16 @@ use std::io;
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// What happens once only: found again by the key under which it was asked for.
+/// The key of a line that was asked for and is made once: the same call again finds the line by it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Reference {
-    /// Money added.
+    /// The key of an abono.
     Abono(Clave),
-    /// A debit.
+    /// The attempt of a debit.
     Cargo(Intento),
 }
 
+/// The place of a line: whose ledger, and its id.
 type LineKey = (UsuarioId, u64);
 
 /// Everything that `usuarios` knows.
@@ -29,7 +30,7 @@ pub struct State {
     /// Users by id.
     pub usuarios: OrdMap<UsuarioId, Arc<Usuario>>,
     movimientos: OrdMap<LineKey, Arc<Movimiento>>,
-    // by hash: keys are random, and a million of them in order cost three times as long to load
+    // a hash map: claves are random, and a million of them in an ordered map take three times as long to load
     references: HashMap<Reference, LineKey>,
     pendientes: OrdSet<(DateTime<Utc>, Intento)>,
     accounts: OrdMap<UsuarioId, Account>,
@@ -64,7 +65,7 @@ pub enum Change {
     },
 }
 
-/// The entries behind a key, in order.
+/// The entries after a key, in order.
 pub(super) fn entries_after<K: Ord + Clone, V: Clone>(
     map: &OrdMap<K, V>,
     key: Option<K>,
@@ -83,30 +84,30 @@ impl State {
         UsuarioId::new(self.usuarios.get_max().map_or(0, |(id, _)| id.get()) + 1)
     }
 
-    /// The id of the next ledger line, while there are any. That of a cancelled debit may come again after a restart: nobody
-    /// refers to it.
+    /// The id of the next ledger line, while there are any. The id of a cancelled debit may be given again after a restart:
+    /// nobody refers to it.
     pub fn next_movimiento_id(&self) -> Option<u64> {
         Some(self.last_movimiento + 1).filter(|id| *id <= MAX_INTEGER)
     }
 
-    /// Ids of ledger lines up to this one were given.
+    /// Notes that ids of ledger lines were given up to this one.
     pub fn numbered_up_to(&mut self, up_to: u64) {
         self.last_movimiento = self.last_movimiento.max(up_to);
     }
 
-    /// What was done under a key.
+    /// The line that was made under a key.
     pub(super) fn referred(&self, reference: &Reference) -> Option<&Arc<Movimiento>> {
         self.movimientos.get(self.references.get(reference)?)
     }
 
-    /// A user's ledger behind a line.
+    /// A user's ledger after a line.
     pub fn movimientos_of(&self, usuario: UsuarioId, after: u64) -> impl Iterator<Item = &Arc<Movimiento>> {
         self.movimientos
             .range((Bound::Excluded((usuario, after)), Bound::Included((usuario, u64::MAX))))
             .map(|(_, m)| m)
     }
 
-    /// All ledgers.
+    /// The lines of all ledgers.
     pub fn all(&self) -> impl Iterator<Item = &Movimiento> {
         self.movimientos.values().map(AsRef::as_ref)
     }
@@ -116,15 +117,15 @@ impl State {
         self.accounts.get(&usuario).map_or(0, |c| c.lines)
     }
 
-    /// Debits neither confirmed nor cancelled, oldest first, behind one.
+    /// Pending debits, oldest first, after a time and an attempt.
     pub fn pending(&self, after: Option<(DateTime<Utc>, Intento)>) -> impl Iterator<Item = Hold> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let found = |(_, intento): &(_, Intento)| self.referred(&Reference::Cargo(intento.clone()));
         self.pendientes.range((start, Bound::Unbounded)).filter_map(found).filter_map(|m| as_hold(m))
     }
 
-    /// Confirmed debits, in the ledger's order, behind an attempt's; an attempt that is not here is an error and not the
-    /// beginning.
+    /// Confirmed debits in the order of the ledgers, after an attempt's debit. An attempt without a debit is an error, since a
+    /// list that began anywhere else would skip debits or count them twice.
     pub fn settled(&self, after: Option<Intento>) -> Result<impl Iterator<Item = Hold>, Error> {
         let found = |i: Intento| {
             let key = self.references.get(&Reference::Cargo(i.clone())).copied();
@@ -135,7 +136,7 @@ impl State {
         Ok(settled.filter_map(|m| as_hold(m)))
     }
 
-    /// The digest of the audit.
+    /// This service's side of the audit.
     pub fn digest(&self) -> Digest {
         Digest {
             confirmados: self.confirmados,
@@ -150,14 +151,14 @@ impl State {
         self.check_balance(id);
     }
 
-    fn put_movimiento(&mut self, new: Movimiento) {
-        let key = (new.usuario_id, new.id);
-        self.last_movimiento = self.last_movimiento.max(new.id);
-        if let Some(reference) = reference(&new) {
+    fn put_movimiento(&mut self, is_new: Movimiento) {
+        let key = (is_new.usuario_id, is_new.id);
+        self.last_movimiento = self.last_movimiento.max(is_new.id);
+        if let Some(reference) = reference(&is_new) {
             self.references.insert(reference, key);
         }
-        self.tally(&new, 1);
-        if let Some(old) = self.movimientos.insert(key, Arc::new(new)) {
+        self.tally(&is_new, 1);
+        if let Some(old) = self.movimientos.insert(key, Arc::new(is_new)) {
             self.untally(&old);
         }
         self.check_balance(key.0);
