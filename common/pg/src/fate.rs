@@ -75,6 +75,11 @@ fn is_refusal(code: &str) -> bool {
         )
 }
 
+/// Whether a sequence has given its last number (`sequence_generator_limit_exceeded`).
+pub fn is_exhausted(e: &Error) -> bool {
+    e.as_database_error().and_then(|answer| answer.code()).is_some_and(|code| code == "2200H")
+}
+
 /// The name of the constraint that a row would have broken.
 pub fn broken(e: &Error) -> Option<&str> {
     e.as_database_error().and_then(|answer| answer.constraint())

@@ -6,9 +6,11 @@
 //! | here | [`Database`] and [`Schema`]: what a store runs its statements on |
 //! | `fate` | what an error says of the statement that met it |
 //! | `pool` | connections kept open between statements |
+//! | `posting` | what is counted after the requests, in lots |
 //! | `prepare` | migrations, and the seed of an empty database |
+//! | `redis` | Redis, for what may be lost |
 //! | `url` | `STORE=postgres://…` |
-//! | `whole` | a schema read or filled as a whole, for `mercado migrar` |
+//! | `whole` | schemas read or filled as a whole, for a command that moves them |
 //! | `value` | numbers in and out |
 //!
 //! The laws:
@@ -24,16 +26,18 @@
 
 mod fate;
 mod pool;
+mod posting;
 mod prepare;
 pub mod redis;
 mod url;
 mod value;
 mod whole;
 
-pub use fate::broken;
+pub use fate::{broken, is_exhausted};
+pub use posting::Posting;
 pub use prepare::Tables;
 pub use url::PostgresUrl;
-pub use value::{read, written};
+pub use value::{read, rows, written};
 pub use whole::{Part, Version, Whole};
 
 use fate::Failed;
@@ -52,8 +56,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-/// How long an operation may take, with all its turns and the wait for a connection: less than a purchase's deadline, so
-/// that a participant says 503 before its coordinator has given it up. The server stops a statement after as long.
+/// How long an operation may take, with all its turns and the wait for a connection: less than the deadline of the
+/// callers, so that a service says 503 before its caller has given it up. The server stops a statement after as long.
 pub const PATIENCE: Duration = Duration::from_millis(2000);
 /// Between two looks at the database, and between two tries to reach it.
 const LOOK: Duration = Duration::from_secs(1);
@@ -265,15 +269,18 @@ impl Schema {
         }
     }
 
-    /// Does something every so often behind the requests, while the tables are there and until the database is closed.
-    pub fn every<F>(&self, period: Duration, work: impl Fn() -> F + Send + 'static)
+    /// Starts a background task that does some work every `period`, from when the tables are there until the database is
+    /// closed. Where the work fails, the log says `trouble` and why.
+    pub fn every<F>(&self, period: Duration, trouble: &'static str, work: impl Fn() -> F + Send + 'static)
     where
-        F: Future<Output = ()> + Send,
+        F: Future<Output = Result<(), StoreError>> + Send,
     {
-        let mut prepared = self.prepared.clone();
+        let (name, mut prepared) = (self.name, self.prepared.clone());
         self.database.spawn(async move {
             while prepared.wait_for(Result::is_ok).await.is_ok() {
-                work().await;
+                if let Err(e) = work().await {
+                    log::warn!("{name}: {trouble}: {e}");
+                }
                 sleep(period).await;
             }
         });

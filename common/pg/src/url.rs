@@ -99,8 +99,8 @@ mod tests {
     #[test]
     fn it_is_shown_without_its_password() {
         let url: PostgresUrl =
-            "postgresql://ana:s%40creto@db.example:5433/mercado?sslmode=require".parse().unwrap();
-        assert_eq!(url.to_string(), "postgres://ana@db.example:5433/mercado?sslmode=require");
+            "postgresql://ana:s%40creto@db.example:5433/shop?sslmode=require".parse().unwrap();
+        assert_eq!(url.to_string(), "postgres://ana@db.example:5433/shop?sslmode=require");
         assert_eq!(format!("{url:?}"), url.to_string());
         assert_eq!(url.options().get_port(), 5433);
     }
@@ -109,10 +109,10 @@ mod tests {
     fn what_is_wrong_is_named_and_the_password_is_not() {
         for (wrong, why) in [
             ("postgres://ana:secreto@db.example", "the database is missing"),
-            ("postgres://ana:secreto@db.example:x/mercado", "port"),
-            ("mysql://ana:secreto@db.example/mercado", "postgres://"),
-            ("postgres://ana:secreto@db.example/mercado?sslmod=require", "sslmod"),
-            ("postgres://ana:secreto@db.example/mercado?sslmode=perhaps", "perhaps"),
+            ("postgres://ana:secreto@db.example:x/shop", "port"),
+            ("mysql://ana:secreto@db.example/shop", "postgres://"),
+            ("postgres://ana:secreto@db.example/shop?sslmod=require", "sslmod"),
+            ("postgres://ana:secreto@db.example/shop?sslmode=perhaps", "perhaps"),
         ] {
             let reason = wrong.parse::<PostgresUrl>().unwrap_err();
             assert!(reason.contains(why) && !reason.contains("secreto"), "{wrong}: {reason}");

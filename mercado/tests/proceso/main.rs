@@ -4,6 +4,7 @@
 
 mod descripcion;
 mod diario;
+mod dump;
 mod helpers;
 mod migrar;
 mod muerte;

@@ -1,12 +1,12 @@
 //! Filtered, ordered pages, each with its state's number and the total: one statement, so all of one snapshot.
 
 use super::version::leer;
-use super::{Fila, rows};
+use super::Fila;
 use crate::domain::Token;
 use crate::store::{Consulta, Cursor, Orden, Vista};
 use http_kit::paging::Page;
 use market::domain::{MAX_ENTERO, Monto};
-use pg::written;
+use pg::{rows, written};
 use sqlx::{Error as SqlError, PgConnection};
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use market::contract::{Digest, PAGE, PedidoReserva, Reservado, Try};
 use market::domain::{Intento, Monto, Resumen, TokenId, UsuarioId};
-use pg::{Schema, broken, read, run, written};
+use pg::{Schema, broken, is_exhausted, read, rows, run, written};
 use sqlx::{Error as SqlError, PgConnection};
 use std::sync::Arc;
 use version::Versiones;
@@ -61,10 +61,6 @@ impl Fila {
 
 fn tries(filas: Vec<Fila>) -> Result<Vec<Try>, SqlError> {
     filas.into_iter().filter_map(|fila| fila.token().map(|token| token.as_try()).transpose()).collect()
-}
-
-fn rows(limit: usize) -> i64 {
-    written(limit as u64)
 }
 
 /// What a change adds to the number of the state.
@@ -380,9 +376,4 @@ async fn de_intento(c: &mut PgConnection, intento: &Intento) -> Result<Option<To
         i64::from(intento.numero)
     );
     fila.fetch_optional(c).await?.map(Fila::token).transpose()
-}
-
-/// `sequence_generator_limit_exceeded`.
-fn is_exhausted(e: &SqlError) -> bool {
-    e.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "2200H")
 }

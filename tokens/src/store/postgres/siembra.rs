@@ -5,7 +5,7 @@ use crate::domain::{Estado, Token, plegar};
 use crate::store::json::{Change, Modelo};
 use journal::Model;
 use market::domain::{MAX_ENTERO, Resumen, TokenId};
-use pg::{Tables, read, written};
+use pg::{Tables, read, rows, written};
 use sqlx::migrate::Migrator;
 use sqlx::{Error as SqlError, PgConnection};
 use std::collections::BTreeMap;
@@ -84,7 +84,7 @@ impl Tables for Modelo {
                 "select id, nombre, imagen, precio, estado, clave, numero, usuario_id, desde from tokens.tokens
                  where id > $1 order by id limit $2",
                 behind,
-                super::rows(LOTE)
+                rows(LOTE)
             );
             let filas = filas.fetch_all(&mut *c).await?;
             let Some(last) = filas.last() else { break };

@@ -5,6 +5,21 @@
 //! to all that have none (`asentar`), one process after another; a place is given to what is committed only, so what
 //! commits later gets a later one. Why so: `docs/SCALE.md`.
 
+/// The columns of a [`Fila`] of rows that are bought; sqlx takes them for nullable.
+macro_rules! filas {
+    ($rest:literal $(, $argument:expr)*) => {
+        sqlx::query_as!(
+            Fila,
+            r#"select clave, usuario_id, token_id as "token_id!", id as "id!", numero as "numero!", precio as "precio!",
+                      fecha as "fecha!"
+               from transacciones.claves "# + $rest
+            $(, $argument)*
+        )
+        .try_map(Fila::transaccion)
+    };
+}
+
+mod places;
 mod siembra;
 
 use super::{Cierre, Overtaken};
@@ -12,15 +27,10 @@ use crate::domain::{Abortado, Compra, Palabra, Transaccion};
 use chrono::{DateTime, Utc};
 use journal::StoreError;
 use market::domain::{Clave, Intento, Monto, Resumen, TokenId, TransaccionId, UsuarioId};
-use pg::{Schema, read, run, written};
-use sqlx::{Connection, Error as SqlError, PgConnection};
-use std::time::Duration;
+use pg::{Schema, read, rows, run, written};
+use places::Places;
+use sqlx::{Error as SqlError, PgConnection};
 use tokio::sync::watch;
-
-/// Purchases that get their places at once.
-const LOTE: usize = 500;
-/// Between two looks for purchases without a place: how late an event can be.
-const ASENTAR: Duration = Duration::from_millis(200);
 
 /// The law is [`super::Store`]'s.
 #[derive(Clone)]
@@ -57,51 +67,12 @@ impl Fila {
     }
 }
 
-/// The columns of a [`Fila`] of rows that are bought; sqlx takes them for nullable.
-macro_rules! filas {
-    ($rest:literal $(, $argument:expr)*) => {
-        sqlx::query_as!(
-            Fila,
-            r#"select clave, usuario_id, token_id as "token_id!", id as "id!", numero as "numero!", precio as "precio!",
-                      fecha as "fecha!"
-               from transacciones.claves "# + $rest
-            $(, $argument)*
-        )
-        .try_map(Fila::transaccion)
-    };
-}
-
-fn rows(limit: usize) -> i64 {
-    written(limit as u64)
-}
-
 impl Store {
-    /// Gives places behind the requests, from when the tables are there.
+    /// It gives places from now on.
     pub(super) fn new(schema: Schema) -> Self {
         let store = Self { schema, changed: watch::Sender::new(0) };
-        let behind = store.clone();
-        store.schema.every(ASENTAR, move || {
-            let store = behind.clone();
-            async move {
-                if let Err(e) = store.tell().await {
-                    log::warn!("transacciones: no places are given: {e}");
-                }
-            }
-        });
+        store.begin_giving_places();
         store
-    }
-
-    /// Gives places, and tells of them and of those that other processes gave.
-    async fn tell(&self) -> Result<(), StoreError> {
-        self.asentar().await?;
-        if self.changed.receiver_count() > 0 {
-            let asientos = run!(self.schema.repeatable(), |c, _| {
-                sqlx::query_scalar!("select asientos from transacciones.cierre").fetch_one(c).await
-            })?;
-            let now = asientos.unsigned_abs();
-            self.changed.send_if_modified(|before| std::mem::replace(before, now) != now);
-        }
-        Ok(())
     }
 
     pub(super) fn changed(&self) -> watch::Receiver<u64> {
@@ -207,7 +178,7 @@ impl Store {
         despues: Option<TransaccionId>,
         limite: usize,
     ) -> Result<(Vec<Transaccion>, usize), StoreError> {
-        self.asentar().await?;
+        self.schema.post::<Places>().await?;
         let (de, token) = (de.map(|id| written(id.get())), token.map(|id| written(id.get())));
         let (found, total) = run!(self.schema.repeatable(), |c, _| {
             let behind = place(c, despues).await?;
@@ -259,7 +230,7 @@ impl Store {
         despues: Option<TransaccionId>,
         limite: usize,
     ) -> Result<Vec<Transaccion>, StoreError> {
-        self.asentar().await?;
+        self.schema.post::<Places>().await?;
         run!(self.schema.repeatable(), |c, _| {
             let behind = place(c, despues).await?;
             siguientes(c, behind, limite).await
@@ -267,7 +238,7 @@ impl Store {
     }
 
     pub(super) async fn ultima(&self) -> Result<Option<TransaccionId>, StoreError> {
-        self.asentar().await?;
+        self.schema.post::<Places>().await?;
         run!(self.schema.repeatable(), |c, _| {
             let last = filas!("where asiento is not null order by asiento desc limit 1");
             Ok(last.fetch_optional(c).await?.map(|t| t.id))
@@ -275,7 +246,104 @@ impl Store {
     }
 
     pub(super) async fn cierre(&self) -> Result<Cierre, StoreError> {
-        self.asentar().await?;
+        self.schema.post::<Places>().await?;
+        run!(self.schema.repeatable(), |c, _| cierre(c).await)
+    }
+}
+
+async fn palabra(&self, clave: &Clave) -> Result<Palabra, StoreError> {
+        run!(self.schema.repeatable(), |c, _| palabra(c, clave).await)
+    }
+
+    pub(super) async fn bajo(&self, claves: &[Clave]) -> Result<Vec<Transaccion>, StoreError> {
+        let claves: Vec<_> = claves.iter().map(ToString::to_string).collect();
+        run!(self.schema.repeatable(), |c, _| {
+            filas!("where clave = any($1) and id is not null", &claves).fetch_all(c).await
+        })
+    }
+
+    pub(super) async fn transaccion(&self, id: TransaccionId) -> Result<Option<Transaccion>, StoreError> {
+        run!(self.schema.repeatable(), |c, _| {
+            filas!("where id = $1", written(id.get())).fetch_optional(c).await
+        })
+    }
+
+    pub(super) async fn lista(
+        &self,
+        de: Option<UsuarioId>,
+        token: Option<TokenId>,
+        despues: Option<TransaccionId>,
+        limite: usize,
+    ) -> Result<(Vec<Transaccion>, usize), StoreError> {
+        self.schema.post::<Places>().await?;
+        let (de, token) = (de.map(|id| written(id.get())), token.map(|id| written(id.get())));
+        let (found, total) = run!(self.schema.repeatable(), |c, _| {
+            let behind = place(c, despues).await?;
+            Ok(match (de, token) {
+                // a token is sold once: its list is the shorter one
+                (_, Some(token)) => {
+                    let found = filas!(
+                        "where token_id = $1 and ($2::bigint is null or usuario_id = $2) and asiento > $3
+                         order by asiento limit $4",
+                        token,
+                        de,
+                        behind,
+                        rows(limite)
+                    );
+                    let total = sqlx::query_scalar!(
+                        r#"select count(*) as "n!" from transacciones.claves
+                           where token_id = $1 and ($2::bigint is null or usuario_id = $2) and asiento is not null"#,
+                        token,
+                        de
+                    );
+                    (found.fetch_all(&mut *c).await?, total.fetch_one(c).await?)
+                }
+                (Some(de), None) => {
+                    let found = filas!(
+                        "where usuario_id = $1 and asiento > $2 order by asiento limit $3",
+                        de,
+                        behind,
+                        rows(limite)
+                    );
+                    let total = sqlx::query_scalar!(
+                        r#"select count(*) as "n!" from transacciones.claves
+                           where usuario_id = $1 and asiento is not null"#,
+                        de
+                    );
+                    (found.fetch_all(&mut *c).await?, total.fetch_one(c).await?)
+                }
+                (None, None) => {
+                    let found = siguientes(c, behind, limite).await?;
+                    let total = sqlx::query_scalar!("select asientos from transacciones.cierre");
+                    (found, total.fetch_one(c).await?)
+                }
+            })
+        })?;
+        Ok((found, usize::try_from(total).unwrap_or_default()))
+    }
+
+    pub(super) async fn siguientes(
+        &self,
+        despues: Option<TransaccionId>,
+        limite: usize,
+    ) -> Result<Vec<Transaccion>, StoreError> {
+        self.schema.post::<Places>().await?;
+        run!(self.schema.repeatable(), |c, _| {
+            let behind = place(c, despues).await?;
+            siguientes(c, behind, limite).await
+        })
+    }
+
+    pub(super) async fn ultima(&self) -> Result<Option<TransaccionId>, StoreError> {
+        self.schema.post::<Places>().await?;
+        run!(self.schema.repeatable(), |c, _| {
+            let last = filas!("where asiento is not null order by asiento desc limit 1");
+            Ok(last.fetch_optional(c).await?.map(|t| t.id))
+        })
+    }
+
+    pub(super) async fn cierre(&self) -> Result<Cierre, StoreError> {
+        self.schema.post::<Places>().await?;
         run!(self.schema.repeatable(), |c, _| cierre(c).await)
     }
 
@@ -336,52 +404,4 @@ async fn cierre(c: &mut PgConnection) -> Result<Cierre, SqlError> {
         cargos: Resumen::of_columns(fila.cuenta, &fila.suma, &fila.cargos)?,
         ventas: Resumen::of_columns(fila.cuenta, &fila.suma, &fila.ventas)?,
     })
-}
-
-/// Gives places to purchases that have none, in the order of their ids, and counts them: how many. Whoever comes second
-/// waits for the first one's commit, and then sees what is left.
-async fn asentar(c: &mut PgConnection) -> Result<usize, SqlError> {
-    let some = sqlx::query_scalar!(
-        r#"select exists (select 1 from transacciones.claves where id is not null and asiento is null) as "some!""#
-    );
-    if !some.fetch_one(&mut *c).await? {
-        return Ok(0);
-    }
-    let mut tx = c.begin().await?;
-    sqlx::query!("select una from transacciones.cierre for update").fetch_one(&mut *tx).await?;
-    let mut total = cierre(&mut tx).await?;
-    let nuevas = filas!("where id is not null and asiento is null order by id limit $1", rows(LOTE));
-    let nuevas = nuevas.fetch_all(&mut *tx).await?;
-    let (mut ids, mut asientos) = (Vec::new(), Vec::new());
-    for t in &nuevas {
-        total.agregar(t);
-        ids.push(written(t.id.get()));
-        asientos.push(written(total.transacciones));
-    }
-    sqlx::query!(
-        "update transacciones.claves c set asiento = n.asiento
-         from unnest($1::bigint[], $2::bigint[]) as n (id, asiento) where c.id = n.id",
-        &ids,
-        &asientos
-    )
-    .execute(&mut *tx)
-    .await?;
-    close(&mut tx, &total).await?;
-    tx.commit().await?;
-    Ok(nuevas.len())
-}
-
-async fn close(c: &mut PgConnection, total: &Cierre) -> Result<(), SqlError> {
-    sqlx::query!(
-        "update transacciones.cierre set asientos = $1, cuenta = $2, suma = $3::text::numeric,
-                cargos = $4::text::numeric, ventas = $5::text::numeric",
-        written(total.transacciones),
-        written(total.cargos.cuenta),
-        total.cargos.suma.to_string(),
-        total.cargos.huella.to_string(),
-        total.ventas.huella.to_string()
-    )
-    .execute(c)
-    .await
-    .map(drop)
 }

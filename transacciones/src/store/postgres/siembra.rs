@@ -1,13 +1,14 @@
 //! The tables as a whole: filled from files, and read back.
 
-use super::{Fila, cierre, close};
+use super::places::close;
+use super::{Fila, cierre};
 use crate::domain::Abortado;
 use crate::store::Cierre;
 use crate::store::json::{Change, Modelo};
 use journal::Model;
 use market::columns::clave;
 use market::domain::{TokenId, UsuarioId};
-use pg::{Tables, read, written};
+use pg::{Tables, read, rows, written};
 use sqlx::migrate::Migrator;
 use sqlx::{Error as SqlError, PgConnection};
 use std::collections::HashMap;
@@ -80,7 +81,7 @@ impl Tables for Modelo {
                 "select clave, abortado, usuario_id, token_id, id, numero, precio, fecha, asiento
                  from transacciones.claves where clave > $1 order by clave limit $2",
                 behind,
-                super::rows(LOTE)
+                rows(LOTE)
             );
             let filas = filas.fetch_all(&mut *c).await?;
             let Some(last) = filas.last() else { break };

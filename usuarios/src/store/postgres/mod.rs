@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use http_kit::paging::Page;
 use market::contract::{PAGE, PedidoCargo, Try};
 use market::domain::{Clave, Intento, Monto, UsuarioId};
-use pg::{Schema, broken, read, run, written};
+use pg::{Schema, broken, is_exhausted, read, rows, run, written};
 use sqlx::{Error as SqlError, PgConnection};
 
 /// The law is [`super::Store`]'s.
@@ -58,10 +58,6 @@ impl Fila {
 
 fn cargos(filas: Vec<Fila>) -> Result<Vec<Try>, SqlError> {
     filas.into_iter().filter_map(|fila| fila.cargo().transpose()).collect()
-}
-
-fn rows(limit: usize) -> i64 {
-    written(limit as u64)
 }
 
 impl Store {
@@ -385,9 +381,4 @@ async fn abono(c: &mut PgConnection, clave: &Clave) -> Result<Option<Movimiento>
     .try_map(Fila::movimiento)
     .fetch_optional(c)
     .await
-}
-
-/// `sequence_generator_limit_exceeded`.
-fn is_exhausted(e: &SqlError) -> bool {
-    e.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "2200H")
 }
