@@ -7,11 +7,15 @@
 //!
 //! Needs a database in which it may create the table `pools`, and drops it at the end.
 
+#[path = "../src/connect.rs"]
+#[expect(dead_code, reason = "the measurement needs a part of it")]
+mod connect;
 #[path = "../src/pool.rs"]
 #[expect(dead_code, reason = "the measurement needs a part of it")]
 mod pool;
 
-use pool::Pool;
+use connect::Connector;
+use pool::{NoLease, Pool};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Error, PgConnection, raw_sql};
 use std::sync::Arc;
@@ -87,7 +91,8 @@ async fn with_sqlx(options: PgConnectOptions, work: Work) -> Result<u64, Error> 
 }
 
 async fn with_ours(options: PgConnectOptions, work: Work) -> Result<u64, Error> {
-    let pool = Pool::new(options, CONNECTIONS.into(), Handle::current());
+    let connector = Arc::new(Connector::new(vec![options], false, "pools"));
+    let pool = Pool::new(connector, CONNECTIONS.into(), usize::MAX, Handle::current());
     let begun = Instant::now();
     let clients = (0..CLIENTS).map(|client| {
         let pool = Arc::clone(&pool);
@@ -95,7 +100,7 @@ async fn with_ours(options: PgConnectOptions, work: Work) -> Result<u64, Error> 
             let mut done = 0;
             while begun.elapsed() < ROUND {
                 let deadline = tokio::time::Instant::now() + ROUND;
-                let mut lease = pool.lease(deadline).await?;
+                let mut lease = pool.lease(deadline).await.map_err(no_lease)?;
                 work.run(lease.connection()?, client).await?;
                 lease.keep();
                 done += 1;
@@ -106,6 +111,13 @@ async fn with_ours(options: PgConnectOptions, work: Work) -> Result<u64, Error> 
     let rate = rate(clients.collect()).await;
     pool.close().await;
     rate
+}
+
+fn no_lease(why: NoLease) -> Error {
+    match why {
+        NoLease::Failed(e) => e,
+        NoLease::Full(_) => Error::PoolTimedOut,
+    }
 }
 
 async fn rate(clients: Vec<tokio::task::JoinHandle<Result<u64, Error>>>) -> Result<u64, Error> {

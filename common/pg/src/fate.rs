@@ -11,6 +11,8 @@ pub(super) struct Failed {
     pub passing: bool,
     /// Whether the server gave it up for another transaction that was under way at once.
     pub conflict: bool,
+    /// Whether the same will fail in the same way until somebody changes the data or the database.
+    pub permanent: bool,
     /// Whether the connection leads to no server that writes: it, and those made before it, are not to be used again.
     pub cut: bool,
     /// For the log.
@@ -18,36 +20,52 @@ pub(super) struct Failed {
 }
 
 impl Failed {
+    fn new(reason: String) -> Self {
+        Self { maybe_done: false, passing: false, conflict: false, permanent: false, cut: false, reason }
+    }
+
     /// No connection was had, so nothing was asked of the server.
     pub fn to_connect(e: &Error) -> Self {
-        Self { maybe_done: false, passing: true, conflict: false, cut: false, reason: e.to_string() }
+        Self { passing: true, ..Self::new(e.to_string()) }
+    }
+
+    /// Nor was one waited for.
+    pub fn full(queue: usize) -> Self {
+        Self::new(format!("{queue} operations wait for a connection already"))
     }
 
     /// Of an error that a statement met, or the commit behind it.
     pub fn of(e: &Error) -> Self {
-        let reason = e.to_string();
-        if let Error::Io(io) = e
-            && io.kind() == std::io::ErrorKind::TimedOut
-        {
+        let failed = Self::new(e.to_string());
+        match e {
             // ours: the connection is well, and its statement under way
-            return Self {
-                maybe_done: true,
-                passing: false,
-                conflict: false,
-                cut: false,
-                reason: "no answer in time".to_owned(),
-            };
+            Error::Io(io) if io.kind() == std::io::ErrorKind::TimedOut => {
+                Self { maybe_done: true, ..Self::new("no answer in time".to_owned()) }
+            }
+            // ours: a row that somebody wrote past this program. What this program writes can be read, since the tables'
+            // checks say so: the row is an old one, and the statement that read it wrote nothing
+            Error::Decode(_) => Self { permanent: true, ..failed },
+            Error::Database(answer) => {
+                let code = answer.code().unwrap_or_default();
+                let cut =
+                    matches!(&*code, "25006" | "57P01" | "57P02" | "57P03") || code.starts_with("08");
+                let conflict = matches!(&*code, "40001" | "40P01");
+                Self {
+                    maybe_done: !is_refusal(&code),
+                    passing: cut || conflict || code == "53300",
+                    conflict,
+                    // the data, or a constraint
+                    permanent: matches!(code.get(..2), Some("22" | "23")),
+                    cut,
+                    reason: format!("{} ({code})", failed.reason),
+                }
+            }
+            // the answer was lost, or is not to be understood: the server may have done it
+            _ => {
+                let cut = matches!(e, Error::Io(_) | Error::Tls(_) | Error::Protocol(_) | Error::WorkerCrashed);
+                Self { maybe_done: true, passing: cut, cut, ..failed }
+            }
         }
-        let Error::Database(answer) = e else {
-            // The answer was lost, or is not to be understood: the server may have done it.
-            let cut = matches!(e, Error::Io(_) | Error::Tls(_) | Error::Protocol(_) | Error::WorkerCrashed);
-            return Self { maybe_done: true, passing: cut, conflict: false, cut, reason };
-        };
-        let code = answer.code().unwrap_or_default();
-        let cut = matches!(&*code, "25006" | "57P01" | "57P02" | "57P03") || code.starts_with("08");
-        let conflict = matches!(&*code, "40001" | "40P01");
-        let passing = cut || conflict || code == "53300";
-        Self { maybe_done: !is_refusal(&code), passing, conflict, cut, reason: format!("{reason} ({code})") }
     }
 }
 
