@@ -47,8 +47,7 @@ impl Failed {
             Error::Decode(_) => Self { permanent: true, ..failed },
             Error::Database(answer) => {
                 let code = answer.code().unwrap_or_default();
-                let cut =
-                    matches!(&*code, "25006" | "57P01" | "57P02" | "57P03") || code.starts_with("08");
+                let cut = matches!(&*code, "25006" | "57P01" | "57P02" | "57P03") || code.starts_with("08");
                 let conflict = matches!(&*code, "40001" | "40P01");
                 Self {
                     maybe_done: !is_refusal(&code),
@@ -62,7 +61,8 @@ impl Failed {
             }
             // the answer was lost, or is not to be understood: the server may have done it
             _ => {
-                let cut = matches!(e, Error::Io(_) | Error::Tls(_) | Error::Protocol(_) | Error::WorkerCrashed);
+                let cut =
+                    matches!(e, Error::Io(_) | Error::Tls(_) | Error::Protocol(_) | Error::WorkerCrashed);
                 Self { maybe_done: true, passing: cut, cut, ..failed }
             }
         }

@@ -7,7 +7,7 @@ use crate::store::{Consulta, Cursor, Orden, Store, Vista};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use http_kit::openapi::schema::{Limite, Nombre};
 use http_kit::openapi::{ConAlmacen, ConParametros};
-use http_kit::paging;
+use http_kit::paging::{self, Page, Written};
 use http_kit::problem::{Problem, Text};
 use http_kit::validate::{Fields, Parsed, Raw, boolean, line, one_of};
 use market::fields::monto;
@@ -73,8 +73,8 @@ pub async fn listar(
         return Ok(response);
     }
     let consulta = consulta(&req)?;
-    if let Some(page) = cache.fetch(version, query).await {
-        let page = Arc::new(page.represent(&req)?);
+    if let Some(page) = cache.fetch(version, query).await.and_then(|page| answer(&consulta, &page)) {
+        let page = Arc::new(page.write()?.represent(&req)?);
         cache.put(version, query, &page);
         return Ok(page.respond(&req));
     }
@@ -85,6 +85,14 @@ pub async fn listar(
     let page = Arc::new(page.represent(&req)?);
     cache.put(version, query, &page);
     Ok(page.respond(&req))
+}
+
+/// A page that pods share, where it can be the answer to this query. Somebody else may have written it, so it is checked as
+/// what a client sends is.
+fn answer(consulta: &Consulta, page: &Written) -> Option<Page<TokenVisto>> {
+    let page = page.read::<TokenVisto>()?;
+    let tokens = page.rows.iter().map(TokenVisto::token).collect::<Option<Vec<_>>>()?;
+    consulta.can_have(&tokens, page.next.as_deref(), page.total).then_some(page)
 }
 
 fn consulta(req: &HttpRequest) -> Result<Consulta, Problem> {

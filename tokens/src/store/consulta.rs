@@ -1,6 +1,6 @@
 //! What a list is asked for: filters, an order, and the place to begin.
 
-use crate::domain::Token;
+use crate::domain::{Token, plegar};
 use market::domain::{Monto, TokenId};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -24,6 +24,39 @@ pub struct Consulta {
     pub despues: Option<Cursor>,
     /// The most rows.
     pub limite: usize,
+}
+
+impl Consulta {
+    /// Whether these rows, the next page's cursor and the total can be the answer: each row passes the filters, the rows are
+    /// in the order, and the next page begins where this one ends.
+    pub fn can_have(&self, tokens: &[Token], next: Option<&str>, total: usize) -> bool {
+        let mut last = self.despues.clone();
+        for token in tokens {
+            let plegado = plegar(&token.nombre);
+            let lets_through = self.nombre.as_ref().is_none_or(|part| plegado.contains(&**part))
+                && self.vendido.is_none_or(|vendido| token.vendido() == vendido)
+                && self.precio_min.is_none_or(|min| token.precio >= min)
+                && self.precio_max.is_none_or(|max| token.precio <= max);
+            let place = Cursor::at(self.orden, token, &plegado.into());
+            let follows = last.is_none_or(|last| {
+                let (first, second) = if self.descendente { (&place, &last) } else { (&last, &place) };
+                first.key() < second.key()
+            });
+            if !lets_through || !follows {
+                return false;
+            }
+            last = Some(place);
+        }
+        let count = tokens.len();
+        let ends = match next {
+            None if self.despues.is_none() => total == count,
+            None => total >= count,
+            Some(next) => {
+                total > count && count == self.limite && last.is_some_and(|last| last.encode() == next)
+            }
+        };
+        ends && count <= self.limite
+    }
 }
 
 /// By what a list is sorted; the id breaks ties.
@@ -67,6 +100,15 @@ impl Cursor {
         }
     }
 
+    /// What decides which of two places of one order comes first.
+    fn key(&self) -> (Option<Monto>, Option<&str>, TokenId) {
+        match self {
+            Self::Id(id) => (None, None, *id),
+            Self::Precio(precio, id) => (Some(*precio), None, *id),
+            Self::Nombre(nombre, id) => (None, Some(nombre), *id),
+        }
+    }
+
     pub(super) fn at(orden: Orden, token: &Token, plegado: &Arc<str>) -> Self {
         match orden {
             Orden::Id => Self::Id(token.id),
@@ -95,6 +137,62 @@ impl Cursor {
                 }
                 format!("{out}.{id}")
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Estado;
+
+    fn token(id: u64, nombre: &str, precio: u64, sold: bool) -> Token {
+        let estado = if sold { Estado::Vendido(None) } else { Estado::Libre };
+        let (id, precio) = (TokenId::new(id).unwrap(), Monto::new(precio).unwrap());
+        Token { id, nombre: nombre.into(), imagen: "a.png".into(), precio, estado }
+    }
+
+    fn query() -> Consulta {
+        Consulta {
+            nombre: None,
+            vendido: None,
+            precio_min: None,
+            precio_max: None,
+            orden: Orden::Id,
+            descendente: false,
+            despues: None,
+            limite: 2,
+        }
+    }
+
+    #[test]
+    fn a_page_is_an_answer_only_to_its_own_query() {
+        let page = [token(1, "Gato", 5, false), token(2, "Año", 3, true)];
+        assert!(query().can_have(&page, None, 2));
+        assert!(query().can_have(&page, Some("2"), 3));
+        assert!(query().can_have(&[], None, 0));
+        let descending = Consulta { orden: Orden::Precio, descendente: true, ..query() };
+        assert!(descending.can_have(&page, Some("3.2"), 3));
+        let after = Consulta { despues: Some(Cursor::Id(TokenId::new(1).unwrap())), ..query() };
+        assert!(after.can_have(&page[1..], None, 2));
+        let by_name = Consulta { nombre: Some("gat".to_owned()), ..query() };
+        assert!(by_name.can_have(&page[..1], None, 1));
+
+        for (why, query, rows, next, total) in [
+            ("a row too many", Consulta { limite: 1, ..query() }, &page[..], None, 2),
+            ("a total that is not the rows'", query(), &page[..], None, 3),
+            ("a next page that begins elsewhere", query(), &page[..], Some("1"), 3),
+            ("a next page that is a link", query(), &page[..], Some("2&orden=precio"), 3),
+            ("a next page behind a page with room", query(), &page[..1], Some("1"), 3),
+            ("no next page where there is one", query(), &page[..1], None, 3),
+            ("another order", Consulta { descendente: true, ..query() }, &page[..], None, 2),
+            ("a row of the page before", after.clone(), &page[..], None, 2),
+            ("another name", Consulta { nombre: Some("pez".to_owned()), ..query() }, &page[..1], None, 1),
+            ("a sold one", Consulta { vendido: Some(false), ..query() }, &page[..], None, 2),
+            ("too cheap", Consulta { precio_min: Monto::new(4), ..query() }, &page[..], None, 2),
+            ("too dear", Consulta { precio_max: Monto::new(4), ..query() }, &page[..], None, 2),
+        ] {
+            assert!(!query.can_have(rows, next, total), "{why}");
         }
     }
 }

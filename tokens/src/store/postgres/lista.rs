@@ -1,7 +1,7 @@
 //! Filtered, ordered pages, each with its state's number and the total: one statement, so all of one snapshot.
 
-use super::version::leer;
 use super::Fila;
+use super::version::leer;
 use crate::domain::Token;
 use crate::store::{Consulta, Cursor, Orden, Vista};
 use http_kit::paging::Page;

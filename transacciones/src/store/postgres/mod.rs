@@ -27,7 +27,7 @@ use crate::domain::{Abortado, Compra, Palabra, Transaccion};
 use chrono::{DateTime, Utc};
 use journal::StoreError;
 use market::domain::{Clave, Intento, Monto, Resumen, TokenId, TransaccionId, UsuarioId};
-use pg::{Schema, read, rows, run, written};
+use pg::{Schema, broken, read, rows, run, written};
 use places::Places;
 use sqlx::{Error as SqlError, PgConnection};
 use tokio::sync::watch;
@@ -86,8 +86,9 @@ impl Store {
         precio: Monto,
     ) -> Result<Result<Transaccion, Overtaken>, StoreError> {
         run!(self.schema.repeatable(), |c, turn| {
-            let made = sqlx::query!(
-                r#"insert into transacciones.claves (clave, usuario_id, token_id, id, numero, precio, fecha)
+            loop {
+                let made = sqlx::query!(
+                    r#"insert into transacciones.claves (clave, usuario_id, token_id, id, numero, precio, fecha)
                    values ($1, $2, $3, nextval('transacciones.ids'), $4, $5,
                            date_trunc('milliseconds', statement_timestamp()))
                    on conflict (clave) do update set
@@ -95,30 +96,36 @@ impl Store {
                        numero = excluded.numero, precio = excluded.precio, fecha = excluded.fecha
                    where claves.id is null and claves.abortado < excluded.numero
                    returning id as "id!", fecha as "fecha!""#,
-                intento.clave.as_str(),
-                written(compra.usuario_id.get()),
-                written(compra.token_id.get()),
-                i64::from(intento.numero),
-                written(precio.get())
-            );
-            if let Some(fila) = made.fetch_optional(&mut *c).await? {
-                Ok(Ok(Transaccion {
-                    id: read(fila.id, TransaccionId::new)?,
-                    usuario_id: compra.usuario_id,
-                    token_id: compra.token_id,
-                    fecha: fila.fecha,
-                    precio,
-                    intento: Some(intento.clone()),
-                    lugar: None,
-                }))
-            } else if turn.maybe_done
-                && let Palabra::Comprado(t) = palabra(c, &intento.clave).await?
-                && t.intento.as_ref() == Some(&intento)
-            {
-                // what an earlier turn did, whose answer was lost
-                Ok(Ok(t))
-            } else {
-                Ok(Err(Overtaken))
+                    intento.clave.as_str(),
+                    written(compra.usuario_id.get()),
+                    written(compra.token_id.get()),
+                    i64::from(intento.numero),
+                    written(precio.get())
+                );
+                let made = match made.fetch_optional(&mut *c).await {
+                    // somebody has put rows in by hand, past the sequence: the next number may be free
+                    Err(e) if broken(&e) == Some("claves_id_key") => continue,
+                    made => made?,
+                };
+                return if let Some(fila) = made {
+                    Ok(Ok(Transaccion {
+                        id: read(fila.id, TransaccionId::new)?,
+                        usuario_id: compra.usuario_id,
+                        token_id: compra.token_id,
+                        fecha: fila.fecha,
+                        precio,
+                        intento: Some(intento.clone()),
+                        lugar: None,
+                    }))
+                } else if turn.maybe_done
+                    && let Palabra::Comprado(t) = palabra(c, &intento.clave).await?
+                    && t.intento.as_ref() == Some(&intento)
+                {
+                    // what an earlier turn did, whose answer was lost
+                    Ok(Ok(t))
+                } else {
+                    Ok(Err(Overtaken))
+                };
             }
         })
     }

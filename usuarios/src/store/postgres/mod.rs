@@ -56,6 +56,11 @@ impl Fila {
     }
 }
 
+/// Whether the number that the sequence gave is some row's already.
+fn is_taken(e: &SqlError) -> bool {
+    matches!(broken(e), Some("usuarios_pkey" | "movimientos_pkey"))
+}
+
 fn cargos(filas: Vec<Fila>) -> Result<Vec<Try>, SqlError> {
     filas.into_iter().filter_map(|fila| fila.cargo().transpose()).collect()
 }
@@ -132,21 +137,25 @@ impl Store {
 
     pub(super) async fn crear(&self, nombre: String, saldo: Monto) -> Result<Usuario, Error> {
         let id = run!(self.0.once(), |c, _| {
-            let made = sqlx::query_scalar!(
-                "with nuevo as (
+            loop {
+                let made = sqlx::query_scalar!(
+                    "with nuevo as (
                          insert into usuarios.usuarios (nombre, saldo) values ($1, $2) returning id, saldo
                      )
                      insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha)
                      select id, nextval('usuarios.movimientos_id'), 'apertura', saldo,
                             date_trunc('milliseconds', statement_timestamp())
                      from nuevo returning usuario_id",
-                nombre,
-                written(saldo.get())
-            );
-            match made.fetch_one(c).await {
-                Ok(id) => read(id, UsuarioId::new).map(Some),
-                Err(e) if is_exhausted(&e) => Ok(None),
-                Err(e) => Err(e),
+                    nombre,
+                    written(saldo.get())
+                );
+                return match made.fetch_one(&mut *c).await {
+                    Ok(id) => read(id, UsuarioId::new).map(Some),
+                    Err(e) if is_exhausted(&e) => Ok(None),
+                    // somebody has put rows in by hand, past the sequence: the next number may be free
+                    Err(e) if is_taken(&e) => continue,
+                    Err(e) => Err(e),
+                };
             }
         })?;
         Ok(Usuario { id: id.ok_or(Error::SinIds)?, nombre, saldo })
@@ -200,6 +209,7 @@ impl Store {
                     }
                     Ok(None) => {}
                     Err(e) if broken(&e) == Some("movimientos_abono") => {}
+                    Err(e) if is_taken(&e) => continue,
                     Err(e) => return Err(e),
                 }
                 if let Some(valor) = abono(c, &clave).await? {
@@ -243,6 +253,7 @@ impl Store {
                     Ok(done) if done.rows_affected() == 1 => return Ok(Ok(true)),
                     Ok(_) => {}
                     Err(e) if broken(&e) == Some("movimientos_cargo") => {}
+                    Err(e) if is_taken(&e) => continue,
                     Err(e) => return Err(e),
                 }
                 if let Some(hecho) = cargo(c, &intento).await? {
