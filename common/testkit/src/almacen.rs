@@ -55,6 +55,13 @@ impl Almacen {
         Self::at(Kind::Postgres, store, None, TempDir::new().expect("a directory"))
     }
 
+    /// The same, by so many connections, and with so many operations that may wait for one.
+    #[must_use]
+    pub fn limited(mut self, pool: u16, pool_queue: u16) -> Self {
+        (self.options.pool, self.options.pool_queue) = (pool, pool_queue);
+        self
+    }
+
     /// Opens it as one more process does.
     pub fn open<M: Tables>(&self) -> Opened<M> {
         Place::of(&self.options, "prueba", &Metrics::new()).open(&[]).expect("an open store")
