@@ -13,7 +13,7 @@ pub(super) struct Failed {
     pub conflict: bool,
     /// Whether the same will fail in the same way until somebody changes the data or the database.
     pub permanent: bool,
-    /// Whether the connection leads to no server that writes: it, and those made before it, are not to be used again.
+    /// Whether the connection leads to no server that writes. Neither this connection nor an older one is used again then.
     pub cut: bool,
     /// For the log.
     pub reason: String,
@@ -34,16 +34,16 @@ impl Failed {
         Self::new(format!("{queue} operations wait for a connection already"))
     }
 
-    /// Of an error that a statement met, or the commit behind it.
+    /// Of an error that a statement or its commit met.
     pub fn of(e: &Error) -> Self {
         let failed = Self::new(e.to_string());
         match e {
-            // ours: the connection is well, and its statement under way
+            // Our own time limit: the connection is well, and its statement is still under way.
             Error::Io(io) if io.kind() == std::io::ErrorKind::TimedOut => {
                 Self { maybe_done: true, ..Self::new("no answer in time".to_owned()) }
             }
-            // ours: a row that somebody wrote past this program. What this program writes can be read, since the tables'
-            // checks say so: the row is an old one, and the statement that read it wrote nothing
+            // Our own reading of a row: somebody wrote the row past this program. The tables' checks let this program read
+            // every row that it has just written, so the row is an old one, and the statement that read it wrote nothing.
             Error::Decode(_) => Self { permanent: true, ..failed },
             Error::Database(answer) => {
                 let code = answer.code().unwrap_or_default();
@@ -59,7 +59,7 @@ impl Failed {
                     reason: format!("{} ({code})", failed.reason),
                 }
             }
-            // the answer was lost, or is not to be understood: the server may have done it
+            // The answer was lost, or cannot be understood: the server may have done what it was asked.
             _ => {
                 let cut =
                     matches!(e, Error::Io(_) | Error::Tls(_) | Error::Protocol(_) | Error::WorkerCrashed);
@@ -69,8 +69,9 @@ impl Failed {
     }
 }
 
-/// Whether the server says this before it commits, and rolls back. A shutdown (57P01) can end a commit that is on the
-/// disk and waits for its standby; of 40003, 58, XX and what we do not know nothing is certain.
+/// Whether the server says this only before a commit, so that it has rolled back. After a shutdown (57P01) that is not
+/// certain: a commit may be on the disk and wait for its standby. After 40003, 58, XX and codes that we do not know, nothing
+/// is certain.
 fn is_refusal(code: &str) -> bool {
     let class = code.get(..2).unwrap_or_default();
     matches!(code, "40001" | "40P01" | "57014" | "57P03")

@@ -17,14 +17,15 @@
 //!
 //! The laws:
 //!
-//! 1. What [`run!`] runs can be run again: it finds what an earlier turn did. So an outcome that is not known is
-//!    never guessed at; it is run again, and if no turn is answered, the caller hears [`StoreError::Unknown`].
-//! 2. Acknowledged means committed. What the server answers to a statement of its own transaction, or to `COMMIT`, is the
-//!    only acknowledgement.
+//! 1. An outcome that is not known is never guessed at. A *repeatable* operation finds what an earlier turn did, so [`run!`]
+//!    runs it again; if no turn is answered, the caller hears [`StoreError::Unknown`]. An operation that cannot be repeated is
+//!    run *once*, and again only where it is certain that nothing was done.
+//! 2. Acknowledged means committed. The only acknowledgement is the server's answer to `COMMIT`, or to a statement that is a
+//!    transaction of its own.
 //! 3. No statement needs what an earlier one left in its session: any connection serves any request, also through a proxy
 //!    that gives each transaction another one.
-//! 4. A database that is late, down, starting, read-only or somebody else's standby is waited for, not died of: the
-//!    process is not ready meanwhile, and ready again by itself.
+//! 4. A process outlives a database that is late, down, starting, read-only or a standby. The process is not ready meanwhile,
+//!    and becomes ready again by itself.
 
 mod connect;
 mod fate;
@@ -63,7 +64,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 /// How long an operation may take, with all its turns and the wait for a connection: less than the deadline of the
 /// callers, so that a service says 503 before its caller has given it up. The server stops a statement after as long.
 pub const PATIENCE: Duration = Duration::from_millis(2000);
-/// Between two looks at the database, and between two tries to reach it.
+/// Between two looks at the database, and between two attempts to prepare a schema.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Whether a store takes requests, and why not.
@@ -98,7 +99,7 @@ impl Database {
     pub fn open(url: &PostgresUrl, size: usize, queue: usize, application: &str) -> Self {
         let unhurried = Connector::new(url.hosts(), url.wants_read_write(), application);
         let millis = PATIENCE.as_millis().to_string();
-        // the one that looks connects as the others do: where they cannot, it is not ready
+        // The connection that looks is made as all others are: where they cannot be made, the process is not ready.
         let hurried = Arc::new(unhurried.with(|options| {
             options.options([
                 ("statement_timeout", millis.as_str()),
@@ -111,7 +112,7 @@ impl Database {
         let (said, word) = watch::channel(Err("not connected yet".into()));
         let keeper = runtime.spawn(keeper::keep(hurried, url.to_string(), Arc::clone(&pool), said));
         let tasks = Mutex::new(vec![keeper]);
-        // what is session state does not outlive a transaction behind a proxy that shares sessions
+        // Behind a proxy that shares sessions, a prepared statement does not outlive its transaction.
         let unhurried = unhurried.with(|options| options.statement_cache_capacity(0));
         Self(Arc::new(Inner {
             url: url.clone(),
@@ -173,7 +174,7 @@ impl Database {
         self.0.retries.load(Ordering::Relaxed)
     }
 
-    /// Ends the tasks behind it and takes leave of the server.
+    /// Ends the background tasks and takes leave of the server.
     pub async fn close(&self) {
         let tasks = std::mem::take(&mut *self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         tasks.iter().for_each(JoinHandle::abort);
@@ -291,14 +292,14 @@ pub struct Turns<'a> {
     repeatable: bool,
     deadline: Instant,
     taken: u32,
-    /// Why it is not known whether an earlier turn was done, where one may have been.
+    /// Where an earlier turn may have been done: why that is not known.
     left_open: Option<String>,
 }
 
-/// What a turn knows of those before it.
+/// What a turn knows of the turns before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// One may have been done: what it would have made may be there.
+    /// An earlier turn may have been done. What it would have made may be there.
     pub maybe_done: bool,
 }
 

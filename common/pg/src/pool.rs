@@ -109,7 +109,7 @@ impl Pool {
             if idle.closed {
                 return Err(Error::PoolClosed.into());
             }
-            // the last one parked: those that the load does not need grow old
+            // The last one that was parked is the first to be used. The ones that the load does not need grow old.
             (idle.parked.pop(), idle.generation)
         };
         let parked = match parked {
@@ -184,7 +184,7 @@ impl Pool {
             let mut idle = self.idle();
             idle.parked.retain(|open| open.since.elapsed() < IDLE);
             while let Some(n) = idle.parked.iter().position(|open| open.asked_long_ago()) {
-                // one that is asked is in use: it has a place, or waits for the next look
+                // A connection that is asked is in use, so it needs a place. Without one it waits for the next look.
                 let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { break };
                 quiet.push((idle.parked.remove(n), place));
             }
@@ -227,7 +227,7 @@ impl Pool {
         let _ = told.map(|tell| tell.send(()));
     }
 
-    /// Takes leave of the server; those that are in use are closed when they come back.
+    /// Takes leave of the server. A connection that is in use is closed when it comes back.
     pub async fn close(&self) {
         let parked = {
             let mut idle = self.idle();
@@ -241,8 +241,8 @@ impl Pool {
     /// Brings a connection back whose statement failed, or was left half-way.
     async fn mend(self: Arc<Self>, mut open: Open, place: OwnedSemaphorePermit) {
         let name = open.name.clone();
-        // sqlx forgets a BEGIN whose answer was not waited for: the next one's writes would be in its transaction, answered
-        // and never committed. In one that failed, this fails, too
+        // sqlx forgets a BEGIN whose answer nobody waited for. The next caller's writes would then be in that transaction:
+        // answered, and never committed. Where a transaction has failed, this BEGIN fails, too.
         let mended = {
             let mut answer = std::pin::pin!(raw_sql("begin; rollback").execute(&mut open.connection));
             match timeout(GRACE, &mut answer).await {
@@ -293,8 +293,8 @@ impl Open {
     }
 }
 
-/// A connection in use. Dropped without `keep` or `discard`, its statement was left half-way, or
-/// failed: it goes back once the server has answered and rolled back.
+/// A connection in use. Where it is dropped without `keep` or `discard`, its statement failed, or was left half-way: the
+/// connection goes back to the pool once the server has answered and rolled back.
 pub struct Lease {
     pool: Arc<Pool>,
     held: Option<(Open, OwnedSemaphorePermit)>,
@@ -310,7 +310,7 @@ impl Lease {
         self.held.as_mut().map(|(open, _)| &mut open.connection).ok_or(Error::WorkerCrashed)
     }
 
-    /// For the next one: all statements were answered, and no transaction is open.
+    /// Gives the connection to the next caller: all statements were answered, and no transaction is open.
     pub(super) fn keep(mut self) {
         // a transaction that was forgotten ends as one that failed does: by `drop`
         if let Some((mut open, place)) = self.held.take_if(|(open, _)| is_clean(&open.connection)) {
@@ -320,7 +320,7 @@ impl Lease {
         }
     }
 
-    /// It leads nowhere.
+    /// Closes the connection, which leads nowhere.
     pub(super) fn discard(mut self) {
         self.held = None;
     }

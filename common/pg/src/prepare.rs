@@ -12,23 +12,25 @@ use tokio::time::sleep;
 
 /// What a service keeps, as tables.
 pub trait Tables: Model {
-    /// All that was ever done to the schema `NAME`; a new version only adds to it, in a way that the version before can
-    /// live with, since both run during an update. The first makes `NAME.siembra`, which says that it was filled.
+    /// All that was ever done to the schema `NAME`. A new version of the program only adds to it, in a way that the version
+    /// before can live with, since both run during an update. The first migration makes `NAME.siembra`, whose row says that
+    /// the schema was filled.
     fn migrations() -> Migrator;
 
-    /// Writes all of it into empty tables.
+    /// Writes all that the service keeps into empty tables.
     ///
     /// # Errors
     /// The database's.
     fn fill(&self, connection: &mut PgConnection) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Reads all of it, in batches. What the tables keep besides - digests, sums, places - is held against their rows.
+    /// Reads all that the service keeps, in batches. What the tables keep besides (digests, sums, places) is held against
+    /// their rows.
     ///
     /// # Errors
     /// The database's; [`Error::Decode`] where a row or a digest is wrong.
     fn read(connection: &mut PgConnection) -> impl Future<Output = Result<Self, Error>> + Send;
 
-    /// It, without what tables have no room for and nobody asks for.
+    /// The same, without what tables have no room for and nobody asks for.
     #[must_use]
     fn kept_by_tables(self) -> Self {
         self
@@ -40,7 +42,7 @@ const UNDEFINED_FUNCTION: &str = "42883";
 /// The advisory lock of whoever migrates, in any schema of a database: "migrates" in ASCII.
 const LOCK: i64 = 0x6d69_6772_6174_6573;
 
-/// Tries until it is done, each time that the database is there.
+/// Tries until the schema is prepared, each time that the database is there.
 pub(super) async fn prepare<M: Tables>(
     connector: Connector,
     mut database: watch::Receiver<Word>,
@@ -73,7 +75,7 @@ pub(super) async fn prepare<M: Tables>(
 }
 
 async fn once<M: Tables>(connector: &Connector, seed: &M) -> Result<(), MigrateError> {
-    // no statement timeout: a migration may take long, and one that waits for another process's waits for its lock
+    // No statement timeout: a migration may take long, and a process that waits for another one's waits for its lock.
     let Connected { mut connection, .. } = connector.connect().await?;
     migrate(M::NAME, M::migrations(), &mut connection).await?;
     let mut tx = connection.begin().await?;
@@ -109,7 +111,7 @@ pub(super) async fn migrate(
     connection: &mut PgConnection,
 ) -> Result<(), MigrateError> {
     migrator.dangerous_set_table_name(table(name));
-    // during an update, and after one that was taken back, the tables are newer than this process
+    // During an update, and after one that was taken back, the tables are newer than this process.
     migrator.set_ignore_missing(true);
     migrator.set_locking(false);
     let mut tx = connection.begin().await?;
@@ -118,7 +120,7 @@ pub(super) async fn migrate(
     if !state.due {
         return Ok(());
     }
-    // `if not exists` asks for the right to make one, also where it does
+    // `create schema if not exists` asks for the right to create one, also where the schema exists.
     if !state.schema {
         migrator.create_schema(name);
     }
@@ -128,7 +130,7 @@ pub(super) async fn migrate(
     let migrated = run(&migrator, connection, true).await;
     match migrated {
         Err(MigrateError::Execute(e)) if code(&e).is_some_and(|c| c == UNDEFINED_FUNCTION) => {
-            // Replicas may then collide; the one that fails tries again, and finds it done.
+            // Replicas may then collide. The one that fails tries again, and finds the work done.
             run(&migrator, connection, false).await
         }
         done => done,
@@ -136,7 +138,7 @@ pub(super) async fn migrate(
 }
 
 async fn run(migrator: &Migrator, connection: &mut PgConnection, lock: bool) -> Result<(), MigrateError> {
-    // at any other level the look after the wait would be at what was there before it
+    // At any other level the statements after the wait would see what was there before the wait.
     let mut tx = connection.begin_with("begin isolation level read committed").await?;
     if lock {
         sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *tx).await?;
@@ -191,8 +193,8 @@ async fn state(
 }
 
 /// Keys are compared byte by byte. PostgreSQL has to be told so: the order of its default collation changes with the
-/// system's libraries, and a unique index built in the old order then lets a key in twice. CockroachDB does nothing else,
-/// and refuses columns that ask for it.
+/// system's libraries, and a unique index that was built in the old order then lets a key in twice. CockroachDB always
+/// compares byte by byte, and refuses columns that ask for it.
 fn without_collation(migration: &mut Migration) {
     let sql = migration.sql.as_str().replace(r#" collate "C""#, "");
     migration.sql = AssertSqlSafe(sql).into_sql_str();

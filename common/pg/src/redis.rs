@@ -26,9 +26,9 @@ use tokio::time::{Instant, sleep, timeout};
 pub const BOUND: Duration = Duration::from_millis(50);
 /// Between two looks at a connection that works: it may have died while nobody asked.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long connecting may take; nobody waits for it.
+/// How long connecting may take. No request waits for it.
 const CONNECTING: Duration = Duration::from_secs(1);
-/// Between two tries to connect: doubled each time from the first to the last.
+/// Between two attempts to connect: doubled each time from the first to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// One warning in so long.
 const SELDOM: Duration = Duration::from_secs(60);
@@ -144,7 +144,7 @@ impl Shared {
     /// From now on nobody asks over this connection.
     fn cut(&self, link: &Arc<MultiplexedConnection>, why: String) {
         let before = self.link.compare_and_swap(link, None);
-        // the others that asked over it meet the same end, and have nothing to add
+        // The others that asked over this connection meet the same end, and have nothing to add.
         if before.as_ref().is_some_and(|before| Arc::ptr_eq(before, link)) {
             self.reason.store(Some(Arc::new(why)));
             self.broken.notify_one();

@@ -58,7 +58,7 @@ impl Whole {
     /// # Errors
     /// The database's.
     pub async fn services(&mut self, names: &[String]) -> Result<Vec<String>, Error> {
-        // a connection's number is behind the #
+        // after the # comes the connection's number
         let who = sqlx::query_scalar(
             "select distinct split_part(application_name, '#', 1) || coalesce(' at ' || host(client_addr), '')
              from pg_stat_activity

@@ -199,8 +199,8 @@ impl Server {
     }
 }
 
-/// Who ends the server when this process ends: also when it is killed, since the kernel closes the pipe. Servers in
-/// statics are never dropped, so this is how each test binary cleans up.
+/// A shell that ends the server when this process ends, also where this process is killed: the kernel closes the pipe then.
+/// Servers in statics are never dropped, so this is how each test binary cleans up.
 fn guard(data: &Path) -> (Child, Option<ChildStdin>) {
     let script = r#"trap '' INT TERM HUP
         cat >/dev/null

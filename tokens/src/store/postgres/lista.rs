@@ -40,7 +40,8 @@ impl Renglon {
     }
 }
 
-/// The statement with rows behind `$behind`, in the order of `$order`; a macro, since statements are checked as literals.
+/// The statement of the rows after `$behind`, in the order of `$order`. It is a macro because statements are checked as
+/// literals.
 macro_rules! pagina {
     ($filtros:expr, $behind:literal, $order:literal, $($key:expr),+) => {
         sqlx::query_as!(
@@ -141,12 +142,12 @@ fn parte(text: &str) -> String {
     pattern
 }
 
-/// The keys behind which a page begins: those of the cursor, or such as stand before the first row. They are always there,
-/// so that an index serves the condition.
+/// The keys after which a page begins: those of the cursor, or keys that sort before every row. The condition always has
+/// keys, so that an index serves it.
 fn behind(consulta: &Consulta) -> (i64, i64, String) {
     let end = written(MAX_ENTERO + 1);
     let (id, precio, nombre) = if consulta.descendente {
-        // no name is as long, so none sorts behind it
+        // no name is as long, so none sorts after it
         (end, end, char::MAX.to_string().repeat(1000))
     } else {
         (0, -1, String::new())

@@ -1,5 +1,5 @@
-//! In a database: each operation is one statement, or a look and one statement, which the schema's constraints hold to the
-//! law where two of them meet. Why they are written so: `docs/SCALE.md`.
+//! In a database: each operation is one statement, or a look and one statement. Where two of them meet, the schema's
+//! constraints hold them to the law. Why the statements are written so: `docs/SCALE.md`.
 
 mod lista;
 mod siembra;

@@ -43,7 +43,8 @@ impl Tables for Modelo {
         for some in tokens.chunks(LOTE) {
             insertar(some, c).await?;
         }
-        // each of the parts, also those without a token: two databases that were never the same have not one number
+        // Every part gets a number, also one without a token: two databases that were never the same must not have the same
+        // number.
         let mut cuentas: BTreeMap<i64, Cuenta> = (0..64).map(|parte| (parte, Cuenta::default())).collect();
         for token in &tokens {
             cuentas.entry(written(token.id.get()) % 64).or_default().contar(token);

@@ -1,9 +1,9 @@
 //! In a database: each of the two writes that decide is one statement on the one row of its clave.
 //!
-//! The order of commits is a column, `asiento`, which no purchase waits for: ids come from a sequence before their commits,
-//! so a reader who asks for what is behind an id would skip what commits late. Whoever reads the order first gives places
-//! to all that have none (`asentar`), one process after another; a place is given to what is committed only, so what
-//! commits later gets a later one. Why so: `docs/SCALE.md`.
+//! The order of commits is a column, `asiento`, which no purchase waits for. Ids come from a sequence before their commits, so
+//! a reader who asks for what comes after an id would skip what commits late. Whoever reads the order first gives places to
+//! all purchases that have none (`places`), one process after another. A place is given only to what is committed, so what
+//! commits later gets a later place. Why so: `docs/SCALE.md`.
 
 /// The columns of a [`Fila`] of rows that are bought; sqlx takes them for nullable.
 macro_rules! filas {

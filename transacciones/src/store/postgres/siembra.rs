@@ -105,7 +105,7 @@ impl Tables for Modelo {
                 }
             }
         }
-        // what has no place yet gets one behind the others, by id, as whoever gives places does
+        // A purchase without a place gets one after the others, by id, as `places` does it.
         bought.sort_unstable_by_key(|(asiento, t)| (asiento.unwrap_or(i64::MAX), t.id));
         let (mut total, mut posted) = (Cierre::default(), 0);
         for (asiento, t) in &bought {

@@ -22,7 +22,7 @@ impl Store {
         });
     }
 
-    /// Posts first what is not posted, so that the digest is that of all that was confirmed before.
+    /// Posts what is not posted first, so that the digest counts all that was confirmed before the call.
     pub(in crate::store) async fn resumen(&self) -> Result<Digest, Error> {
         self.0.post::<Ledger>().await?;
         let digest = run!(self.0.repeatable(), |c, _| {

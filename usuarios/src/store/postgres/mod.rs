@@ -1,5 +1,5 @@
-//! In a database: each operation is one statement, which the schema's constraints hold to the law where two of them meet.
-//! Why they are written so: `docs/SCALE.md`.
+//! In a database: each operation is one statement. Where two of them meet, the schema's constraints hold them to the law.
+//! Why the statements are written so: `docs/SCALE.md`.
 
 mod asiento;
 mod siembra;
@@ -183,7 +183,8 @@ impl Store {
     ) -> Result<Hecho<Movimiento>, Error> {
         run!(self.0.repeatable(), |c, _| {
             loop {
-                // where the row was locked by somebody else, what he did under this key is not seen: the index sees it
+                // Where somebody else had locked the row, this statement does not see what he did under this key. The index
+                // does.
                 let made = sqlx::query!(
                         "with abonado as (
                              update usuarios.usuarios set saldo = saldo + $2
