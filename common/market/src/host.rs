@@ -1,5 +1,6 @@
 //! What the three service binaries have in common: one store, a public and an internal port, one life.
 
+use crate::domain::MAX_INTEGER;
 use crate::openapi::{PRODUCT, with_schemas};
 use crate::store::StoreOptions;
 use crate::store::{Place, ServiceStore};
@@ -183,7 +184,8 @@ pub fn share_visits(ops: &mut Ops, url: &RedisUrl) -> Redis {
     let shared = redis.clone();
     ops.share(Box::new(move || {
         let (redis, one_more) = (shared.clone(), add(1));
-        Box::pin(async move { redis.ask(&one_more).await })
+        // somebody else may have put another number there
+        Box::pin(async move { redis.ask(&one_more).await.filter(|visits| *visits <= MAX_INTEGER) })
     }));
     redis
 }

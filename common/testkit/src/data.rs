@@ -45,13 +45,21 @@ impl TestData {
     }
 
     fn at(kind: Kind, store: &str, seed_dir: Option<std::path::PathBuf>, dir: TempDir) -> Self {
-        let options = StoreOptions { store: store.parse().expect("a STORE"), pool: 4, seed_dir };
+        let options =
+            StoreOptions { store: store.parse().expect("a STORE"), pool: 4, pool_queue: 1000, seed_dir };
         Self { options, kind, _dir: dir }
     }
 
     /// What is in a database already, or will be.
     pub fn on(store: &str) -> Self {
         Self::at(Kind::Postgres, store, None, TempDir::new().expect("a directory"))
+    }
+
+    /// The same, by so many connections, and with so many operations that may wait for one.
+    #[must_use]
+    pub fn limited(mut self, pool: u16, pool_queue: u16) -> Self {
+        (self.options.pool, self.options.pool_queue) = (pool, pool_queue);
+        self
     }
 
     /// Opens it as one more process does.
