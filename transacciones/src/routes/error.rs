@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::purchase::Reason;
 use http_kit::problem::{General, Problem, Text};
 use http_kit::text;
+use journal::StoreError;
 use market::codes::MarketCode;
 use market::contract::Refusal;
 
@@ -42,6 +43,8 @@ impl From<Error> for Problem {
                     "Whether the purchase was made is not known; repeat it with the same key.",
                 ),
             ),
+            // the same will fail again: nobody is told to try
+            Error::Store(cause @ StoreError::Rejected { .. }) => Self::internal(cause),
             Error::Store(cause) => Self::store(cause),
             Error::Unaudited(Unaudited::Participant(cause)) => {
                 log::warn!("audit: {cause}");
