@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// The coordinator at work: its service, and recovery running beside it.
+/// The coordinator at work: its service, and recovery beside the service.
 pub struct Engine {
     /// Buys and looks.
     pub service: Service,
@@ -51,17 +51,17 @@ impl Engine {
         };
         metrics.gauge(
             "recovery_backlog",
-            "Old tries that the last pass of recovery could not settle",
+            "Old holds that the last pass of recovery could not settle",
             read(|t| t.backlog.load(Ordering::Relaxed)),
         );
         metrics.counter(
             "recovery_confirmed",
-            "Tries that recovery confirmed",
+            "Holds that recovery confirmed",
             read(|t| t.confirmed.load(Ordering::Relaxed)),
         );
         metrics.counter(
             "recovery_cancelled",
-            "Tries that recovery cancelled",
+            "Holds that recovery cancelled",
             read(|t| t.cancelled.load(Ordering::Relaxed)),
         );
         let stop = CancellationToken::new();
@@ -70,8 +70,8 @@ impl Engine {
         Ok(Self { service: Service::new(coordinator, Handle::current()), behind, recovery, stop })
     }
 
-    /// Waits for purchases under way, at most for `grace`, and stops recovery. What is cut off here is settled by
-    /// recovery at the next start.
+    /// Waits for purchases under way, at most for `grace`, and stops recovery. The next start's recovery settles what is cut
+    /// off here.
     pub async fn stop(self, grace: Duration) {
         self.behind.close();
         if tokio::time::timeout(grace, self.behind.wait()).await.is_err() {

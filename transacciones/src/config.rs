@@ -30,7 +30,7 @@ pub struct PurchaseOptions {
     /// Milliseconds that a purchase waits for the other services before it answers 503
     #[arg(long, env = "PURCHASE_DEADLINE_MS", default_value_t = 3000, value_parser = clap::value_parser!(u64).range(10..=60_000))]
     pub purchase_deadline_ms: u64,
-    /// Milliseconds after which recovery takes a try for left behind; more than the deadline
+    /// Milliseconds after which recovery takes a hold for one that was left; more than the deadline
     #[arg(long, env = "ORPHAN_AGE_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(20..=3_600_000))]
     pub orphan_age_ms: u64,
 }

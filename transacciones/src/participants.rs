@@ -9,17 +9,17 @@ use market::domain::Intento;
 use reqwest::Method;
 use tokio::time::Instant;
 
-/// What both participants do. Each call can be repeated without harm and gives up at its deadline.
+/// What both participants do. Each call can be repeated without harm, and gives up at its deadline.
 #[async_trait]
 pub trait Participant: Send + Sync {
-    /// Settles a try for good.
+    /// Settles a hold for good.
     async fn confirm(&self, intento: &Intento, deadline: Instant) -> Answer<()>;
-    /// Takes a try back; one that is not there is taken back already.
+    /// Takes a hold back; a hold that is not there is taken back already.
     async fn cancel(&self, intento: &Intento, deadline: Instant) -> Answer<()>;
-    /// Tries that were neither settled nor taken back for this long by the participant's clock, oldest first: a page
-    /// behind a try of the page before.
+    /// Holds that were neither settled nor taken back for this long by the participant's clock, oldest first: a page
+    /// behind a hold of the page before.
     async fn pending(&self, age: TimeDelta, after: Option<&Try>, deadline: Instant) -> Answer<Vec<Try>>;
-    /// Settled tries in an order that stays: a page behind an attempt of the page before.
+    /// Settled holds in an order that stays: a page behind an attempt of the page before.
     async fn settled(&self, after: Option<&Intento>, deadline: Instant) -> Answer<Vec<Try>>;
     /// Its side of the audit.
     async fn digest(&self, deadline: Instant) -> Answer<Digest>;
@@ -48,7 +48,7 @@ pub struct Http {
     confirmation: &'static str,
 }
 
-/// No body.
+/// A request without a body.
 const NONE: Option<&()> = None;
 
 impl Http {

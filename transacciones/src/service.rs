@@ -1,29 +1,22 @@
 //! What `transacciones` does, without HTTP.
 
-use crate::audit::{self, Auditoria};
-use crate::domain::{Compra, Transaccion};
+use crate::audit::audit;
+use crate::audit::report::Auditoria;
+use crate::domain::{Compra, Comprado, Transaccion};
 use crate::error::Error;
-use crate::purchase::Outcome;
 use crate::purchase::runner::Coordinator;
 use crate::store::Store;
 use http_kit::context::Context;
+use http_kit::paging::Page;
+use market::domain::{TokenId, TransaccionId, UsuarioId};
 use tokio::runtime::Handle;
 
-/// The coordinator for its clients: purchases and the audit. Clones share everything.
+/// The coordinator as its clients see it: purchases and the audit. Clones share everything.
 #[derive(Clone)]
 pub struct Service {
     coordinator: Coordinator,
     // the process's own runtime: a worker's ends before its purchases may
     runtime: Handle,
-}
-
-/// A purchase as it was recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Comprado {
-    /// What was recorded.
-    pub transaccion: Transaccion,
-    /// Whether an earlier request with this key did it.
-    pub repetida: bool,
 }
 
 impl Service {
@@ -37,29 +30,33 @@ impl Service {
         &self.coordinator.store
     }
 
-    /// Buys. It goes on to its end if nobody waits for it any more.
+    /// One purchase.
+    pub async fn transaccion(&self, id: TransaccionId) -> Result<Transaccion, Error> {
+        self.store().transaccion(id).await?.ok_or(Error::TransaccionNoEncontrada(id))
+    }
+
+    /// A user's purchases, a token's, or all, in the order of their commits, behind one.
+    pub async fn lista(
+        &self,
+        de: Option<UsuarioId>,
+        token: Option<TokenId>,
+        despues: Option<TransaccionId>,
+        limite: usize,
+    ) -> Result<Page<Transaccion>, Error> {
+        Ok(self.store().lista(de, token, despues, limite).await?)
+    }
+
+    /// Buys. The purchase goes on to its end also where nobody waits for it any more.
     pub async fn comprar(&self, compra: Compra) -> Result<Comprado, Error> {
         let coordinator = self.coordinator.clone();
         let context = Context::current().unwrap_or_default();
-        let task = async move { coordinator.run(&compra).await.map(|outcome| (outcome, compra)) };
+        let task = async move { coordinator.run(&compra).await };
         let running = self.coordinator.behind.spawn_on(context.scope(task), &self.runtime);
-        let (outcome, compra) = match running.await {
-            Ok(Ok(done)) => done,
-            Ok(Err(unexpected)) => return Err(Error::Bug(unexpected.to_string())),
-            Err(panicked) => return Err(Error::Bug(panicked.to_string())),
-        };
-        match outcome {
-            Outcome::Comprado { transaccion, repetida } => Ok(Comprado { transaccion, repetida }),
-            Outcome::Rechazado(motivo) => Err(Error::Rechazado { compra: Box::new(compra), motivo }),
-            Outcome::ClaveReutilizada => Err(Error::ClaveReutilizada(compra.clave.to_string())),
-            Outcome::SinRespuesta => Err(Error::SinRespuesta),
-            Outcome::Superado => Err(Error::Superado),
-            Outcome::SinAlmacen => Err(Error::SinAlmacen),
-        }
+        running.await.unwrap_or_else(|panicked| Err(Error::bug(panicked)))
     }
 
     /// Holds the three services against each other.
     pub async fn auditar(&self) -> Result<Auditoria, Error> {
-        Ok(audit::audit(&self.coordinator).await?)
+        audit(&self.coordinator).await
     }
 }

@@ -2,15 +2,14 @@
 
 use market::domain::{Monto, UsuarioId};
 use std::collections::{BTreeMap, BTreeSet};
-use transacciones::domain::{Compra, Transaccion};
+use transacciones::domain::{Compra, Comprado, Transaccion};
 use transacciones::error::Error;
-use transacciones::purchase::Motivo;
 
 /// What a client is told of a purchase.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     Bought(Transaccion, bool),
-    Refused(Motivo),
+    Refused(Error),
     KeyMisused,
     Silence,
     Overtaken,
@@ -19,17 +18,15 @@ pub enum Answer {
 }
 
 impl Answer {
-    pub fn of(result: Result<transacciones::service::Comprado, Error>) -> Self {
+    pub fn of(result: Result<Comprado, Error>) -> Self {
         match result {
             Ok(done) => Self::Bought(done.transaccion, done.repetida),
-            Err(Error::Rechazado { motivo, .. }) => Self::Refused(motivo),
+            Err(e @ (Error::Rechazado { .. } | Error::PrecioCambiado { .. })) => Self::Refused(e),
             Err(Error::ClaveReutilizada(_)) => Self::KeyMisused,
             Err(Error::SinRespuesta) => Self::Silence,
             Err(Error::Superado) => Self::Overtaken,
             Err(Error::SinAlmacen | Error::Store(_)) => Self::NoStore,
-            Err(e @ (Error::Bug(_) | Error::Unaudited(_) | Error::TransaccionNoEncontrada(_))) => {
-                Self::Bug(e.to_string())
-            }
+            Err(e @ (Error::Bug(_) | Error::TransaccionNoEncontrada(_))) => Self::Bug(e.to_string()),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Runs a purchase: does what each [`Step`] asks for and feeds the outcome back.
 
-use super::{Action, Event, Outcome, Step, Unexpected, next};
-use crate::domain::Compra;
+use super::{Action, Event, Step, next};
+use crate::domain::{Compra, Comprado};
+use crate::error::Error;
 use crate::participants::{Tokens, Usuarios};
 use crate::store::{Overtaken, Store};
 use http_kit::client::Unavailable;
@@ -25,7 +26,7 @@ pub struct Coordinator {
     pub usuarios: Arc<dyn Usuarios>,
     /// How long a purchase may wait for participants.
     pub deadline: Duration,
-    /// Work that goes on behind an answer; a process that leaves waits for it.
+    /// Purchases and their background tasks; a process that leaves waits for them.
     pub behind: TaskTracker,
 }
 
@@ -34,17 +35,17 @@ impl Coordinator {
     /// does not stop it half-way.
     ///
     /// # Errors
-    /// [`Unexpected`]: a bug. What is held then, recovery settles.
-    pub async fn run(&self, compra: &Compra) -> Result<Outcome, Box<Unexpected>> {
+    /// Why it is not bought. After [`Error::Bug`] recovery settles what is held.
+    pub async fn run(&self, compra: &Compra) -> Result<Comprado, Error> {
         let deadline = Instant::now() + self.deadline;
         let mut step = Step::Look;
         loop {
             let event = match step.action(compra) {
-                Action::Answer(outcome) => return Ok(outcome),
+                Action::Answer(answer) => return answer,
                 action => self.perform(action, compra, deadline).await,
             };
             log::debug!("{}: {step:?} -> {event:?}", compra.clave);
-            step = next(compra, step, event)?;
+            step = next(compra, step, event).map_err(Error::bug)?;
         }
     }
 
@@ -91,7 +92,7 @@ impl Coordinator {
             match answer {
                 Ok(Ok(())) => {}
                 Ok(Err(refusal)) => {
-                    log::error!("{intento} is aborted, and yet its try cannot be cancelled: {refusal}");
+                    log::error!("{intento} is aborted, and yet its hold cannot be cancelled: {refusal}");
                 }
                 Err(e) => return no_answer(&e),
             }
@@ -99,10 +100,10 @@ impl Coordinator {
         Event::Done
     }
 
-    /// The sale is waited for, so that the buyer's next read shows it in any replica; the debit's end shows nowhere, so
-    /// it happens behind the answer.
+    /// The sale is waited for, so that the buyer's next read shows it in any replica. The end of the debit shows nowhere, so
+    /// a background task confirms the debit.
     async fn confirm(&self, intento: Intento, deadline: Instant) -> Event {
-        // a purchase that used up its time still deserves a try: recovery would take ORPHAN_AGE
+        // also for a purchase that used up its time: recovery would take ORPHAN_AGE
         let deadline = deadline.max(Instant::now() + self.deadline / 3);
         let (usuarios, of) = (Arc::clone(&self.usuarios), intento.clone());
         let context = http_kit::context::Context::current().unwrap_or_default();
@@ -117,7 +118,7 @@ fn confirmed(intento: &Intento, answer: Answer<()>) -> Event {
     match answer {
         Ok(Ok(())) => Event::Done,
         Ok(Err(refusal)) => {
-            log::error!("{intento} is bought, and yet its try cannot be confirmed: {refusal}");
+            log::error!("{intento} is bought, and yet its hold cannot be confirmed: {refusal}");
             Event::Done
         }
         Err(e) => no_answer(&e),

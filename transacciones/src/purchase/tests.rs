@@ -49,7 +49,7 @@ fn a_purchase_reserves_charges_commits_confirms_and_answers() {
         Event::Committed(t.clone()),
     ];
     assert_eq!(walk(&c, way.clone()), Step::Confirm { transaccion: t.clone(), repetida: false });
-    let bought = Step::Answer(Outcome::Comprado { transaccion: t, repetida: false });
+    let bought = Step::Answer(Ok(Comprado { transaccion: t, repetida: false }));
     assert_eq!(walk(&c, way.iter().cloned().chain([Event::Done])), bought);
     assert_eq!(
         walk(&c, way.into_iter().chain([Event::NoAnswer])),
@@ -64,7 +64,7 @@ fn nothing_is_cancelled_before_its_abort_is_durable() {
     let no = Event::Refused(Refusal::SaldoInsuficiente);
     let refused = walk(&c, [Event::Word(Palabra::Nada), Event::Reserved(credits(50)), no]);
     assert!(matches!(refused, Step::Abort { numero: 1, retenido: Retenido::Reserva, .. }));
-    assert_eq!(next(&c, refused.clone(), Event::NoStore).unwrap(), Step::Answer(Outcome::SinAlmacen));
+    assert_eq!(next(&c, refused.clone(), Event::NoStore).unwrap(), Step::Answer(Err(Error::SinAlmacen)));
     assert_eq!(next(&c, refused.clone(), Event::Overtaken).unwrap(), Step::Overtaken);
     assert!(matches!(next(&c, refused, Event::Aborted).unwrap(), Step::Cancel { numero: 1, .. }));
 }
@@ -76,8 +76,10 @@ fn a_refusal_under_a_clients_key_is_made_to_last_and_another_costs_no_write() {
         walk(&compra("k", 1, 101, true), no.clone()),
         Step::Abort { retenido: Retenido::Nada, .. }
     ));
-    let motivo = Motivo::Rechazo(Refusal::TokenNoDisponible);
-    assert_eq!(walk(&compra("k", 1, 101, false), no), Step::Answer(Outcome::Rechazado(motivo)));
+    let c = compra("k", 1, 101, false);
+    let (usuario_id, token_id, refusal) = (c.usuario_id, c.token_id, Refusal::TokenNoDisponible);
+    let refused = Error::Rechazado { usuario_id, token_id, refusal };
+    assert_eq!(walk(&c, no), Step::Answer(Err(refused)));
 }
 
 #[test]
@@ -85,7 +87,7 @@ fn a_commit_of_unknown_outcome_is_not_cancelled() {
     let c = compra("k", 1, 101, true);
     let way = [Event::Word(Palabra::Nada), Event::Reserved(credits(50)), Event::Charged];
     let commit = walk(&c, way);
-    assert_eq!(next(&c, commit.clone(), Event::NoStore).unwrap(), Step::Answer(Outcome::SinAlmacen));
+    assert_eq!(next(&c, commit.clone(), Event::NoStore).unwrap(), Step::Answer(Err(Error::SinAlmacen)));
     assert_eq!(next(&c, commit, Event::Overtaken).unwrap(), Step::Overtaken);
 }
 
@@ -102,10 +104,19 @@ fn an_aborted_attempt_is_cleared_before_the_next_and_another_body_is_refused() {
     };
     assert_eq!(walk(&c, [aborted(None)]), Step::Clear { numero: 3 });
     assert_eq!(walk(&c, [aborted(Some(c.token_id)), Event::Done]), Step::Reserve { numero: 4 });
-    assert_eq!(walk(&c, [aborted(Some(c.token_id)), Event::NoAnswer]), Step::Answer(Outcome::SinRespuesta));
-    assert_eq!(walk(&c, [aborted(TokenId::new(102))]), Step::Answer(Outcome::ClaveReutilizada));
+    assert_eq!(
+        walk(&c, [aborted(Some(c.token_id)), Event::NoAnswer]),
+        Step::Answer(Err(Error::SinRespuesta))
+    );
+    assert_eq!(
+        walk(&c, [aborted(TokenId::new(102))]),
+        Step::Answer(Err(Error::ClaveReutilizada(c.clave.clone())))
+    );
     let t = transaccion(&compra("k", 1, 102, true), 1, credits(70), 1);
-    assert_eq!(walk(&c, [Event::Word(Palabra::Comprado(t))]), Step::Answer(Outcome::ClaveReutilizada));
+    assert_eq!(
+        walk(&c, [Event::Word(Palabra::Comprado(t))]),
+        Step::Answer(Err(Error::ClaveReutilizada(c.clave.clone())))
+    );
 }
 
 /// Found by the model: whoever overtook this request may have told the client 409, so it must not buy with another attempt.
@@ -121,11 +132,11 @@ fn a_request_that_was_overtaken_says_what_was_bought_or_gives_up() {
     let overtaken = |step| next(&c, step, Event::Overtaken).unwrap();
     let commit = overtaken(Step::Commit { numero: 1, precio: credits(50) });
     assert_eq!(commit.action(&c), Action::Look);
-    assert_eq!(next(&c, commit.clone(), Event::Word(aborted)).unwrap(), Step::Answer(Outcome::Superado));
+    assert_eq!(next(&c, commit.clone(), Event::Word(aborted)).unwrap(), Step::Answer(Err(Error::Superado)));
     let t = transaccion(&c, 1, credits(50), 1);
     let bought = Step::Confirm { transaccion: t.clone(), repetida: true };
     assert_eq!(next(&c, commit.clone(), Event::Word(Palabra::Comprado(t))).unwrap(), bought);
-    assert_eq!(next(&c, commit, Event::NoStore).unwrap(), Step::Answer(Outcome::SinAlmacen));
+    assert_eq!(next(&c, commit, Event::NoStore).unwrap(), Step::Answer(Err(Error::SinAlmacen)));
 }
 
 /// The reservation was given up and the price changed before its debit was taken back: no fault of the client's.
@@ -135,7 +146,10 @@ fn a_debit_at_another_price_is_an_attempt_that_was_given_up_and_no_misused_key()
     let no = Event::Refused(Refusal::ClaveReutilizada);
     let way = [Event::Word(Palabra::Nada), Event::Reserved(credits(70)), no.clone()];
     assert_eq!(walk(&c, way), Step::Overtaken);
-    assert_eq!(walk(&c, [Event::Word(Palabra::Nada), no]), Step::Answer(Outcome::ClaveReutilizada));
+    assert_eq!(
+        walk(&c, [Event::Word(Palabra::Nada), no]),
+        Step::Answer(Err(Error::ClaveReutilizada(c.clave.clone())))
+    );
 }
 
 #[test]
@@ -144,7 +158,7 @@ fn a_price_that_the_buyer_did_not_see_is_refused() {
     let step = walk(&c, [Event::Word(Palabra::Nada), Event::Reserved(credits(51))]);
     assert!(matches!(
         step,
-        Step::Abort { motivo: Motivo::PrecioCambiado(_), retenido: Retenido::Reserva, .. }
+        Step::Abort { why: Error::PrecioCambiado { .. }, retenido: Retenido::Reserva, .. }
     ));
     assert!(matches!(
         walk(&c, [Event::Word(Palabra::Nada), Event::Reserved(credits(50))]),
@@ -159,7 +173,7 @@ fn an_event_that_cannot_come_is_an_error_and_not_a_guess() {
     assert!(
         next(&c, Step::Reserve { numero: 1 }, Event::Committed(transaccion(&c, 1, credits(1), 1))).is_err()
     );
-    assert!(next(&c, Step::Answer(Outcome::SinRespuesta), Event::Done).is_err());
+    assert!(next(&c, Step::Answer(Err(Error::SinRespuesta)), Event::Done).is_err());
 }
 
 const PRICE: u64 = 60;
@@ -174,7 +188,7 @@ struct World {
     sold: BTreeMap<TokenId, Intento>,
     charged: BTreeMap<Intento, (UsuarioId, bool)>,
     late: Vec<(Compra, Action)>,
-    answers: Vec<(Compra, Outcome)>,
+    answers: Vec<(Compra, Result<Comprado, Error>)>,
 }
 
 impl World {
@@ -296,7 +310,7 @@ impl World {
         assert_eq!(self.sold.len(), self.committed.len(), "a token is sold without a purchase");
         assert!(self.held.is_empty());
         for (compra, outcome) in &self.answers {
-            if let Outcome::Comprado { transaccion, .. } = outcome {
+            if let Ok(Comprado { transaccion, .. }) = outcome {
                 assert_eq!(
                     self.committed.get(&compra.clave),
                     Some(transaccion),
@@ -379,7 +393,9 @@ proptest! {
                         _ => world.perform(compra, action),
                     };
                     let next = next(compra, step, event).unwrap();
-                    if let Step::Answer(Outcome::Rechazado(_)) = &next && compra.clave_del_cliente {
+                    if let Step::Answer(Err(Error::Rechazado { .. } | Error::PrecioCambiado { .. })) = &next
+                        && compra.clave_del_cliente
+                    {
                         let i = Intento { clave: compra.clave.clone(), numero: 1 };
                         prop_assert!(world.aborted.contains_key(&i.clave), "refused, and might yet be bought");
                     }

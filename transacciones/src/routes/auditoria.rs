@@ -1,6 +1,6 @@
 //! `/transacciones/auditoria`.
 
-use crate::audit::Auditoria;
+use crate::audit::report::Auditoria;
 use crate::service::Service;
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use http_kit::openapi::{ConParametros, ConServicios};

@@ -1,13 +1,11 @@
 //! Where errors meet HTTP.
 
-use crate::audit::Unaudited;
-use crate::domain::Compra;
 use crate::error::Error;
-use crate::purchase::Motivo;
 use http_kit::problem::{General, Problem, Text};
 use http_kit::text;
 use market::codes::Codigo;
 use market::contract::Refusal;
+use market::domain::{TokenId, UsuarioId};
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
@@ -16,7 +14,11 @@ impl From<Error> for Problem {
                 Codigo::TransaccionNoEncontrada,
                 text!("No hay transacción {id}.", "There is no transaction {id}."),
             ),
-            Error::Rechazado { compra, motivo } => refused(&compra, motivo),
+            Error::Rechazado { usuario_id, token_id, refusal } => refused(usuario_id, token_id, refusal),
+            Error::PrecioCambiado { token_id, precio } => Self::new(
+                Codigo::PrecioCambiado,
+                text!("El token {token_id} cuesta ahora {precio}.", "Token {token_id} costs {precio} now."),
+            ),
             Error::ClaveReutilizada(clave) => Self::new(
                 Codigo::ClaveReutilizada,
                 text!(
@@ -24,7 +26,13 @@ impl From<Error> for Problem {
                     "\"{clave}\" was used with other data; use a new key."
                 ),
             ),
-            Error::SinRespuesta => no_answer(),
+            Error::SinRespuesta => Self::new(
+                General::ServicioNoDisponible,
+                Text::new(
+                    "Otro servicio no respondió a tiempo; repita la petición, una compra con la misma clave.",
+                    "Another service did not answer in time; repeat the request, a purchase with the same key.",
+                ),
+            ),
             Error::Superado => Self::new(
                 General::ServicioNoDisponible,
                 Text::new(
@@ -34,7 +42,6 @@ impl From<Error> for Problem {
                      it with the same key.",
                 ),
             ),
-            // logged where it happened
             Error::SinAlmacen => Self::new(
                 General::AlmacenNoDisponible,
                 Text::new(
@@ -43,54 +50,26 @@ impl From<Error> for Problem {
                 ),
             ),
             Error::Store(cause) => Self::store(cause),
-            Error::Unaudited(Unaudited::Participant(cause)) => {
-                log::warn!("audit: {cause}");
-                no_answer()
-            }
-            Error::Unaudited(Unaudited::Store(cause)) => Self::store(cause),
-            Error::Unaudited(cause @ Unaudited::Refused(_)) => Self::internal(cause),
             Error::Bug(cause) => Self::internal(cause),
         }
     }
 }
 
-fn no_answer() -> Problem {
-    Problem::new(
-        General::ServicioNoDisponible,
-        Text::new(
-            "Otro servicio no respondió a tiempo; repita la petición, una compra con la misma clave.",
-            "Another service did not answer in time; repeat the request, a purchase with the same key.",
+fn refused(usuario: UsuarioId, token: TokenId, refusal: Refusal) -> Problem {
+    let detail = match refusal {
+        Refusal::TokenNoEncontrado => text!("No hay token {token}.", "There is no token {token}."),
+        Refusal::TokenNoDisponible => {
+            text!("El token {token} está reservado o vendido.", "Token {token} is reserved or sold.")
+        }
+        Refusal::UsuarioNoEncontrado => text!("No hay usuario {usuario}.", "There is no user {usuario}."),
+        Refusal::SaldoInsuficiente => text!(
+            "El saldo del usuario {usuario} no alcanza para el token {token}.",
+            "User {usuario}'s balance is below the price of token {token}."
         ),
-    )
-}
-
-fn refused(compra: &Compra, motivo: Motivo) -> Problem {
-    let (usuario, token) = (compra.usuario_id, compra.token_id);
-    let (codigo, detail) = match motivo {
-        Motivo::PrecioCambiado(precio) => (
-            Codigo::PrecioCambiado,
-            text!("El token {token} cuesta ahora {precio}.", "Token {token} costs {precio} now."),
-        ),
-        Motivo::Rechazo(refusal) => {
-            let detail = match refusal {
-                Refusal::TokenNoEncontrado => text!("No hay token {token}.", "There is no token {token}."),
-                Refusal::TokenNoDisponible => {
-                    text!("El token {token} está reservado o vendido.", "Token {token} is reserved or sold.")
-                }
-                Refusal::UsuarioNoEncontrado => {
-                    text!("No hay usuario {usuario}.", "There is no user {usuario}.")
-                }
-                Refusal::SaldoInsuficiente => text!(
-                    "El saldo del usuario {usuario} no alcanza para el token {token}.",
-                    "User {usuario}'s balance is below the price of token {token}."
-                ),
-                // the state machine answers these otherwise, or a participant broke its contract
-                Refusal::ClaveReutilizada | Refusal::IntentoNoEncontrado | Refusal::IntentoConfirmado => {
-                    return Problem::internal(format!("a purchase ended with {refusal}"));
-                }
-            };
-            (refusal.codigo(), detail)
+        // the state machine answers these otherwise, or a participant broke its contract
+        Refusal::ClaveReutilizada | Refusal::IntentoNoEncontrado | Refusal::IntentoConfirmado => {
+            return Problem::internal(format!("a purchase ended with {refusal}"));
         }
     };
-    Problem::new(codigo, detail)
+    Problem::new(refusal.codigo(), detail)
 }

@@ -110,7 +110,7 @@ pub async fn listar(req: HttpRequest, service: Data<Service>) -> Result<HttpResp
     let (de, token) = (f.optional("usuarioId", usuario_id), f.optional("tokenId", token_id));
     let (limite, despues) = (paging::limit(&mut f), f.optional("despues", transaccion_id));
     let (de, token, limite, despues) = f.finish((de, token, limite, despues))?;
-    let page = service.store().lista(de, token, despues, limite).await?.map(TransaccionVista::from);
+    let page = service.lista(de, token, despues, limite).await?.map(TransaccionVista::from);
     Ok(page.represent(&req)?.respond(&req))
 }
 
@@ -120,6 +120,6 @@ pub async fn listar(req: HttpRequest, service: Data<Service>) -> Result<HttpResp
     responses((status = 200, description = "The purchase", body = TransaccionVista), SinTransaccion, ConParametros, ConAlmacen))]
 pub async fn ver(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
     let id = validate::path(&req, "id", transaccion_id)?;
-    let vista = TransaccionVista::from(service.store().transaccion(id).await?);
+    let vista = TransaccionVista::from(service.transaccion(id).await?);
     Ok(Representation::json(&vista)?.respond(&req))
 }

@@ -3,8 +3,9 @@
 use crate::errores::{self, Bug};
 use crate::mundo::{Aborted, Entry, Mundo, Network, Pedido, Slot, State, Wrong, small};
 use crate::soup::{Kind, Message};
-use transacciones::domain::Palabra;
-use transacciones::purchase::{Action, Event, Outcome, Step};
+use transacciones::domain::{Comprado, Palabra};
+use transacciones::error::Error;
+use transacciones::purchase::{Action, Event, Step};
 
 impl Mundo {
     /// A request comes in and looks: before that it has no effect, so that the two need not be told apart.
@@ -77,18 +78,18 @@ impl Mundo {
             s.soup.insert(message);
         }
         s.slots[slot].step = Some(next);
-        if let Action::Answer(outcome) = action {
-            self.answer(s, slot, before, &outcome);
+        if let Action::Answer(answer) = action {
+            self.answer(s, slot, before, &answer);
             self.leave(s, slot);
         }
     }
 
     /// A client hears the end of its request.
-    fn answer(&self, s: &mut State, slot: usize, numero: u8, outcome: &Outcome) {
+    fn answer(&self, s: &mut State, slot: usize, numero: u8, answer: &Result<Comprado, Error>) {
         let Pedido { clave, compra, .. } = self.pedido(slot);
         let at = usize::from(*clave);
-        match outcome {
-            Outcome::Comprado { transaccion, .. } => {
+        match answer {
+            Ok(Comprado { transaccion, .. }) => {
                 let id = small(transaccion.id.get());
                 let recorded =
                     s.libro.get(usize::from(id) - 1).map(|e| self.transaccion(usize::from(id) - 1, *e));
@@ -98,13 +99,13 @@ impl Mundo {
                 }
                 s.heard[at] = Some(id);
             }
-            Outcome::Rechazado(_) => {
+            Err(Error::Rechazado { .. } | Error::PrecioCambiado { .. }) => {
                 s.refused[at] = s.refused[at].max(numero);
                 for older in s.slots.iter_mut().filter(|o| o.younger & 1 << slot != 0) {
                     older.barred = true;
                 }
             }
-            _ => {}
+            Err(_) => {}
         }
     }
 

@@ -6,7 +6,7 @@ use crate::error::Error;
 use chrono::{DateTime, Utc};
 use imbl::{HashMap, OrdMap, OrdSet};
 use journal::{ArrayWriter, Model};
-use market::contract::{Digest, Try};
+use market::contract::{Digest, PAGE, Try};
 use market::domain::{Intento, Resumen, TokenId};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -108,6 +108,7 @@ impl Modelo {
         Digest {
             confirmados: self.confirmados,
             pendientes: self.pendientes.len() as u64,
+            in_flight: self.pendientes(None).take(PAGE).collect(),
             ..Digest::default()
         }
     }

@@ -4,7 +4,7 @@ mod modelo;
 
 pub use modelo::{Change, Modelo};
 
-use super::{Cierre, Overtaken, may_commit, must_abort};
+use super::{Cierre, Overtaken, Standing, may_commit, must_abort};
 use crate::domain::{Abortado, Compra, Palabra, Transaccion};
 use journal::{Journal, StoreError};
 use market::domain::{Clave, Intento, Monto, TokenId, TransaccionId, UsuarioId, ahora};
@@ -106,12 +106,20 @@ impl Store {
     }
 
     pub(super) async fn cierre(&self) -> Result<Cierre, StoreError> {
+        Ok(cierre(&*self.0.read()?))
+    }
+
+    pub(super) async fn standing(&self) -> Result<Standing, StoreError> {
         let modelo = self.0.read()?;
-        let transacciones = modelo.transacciones.len() as u64;
-        Ok(Cierre { transacciones, cargos: modelo.cargos, ventas: modelo.ventas })
+        Ok(Standing { cierre: cierre(&modelo), last: modelo.ultima() })
     }
 
     pub(super) fn changed(&self) -> watch::Receiver<u64> {
         self.0.changed()
     }
+}
+
+fn cierre(modelo: &Modelo) -> Cierre {
+    let transacciones = modelo.transacciones.len() as u64;
+    Cierre { transacciones, cargos: modelo.cargos, ventas: modelo.ventas }
 }

@@ -7,7 +7,7 @@
 
 mod siembra;
 
-use super::{Cierre, Overtaken};
+use super::{Cierre, Overtaken, Standing};
 use crate::domain::{Abortado, Compra, Palabra, Transaccion};
 use chrono::{DateTime, Utc};
 use journal::StoreError;
@@ -277,6 +277,17 @@ impl Store {
     pub(super) async fn cierre(&self) -> Result<Cierre, StoreError> {
         self.asentar().await?;
         run!(self.schema.repeatable(), |c, _| cierre(c).await)
+    }
+
+    pub(super) async fn standing(&self) -> Result<Standing, StoreError> {
+        self.asentar().await?;
+        run!(self.schema.repeatable(), |c, _| {
+            let cierre = cierre(c).await?;
+            // a place is given once and for ever, so the two reads need no common snapshot
+            let before = written(cierre.transacciones.saturating_sub(1));
+            let last = siguientes(c, before, 1).await?.first().map(|t| t.id);
+            Ok(Standing { cierre, last })
+        })
     }
 
     async fn asentar(&self) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use crate::error::Error;
 use chrono::{DateTime, Utc};
 use imbl::{HashMap, OrdMap, OrdSet};
 use journal::{ArrayWriter, Model};
-use market::contract::{Digest, Try};
+use market::contract::{Digest, PAGE, Try};
 use market::domain::{Clave, Intento, MAX_ENTERO, Monto, Resumen, UsuarioId, ahora};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -140,6 +140,7 @@ impl Modelo {
             confirmados: self.confirmados,
             pendientes: self.pendientes.len() as u64,
             descuadrados: self.descuadrados.len() as u64,
+            in_flight: self.pendientes(None).take(PAGE).collect(),
         }
     }
 

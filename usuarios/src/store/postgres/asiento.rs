@@ -57,6 +57,7 @@ impl Store {
                 confirmados: Resumen::of_columns(fila.cuenta, &fila.suma, &fila.huella)?,
                 pendientes: read(fila.pendientes, Some)?,
                 descuadrados: read(fila.descuadrados, Some)?,
+                ..Digest::default()
             })
         });
         Ok(digest?)
