@@ -48,6 +48,12 @@ pub enum Error {
     /// The store cannot be read, for this reason.
     #[error("the store cannot be read: {0}")]
     Store(Arc<str>),
+    /// This process has as many purchases under way as it may have: nothing was begun.
+    #[error("as many purchases are under way as may be")]
+    TooManyPurchases,
+    /// This process has as many readers of events as it may have.
+    #[error("as many read events as may")]
+    TooManyReaders,
     /// A bug, or a participant that breaks its contract.
     #[error("{0}")]
     Bug(Arc<str>),

@@ -78,7 +78,7 @@ impl Recovery {
     async fn settle_all(&self, name: &str, participant: &dyn Participant) -> u64 {
         let age = TimeDelta::from_std(self.orphan_age).unwrap_or(TimeDelta::MAX);
         let mut after: Option<Try> = None;
-        let mut left = 0;
+        let (mut confirmed, mut cancelled, mut left, mut last) = (0_u64, 0_u64, 0_u64, None);
         loop {
             let deadline = Instant::now() + self.coordinator.deadline;
             let page = match participant.pending(age, after.as_ref(), deadline).await {
@@ -93,32 +93,47 @@ impl Recovery {
                 }
             };
             for some in page.chunks(AT_ONCE) {
-                let settled = join_all(some.iter().map(|t| self.settle(name, participant, t))).await;
-                left += settled.iter().filter(|settled| !**settled).count() as u64;
+                for settled in join_all(some.iter().map(|t| self.settle(name, participant, t))).await {
+                    match settled {
+                        Ok(Settled::Confirmed) => confirmed += 1,
+                        Ok(Settled::Cancelled) => cancelled += 1,
+                        Err(why) => {
+                            left += 1;
+                            last = Some(why);
+                        }
+                    }
+                }
             }
             if page.len() < PAGE {
-                return left;
+                break;
             }
             after = page.into_iter().next_back();
         }
+        // one line a pass, however many a crash left
+        if confirmed + cancelled > 0 {
+            log::info!("recovery: {name}: {confirmed} holds confirmed, {cancelled} cancelled");
+        }
+        if let Some(why) = last {
+            log::warn!("recovery: {name}: {left} holds are left for the next pass, the last since {why}");
+        }
+        left
     }
 
-    async fn settle(&self, name: &str, participant: &dyn Participant, orphan: &Try) -> bool {
-        match settle(&self.coordinator, participant, orphan).await {
-            Ok(settled) => {
-                let count = match settled {
-                    Settled::Confirmed => &self.tally.confirmed,
-                    Settled::Cancelled => &self.tally.cancelled,
-                };
-                count.fetch_add(1, Ordering::Relaxed);
-                log::info!("recovery: {} at {name}: {settled:?}", orphan.intento);
-                true
-            }
-            Err(why) => {
-                log::warn!("recovery: {} at {name} is left for the next pass: {why}", orphan.intento);
-                false
-            }
-        }
+    async fn settle(
+        &self,
+        name: &str,
+        participant: &dyn Participant,
+        orphan: &Try,
+    ) -> Result<Settled, Error> {
+        let settled = settle(&self.coordinator, participant, orphan).await;
+        log::debug!("recovery: {} at {name}: {settled:?}", orphan.intento);
+        let count = match &settled {
+            Ok(Settled::Confirmed) => &self.tally.confirmed,
+            Ok(Settled::Cancelled) => &self.tally.cancelled,
+            Err(_) => return settled,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        settled
     }
 }
 

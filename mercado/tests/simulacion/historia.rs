@@ -23,10 +23,12 @@ impl Answer {
             Ok(done) => Self::Bought(done.transaccion, done.repetida),
             Err(e @ (Error::Rechazado { .. } | Error::PrecioCambiado { .. })) => Self::Refused(e),
             Err(Error::ClaveReutilizada(_)) => Self::KeyMisused,
-            Err(Error::SinRespuesta) => Self::Silence,
+            Err(Error::SinRespuesta | Error::TooManyPurchases) => Self::Silence,
             Err(Error::Superado) => Self::Overtaken,
             Err(Error::SinAlmacen | Error::Store(_)) => Self::NoStore,
-            Err(e @ (Error::Bug(_) | Error::TransaccionNoEncontrada(_))) => Self::Bug(e.to_string()),
+            Err(e @ (Error::Bug(_) | Error::TransaccionNoEncontrada(_) | Error::TooManyReaders)) => {
+                Self::Bug(e.to_string())
+            }
         }
     }
 

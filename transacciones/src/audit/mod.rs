@@ -5,10 +5,12 @@
 //! | --- | --- |
 //! | [`report`] | the verdict and its differences |
 //! | [`reconcile`] | the comparisons, without any I/O |
+//! | [`auditor`] | one audit at a time, for all who ask |
 //!
 //! Each service keeps a running digest, so an audit of a market at rest costs three reads. Where purchases are under way the
 //! digests differ, and are corrected for what is in flight. Only where they still differ are the lists read.
 
+pub mod auditor;
 pub mod reconcile;
 pub mod report;
 #[cfg(test)]
@@ -25,6 +27,7 @@ use market::contract::{Digest, PAGE, Refusal, Try};
 use market::domain::{Clave, Intento, TransaccionId};
 use reconcile::{CARGOS, Reconciliation, Side, VENTAS, agrees};
 use report::{Auditoria, Diferencia};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -33,11 +36,11 @@ const PAGE_DEADLINE: Duration = Duration::from_secs(10);
 /// Differences that are listed; `correcto` is false for one.
 const MAX_LISTED: usize = 1000;
 
-/// Audits the three services.
+/// Audits the three services. `of_lists` counts how often the lists had to be read.
 ///
 /// # Errors
 /// [`Error::SinRespuesta`], [`Error::Store`] or [`Error::Bug`]: there is no verdict.
-pub async fn audit(c: &Coordinator) -> Result<Auditoria, Error> {
+pub async fn audit(c: &Coordinator, of_lists: &AtomicU64) -> Result<Auditoria, Error> {
     let before = c.store.standing().await?;
     let deadline = Instant::now() + c.deadline;
     let (tokens, usuarios) = tokio::join!(c.tokens.digest(deadline), c.usuarios.digest(deadline));
@@ -51,6 +54,7 @@ pub async fn audit(c: &Coordinator) -> Result<Auditoria, Error> {
             [(&CARGOS, &usuarios, c.usuarios.as_ref()), (&VENTAS, &tokens, c.tokens.as_ref())];
         for (side, digest, participant) in sides {
             if !agrees(side, &before, digest, &held, &since) {
+                of_lists.fetch_add(1, Ordering::Relaxed);
                 let first = before.cierre.transacciones;
                 diferencias.extend(compare(&c.store, first, side, participant).await?);
             }

@@ -1,6 +1,7 @@
 //! Runs a purchase: does what each [`Step`] asks for and feeds the outcome back.
 
 use super::{Action, Event, Step, next};
+use crate::complaint::Complaint;
 use crate::domain::{Compra, Comprado};
 use crate::error::Error;
 use crate::participants::{Tokens, Usuarios};
@@ -12,8 +13,12 @@ use market::contract::{PedidoCargo, PedidoReserva};
 use market::domain::Intento;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
+
+/// One of the purchases that may be under way at once. It is kept until the purchase's background task is done, too.
+pub type Slot = Arc<OwnedSemaphorePermit>;
 
 /// The coordinator: its own store and the two participants. Clones share them.
 #[derive(Clone)]
@@ -28,6 +33,8 @@ pub struct Coordinator {
     pub deadline: Duration,
     /// Purchases and their background tasks; a process that leaves waits for them.
     pub behind: TaskTracker,
+    /// What is said of a store that decides nothing.
+    pub trouble: Arc<Complaint>,
 }
 
 impl Coordinator {
@@ -36,24 +43,24 @@ impl Coordinator {
     ///
     /// # Errors
     /// Why it is not bought. After [`Error::Bug`] recovery settles what is held.
-    pub async fn run(&self, compra: &Compra) -> Result<Comprado, Error> {
+    pub async fn run(&self, compra: &Compra, slot: &Slot) -> Result<Comprado, Error> {
         let deadline = Instant::now() + self.deadline;
         let mut step = Step::Look;
         loop {
             let event = match step.action(compra) {
                 Action::Answer(answer) => return answer,
-                action => self.perform(action, compra, deadline).await,
+                action => self.perform(action, compra, slot, deadline).await,
             };
             log::debug!("{}: {step:?} -> {event:?}", compra.clave);
             step = next(compra, step, event).map_err(Error::bug)?;
         }
     }
 
-    async fn perform(&self, action: Action, compra: &Compra, deadline: Instant) -> Event {
+    async fn perform(&self, action: Action, compra: &Compra, slot: &Slot, deadline: Instant) -> Event {
         match action {
             Action::Look => match self.store.palabra(&compra.clave).await {
                 Ok(palabra) => Event::Word(palabra),
-                Err(e) => no_store(&e),
+                Err(e) => self.no_store(&e),
             },
             Action::Reserve(intento) => {
                 let pedido = PedidoReserva { token_id: compra.token_id, usuario_id: compra.usuario_id };
@@ -66,18 +73,18 @@ impl Coordinator {
             Action::Commit(intento, precio) => match self.store.commit(intento, compra, precio).await {
                 Ok(Ok(transaccion)) => Event::Committed(transaccion),
                 Ok(Err(Overtaken)) => Event::Overtaken,
-                Err(e) => no_store(&e),
+                Err(e) => self.no_store(&e),
             },
             Action::Abort(intento) => {
                 match self.store.abort(intento, compra.usuario_id, Some(compra.token_id)).await {
                     Ok(Ok(())) => Event::Aborted,
                     Ok(Err(Overtaken)) => Event::Overtaken,
-                    Err(e) => no_store(&e),
+                    Err(e) => self.no_store(&e),
                 }
             }
             Action::Cancel { intento, cargo } => self.cancel(&intento, cargo, deadline).await,
             Action::Confirm(transaccion) => match transaccion.intento {
-                Some(intento) => self.confirm(intento, deadline).await,
+                Some(intento) => self.confirm(intento, slot, deadline).await,
                 None => Event::Done,
             },
             Action::Answer(_) => Event::Done,
@@ -102,15 +109,21 @@ impl Coordinator {
 
     /// The sale is waited for, so that the buyer's next read shows it in any replica. The end of the debit shows nowhere, so
     /// a background task confirms the debit.
-    async fn confirm(&self, intento: Intento, deadline: Instant) -> Event {
+    async fn confirm(&self, intento: Intento, slot: &Slot, deadline: Instant) -> Event {
         // also for a purchase that used up its time: recovery would take ORPHAN_AGE
         let deadline = deadline.max(Instant::now() + self.deadline / 3);
-        let (usuarios, of) = (Arc::clone(&self.usuarios), intento.clone());
+        let (usuarios, of, slot) = (Arc::clone(&self.usuarios), intento.clone(), Arc::clone(slot));
         let context = http_kit::context::Context::current().unwrap_or_default();
         self.behind.spawn(context.scope(async move {
             confirmed(&of, usuarios.confirm(&of, deadline).await);
+            drop(slot);
         }));
         confirmed(&intento, self.tokens.confirm(&intento, deadline).await)
+    }
+
+    fn no_store(&self, e: &StoreError) -> Event {
+        self.trouble.say(&format_args!("the store decides nothing: {e}"));
+        Event::NoStore
     }
 }
 
@@ -133,12 +146,8 @@ fn event<T>(answer: Answer<T>, yes: impl FnOnce(T) -> Event) -> Event {
     }
 }
 
+/// The participant's breaker has logged it, once for all purchases that wait for the same answer.
 fn no_answer(e: &Unavailable) -> Event {
-    log::warn!("{e}");
+    log::debug!("{e}");
     Event::NoAnswer
-}
-
-fn no_store(e: &StoreError) -> Event {
-    log::error!("the store decides nothing: {e}");
-    Event::NoStore
 }

@@ -13,5 +13,5 @@ use http_kit::validate::Fields;
     (status = 200, description = "The verdict", body = Auditoria), ConParametros, ConServicios))]
 pub async fn auditar(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
     Fields::query(&req).finish((Some(()),))?;
-    Ok(Representation::json(&service.auditar().await?)?.respond(&req))
+    Ok(Representation::json(service.auditar().await?.as_ref())?.respond(&req))
 }

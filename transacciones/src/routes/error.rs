@@ -49,6 +49,20 @@ impl From<Error> for Problem {
                     "Whether the purchase was made is not known; repeat it with the same key.",
                 ),
             ),
+            Error::TooManyPurchases => Self::new(
+                General::ServicioNoDisponible,
+                Text::new(
+                    "Hay demasiadas compras en curso; no se empezó nada. Repita la petición, con la misma clave.",
+                    "Too many purchases are under way; nothing was begun. Repeat the request, with the same key.",
+                ),
+            ),
+            Error::TooManyReaders => Self::new(
+                General::ServicioNoDisponible,
+                Text::new(
+                    "Demasiados clientes siguen ya los eventos aquí; vuelva más tarde.",
+                    "Too many clients follow the events here already; come back later.",
+                ),
+            ),
             Error::Store(cause) => Self::store(cause),
             Error::Bug(cause) => Self::internal(cause),
         }

@@ -2,7 +2,7 @@
 
 mod auditoria;
 mod error;
-mod eventos;
+pub mod eventos;
 mod transacciones;
 
 use actix_web::web::ServiceConfig;

@@ -85,11 +85,7 @@ impl Store {
     ) -> Result<(Vec<Transaccion>, usize), StoreError> {
         let modelo = self.0.read()?;
         let rows = modelo.lista(de, token, despues).take(limite).map(|t| t.as_ref().clone()).collect();
-        let total = match (de, token) {
-            (None, None) => modelo.transacciones.len(),
-            _ => modelo.lista(de, token, None).count(),
-        };
-        Ok((rows, total))
+        Ok((rows, modelo.count_of(de, token)))
     }
 
     pub(super) async fn siguientes(

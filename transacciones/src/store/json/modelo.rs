@@ -18,6 +18,10 @@ pub struct Modelo {
     // these two by place, which is nearly always the id
     por_usuario: OrdSet<(UsuarioId, TransaccionId)>,
     por_token: OrdSet<(TokenId, TransaccionId)>,
+    /// How many purchases a user has made.
+    count_by_usuario: HashMap<UsuarioId, usize>,
+    /// How many times more than once a token was bought: no service sells it twice, and people may write what they like.
+    repeated_by_token: HashMap<TokenId, usize>,
     /// The purchases at the places that are not their ids.
     desplazadas: OrdMap<TransaccionId, TransaccionId>,
     abortados: OrdMap<Clave, Arc<Abortado>>,
@@ -77,6 +81,24 @@ impl Modelo {
         lugares.filter_map(|lugar| self.en(*lugar)).filter(move |t| de.is_none_or(|de| t.usuario_id == de))
     }
 
+    /// How many purchases such a list has.
+    pub fn count_of(&self, de: Option<UsuarioId>, token: Option<TokenId>) -> usize {
+        match (de, token) {
+            (None, None) => self.transacciones.len(),
+            (Some(u), None) => self.count_by_usuario.get(&u).copied().unwrap_or_default(),
+            (None, Some(t)) if self.is_bought(t) => {
+                1 + self.repeated_by_token.get(&t).copied().unwrap_or_default()
+            }
+            (None, Some(_)) => 0,
+            // a token's list has one row, but for what people wrote
+            (Some(_), Some(_)) => self.lista(de, token, None).count(),
+        }
+    }
+
+    fn is_bought(&self, token: TokenId) -> bool {
+        self.por_token.range(within(token, None)).next().is_some()
+    }
+
     /// The last purchase of the order.
     pub fn ultima(&self) -> Option<TransaccionId> {
         self.transacciones.get_max().and_then(|(lugar, _)| self.en(*lugar)).map(|t| t.id)
@@ -90,6 +112,8 @@ impl Modelo {
     fn poner_transaccion(&mut self, nueva: Transaccion) {
         let (id, lugar) = (nueva.id, nueva.lugar());
         self.contar(&nueva, Resumen::agregar);
+        let (usuario_id, token_id, repeated) =
+            (nueva.usuario_id, nueva.token_id, self.is_bought(nueva.token_id));
         self.por_usuario.insert((nueva.usuario_id, lugar));
         self.por_token.insert((nueva.token_id, lugar));
         if nueva.lugar.is_some() {
@@ -99,8 +123,13 @@ impl Modelo {
             self.por_clave.insert(intento.clave.clone(), id);
         }
         if let Some(old) = self.transacciones.insert(id, Arc::new(nueva)) {
-            // a committed purchase never changes, so its index entries are the new one's
+            // a committed purchase never changes, so its index entries and its place in the counts are the new one's
             self.contar(&old, Resumen::quitar);
+            return;
+        }
+        *self.count_by_usuario.entry(usuario_id).or_default() += 1;
+        if repeated {
+            *self.repeated_by_token.entry(token_id).or_default() += 1;
         }
     }
 
