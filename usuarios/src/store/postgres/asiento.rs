@@ -3,7 +3,7 @@
 
 use super::{Fila, Store, rows};
 use crate::error::Error;
-use market::contract::{Digest, Try};
+use market::contract::{Digest, PAGE, Try};
 use market::domain::Resumen;
 use pg::{read, run, written};
 use sqlx::{Connection, Error as SqlError, PgConnection};
@@ -49,15 +49,26 @@ impl Store {
                           (select count(*) from usuarios.movimientos where not confirmado) as "pendientes!",
                           (select count(*) from dudosos d join usuarios.usuarios u on u.id = d.id
                                left join abiertos a on a.usuario_id = u.id
-                           where u.saldo <> u.asentado + coalesce(a.suma, 0)) as "descuadrados!"
-                   from usuarios.cierre"#
+                           where u.saldo <> u.asentado + coalesce(a.suma, 0)) as "descuadrados!",
+                          -- what cierre does not count: of one moment with it, so in one statement
+                          (select coalesce(json_agg(json_build_object(
+                                      'intento', m.clave || '#' || m.numero::text, 'usuarioId', m.usuario_id,
+                                      'monto', -m.efecto, 'desde', m.fecha)), '[]')::text
+                           from (select clave, numero, usuario_id, efecto, fecha from usuarios.movimientos
+                                     where not confirmado
+                                 union all
+                                 select clave, numero, usuario_id, efecto, fecha from usuarios.movimientos
+                                     where confirmado and not asentado and tipo = 'cargo'
+                                 limit $1) m) as "en_vuelo!"
+                   from usuarios.cierre"#,
+                rows(PAGE)
             );
             let fila = fila.fetch_one(c).await?;
             Ok(Digest {
                 confirmados: Resumen::of_columns(fila.cuenta, &fila.suma, &fila.huella)?,
                 pendientes: read(fila.pendientes, Some)?,
                 descuadrados: read(fila.descuadrados, Some)?,
-                ..Digest::default()
+                in_flight: serde_json::from_str(&fila.en_vuelo).map_err(|e| SqlError::Decode(e.into()))?,
             })
         });
         Ok(digest?)
