@@ -9,12 +9,12 @@ use market::domain::Intento;
 use reqwest::Method;
 use tokio::time::Instant;
 
-/// What both participants do. Each call can be repeated without harm and gives up at its deadline.
+/// What both participants do. Each call can be repeated without harm, and gives up at its deadline.
 #[async_trait]
 pub trait Participant: Send + Sync {
     /// Settles a hold for good.
     async fn confirm(&self, intento: &Intento, deadline: Instant) -> Answer<()>;
-    /// Takes a hold back; one that is not there is taken back already.
+    /// Takes a hold back; a hold that is not there is taken back already.
     async fn cancel(&self, intento: &Intento, deadline: Instant) -> Answer<()>;
     /// Holds that were neither settled nor taken back for this long by the participant's clock, oldest first: a page
     /// behind a hold of the page before.
@@ -52,7 +52,7 @@ pub struct Http {
     confirmation: &'static str,
 }
 
-/// No body.
+/// A request without a body.
 const NONE: Option<&()> = None;
 
 impl Http {

@@ -6,7 +6,7 @@ use crate::error::Error;
 use chrono::{DateTime, Utc};
 use imbl::{HashMap, OrdMap, OrdSet};
 use journal::{ArrayWriter, Model};
-use market::contract::{Digest, Hold};
+use market::contract::{Digest, Hold, PAGE};
 use market::domain::{Intento, RunningDigest, TokenId};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -110,6 +110,7 @@ impl State {
         Digest {
             confirmados: self.confirmados,
             pendientes: self.pendientes.len() as u64,
+            in_flight: self.pending(None).take(PAGE).collect(),
             ..Digest::default()
         }
     }

@@ -7,7 +7,7 @@
 
 mod tables;
 
-use super::{Closing, Overtaken};
+use super::{Closing, Overtaken, Standing};
 use crate::domain::{Aborted, Compra, Transaccion, Word};
 use chrono::{DateTime, Utc};
 use journal::StoreError;
@@ -277,6 +277,17 @@ impl Store {
     pub(super) async fn closing(&self) -> Result<Closing, StoreError> {
         self.give_places().await?;
         run!(self.schema.repeatable(), |c, _| closing(c).await)
+    }
+
+    pub(super) async fn standing(&self) -> Result<Standing, StoreError> {
+        self.give_places().await?;
+        run!(self.schema.repeatable(), |c, _| {
+            let closing = closing(c).await?;
+            // a place is given once and for ever, so the two reads need no common snapshot
+            let before = written(closing.transacciones.saturating_sub(1));
+            let last = following(c, before, 1).await?.first().map(|t| t.id);
+            Ok(Standing { closing, last })
+        })
     }
 
     async fn give_places(&self) -> Result<(), StoreError> {
