@@ -4,29 +4,30 @@
 use crate::law::{balanced, id, intento, monto, request, saldo, trouble};
 use futures_util::future::join_all;
 use journal::StoreError;
+use market::participant::HoldStore;
 use market::store::ServiceStore;
 use std::time::{Duration, Instant};
 use testkit::data::TestData;
 use testkit::postgres::Server;
 use testkit::{Nat, PATIENCE, PgBouncer, eventually};
 use usuarios::store::Store;
-use usuarios::store::json::State;
+use usuarios::store::state::State;
 
 fn name(url: &str) -> &str {
     url.rsplit_once('/').expect("a database").1
 }
 
 async fn ready(opened: &ServiceStore<State>) {
-    eventually(PATIENCE, async || opened.health().ok()).await;
+    eventually(PATIENCE, async || opened.backend().health().ok()).await;
 }
 
 /// Waits until it says why it is not ready, in words that have this in them.
 async fn not_ready(opened: &ServiceStore<State>, why: &str) {
-    eventually(PATIENCE, async || opened.health().err().filter(|said| said.contains(why))).await;
+    eventually(PATIENCE, async || opened.backend().health().err().filter(|said| said.contains(why))).await;
 }
 
 async fn charge(store: &Store, i: &str) {
-    assert!(store.hold(intento(i), request(1, 1)).await.unwrap());
+    assert!(store.hold(intento(i), request(1, 1)).await.unwrap().is_new);
 }
 
 /// Connections of the tests' processes to a database.
@@ -156,7 +157,7 @@ async fn while_no_standby_answers_it_is_not_ready_and_the_server_gets_no_more_co
         let open = connections(&server, "postgres").await;
         assert!(open <= 4 + 2, "{open} connections after round {round}");
     }
-    assert!(opened.health().is_err());
+    assert!(opened.backend().health().is_err());
     standby("").await;
     ready(&opened).await;
     for clave in ["0-0#1", "2-7#1", "new#1"] {
@@ -196,7 +197,7 @@ async fn who_finds_a_full_queue_is_told_at_once_and_the_others_are_served() {
     assert!(full >= 4, "{full}");
     sqlx::raw_sql("rollback").execute(&mut other).await.unwrap();
     for answer in join_all(served).await {
-        assert!(answer.unwrap());
+        assert!(answer.unwrap().is_new);
     }
     assert_eq!(saldo(&store, 1).await, 1000 - (7 - full));
 }
