@@ -30,6 +30,15 @@ DOMAIN = ".mercado.svc.cluster.local"
 TOKEN = "gateway-0123456789"
 # far above what anything here takes
 PATIENCE = 30
+# what nginx.conf is filled in with, but for addresses: in the cluster the Deployment says it
+OPTIONS = {
+    "GATEWAY_CLIENT_WRITES": "10000",
+    "GATEWAY_CLIENT_BURST": "10000",
+    "GATEWAY_CLIENT_REQUESTS": "200",
+    "GATEWAY_CLIENT_STREAMS": "200",
+    "GATEWAY_LISTEN_IPV6": "",
+    "GATEWAY_REAL_IP": "",
+}
 
 
 def nginx_version() -> tuple:
@@ -196,14 +205,16 @@ class World:
 
         return re.sub(r"^ *server ([\w-]+)\$\{GATEWAY_DOMAIN\}:8000 resolve (.*);$", written_in, text, flags=re.M)
 
-    def open(self) -> "World":
-        """Starts nginx, and waits until it knows the way to every service."""
+    def open(self, ready: bool = True, **options: str) -> "World":
+        """Starts nginx, with other options than those above where it is told to, and waits until it knows the way to every
+        service: to pods that are `ready`."""
         self.publish()
         conf = self.dir / "nginx"
         conf.mkdir()
         shutil.copytree(ROOT / "web", conf / "web")
         address = f"{self.network}.254"
-        given = {"GATEWAY_LISTEN": f"{address}:8080", "GATEWAY_DOMAIN": DOMAIN, "NGINX_LOCAL_RESOLVERS": self.dns.address}
+        addresses = {"GATEWAY_LISTEN": f"{address}:8080", "GATEWAY_DOMAIN": DOMAIN, "NGINX_LOCAL_RESOLVERS": self.dns.address}
+        given = OPTIONS | addresses | options
         for template in TEMPLATES.glob("*.template"):
             text = self.upstreams() if template.name.startswith("upstreams") else template.read_text()
             text = re.sub(r"\$\{(\w+)\}", lambda m: given[m.group(1)], text)
@@ -219,7 +230,8 @@ class World:
         def routes():
             assert self.gateway.poll() is None, (self.dir / "nginx.log").read_text()
             try:
-                return all(self.client.get(f"/{s}").status == 200 for s in SERVICES if self.pods[s])
+                paths = [f"/{s}" for s in SERVICES if self.pods[s]] if ready else ["/livez"]
+                return all(self.client.get(path).status == 200 for path in paths)
             except OSError:
                 return False
 
