@@ -83,6 +83,8 @@ MUTATIONS = [
     (pods.hardened, "no memory limit", lambda m: container(m, "compras")["resources"]["limits"].pop("memory")),
     (pods.images, "latest", lambda m: container(m, "redis").update(image="redis:latest")),
     (pods.images, "no tag", lambda m: container(m, "postgres").update(image="localhost:5000/postgres")),
+    (pods.images, "no digest", lambda m: container(m, "postgres").update(image="postgres:17.10-alpine")),
+    (pods.images, "half a digest", lambda m: container(m, "lecturas").update(image=container(m, "lecturas")["image"][:-1])),
     (pods.images, "always pulled", lambda m: container(m, "tokens").update(imagePullPolicy="Always")),
     (pods.probes, "no liveness", lambda m: container(m, "transacciones").pop("livenessProbe")),
     (pods.probes, "liveness on the store", lambda m: container(m, "tokens")["livenessProbe"]["httpGet"].update(path="/readyz")),
