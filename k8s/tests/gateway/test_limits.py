@@ -74,7 +74,7 @@ class Attack:
 
     def __init__(self, world: World, hosts: int = 1):
         self.world, self.target = world, (world.client.host, world.client.port)
-        self.sources = [f"{world.network}.{200 + n}" for n in range(hosts)]
+        self.sources = [world.host(200 + n) for n in range(hosts)]
         self.sockets: list[socket.socket] = []
 
     def open(self, sent: bytes, connections: int = MANY):
@@ -195,7 +195,7 @@ class Limits(unittest.TestCase):
             eventually(lambda m=method, p=path: write(m, p, Idempotency_Key="k").status == 429)
         for _ in range(20):
             self.assertEqual(client.get("/usuarios").status, 200)
-        other = Client(client.host, client.port, address=f"{self.world.network}.200")
+        other = Client(client.host, client.port, address=self.world.host(200))
         self.assertEqual(write(who=other).status, 201)
         eventually(lambda: write().status == 201)
 
@@ -229,7 +229,7 @@ class Limits(unittest.TestCase):
         self.assertEqual(same, [201, 201, 429])
         self.assertEqual(write("2001:db8:0:8::1"), 201)
         # what somebody says who is no proxy is nothing
-        liar = Client(client.host, client.port, address=f"{self.world.network}.200")
+        liar = Client(client.host, client.port, address=self.world.host(200))
         self.assertEqual([write(f"192.0.2.{n}", liar) for n in range(10, 13)], [201, 201, 429])
 
     def test_a_body_that_comes_byte_by_byte_ends_when_the_pod_says_so(self):
