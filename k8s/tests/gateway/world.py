@@ -229,7 +229,11 @@ class World:
         conf.mkdir()
         shutil.copytree(ROOT / "web", conf / "web")
         address = self.host(254)
-        addresses = {"GATEWAY_LISTEN": authority(address, 8080), "GATEWAY_DOMAIN": DOMAIN, "NGINX_LOCAL_RESOLVERS": self.dns.address}
+        addresses = {
+            "GATEWAY_LISTEN": authority(address, 8080),
+            "GATEWAY_DOMAIN": DOMAIN,
+            "NGINX_LOCAL_RESOLVERS": self.dns.address,
+        }
         given = OPTIONS | addresses | options
         for template in TEMPLATES.glob("*.template"):
             text = self.upstreams() if template.name.startswith("upstreams") else template.read_text()
