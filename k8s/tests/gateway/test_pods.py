@@ -1,14 +1,14 @@
 """Pods that come, leave and die under load, behind the gateway."""
 
 import http.client
-import json
+import select
 import signal
 import socket
 import threading
 import time
 import unittest
 
-from .client import Client, Load
+from .client import Answer, Client, Load
 from .world import ASKS_DNS, DOMAIN, World, eventually
 
 
@@ -130,14 +130,21 @@ class Pods(unittest.TestCase):
             pods.append(deaf)
         self.world.open(ready=False)
         client = self.world.client
-        with socket.create_connection((client.host, client.port), 30) as s:
-            head = b"POST /transacciones HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\nContent-Length: 9\r\n\r\n"
-            s.sendall(head + b"{half")
-            eventually(lambda: deaf.heard)
-            s.sendall(b" it}")
-            answer = http.client.HTTPResponse(s)
-            answer.begin()
-            problem = json.loads(answer.read())
+        head = b"POST /transacciones HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\nContent-Length: 9\r\n\r\n"
+
+        def once():
+            """The answer, if the pod has heard of the request: as long as nginx knows no pod, it says so at once."""
+            with socket.create_connection((client.host, client.port), 30) as s:
+                s.sendall(head + b"{half")
+                eventually(lambda: deaf.heard or select.select([s], [], [], 0)[0])
+                if deaf.heard:
+                    s.sendall(b" it}")
+                    answer = http.client.HTTPResponse(s)
+                    answer.begin()
+                    return Answer(answer)
+
+        answer = eventually(once)
+        problem = answer.json()
         self.assertEqual((problem["status"], problem["codigo"]), (503, "servicio-no-disponible"))
         self.assertEqual(answer.headers["Retry-After"], "1")
         self.assertEqual(deaf.heard, [b"POST /transacciones HTTP/1.1"])
