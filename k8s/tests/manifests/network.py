@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
-from .market import K8S, SERVICES, Market, Workload, matches, object_name
+from .market import K8S, ROOT, SERVICES, Market, Workload, matches, object_name
 
 TEMPLATES = K8S / "base/gateway"
 ANYWHERE = "anywhere"
@@ -234,8 +234,13 @@ def nginx(market: Market):
     volume = next((v for v in gateway.pod["volumes"] if v["name"] == script.get("name")), {})
     if script.get("mountPath") == "/docker-entrypoint.d/17-addresses.envsh" and volume["configMap"]["items"][0]["mode"] & 0o111:
         given |= set(re.findall(r"^export (.+)$", (TEMPLATES / "addresses.envsh").read_text(), re.M)[0].split())
-    for name in set(re.findall(r"\$\{(\w+)\}", text)) - given:
-        yield f"{gateway}: nothing fills in ${{{name}}}"
+    named = set(re.findall(r"\$\{(\w+)\}", text))
+    yield from (f"{gateway}: nothing fills in ${{{name}}}" for name in named - given)
+    # docker/compose.yaml has the same files
+    composed = (ROOT / "docker/compose.yaml").read_text()
+    for name in named & set(variables):
+        if f" {name}: " not in composed:
+            yield f"docker/compose.yaml: does not set {name}"
     if int(variables.get("GATEWAY_LISTEN", "0")) not in gateway.ports.values():
         yield f"{gateway}: nginx listens on another port than the container says"
     directory = variables.get("NGINX_ENVSUBST_OUTPUT_DIR")
