@@ -96,7 +96,8 @@ def headers(market: Market):
 
 def cost(market: Market, w: Workload, what: str, resource: str) -> float:
     """Of all pods that a workload can have at once: at its autoscaler's most, and one more while it rolls."""
-    scaled = [h["spec"]["maxReplicas"] for h in market.of("HorizontalPodAutoscaler") if h["spec"]["scaleTargetRef"]["name"] == w.name]
+    scalers = [h["spec"] for h in market.of("HorizontalPodAutoscaler")]
+    scaled = [s["maxReplicas"] for s in scalers if s["scaleTargetRef"]["name"] == w.name]
     pods = max([market.replicas(w), *scaled]) + (w.kind == "Deployment")
     first = [quantity(c["resources"][what][resource]) for c in w.pod.get("initContainers", [])]
     return pods * max(sum(quantity(c["resources"][what][resource]) for c in w.containers), *first, 0)
