@@ -15,9 +15,11 @@ def seeds(market: Market):
 
 
 def errors(market: Market):
-    """The gateway's own errors are rows of the one table, in its words; one that no service gives is in docs/ERRORS.md only."""
-    table = (ROOT / "common/src/problem.rs").read_text()
-    paragraphs = (ROOT / "docs/ERRORS.md").read_text().split("\n\n")
+    """The gateway's own errors are rows of the tables of codes, in their words; one that no service gives is in docs/ERRORS.md only."""
+    table = "".join((ROOT / file).read_text() for file in ("common/http/src/problem.rs", "common/market/src/codes.rs"))
+    paragraphs = (ROOT / "docs/ERRORS.md").read_text().split("
+
+")
     titles = re.findall(r'"(es|en) ([a-z-]+)" "(.+)";', gateway_file(market, "problems.conf.template").split("$title")[1].split("$detail")[0])
     codes = set(re.findall(r"^ +(?:\d+|default) ([a-z]+-[a-z-]+);", gateway_file(market, "problems.conf.template"), re.M))
     for codigo in codes:
@@ -26,7 +28,7 @@ def errors(market: Market):
         if not row and any(all(part in p for part in (f"`{codigo}`", *mine)) for p in paragraphs):
             continue
         if not row or row.groups() != mine:
-            yield f"gateway: calls {codigo} {mine}, common/src/problem.rs {row and row.groups()}"
+            yield f"gateway: calls {codigo} {mine}, the table {row and row.groups()}"
 
 
 def gateway_file(market: Market, name: str) -> str:
