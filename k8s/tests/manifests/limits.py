@@ -55,7 +55,7 @@ def bodies(market: Market):
     if size(directive(limits, "client_body_buffer_size")[0]) < most:
         yield "nginx: writes bodies to its disk"
     constant = re.compile(r"const MAX_BODY: usize = (\d+)(?: \* (\d+))?;")
-    found = [m for f in (ROOT / "common/src").rglob("*.rs") for m in constant.finditer(f.read_text())]
+    found = [m for f in (ROOT / "common").rglob("*.rs") for m in constant.finditer(f.read_text())]
     if not found or int(found[0].group(1)) * int(found[0].group(2) or 1) < most:
         yield "nginx: takes bodies that the services refuse (MAX_BODY)"
     if directive(limits, "proxy_request_buffering") != ["off"]:
