@@ -9,6 +9,7 @@
 use crate::config::{EX_USAGE, StartError, StoreUrl};
 use crate::journal::{Filling, OpenError, Quiet};
 use crate::postgres::{Part, PostgresUrl, Tables, Version, Whole};
+use crate::store::WORDS;
 use chrono::{DateTime, Utc};
 use sqlx::Error as SqlError;
 use sqlx::migrate::MigrateError;
@@ -114,7 +115,7 @@ impl Source {
             StoreUrl::Json(dir) => {
                 let there = |part: &&Part| dir.join(part.name).with_extension("journal").exists();
                 let missing: Vec<_> = parts.iter().filter(|part| !there(part)).map(|p| p.name).collect();
-                if missing.len() == parts.len() && !dir.join("migrar.pendiente").exists() {
+                if missing.len() == parts.len() && !dir.join(WORDS.filling).exists() {
                     return Err(said(
                         side,
                         url,
@@ -151,7 +152,7 @@ impl Source {
                 let failed = |e: OpenError| files(side, dir, &e);
                 if !held.contains_key(M::NAME) {
                     let gone = || said(side, &dir.display(), EX_DATA, format!("{}.journal is gone", M::NAME));
-                    held.insert(M::NAME, Quiet::of::<M>(dir).map_err(failed)?.ok_or_else(gone)?);
+                    held.insert(M::NAME, Quiet::of::<M>(dir, WORDS).map_err(failed)?.ok_or_else(gone)?);
                 }
                 held[M::NAME].read::<M>().map_err(failed)
             }
@@ -295,7 +296,7 @@ impl Target {
         let there = match a {
             StoreUrl::Json(dir) => {
                 let stores: Vec<_> = parts.iter().map(|part| (part.name, part.collections)).collect();
-                match Filling::begin(dir, &stores).map_err(|e| files(Side::A, dir, &e))? {
+                match Filling::begin(dir, WORDS, &stores).map_err(|e| files(Side::A, dir, &e))? {
                     Ok(filling) => return Ok(Opened::Empty(Self(To::Json(dir.clone(), filling)))),
                     Err(found) => {
                         let names = found.iter().filter_map(|f| f.file_name()).map(|f| f.to_string_lossy());

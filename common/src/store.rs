@@ -1,12 +1,20 @@
 //! How a service opens its store, of whichever kind, tells of it, and closes it.
 
 use crate::config::{EX_USAGE, StartError, StoreOptions, StoreUrl};
-use crate::journal::{self, Journal, Model, OpenError, Options};
+use crate::journal::{self, Journal, Model, OpenError, Options, Words};
 use crate::metrics::Metrics;
 use crate::postgres::{Database, Schema, Tables};
 use crate::server;
 use std::path::Path;
 use std::{fs, io};
+
+/// What the JSON store calls the program around it. The names of files are on disk, and stay as they are for ever.
+pub const WORDS: Words = Words {
+    filling: "migrar.pendiente",
+    mover: "`mercado migrar`",
+    instead_of_network: "use a local disk, or PostgreSQL (STORE=postgres://...)",
+    edited: "editado",
+};
 
 /// Array files by collection, for a store that was never used and is given no `SEED_DIR`.
 pub type Sample = &'static [(&'static str, &'static str)];
@@ -65,7 +73,7 @@ impl<'a> Place<'a> {
                 Ok(Opened::Json(journal))
             }
             Self::Postgres(options, database) => {
-                let seed = journal::seed(&from(options, "", sample)).map_err(|e| refused::<M>(&e))?;
+                let seed = journal::seeded(&from(options, "", sample)).map_err(|e| refused::<M>(&e))?;
                 Ok(Opened::Postgres(Schema::open::<M>(database, seed)))
             }
         }
@@ -97,7 +105,7 @@ fn look_at_seed(dir: &Path, store: &str, collections: &[&str]) -> Result<bool, S
 }
 
 fn from(options: &StoreOptions, dir: impl Into<std::path::PathBuf>, sample: Sample) -> Options {
-    Options { seed_dir: options.seed_dir.clone(), sample, ..Options::new(dir) }
+    Options { seed_dir: options.seed_dir.clone(), sample, words: WORDS, ..Options::new(dir) }
 }
 
 fn refused<M: Model>(e: &OpenError) -> StartError {

@@ -1,13 +1,14 @@
 //! What happens under the write lock: catching up, repairing what a dead process left, appending, changing generation.
 
 use super::{
-    Model,
     disk::File,
     error::{Failure, StoreError},
     format::{Header, PADDING, scan},
     lock::Held,
     mark::Mark,
-    store::{Paths, Source, State, Store, damaged, open_journal},
+    model::Model,
+    paths::Paths,
+    store::{State, Store},
 };
 use std::{path::PathBuf, sync::atomic::Ordering};
 
@@ -65,7 +66,7 @@ impl<M: Model> Store<M> {
             // As changes of this version: a line that it does not know is refused before anything is done about it.
             let found = scan::<Vec<M::Change>>(&bytes, source.header.store, state.seq + 1, |_| {});
             if let Some(stop) = found.stop.as_ref().filter(|stop| !stop.torn) {
-                return Err(damaged(&source, stop));
+                return Err(source.damaged(stop).into());
             }
             (found, source.file.path().to_owned())
         };
@@ -167,10 +168,4 @@ pub(super) fn begin_journal(paths: &Paths, header: &Header) -> Result<(File, u64
     let line = header.encode().map_err(|e| Failure::damage(&path, 1, e.to_string()))?;
     file.write_all_at(&line, 0)?;
     Ok((file, line.len() as u64))
-}
-
-/// The journal that [`switch_files`] has just put in place.
-pub(super) fn reopen_journal(paths: &Paths) -> Result<Source, Failure> {
-    let opened = open_journal(paths)?;
-    opened.map(|o| o.source).ok_or_else(|| Failure::damage(&paths.journal, None, "it is gone"))
 }

@@ -1,15 +1,17 @@
 //! Compaction: new arrays and a journal without what they include, made beside the writes.
 
 use super::{
-    Model,
-    append::{begin_journal, reopen_journal, switch_files},
+    append::{begin_journal, switch_files},
     array,
     disk::File,
     error::Failure,
-    format::{ArrayEntry, FORMAT, Header},
+    format::{ArrayEntry, FORMAT, Fingerprint, Header},
+    journal_file::JournalFile,
     lock::Locks,
     mark::Mark,
-    store::{Paths, State, Store},
+    model::Model,
+    paths::Paths,
+    store::{State, Store},
 };
 use std::sync::atomic::Ordering;
 
@@ -41,7 +43,7 @@ impl<M: Model> Store<M> {
         let done = self.rewrite(&locks, &old, &journal, &state);
         if done.is_err() {
             // Best effort, and only while they are nobody's: once the journal is renamed, a .tmp may be the array.
-            if reopen_journal(&self.paths).is_ok_and(|now| now.header.generation == old.generation) {
+            if JournalFile::reopen(&self.paths).is_ok_and(|now| now.header.generation == old.generation) {
                 remove_tmp::<M>(&self.paths);
             }
         }
@@ -91,7 +93,7 @@ impl<M: Model> Store<M> {
         let mark = Mark { generation: header.generation, length: head + (last.mark.length - first) };
         let mut source = self.source();
         mark.write(held.file())?;
-        *source = reopen_journal(paths)?;
+        *source = JournalFile::reopen(paths)?;
         self.publish(&source, State { model: last.model.clone(), seq: last.seq, mark });
         self.counters.compactions.fetch_add(1, Ordering::Relaxed);
         Ok(())
@@ -105,7 +107,7 @@ pub(super) fn settle(paths: &Paths, header: &Header) -> Result<(), Failure> {
         let path = paths.array(collection);
         let tmp = Paths::tmp(&path);
         let Some(bytes) = paths.volume.read(&tmp)? else { continue };
-        let image = super::format::Image::of;
+        let image = Fingerprint::of;
         let current = paths.volume.read(&path)?.map(|bytes| image(&bytes));
         if image(&bytes) == entry.now && current != Some(entry.now) {
             paths.volume.rename(&tmp, &path)?;

@@ -1,4 +1,4 @@
-//! Every file operation of the journal, and nothing else. [`Disk`] and [`OpenFile`] are what is needed of a file system:
+//! Every file operation of the journal, and nothing else. [`FileSystem`] and [`OpenFile`] are what is needed of a file system:
 //! [`Real`] is it, and the tests have one in memory that fails and forgets on demand (`tests/memory`). [`Volume`] and
 //! [`File`] are what the rest of the journal uses: they name the file in each error.
 
@@ -11,7 +11,7 @@ use std::{
 };
 
 /// A file system. A call costs a virtual one, which is nothing beside the system call behind it.
-pub(super) trait Disk: fmt::Debug + Send + Sync {
+pub(super) trait FileSystem: fmt::Debug + Send + Sync {
     fn open(&self, path: &Path, how: How) -> io::Result<Arc<dyn OpenFile>>;
     /// The whole file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
@@ -71,7 +71,7 @@ pub(super) struct Inode(pub(super) u64, pub(super) u64);
 #[derive(Debug)]
 struct Real;
 
-impl Disk for Real {
+impl FileSystem for Real {
     fn open(&self, path: &Path, how: How) -> io::Result<Arc<dyn OpenFile>> {
         let mut options = fs::OpenOptions::new();
         options.read(true);
@@ -170,7 +170,7 @@ impl OpenFile for fs::File {
 
 /// A disk, whose errors name the file.
 #[derive(Debug, Clone)]
-pub(super) struct Volume(Arc<dyn Disk>);
+pub(super) struct Volume(Arc<dyn FileSystem>);
 
 impl Volume {
     /// The file system of this machine.
@@ -179,7 +179,7 @@ impl Volume {
     }
 
     #[cfg(any(test, feature = "testing"))]
-    pub(super) fn of(disk: Arc<dyn Disk>) -> Self {
+    pub(super) fn of(disk: Arc<dyn FileSystem>) -> Self {
         Self(disk)
     }
 

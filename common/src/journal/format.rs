@@ -8,7 +8,7 @@
 //! `lote` is the first line of the batch that wrote this one, where that is another. It tells a torn batch from damage: a
 //! batch is written only after the one before it is durable.
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -41,12 +41,12 @@ impl TryFrom<String> for Hex {
 
 /// Which bytes an array file has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Image {
+pub(super) struct Fingerprint {
     pub(super) bytes: u64,
     pub(super) xxh3: Hex,
 }
 
-impl Image {
+impl Fingerprint {
     pub(super) fn of(bytes: &[u8]) -> Self {
         Self { bytes: bytes.len() as u64, xxh3: Hex(xxh3_64(bytes)) }
     }
@@ -56,8 +56,8 @@ impl Image {
 /// is what was there `before`: the rename of the journal is the one step that switches all files.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct ArrayEntry {
-    pub(super) now: Image,
-    pub(super) before: Option<Image>,
+    pub(super) now: Fingerprint,
+    pub(super) before: Option<Fingerprint>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -248,16 +248,6 @@ fn later_batch(bytes: &[u8], store: Hex, seq: u64) -> bool {
         let bodies = text.windows(2).enumerate().filter(|(at, two)| *two == b" {" && *at + 1 >= PREFIX);
         bodies.map(|(at, _)| &text[at + 1 - PREFIX..]).any(later)
     })
-}
-
-/// [`scan`] for owned changes.
-pub(super) fn scan_changes<C: DeserializeOwned>(
-    bytes: &[u8],
-    store: Hex,
-    next: u64,
-    mut take: impl FnMut(u64, Vec<C>),
-) -> Scan {
-    scan(bytes, store, next, |line: Line<Vec<C>>| take(line.seq, line.cambios))
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
-//! [`Journal`], the handle that a service holds, and [`Snapshot`], what it reads.
+//! [`Journal`], the handle that a program holds, and [`Snapshot`], what it reads.
 
 use super::{
-    Model, OpenError, Options, Stats, StoreError,
     disk::Volume,
+    error::{OpenError, StoreError},
     lock::Locks,
+    model::Model,
     open,
+    options::Options,
+    stats::Stats,
     store::{State, Store},
-    writer::{Beside, Message, Tx, Verdict, Work, Writer, on_a_thread},
+    writer::{Beside, Done, Message, Tx, Work, Writer, on_a_thread},
 };
 use std::{
     ops::Deref,
@@ -77,12 +80,12 @@ where
         // The batch drops the model that a panic may have left half changed.
         let result = catch_unwind(AssertUnwindSafe(|| f(tx)));
         let keep = matches!(result, Ok(Ok(_)));
-        let answer = Box::new(move |outcome: Result<(), StoreError>| {
+        let acknowledge = Box::new(move |outcome: Result<(), StoreError>| {
             drop(place);
             let panicked = |_| StoreError::Rejected { reason: "its closure panicked".into() };
             let _ = reply.send(outcome.and_then(|()| result.map_err(panicked)));
         });
-        Some(Verdict { keep, answer })
+        Some(Done { keep, acknowledge })
     })
 }
 
@@ -111,7 +114,7 @@ impl<M: Model> Journal<M> {
             thread::Builder::new().name(format!("{}-writer", M::NAME)).spawn(move || {
                 // A model's own panic outside a write, such as one in `apply` of another process's line.
                 if catch_unwind(AssertUnwindSafe(|| runtime.block_on(writer.run(gather)))).is_err() {
-                    *store.latched() = Some("the writer's thread panicked; restart the service".into());
+                    *store.latched() = Some("the writer's thread panicked; restart the process".into());
                 }
             })
         });
@@ -198,18 +201,14 @@ impl<M: Model> Journal<M> {
     pub fn stats(&self) -> Stats {
         let store = &self.0.store;
         let state = store.state.load();
-        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             seq: state.seq,
             generation: state.mark.generation,
-            lines: count(&store.counters.lines),
-            syncs: count(&store.counters.syncs),
-            batches: count(&store.counters.batches),
-            compactions: count(&store.counters.compactions),
             journal_bytes: state.mark.length,
             array_bytes: store.source().header.array_bytes(),
             records: M::COLLECTIONS.iter().map(|c| (*c, state.model.count(c))).collect(),
             load: store.load,
+            ..store.counters.stats()
         }
     }
 

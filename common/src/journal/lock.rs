@@ -3,7 +3,7 @@
 use super::{
     disk::{File, Inode, Volume},
     error::Failure,
-    store::Paths,
+    paths::Paths,
 };
 
 /// One thread's handles on the lock files: a `flock` belongs to an open file, so threads that share one do not exclude

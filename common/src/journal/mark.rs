@@ -2,7 +2,7 @@
 //!
 //! It lives in the lock file and is never synced: after a power failure it may be old, never ahead of the journal.
 
-use super::{disk::File, error::Failure, format::MOST};
+use super::{disk::File, error::Failure, format::MOST, paths::Paths};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 const BYTES: usize = 24;
@@ -51,6 +51,14 @@ impl Mark {
             std::hint::spin_loop();
         }
         Ok(None)
+    }
+
+    /// The same, of a store that is only looked at. A copy of a directory may have no lock file.
+    pub(super) fn look(paths: &Paths) -> Result<Option<Self>, Failure> {
+        if !paths.volume.exists(&paths.lock)? {
+            return Ok(None);
+        }
+        Self::read(&paths.volume.open_to_read(&paths.lock)?)
     }
 
     pub(super) fn write(self, lock: &File) -> Result<(), Failure> {

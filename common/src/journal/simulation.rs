@@ -13,8 +13,8 @@ use super::{
 };
 use std::path::PathBuf;
 
-const DIR: &str = "/datos";
-const SEED_DIR: &str = "/semilla";
+const DIR: &str = "/data";
+const SEED_DIR: &str = "/seed";
 
 /// A machine's disk in memory.
 #[derive(Clone)]

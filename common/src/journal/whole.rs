@@ -1,21 +1,24 @@
-//! Stores as a whole, for `mercado migrar`: [`Quiet`] reads one that nobody has open, and changes nothing; [`Filling`] fills a
-//! directory that has none.
+//! Stores as a whole, for a program that moves them: [`Quiet`] reads one that nobody has open, and changes nothing;
+//! [`Filling`] fills a directory that has none.
 //!
-//! A directory becomes a market at one moment, for all of its stores: while it holds `migrar.pendiente`, which is there
+//! A directory is filled at one moment, for all of its stores: while it holds the file [`Words::filling`], which is there
 //! before anything else and goes last, no store in it opens. What a kill or a power failure leaves before that moment is
 //! cleared by the next move.
 
 use super::{
-    Model, OpenError,
     append::{begin_journal, switch_files},
     array,
     disk::{File, Volume},
-    error::Failure,
-    format::{ArrayEntry, FORMAT, Header, scan_changes},
+    error::{Failure, OpenError},
+    format::{ArrayEntry, FORMAT, Header},
+    journal_file::JournalFile,
+    load::{IntoModel, Upto, load, refuse_unknown},
     lock::Locks,
     mark::Mark,
-    open::{acknowledged, load_arrays, refuse_unfinished},
-    store::{Paths, damaged, look_at_journal, new_store_id},
+    model::Model,
+    options::Words,
+    paths::Paths,
+    store::new_store_id,
 };
 use std::{
     collections::BTreeMap,
@@ -38,9 +41,9 @@ impl Quiet {
     /// # Errors
     /// [`OpenError::InUse`] where a process has it open; `Data` where the directory is the target of a move that has not
     /// ended.
-    pub fn of<M: Model>(dir: &Path) -> Result<Option<Self>, OpenError> {
-        let paths = Paths::new(Volume::real(), dir, M::NAME);
-        refuse_unfinished(&paths)?;
+    pub fn of<M: Model>(dir: &Path, words: Words) -> Result<Option<Self>, OpenError> {
+        let paths = Paths::new(Volume::real(), words, dir, M::NAME);
+        paths.refuse_unfinished()?;
         Ok(alone(&paths)?.map(|journal| Self { paths, _journal: journal }))
     }
 
@@ -69,37 +72,20 @@ fn alone(paths: &Paths) -> Result<Option<File>, OpenError> {
 }
 
 fn read<M: Model>(paths: &Paths) -> Result<M, Failure> {
-    let Some(opened) = look_at_journal(paths)? else {
+    let Some(journal) = JournalFile::look(paths)? else {
         return Err(Failure::damage(&paths.journal, None, "it was removed meanwhile"));
     };
-    let (source, header) = (&opened.source, &opened.source.header);
-    // a copy of a directory has no lock file
-    let mark = if paths.volume.exists(&paths.lock)? {
-        Mark::read(&paths.volume.open_to_read(&paths.lock)?)?
-    } else {
-        None
-    };
-    let durable = acknowledged::<M>(paths, header, opened.body, mark)?;
-    let (mut model, edited, _) = load_arrays::<M>(paths, header)?;
-    if let Some(collection) = edited.first() {
-        let reason = "it was edited since the last stop: start the market on this directory and stop it, so that the \
-                      ledger says so";
-        return Err(Failure::damage(&paths.array(collection), None, reason));
-    }
-    let bytes = source.file.read_range(opened.body, source.file.len()?)?;
-    let found = scan_changes(&bytes, header.store, header.base + 1, |_, changes: Vec<M::Change>| {
-        changes.iter().for_each(|change| model.apply(change));
-    });
+    refuse_unknown::<M>(paths, &journal.header)?;
+    let mut model = M::default();
+    let mut into = IntoModel { model: &mut model, applied: journal.header.base };
     // whole lines after the mark count, since the next start keeps them; a torn end does not
-    let lost = opened.body + (found.valid as u64) < durable;
-    match found.stop {
-        Some(stop) if lost || !stop.torn => return Err(damaged(source, &stop)),
-        None if lost => {
-            let reason =
-                format!("it ends before byte {durable}, which was acknowledged; restore it from a copy");
-            return Err(Failure::damage(&paths.journal, None, reason));
-        }
-        _ => {}
+    let mark = Mark::look(paths)?;
+    let mut found = load(paths, &journal, mark, M::COLLECTIONS, Upto::End, &mut into)?;
+    found.refuse_damage()?;
+    if let Some(array) = found.edited() {
+        let reason = "it was edited since the last stop: start a service on this directory and stop it, so that the edit is \
+                      recorded";
+        return Err(Failure::damage(&array.file, None, reason));
     }
     let changes = model.on_open(&[]).map_err(|reason| Failure::damage(&paths.journal, None, reason))?;
     changes.iter().for_each(|change| model.apply(change));
@@ -109,24 +95,31 @@ fn read<M: Model>(paths: &Paths) -> Result<M, Failure> {
 /// A directory that is being filled. Dropped, it stays as a kill would leave it; see [`Filling::abandon`].
 pub struct Filling {
     volume: Volume,
+    words: Words,
     dir: PathBuf,
     stores: Vec<Paths>,
     /// Of each store, the lock that an open takes first: nobody opens one meanwhile.
     _opening: Vec<File>,
-    /// The files that make a market.
+    /// The files with records.
     files: Vec<PathBuf>,
 }
 
 impl Filling {
     /// Begins in a directory, which is made if missing; `stores` are the names and collections of all that will be written.
-    /// What an earlier move that did not end left there is removed. `Err(files)` where there is a market, or a part of one.
+    /// What an earlier move that did not end left there is removed. `Err(files)` where there is a store already, or a part of
+    /// one.
     ///
     /// # Errors
     /// The directory cannot be made or written, is on a network file system, or another process is at work in it.
-    pub fn begin(dir: &Path, stores: &[(&str, &[&str])]) -> Result<Result<Self, Vec<PathBuf>>, OpenError> {
+    pub fn begin(
+        dir: &Path,
+        words: Words,
+        stores: &[(&str, &[&str])],
+    ) -> Result<Result<Self, Vec<PathBuf>>, OpenError> {
         let volume = Volume::real();
+        let named = |name: &str| Paths::new(volume.clone(), words, dir, name);
         let unwritable = |source| OpenError::Unwritable { path: dir.to_owned(), source };
-        let paths: Vec<_> = stores.iter().map(|(name, _)| Paths::new(volume.clone(), dir, name)).collect();
+        let paths: Vec<_> = stores.iter().map(|(name, _)| named(name)).collect();
         let arrays =
             stores.iter().zip(&paths).flat_map(|((_, all), paths)| all.iter().map(|c| paths.array(c)));
         let files: Vec<_> = arrays.chain(paths.iter().map(|paths| paths.journal.clone())).collect();
@@ -139,20 +132,20 @@ impl Filling {
             }
             Ok(found)
         };
-        let unfinished = Paths::unfinished(dir);
+        let unfinished = dir.join(words.filling);
         if !volume.exists(&unfinished)? && !found()?.is_empty() {
             return found().map(Err);
         }
         volume.create_dir_all(dir).map_err(unwritable)?;
         if let Some(kind) = volume.network(dir).map_err(|e| Failure::io(dir, e))? {
-            return Err(OpenError::NetworkFileSystem { dir: dir.to_owned(), kind });
+            let instead = words.instead_of_network;
+            return Err(OpenError::NetworkFileSystem { dir: dir.to_owned(), kind, instead });
         }
         let mut opening = Vec::new();
         for paths in &paths {
             let file = volume.open_or_create(&paths.compact).map_err(OpenError::creating)?;
             if !file.try_lock()? {
-                let reason =
-                    "another `mercado migrar` fills this directory, or a service opens it".to_owned();
+                let reason = format!("another {} fills this directory, or a service opens it", words.mover);
                 return Err(OpenError::InUse { path: paths.compact.clone(), reason });
             }
             opening.push(file);
@@ -165,19 +158,18 @@ impl Filling {
         } else if !found()?.is_empty() {
             return found().map(Err);
         }
-        let filling = Self { volume, dir: dir.to_owned(), stores: paths, _opening: opening, files };
+        let filling = Self { volume, words, dir: dir.to_owned(), stores: paths, _opening: opening, files };
         filling.claim()?;
         Ok(Ok(filling))
     }
 
-    /// From here on the directory is no market, whatever happens, until [`Filling::finish`].
+    /// From here on nothing in the directory opens, whatever happens, until [`Filling::finish`].
     fn claim(&self) -> Result<(), OpenError> {
-        let path = Paths::unfinished(&self.dir);
+        let path = self.dir.join(self.words.filling);
         let file = self.volume.create(&path).map_err(OpenError::creating)?;
-        file.write_all_at(
-            b"`mercado migrar` fills this directory. Until it has ended, nothing starts here.\n",
-            0,
-        )?;
+        let text =
+            format!("{} fills this directory. Until it has ended, nothing starts here.\n", self.words.mover);
+        file.write_all_at(text.as_bytes(), 0)?;
         file.sync_data()?;
         self.volume.sync_dir(&self.dir)?;
         self.volume.sync_above(&self.dir)?;
@@ -196,7 +188,7 @@ impl Filling {
     fn paths(&self, name: &str) -> Paths {
         let known =
             self.stores.iter().find(|paths| paths.journal.file_stem().is_some_and(|stem| stem == name));
-        known.cloned().unwrap_or_else(|| Paths::new(self.volume.clone(), &self.dir, name))
+        known.cloned().unwrap_or_else(|| Paths::new(self.volume.clone(), self.words, &self.dir, name))
     }
 
     /// Writes a store, durably.
@@ -234,13 +226,13 @@ impl Filling {
         read(&self.paths(M::NAME)).map_err(OpenError::from)
     }
 
-    /// Makes it a market.
+    /// Lets its stores be opened.
     ///
     /// # Errors
-    /// The disk's: it is not known then whether it is one.
+    /// The disk's: it is not known then whether they may.
     pub fn finish(self) -> Result<(), OpenError> {
         self.volume.sync_dir(&self.dir)?;
-        self.volume.remove(&Paths::unfinished(&self.dir))?;
+        self.volume.remove(&self.dir.join(self.words.filling))?;
         self.volume.sync_dir(&self.dir)?;
         Ok(())
     }

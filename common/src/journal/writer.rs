@@ -2,10 +2,10 @@
 //! knows no thread: a journal drives it on a thread of its own, a simulation as one of its tasks.
 
 use super::{
-    Model,
     error::{Failure, StoreError},
     format::push_line,
     lock::Locks,
+    model::Model,
     store::Store,
 };
 use std::{
@@ -48,17 +48,17 @@ impl<M: Model> Deref for Tx<'_, M> {
 }
 
 /// Tells a write's caller how it ended.
-pub(super) type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+pub(super) type Acknowledge = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 /// What a write's closure came to.
-pub(super) struct Verdict {
+pub(super) struct Done {
     /// Its puts are to be written.
     pub(super) keep: bool,
-    pub(super) answer: Answer,
+    pub(super) acknowledge: Acknowledge,
 }
 
 /// A queued write: run against a working copy, or told why it cannot be.
-pub(super) type Work<M> = Box<dyn FnOnce(Result<&mut Tx<'_, M>, StoreError>) -> Option<Verdict> + Send>;
+pub(super) type Work<M> = Box<dyn FnOnce(Result<&mut Tx<'_, M>, StoreError>) -> Option<Done> + Send>;
 
 pub(super) enum Message<M: Model> {
     Write(Work<M>),
@@ -157,13 +157,13 @@ impl<M: Model> Writer<M> {
     /// Runs a batch: all of it under the lock, answered after the sync. Also those that put nothing are answered only
     /// then: they may have seen a neighbour's change.
     fn commit(&mut self, batch: impl Iterator<Item = Work<M>>) {
-        let mut answers = Vec::new();
-        let outcome = self.locked(batch, &mut answers);
+        let mut waiting = Vec::new();
+        let outcome = self.locked(batch, &mut waiting);
         if let Err(error) = &outcome {
             self.latch(error);
         }
-        for answer in answers {
-            answer(outcome.clone());
+        for acknowledge in waiting {
+            acknowledge(outcome.clone());
         }
         if outcome.is_ok() {
             self.compact_if_due();
@@ -173,7 +173,7 @@ impl<M: Model> Writer<M> {
     fn locked(
         &mut self,
         batch: impl Iterator<Item = Work<M>>,
-        answers: &mut Vec<Answer>,
+        waiting: &mut Vec<Acknowledge>,
     ) -> Result<(), StoreError> {
         let ready = self.locks.hold().and_then(|held| self.store.recover(&held).map(|()| held));
         let held = match ready {
@@ -192,23 +192,23 @@ impl<M: Model> Writer<M> {
         for work in batch {
             let before = model.clone();
             let mut tx = Tx { model: &mut model, changes: Vec::new() };
-            let Some(Verdict { keep, answer }) = work(Ok(&mut tx)) else { continue };
+            let Some(Done { keep, acknowledge }) = work(Ok(&mut tx)) else { continue };
             let changes = tx.changes;
             if !keep || changes.is_empty() {
                 if !keep {
                     model = before;
                 }
-                answers.push(answer);
+                waiting.push(acknowledge);
                 continue;
             }
             match push_line(&mut lines, store_id, seq + 1, state.seq + 1, &changes) {
                 Ok(()) => {
                     seq += 1;
-                    answers.push(answer);
+                    waiting.push(acknowledge);
                 }
                 Err(e) => {
                     model = before;
-                    answer(Err(StoreError::Rejected {
+                    acknowledge(Err(StoreError::Rejected {
                         reason: format!("a change does not serialize: {e}").into(),
                     }));
                 }

@@ -1,7 +1,7 @@
 //! The disk and its open files as a process uses them.
 
 use super::{
-    super::disk::{Disk, How, Inode, OpenFile, Volume},
+    super::disk::{FileSystem, How, Inode, OpenFile, Volume},
     ENOENT, Inner, Lie, Op, Process, Strike, errno,
     platter::{Event, Ino, Loss},
 };
@@ -69,7 +69,7 @@ impl fmt::Debug for MemFile {
     }
 }
 
-impl Disk for Process {
+impl FileSystem for Process {
     fn open(&self, path: &Path, how: How) -> io::Result<Arc<dyn OpenFile>> {
         let mut inner = self.simple(path, Op::Open)?;
         let ino = match inner.names.get(path).copied() {

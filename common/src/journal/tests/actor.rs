@@ -14,7 +14,7 @@ use super::{
     },
     ledger::{EDIT, Law, Note, Violation},
     machine::Machine,
-    model::{Alta, Change, Registro},
+    model::{Change, Item, Register},
 };
 use std::{
     collections::BTreeSet,
@@ -23,14 +23,14 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-pub(super) const DIR: &str = "/vol/datos";
+pub(super) const DIR: &str = "/vol/data";
 pub(super) const SEED_DIR: &str = "/seed";
 
 pub(super) struct Actor {
     machine: Machine,
     pub(super) process: Process,
-    store: Arc<Store<Registro>>,
-    writer: Writer<Registro>,
+    store: Arc<Store<Register>>,
+    writer: Writer<Register>,
 }
 
 /// One write of a batch.
@@ -43,11 +43,11 @@ pub(super) struct Entry {
     pub(super) refuses: bool,
 }
 
-fn put(tx: &mut Tx<'_, Registro>, entry: Entry) {
-    let pos = tx.altas.len() as u64;
-    tx.put(Change::Alta(Alta { id: entry.id, pos, texto: "x".repeat(entry.bytes) }));
+fn put(tx: &mut Tx<'_, Register>, entry: Entry) {
+    let pos = tx.items.len() as u64;
+    tx.put(Change::Item(Item { id: entry.id, pos, text: "x".repeat(entry.bytes) }));
     if entry.id.is_multiple_of(2) {
-        tx.put(Change::Par(entry.id, pos));
+        tx.put(Change::Pair(entry.id, pos));
     }
 }
 
@@ -59,12 +59,12 @@ impl Actor {
             compact_bytes: u64::MAX,
             ..Options::new(DIR)
         };
-        let store = Arc::new(open::open::<Registro>(process.volume(), options)?);
+        let store = Arc::new(open::open::<Register>(process.volume(), options)?);
         let (_, queue) = mpsc::unbounded_channel();
         let writer = Writer::new(store.clone(), Locks::open(&store.paths)?, queue, on_a_thread);
         let actor = Self { machine: machine.clone(), process, store, writer };
         let state = actor.store.state.load();
-        if state.model.altas.contains_key(&EDIT) {
+        if state.model.items.contains_key(&EDIT) {
             machine.note(Note::Adopted);
         }
         machine.note(Note::Settled(state.model.ids()));
@@ -72,7 +72,7 @@ impl Actor {
         Ok(actor)
     }
 
-    pub(super) fn state(&self) -> Registro {
+    pub(super) fn state(&self) -> Register {
         self.store.state.load().model.clone()
     }
 
@@ -85,7 +85,7 @@ impl Actor {
             let (reply, answer) = oneshot::channel();
             let seen = seen.clone();
             batch.push(work(
-                move |tx: &mut Tx<'_, Registro>| {
+                move |tx: &mut Tx<'_, Register>| {
                     put(tx, entry);
                     *seen.lock().unwrap() = tx.ids();
                     if entry.refuses { Err(()) } else { Ok(()) }

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        disk::{Disk, How},
+        disk::{FileSystem, How},
         memory::{
             EIO, ENOSPC, Lie, Op, Plan, Reach,
             platter::{Loss, Plain},
@@ -163,12 +163,12 @@ fn a_hand_edit_is_on_disk_before_a_journal_builds_on_it() {
         write(&mut actor, 11);
         assert!(actor.compact());
         drop(actor);
-        let (array, editor) = (in_dir("altas.json"), machine.process(2));
+        let (array, editor) = (in_dir("items.json"), machine.process(2));
         let text = machine.text(&array).unwrap();
         editor.place(&array, text.replace("\n]", "\n ]").as_bytes());
         if lost {
             machine.break_down(&array, Op::Sync);
-            let file = Disk::open(&editor, &array, How::Write).unwrap();
+            let file = FileSystem::open(&editor, &array, How::Write).unwrap();
             assert!(file.sync_data().is_err());
             machine.mend(&array);
         }
@@ -192,11 +192,11 @@ fn what_a_failed_batch_left_in_the_page_cache_is_not_taken_for_the_next_line() {
         };
         // The bytes that the failed batch finds are padding that is on the disk.
         assert!(all(other.write(&batch(10..11))));
-        machine.break_down(&in_dir("registro.journal"), Op::SetLen);
+        machine.break_down(&in_dir("register.journal"), Op::SetLen);
         let next_sync = Plan::FailNext { op: Op::Sync, errno: EIO, loss: Loss::FirstPageEvicted };
         machine.plan(Some(next_sync));
         assert!(!all(failing.write(&batch(100..180))));
-        machine.mend(&in_dir("registro.journal"));
+        machine.mend(&in_dir("register.journal"));
         assert!(all(other.write(&batch(200..200 + over))));
         assert!(all(other.write(&batch(300..301))), "{over} lines over the failed ones");
         all(machine.ledger().check(&other.state()));

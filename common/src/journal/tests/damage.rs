@@ -32,7 +32,7 @@ fn names(error: &OpenError, file: &Path, number: Option<u64>) -> bool {
 fn a_flipped_byte_anywhere_before_the_end_is_named_and_nothing_changes() {
     let finished = run(Setting::default()).map_err(|v| v.what).unwrap();
     let image = finished.machine.image();
-    let journal = in_dir("registro.journal");
+    let journal = in_dir("register.journal");
     let bytes = &image.files[&journal];
     let acknowledged = bytes.len() - bytes.iter().rev().take_while(|b| **b == b'\r').count();
     let last_batch = {
@@ -41,7 +41,7 @@ fn a_flipped_byte_anywhere_before_the_end_is_named_and_nothing_changes() {
     };
     assert!(bytes[..acknowledged].iter().filter(|b| **b == b'\n').count() > 4, "some lines to damage");
     let mut forgotten = image.clone();
-    forgotten.files.remove(&in_dir("registro.lock"));
+    forgotten.files.remove(&in_dir("register.lock"));
     let mut line = 1;
     for (at, byte) in bytes[..acknowledged].iter().enumerate() {
         // A different bit each time; the last one is never set in our text.
@@ -58,7 +58,7 @@ fn a_flipped_byte_anywhere_before_the_end_is_named_and_nothing_changes() {
         line += u64::from(*byte == b'\n');
     }
     // The arrays, too, while the journal has lines that build on them.
-    for array in ["altas.json", "pares.json", "aperturas.json"].map(in_dir) {
+    for array in ["items.json", "pairs.json", "openings.json"].map(in_dir) {
         for at in 0..image.files[&array].len() {
             let mut spoiled = image.clone();
             spoiled.files.get_mut(&array).unwrap()[at] ^= 1 << (at % 8);

@@ -1,7 +1,7 @@
 //! The disk in memory, for the tests of other crates.
 
 use super::super::{
-    Journal, Model, OpenError, Options,
+    Journal, Model, OpenError, Options, Words,
     check::{Report, check_on, dump_on},
     memory::{
         Machine,
@@ -66,7 +66,7 @@ impl Disk {
     /// # Errors
     /// Those of the check.
     pub fn check(&self, dir: &Path, name: &str) -> io::Result<Report> {
-        check_on(self.0.quiet(2).volume(), dir, name)
+        check_on(self.0.quiet(2).volume(), dir, name, Words::default())
     }
 
     /// [`super::super::check::dump`] on this disk.

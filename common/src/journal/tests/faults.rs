@@ -2,8 +2,8 @@
 
 use super::{
     super::{
-        ArrayWriter, Journal, Model, OpenError, Options, StoreError, check,
-        disk::Disk,
+        ArrayWriter, Journal, Model, OpenError, Options, StoreError, Words, check,
+        disk::FileSystem,
         format::{Hex, Line, PADDING, push_line, scan},
         mark::Mark,
         memory::{Op, platter::Image},
@@ -143,7 +143,7 @@ async fn a_line_without_its_mark_is_not_acknowledged_and_comes_back() {
 async fn a_lock_file_that_was_replaced_stops_writes() {
     let disk = machine();
     let journal = open(&disk);
-    Disk::remove(&disk.process(2), &file("store.lock")).unwrap();
+    FileSystem::remove(&disk.process(2), &file("store.lock")).unwrap();
     let other = open(&disk);
     assert!(matches!(put(&journal, 1, 1).await, Err(StoreError::Io { .. })));
     put(&other, 1, 2).await.unwrap();
@@ -164,7 +164,8 @@ async fn a_mark_of_another_store_is_an_error() {
         drop(journal);
         let refused = Journal::<Numbers>::open_on(disk.process(3).volume(), Options::new(DIR));
         assert!(matches!(refused, Err(OpenError::Data { .. })), "{:?}", refused.err());
-        let report = check::check_on(disk.process(4).volume(), Path::new(DIR), "store").unwrap();
+        let report =
+            check::check_on(disk.process(4).volume(), Path::new(DIR), "store", Words::default()).unwrap();
         assert!(!report.sound() && disk.text(&file("store.journal")) == before);
     }
 }
@@ -183,7 +184,8 @@ async fn a_compaction_that_dies_at_any_rename_loses_nothing() {
         // The others go on, whichever generation they find.
         put(&other, 3, 3).await.unwrap();
         assert_eq!((get(&journal, 3), get(&other, 1)), (Some(3), Some(1)));
-        let report = check::check_on(disk.process(2).volume(), Path::new(DIR), "store").unwrap();
+        let report =
+            check::check_on(disk.process(2).volume(), Path::new(DIR), "store", Words::default()).unwrap();
         assert!(report.sound(), "{report}");
         let pending = report.arrays[0].origin == check::Origin::Pending;
         assert_eq!(pending, step == "numbers.json", "{report}");

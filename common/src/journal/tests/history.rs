@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Model, OpenError, array,
+        Model, OpenError, Words, array,
         check::check_on,
         memory::{
             EIO, ENOSPC, Op, Plan, Reach,
@@ -12,7 +12,7 @@ use super::{
     actor::{Actor, DIR, in_dir},
     ledger::Law,
     machine::Machine,
-    model::Registro,
+    model::Register,
     run::{Setting, Step, play},
     survey::survey_at,
 };
@@ -20,9 +20,9 @@ use std::path::{Path, PathBuf};
 
 /// More steps show nothing that these do not, and slow the fuzzer down.
 const MOST_STEPS: usize = 40;
-const JOURNAL: &str = "registro.journal";
-const LOCK: &str = "registro.lock";
-const ARRAYS: [&str; 3] = ["altas.json", "pares.json", "aperturas.json"];
+const JOURNAL: &str = "register.journal";
+const LOCK: &str = "register.lock";
+const ARRAYS: [&str; 3] = ["items.json", "pairs.json", "openings.json"];
 
 /// Bytes as choices; there is no end of zeros behind the last.
 struct Choices<'a>(&'a [u8]);
@@ -89,7 +89,7 @@ fn script(choices: &mut Choices<'_>) -> Vec<Step> {
 
 /// Damages one file; false where it is as it was.
 fn damage(image: &mut Image, choices: &mut Choices<'_>) -> Option<PathBuf> {
-    let names = [JOURNAL, JOURNAL, JOURNAL, JOURNAL, LOCK, ARRAYS[0], ARRAYS[1], ARRAYS[2], "altas.json.tmp"];
+    let names = [JOURNAL, JOURNAL, JOURNAL, JOURNAL, LOCK, ARRAYS[0], ARRAYS[1], ARRAYS[2], "items.json.tmp"];
     let path = in_dir(choices.of(&names));
     let (kind, at, with) = (choices.byte() % 6, choices.short(), choices.byte());
     let bytes = image.files.get_mut(&path)?;
@@ -151,7 +151,7 @@ fn judge(run: &Machine, sound: &Image, image: &Image, damaged: &[PathBuf]) {
     let ledger = run.ledger();
     let check = |image: &Image| {
         let machine = Machine::boot(image, ledger.clone());
-        check_on(machine.quiet(9).volume(), Path::new(DIR), Registro::NAME).unwrap()
+        check_on(machine.quiet(9).volume(), Path::new(DIR), Register::NAME, Words::default()).unwrap()
     };
     let machine = Machine::boot(image, ledger.clone());
     let (before, report) = (records(&machine), check(image));
@@ -177,12 +177,12 @@ fn judge(run: &Machine, sound: &Image, image: &Image, damaged: &[PathBuf]) {
     // An array that was changed while the journal has no lines is taken for a hand edit: it is what is in the file.
     let arrays = damaged.iter().any(|path| path.extension().is_some_and(|e| e == "json"));
     if arrays && report.journal.lines == 0 {
-        let mut edited = Registro::default();
-        for name in Registro::COLLECTIONS {
+        let mut edited = Register::default();
+        for name in Register::COLLECTIONS {
             let path = in_dir(&format!("{name}.json"));
             array::load(&mut edited, name, &path, &image.files[&path]).unwrap();
         }
-        assert_eq!((state.altas, state.pares), (edited.altas, edited.pares), "an edit is taken as it is");
+        assert_eq!((state.items, state.pairs), (edited.items, edited.pairs), "an edit is taken as it is");
         return;
     }
     // Without its mark, a journal that was cut or spoiled at its end is one whose last write did not finish: the lines
@@ -190,9 +190,9 @@ fn judge(run: &Machine, sound: &Image, image: &Image, damaged: &[PathBuf]) {
     let marked = image.files.get(&in_dir(LOCK)) == sound.files.get(&in_dir(LOCK))
         && check(sound).journal.acknowledged.is_some();
     let prefix = violation.law == Law::Lost && {
-        let mut altas: Vec<_> = state.altas.values().map(|alta| alta.pos).collect();
-        altas.sort_unstable();
-        altas.iter().enumerate().all(|(n, pos)| *pos == n as u64)
+        let mut items: Vec<_> = state.items.values().map(|item| item.pos).collect();
+        items.sort_unstable();
+        items.iter().enumerate().all(|(n, pos)| *pos == n as u64)
     };
     assert!(!marked && prefix, "{:?}: {}: after damage to {damaged:?}", violation.law, violation.what);
 }

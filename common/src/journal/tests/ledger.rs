@@ -1,6 +1,6 @@
 //! What the store promised, and whether a state keeps it.
 
-use super::model::Registro;
+use super::model::Register;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -136,8 +136,8 @@ impl Ledger {
     }
 
     /// Whether a reader who sees this state sees a write that nobody was promised yet.
-    pub(super) fn is_news(&self, state: &Registro) -> bool {
-        state.altas.keys().any(|id| self.fates.get(id) != Some(&Fate::There))
+    pub(super) fn is_news(&self, state: &Register) -> bool {
+        state.items.keys().any(|id| self.fates.get(id) != Some(&Fate::There))
     }
 
     /// Whether an edit is made that no start has taken on.
@@ -152,9 +152,9 @@ impl Ledger {
         !self.adopted && self.editing.as_ref().is_some_and(|bytes| !whole(bytes))
     }
 
-    pub(super) fn check(&self, state: &Registro) -> Checked {
+    pub(super) fn check(&self, state: &Register) -> Checked {
         for (id, fate) in &self.fates {
-            let there = state.altas.contains_key(id);
+            let there = state.items.contains_key(id);
             match fate {
                 Fate::There if !there => {
                     return Err(Violation::new(Law::Lost, format!("write {id} is lost")));
@@ -168,28 +168,28 @@ impl Ledger {
                 _ => {}
             }
         }
-        let mut altas: Vec<_> = state.altas.values().collect();
-        altas.sort_by_key(|alta| alta.pos);
+        let mut items: Vec<_> = state.items.values().collect();
+        items.sort_by_key(|item| item.pos);
         let mut begun = self.begun.iter();
-        for (n, alta) in altas.iter().enumerate() {
-            let id = alta.id;
+        for (n, item) in items.iter().enumerate() {
+            let id = item.id;
             if !self.fates.contains_key(&id) {
                 return Err(Violation::new(Law::Invented, format!("{id}")));
             }
-            if alta.pos != n as u64 || !begun.any(|b| *b == id) {
-                return Err(Violation::new(Law::Order, format!("write {id} has place {} at {n}", alta.pos)));
+            if item.pos != n as u64 || !begun.any(|b| *b == id) {
+                return Err(Violation::new(Law::Order, format!("write {id} has place {} at {n}", item.pos)));
             }
-            let par = (id % 2 == 0 && id != EDIT && !SEED.contains(&id)).then_some(alta.pos);
-            if state.pares.get(&id).copied() != par {
+            let pair = (id % 2 == 0 && id != EDIT && !SEED.contains(&id)).then_some(item.pos);
+            if state.pairs.get(&id).copied() != pair {
                 return Err(Violation::new(Law::Split, format!("write {id} is there in part")));
             }
         }
-        if let Some((id, _)) = state.pares.iter().find(|(id, _)| !state.altas.contains_key(*id)) {
+        if let Some((id, _)) = state.pairs.iter().find(|(id, _)| !state.items.contains_key(*id)) {
             return Err(Violation::new(Law::Split, format!("write {id} is there in part")));
         }
-        let openings = 1 + usize::from(state.altas.contains_key(&EDIT));
-        if state.aperturas.len() != openings {
-            let what = format!("{} openings, {openings} expected", state.aperturas.len());
+        let openings = 1 + usize::from(state.items.contains_key(&EDIT));
+        if state.openings.len() != openings {
+            let what = format!("{} openings, {openings} expected", state.openings.len());
             return Err(Violation::new(Law::Split, what));
         }
         Ok(())

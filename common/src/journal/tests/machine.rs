@@ -3,7 +3,7 @@
 use super::{
     super::memory::{self, platter::Image},
     ledger::{Checked, Ledger, Note},
-    model::Registro,
+    model::Register,
 };
 use std::{
     ops::Deref,
@@ -48,7 +48,7 @@ impl Machine {
     }
 
     /// A reader's state: it must be what was promised, and what is new in it is promised from now on.
-    pub(super) fn saw(&self, state: &Registro) -> Checked {
+    pub(super) fn saw(&self, state: &Register) -> Checked {
         let ledger = self.ledger();
         ledger.check(state).map_err(|v| v.at("a reader"))?;
         if ledger.is_news(state) {

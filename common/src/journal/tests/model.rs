@@ -6,88 +6,88 @@ use std::{collections::BTreeSet, io};
 
 /// A write's mark in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Alta {
+pub(super) struct Item {
     pub(super) id: u64,
     /// How many there were before it.
     pub(super) pos: u64,
-    pub(super) texto: String,
+    pub(super) text: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Change {
-    Alta(Alta),
+    Item(Item),
     /// The other half of an even write: a line is there whole or not at all.
-    Par(u64, u64),
+    Pair(u64, u64),
     /// What `on_open` adds for each seed or edit, in the same file as the header that takes note of it.
-    Apertura(u64),
+    Opening(u64),
 }
 
 #[derive(Clone, Default)]
-pub(super) struct Registro {
-    pub(super) altas: imbl::OrdMap<u64, Alta>,
-    pub(super) pares: imbl::OrdMap<u64, u64>,
-    pub(super) aperturas: imbl::OrdSet<u64>,
+pub(super) struct Register {
+    pub(super) items: imbl::OrdMap<u64, Item>,
+    pub(super) pairs: imbl::OrdMap<u64, u64>,
+    pub(super) openings: imbl::OrdSet<u64>,
 }
 
-impl Registro {
+impl Register {
     pub(super) fn ids(&self) -> BTreeSet<u64> {
-        self.altas.keys().copied().collect()
+        self.items.keys().copied().collect()
     }
 
     /// All of it, to compare.
-    pub(super) fn all(&self) -> (Vec<Alta>, Vec<(u64, u64)>, usize) {
-        let pares = self.pares.iter().map(|(id, pos)| (*id, *pos)).collect();
-        (self.altas.values().cloned().collect(), pares, self.aperturas.len())
+    pub(super) fn all(&self) -> (Vec<Item>, Vec<(u64, u64)>, usize) {
+        let pairs = self.pairs.iter().map(|(id, pos)| (*id, *pos)).collect();
+        (self.items.values().cloned().collect(), pairs, self.openings.len())
     }
 }
 
-impl Model for Registro {
-    const NAME: &'static str = "registro";
-    const COLLECTIONS: &'static [&'static str] = &["altas", "pares", "aperturas"];
+impl Model for Register {
+    const NAME: &'static str = "register";
+    const COLLECTIONS: &'static [&'static str] = &["items", "pairs", "openings"];
     type Change = Change;
 
     fn apply(&mut self, change: &Change) {
         match change {
-            Change::Alta(alta) => drop(self.altas.insert(alta.id, alta.clone())),
-            Change::Par(id, pos) => drop(self.pares.insert(*id, *pos)),
-            Change::Apertura(n) => drop(self.aperturas.insert(*n)),
+            Change::Item(item) => drop(self.items.insert(item.id, item.clone())),
+            Change::Pair(id, pos) => drop(self.pairs.insert(*id, *pos)),
+            Change::Opening(n) => drop(self.openings.insert(*n)),
         }
     }
 
     fn load(&mut self, collection: &str, element: &str) -> Result<(), String> {
         let wrong = |e: serde_json::Error| e.to_string();
         let twice = match collection {
-            "altas" => {
-                let alta: Alta = serde_json::from_str(element).map_err(wrong)?;
-                self.altas.insert(alta.id, alta).is_some()
+            "items" => {
+                let item: Item = serde_json::from_str(element).map_err(wrong)?;
+                self.items.insert(item.id, item).is_some()
             }
-            "pares" => {
+            "pairs" => {
                 let (id, pos) = serde_json::from_str(element).map_err(wrong)?;
-                self.pares.insert(id, pos).is_some()
+                self.pairs.insert(id, pos).is_some()
             }
-            _ => self.aperturas.insert(serde_json::from_str(element).map_err(wrong)?).is_some(),
+            _ => self.openings.insert(serde_json::from_str(element).map_err(wrong)?).is_some(),
         };
         if twice { Err("twice".into()) } else { Ok(()) }
     }
 
     fn dump(&self, collection: &str, array: &mut ArrayWriter<'_>) -> io::Result<()> {
         match collection {
-            "altas" => self.altas.values().try_for_each(|alta| array.element(alta)),
-            "pares" => self.pares.iter().try_for_each(|par| array.element(&par)),
-            _ => self.aperturas.iter().try_for_each(|n| array.element(n)),
+            "items" => self.items.values().try_for_each(|item| array.element(item)),
+            "pairs" => self.pairs.iter().try_for_each(|pair| array.element(&pair)),
+            _ => self.openings.iter().try_for_each(|n| array.element(n)),
         }
     }
 
     fn count(&self, collection: &str) -> usize {
         match collection {
-            "altas" => self.altas.len(),
-            "pares" => self.pares.len(),
-            _ => self.aperturas.len(),
+            "items" => self.items.len(),
+            "pairs" => self.pairs.len(),
+            _ => self.openings.len(),
         }
     }
 
     fn on_open(&self, edited: &[&'static str]) -> Result<Vec<Change>, String> {
-        let next = Change::Apertura(self.aperturas.len() as u64 + 1);
+        let next = Change::Opening(self.openings.len() as u64 + 1);
         Ok(if edited.is_empty() { Vec::new() } else { vec![next] })
     }
 }

@@ -3,14 +3,14 @@
 
 use super::{
     super::{
-        Model, array,
+        Model, Words, array,
         check::check_on,
         memory::{Lie, Op, Plan, platter::Image},
     },
     actor::{Actor, DIR, Entry, SEED_DIR, in_dir},
     ledger::{EDIT, Law, Ledger, Note, SEED, Violation},
     machine::Machine,
-    model::{Alta, Registro},
+    model::{Item, Register},
 };
 use std::{
     collections::BTreeMap,
@@ -105,11 +105,11 @@ type Watcher = Arc<Mutex<Actor>>;
 
 /// The machine before the first start.
 pub(super) fn beginning() -> Image {
-    let alta = |(pos, id)| Alta { id, pos, texto: String::new() };
-    let altas: Vec<_> = (0..).zip(SEED).map(alta).collect();
-    let seed = Path::new(SEED_DIR).join("altas.json");
+    let item = |(pos, id)| Item { id, pos, text: String::new() };
+    let items: Vec<_> = (0..).zip(SEED).map(item).collect();
+    let seed = Path::new(SEED_DIR).join("items.json");
     Image {
-        files: [(seed, serde_json::to_vec(&altas).unwrap())].into(),
+        files: [(seed, serde_json::to_vec(&items).unwrap())].into(),
         dirs: ["/vol", SEED_DIR].map(PathBuf::from).into(),
     }
 }
@@ -359,13 +359,13 @@ impl Run {
     /// After the last clean stop the arrays are all that there is.
     fn complete(&self) -> Result<(), Violation> {
         let volume = self.machine.quiet(98).volume();
-        let report = check_on(volume.clone(), Path::new(DIR), Registro::NAME)
+        let report = check_on(volume.clone(), Path::new(DIR), Register::NAME, Words::default())
             .map_err(|e| Violation::new(Law::Check, e))?;
         if !report.sound() || report.journal.lines > 0 {
             return Err(Violation::new(Law::Check, format!("after a clean stop: {report}")));
         }
-        let mut state = Registro::default();
-        for collection in Registro::COLLECTIONS {
+        let mut state = Register::default();
+        for collection in Register::COLLECTIONS {
             let path = in_dir(&format!("{collection}.json"));
             let bytes = volume.read(&path).ok().flatten().unwrap_or_default();
             array::load(&mut state, collection, &path, &bytes)
@@ -376,11 +376,11 @@ impl Run {
 
     /// A person adds a record. Their editor syncs nothing.
     fn edit(&mut self) -> Result<(), Violation> {
-        let file = in_dir("altas.json");
+        let file = in_dir("items.json");
         let text = self.machine.text(&file).unwrap_or_default();
-        let mut altas: Vec<Alta> = serde_json::from_str(&text).map_err(|e| Violation::new(Law::Damage, e))?;
-        altas.push(Alta { id: EDIT, pos: altas.len() as u64, texto: "a mano".into() });
-        let edited = serde_json::to_vec_pretty(&altas).unwrap();
+        let mut items: Vec<Item> = serde_json::from_str(&text).map_err(|e| Violation::new(Law::Damage, e))?;
+        items.push(Item { id: EDIT, pos: items.len() as u64, text: "by hand".into() });
+        let edited = serde_json::to_vec_pretty(&items).unwrap();
         self.machine.note(Note::Editing([text.into_bytes(), edited.clone()]));
         self.machine.quiet(98).place(&file, &edited);
         Ok(())
@@ -420,7 +420,7 @@ struct Beside {
 impl Beside {
     fn turn(&mut self, machine: &Machine) -> Result<(), Violation> {
         self.turns += 1;
-        let free = ["registro.lock", "registro.turn"].iter().all(|name| machine.is_free(&in_dir(name)));
+        let free = ["register.lock", "register.turn"].iter().all(|name| machine.is_free(&in_dir(name)));
         if !free || !self.turns.is_multiple_of(EVERY) {
             return Ok(());
         }

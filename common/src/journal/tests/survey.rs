@@ -2,14 +2,14 @@
 
 use super::{
     super::{
-        Model,
+        Model, Words,
         check::check_on,
         memory::platter::{Choice, Dice, Event, Image, Kept, Plain, Platter, Torn},
     },
     actor::{Actor, DIR, Entry, in_dir},
     ledger::{Checked, Law, Ledger, Violation},
     machine::Machine,
-    model::Registro,
+    model::Register,
 };
 use std::{
     collections::HashSet,
@@ -128,7 +128,7 @@ impl Survey {
         }
         // What the kernel wrote early by itself: the mark alone, or all but the mark.
         for mark in [true, false] {
-            let lock = self.platter.named(&in_dir("registro.lock"));
+            let lock = self.platter.named(&in_dir("register.lock"));
             self.try_one(&mut OneFile { ino: lock.unwrap_or_default(), it: mark }, 0)?;
         }
         Ok(())
@@ -187,14 +187,14 @@ pub(super) fn survey_at(machine: &Machine, events: usize, seed: u64) -> Checked 
 /// Starts a store on what a crash left, checks what it shows, writes, crashes again, and starts once more.
 fn examine(image: &Image, ledger: &Ledger, again: u32) -> Result<Figures, Violation> {
     let machine = Machine::boot(image, ledger.clone());
-    let report = check_on(machine.quiet(9).volume(), Path::new(DIR), Registro::NAME);
+    let report = check_on(machine.quiet(9).volume(), Path::new(DIR), Register::NAME, Words::default());
     let mut figures = Figures { starts: 1, ..Figures::default() };
     let opened = Actor::open(&machine, machine.process(1));
     let sound = report.as_ref().is_ok_and(|report| report.sound());
-    if ledger.is_half_edited(image.files.get(&in_dir("altas.json"))) {
+    if ledger.is_half_edited(image.files.get(&in_dir("items.json"))) {
         return Ok(figures);
     }
-    if image.files.contains_key(&in_dir("registro.journal")) && sound != opened.is_ok() {
+    if image.files.contains_key(&in_dir("register.journal")) && sound != opened.is_ok() {
         let opened = opened.err().map_or_else(String::new, |e| e.to_string());
         return Err(Violation::new(Law::Check, format!("the check says {report:?}, the start {opened}")));
     }
