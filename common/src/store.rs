@@ -172,6 +172,8 @@ fn measure<M: Model>(journal: &Journal<M>, metrics: &Metrics) {
     );
     metrics.counter(label("compactions"), "Compactions that this process finished", read(|s| s.compactions));
     metrics.gauge(label("bytes"), "Length of the journal file", read(|s| s.journal_bytes));
+    metrics.gauge(label("queued"), "Writes that wait for the disk now", read(|s| s.queued as u64));
+    metrics.counter(label("refused"), "Writes that were refused because too many waited", read(|s| s.refused));
     let health = journal.clone();
     metrics.gauge(label("writable"), "1 where the store takes writes", move || {
         u64::from(health.health().is_ok())

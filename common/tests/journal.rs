@@ -153,6 +153,65 @@ async fn an_edit_after_an_unclean_stop_is_refused() {
     assert_eq!(files(dir.path()), before);
 }
 
+#[tokio::test]
+async fn a_full_queue_refuses_at_once_and_has_room_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::<Bank>::open(Options { queue: 2, ..Options::new(dir.path()) }).unwrap();
+    let (open_gate, gate) = std::sync::mpsc::channel::<()>();
+    let (reached, at_gate) = tokio::sync::oneshot::channel();
+    // The first write is under way until the gate opens, and the second waits.
+    let held = tokio::spawn({
+        let journal = journal.clone();
+        async move {
+            let written = journal.write(move |_| -> Result<(), ()> {
+                reached.send(()).unwrap();
+                gate.recv().map_err(drop)
+            });
+            written.await.unwrap().unwrap();
+        }
+    });
+    at_gate.await.unwrap();
+    let mut waiting = Box::pin(journal.write(|_| Ok::<(), ()>(())));
+    assert!(poll_once(&mut waiting).is_none());
+    assert_eq!(journal.stats().queued, 2);
+    let refused = journal.write(|_| Ok::<(), ()>(())).await;
+    assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
+    assert_eq!(journal.stats().refused, 1);
+    journal.health().unwrap();
+    open_gate.send(()).unwrap();
+    held.await.unwrap();
+    waiting.await.unwrap().unwrap();
+    assert_eq!(journal.stats().queued, 0);
+    put(&journal, 1, 1).await;
+}
+
+/// Polls a future once.
+fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::Pin::new(future).poll(&mut context) {
+        std::task::Poll::Ready(output) => Some(output),
+        std::task::Poll::Pending => None,
+    }
+}
+
+#[tokio::test]
+async fn a_megabyte_that_looks_like_lines_after_the_end_is_cut_like_any_torn_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path());
+    put(&journal, 1, 10).await;
+    let end = usize::try_from(journal.stats().journal_bytes).unwrap();
+    drop(journal);
+    let path = dir.path().join("bank.journal");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.truncate(end);
+    bytes.extend_from_slice(" {".repeat(1 << 19).as_bytes());
+    fs::write(&path, &bytes).unwrap();
+    let report = check::check(dir.path(), "bank", Words::default()).unwrap();
+    assert!(report.sound() && report.journal.torn == 1 << 20, "{report}");
+    assert_eq!(open(dir.path()).read().unwrap().list(), [(1, 10)]);
+    assert_eq!(fs::metadata(&path).unwrap().len(), end as u64);
+}
+
 #[test]
 fn arrays_that_a_person_put_there_are_loaded() {
     let dir = tempfile::tempdir().unwrap();

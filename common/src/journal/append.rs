@@ -8,9 +8,10 @@ use super::{
     mark::Mark,
     model::Model,
     paths::Paths,
+    replace::put_in_place,
     store::{State, Store},
 };
-use std::{path::PathBuf, sync::atomic::Ordering};
+use std::sync::atomic::Ordering;
 
 impl<M: Model> Store<M> {
     /// Brings this process up to the journal's real end, which becomes durable. Afterwards the published state is the
@@ -147,16 +148,18 @@ impl<M: Model> Store<M> {
     }
 }
 
-/// Puts a new generation in place: `journal.tmp` (written and synced by the caller) and the arrays in `renames`, whose
-/// `.tmp` files are synced as well. The journal's rename is the step that counts: its header says which bytes the
+/// Puts a new generation in place: `journal.tmp` (written and synced by the caller) and the arrays of the collections in
+/// `fresh`, whose `.tmp` files are synced as well. The journal's rename is the step that counts: its header says which bytes the
 /// arrays have, so that an open finishes the other renames. Needs the compaction lock and the write lock.
-pub(super) fn switch_files(paths: &Paths, renames: &[PathBuf]) -> Result<(), Failure> {
+pub(super) fn switch_files(paths: &Paths, header: &Header, fresh: &[&str]) -> Result<(), Failure> {
     // The names of the .tmp files must be durable before the header that relies on them.
     paths.volume.sync_dir(&paths.dir)?;
     paths.volume.rename(&Paths::tmp(&paths.journal), &paths.journal)?;
     paths.volume.sync_dir(&paths.dir)?;
-    for path in renames {
-        paths.volume.rename(&Paths::tmp(path), path)?;
+    for (collection, entry) in &header.arrays {
+        if fresh.contains(&collection.as_str()) {
+            put_in_place(paths, collection, entry)?;
+        }
     }
     paths.volume.sync_dir(&paths.dir)
 }

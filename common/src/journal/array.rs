@@ -5,6 +5,7 @@ use super::{
     error::Failure,
     format::{Fingerprint, Hex},
     model::{ArrayWriter, Model},
+    progress::Progress,
 };
 use serde::{
     Deserializer,
@@ -64,7 +65,12 @@ pub(super) fn load<M: Model>(
     path: &Path,
     bytes: &[u8],
 ) -> Result<(), Failure> {
-    each(path, bytes, |element| model.load(collection, element))
+    let (mut progress, mut records) = (Progress::logged(M::NAME), 0);
+    each(path, bytes, |element| {
+        records += 1;
+        progress.record(|| format!("{records} records of {} are read", path.display()));
+        model.load(collection, element)
+    })
 }
 
 /// Calls `take` with the text of each element. What is wrong is named with its line.

@@ -11,6 +11,7 @@ use super::{
     mark::Mark,
     model::Model,
     paths::Paths,
+    replace::put_in_place,
     store::{State, Store},
 };
 use std::sync::atomic::Ordering;
@@ -59,7 +60,7 @@ impl<M: Model> Store<M> {
             base: state.seq,
             arrays: old.arrays.clone(),
         };
-        let mut renames = Vec::new();
+        let mut fresh = Vec::new();
         for collection in M::COLLECTIONS {
             let path = paths.array(collection);
             let tmp = Paths::tmp(&path);
@@ -70,7 +71,7 @@ impl<M: Model> Store<M> {
                 paths.volume.remove(&tmp)?;
             } else {
                 file.sync_data()?;
-                renames.push(path);
+                fresh.push(*collection);
             }
             header.arrays.insert((*collection).to_owned(), ArrayEntry { now, before });
         }
@@ -89,7 +90,7 @@ impl<M: Model> Store<M> {
         self.recover(&held)?;
         let last = self.state.load_full();
         copy(copied, last.mark.length)?;
-        switch_files(paths, &renames)?;
+        switch_files(paths, &header, &fresh)?;
         let mark = Mark { generation: header.generation, length: head + (last.mark.length - first) };
         let mut source = self.source();
         mark.write(held.file())?;
@@ -107,10 +108,9 @@ pub(super) fn settle(paths: &Paths, header: &Header) -> Result<(), Failure> {
         let path = paths.array(collection);
         let tmp = Paths::tmp(&path);
         let Some(bytes) = paths.volume.read(&tmp)? else { continue };
-        let image = Fingerprint::of;
-        let current = paths.volume.read(&path)?.map(|bytes| image(&bytes));
-        if image(&bytes) == entry.now && current != Some(entry.now) {
-            paths.volume.rename(&tmp, &path)?;
+        let current = paths.volume.read(&path)?.map(|bytes| Fingerprint::of(&bytes));
+        if Fingerprint::of(&bytes) == entry.now && current != Some(entry.now) {
+            put_in_place(paths, collection, entry)?;
         } else {
             paths.volume.remove(&tmp)?;
         }

@@ -2,7 +2,7 @@
 //! [`Real`] is it, and the tests have one in memory that fails and forgets on demand (`tests/memory`). [`Volume`] and
 //! [`File`] are what the rest of the journal uses: they name the file in each error.
 
-use super::{error::Failure, mount};
+use super::{access, error::Failure, mount};
 use std::{
     fmt, fs, io,
     os::unix::fs::{FileExt, MetadataExt},
@@ -22,6 +22,8 @@ pub(super) trait FileSystem: fmt::Debug + Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// A directory and those above it that are missing.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+    /// Takes away from a file what nobody but those who share its directory may do with it.
+    fn tighten(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// The type of a network file system, where the directory is on one.
@@ -73,15 +75,12 @@ struct Real;
 
 impl FileSystem for Real {
     fn open(&self, path: &Path, how: How) -> io::Result<Arc<dyn OpenFile>> {
-        let mut options = fs::OpenOptions::new();
-        options.read(true);
-        match how {
-            How::Read => {}
-            How::Write => drop(options.write(true)),
-            How::Create => drop(options.write(true).create(true).truncate(false)),
-            How::Truncate => drop(options.write(true).create(true).truncate(true)),
-        }
-        Ok(Arc::new(options.open(path)?))
+        Ok(Arc::new(match how {
+            How::Read => fs::File::open(path)?,
+            How::Write => fs::OpenOptions::new().read(true).write(true).open(path)?,
+            How::Create => access::open_or_create(path, false)?,
+            How::Truncate => access::open_or_create(path, true)?,
+        }))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -93,7 +92,7 @@ impl FileSystem for Real {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)
+        access::rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -101,7 +100,11 @@ impl FileSystem for Real {
     }
 
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        fs::create_dir_all(dir)
+        access::create_dir_all(dir)
+    }
+
+    fn tighten(&self, path: &Path) -> io::Result<()> {
+        access::tighten(path)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -244,6 +247,14 @@ impl Volume {
 
     pub(super) fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
         self.0.create_dir_all(dir)
+    }
+
+    /// Takes away from a file what nobody but those who share its directory may do with it. Where the system refuses, since
+    /// another user owns the file, it stays as it is.
+    pub(super) fn tighten(&self, path: &Path) {
+        if let Err(e) = self.0.tighten(path) {
+            log::warn!("{}: who may read it could not be limited: {e}", path.display());
+        }
     }
 
     /// Makes the names in a directory durable.

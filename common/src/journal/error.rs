@@ -16,6 +16,9 @@ pub enum StoreError {
         /// The failure that latched it.
         reason: Arc<str>,
     },
+    /// As many writes wait as may. Nothing was written; the same write may be tried again in a moment.
+    #[error("too many writes wait for the disk")]
+    Busy,
     /// [`close`](super::Journal::close) was called. Nothing was written.
     #[error("the store is closed")]
     Closed,

@@ -8,7 +8,7 @@
 //! `lote` is the first line of the batch that wrote this one, where that is another. It tells a torn batch from damage: a
 //! batch is written only after the one before it is durable.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -17,6 +17,8 @@ pub(super) const FORMAT: u32 = 1;
 pub(super) const MOST: u64 = 1 << 53;
 /// 16 hex digits and a space before the JSON.
 const PREFIX: usize = 17;
+/// What the JSON of every line begins with.
+const BEGINNING: &[u8] = b"{\"seq\":";
 /// Fills the file ahead of the lines, so that a sync has no new length to record. A carriage return is text to every tool,
 /// and `cat` and `tail` show nothing of it, where they would show thousands of blank lines.
 pub(super) const PADDING: u8 = b'\r';
@@ -235,18 +237,30 @@ pub(super) fn scan<'a, C: Deserialize<'a>>(
     Scan { valid: at, next, stop: None }
 }
 
-/// Whether a batch that was begun after line `seq` was acknowledged left a valid line in `bytes`. Damage may have taken the
-/// newline before it: a line is looked for wherever one could begin.
+/// Whether a batch that was begun after line `seq` was acknowledged left a valid line in `bytes`.
 fn later_batch(bytes: &[u8], store: Hex, seq: u64) -> bool {
-    let later = |line: &[u8]| {
-        verify(line, store.0)
-            .ok()
-            .and_then(|body| serde_json::from_slice::<Line<serde::de::IgnoredAny>>(body).ok())
-            .is_some_and(|line| line.batch() > seq)
+    candidates(bytes).any(|(line, batch)| batch > seq && verify(line, store.0).is_ok())
+}
+
+/// What looks like a line, with its batch, in bytes that need not be lines. Damage may have taken the newline before a line, so
+/// one is looked for wherever it could begin.
+///
+/// This costs time in proportion to the bytes, whatever they are. A line's checksum covers all of it, so the JSON is read first:
+/// where the beginning of a further line comes before the end of a line, it is no JSON, inside of a string or outside, and the
+/// reader stops there.
+fn candidates(bytes: &[u8]) -> impl Iterator<Item = (&[u8], u64)> {
+    let begins = |line: &[u8]| {
+        let hex = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+        line.len() > PREFIX && line[..PREFIX - 1].iter().all(hex) && line[PREFIX..].starts_with(BEGINNING)
     };
-    bytes.split(|b| *b == b'\n').any(|text| {
+    let texts = bytes.split(|b| *b == b'\n');
+    let lines = texts.flat_map(move |text| {
         let bodies = text.windows(2).enumerate().filter(|(at, two)| *two == b" {" && *at + 1 >= PREFIX);
-        bodies.map(|(at, _)| &text[at + 1 - PREFIX..]).any(later)
+        bodies.map(|(at, _)| &text[at + 1 - PREFIX..]).filter(move |line| begins(line))
+    });
+    lines.filter_map(|line| {
+        let read: Line<IgnoredAny> = serde_json::from_slice(&line[PREFIX..]).ok()?;
+        Some((line, read.batch()))
     })
 }
 
@@ -269,6 +283,30 @@ mod tests {
                 let found = scan(&spoiled, store, 1, |_: Line<Vec<String>>| {});
                 assert!(!found.stop.unwrap().torn, "byte {at} ^ {flip}");
             }
+        }
+    }
+
+    /// What could be damage is read once, not once for each place at which a line could begin.
+    #[test]
+    fn bytes_that_look_like_many_lines_are_each_read_once() {
+        let store = Hex(7);
+        let mut line = Vec::new();
+        push_line(&mut line, store, 9, 9, &["last"]).unwrap();
+        let many = |piece: &str| piece.repeat((1 << 20) / piece.len()).into_bytes();
+        for (piece, lines) in [
+            (" {", 0),
+            ("0123456789abcdef {\"seq\":", 0),
+            ("0123456789abcdef {\"seq\":1,\"cambios\":\"", 0),
+            ("0123456789abcdef {\"seq\":1,\"cambios\":[", 0),
+            ("0123456789abcdef {\"seq\":1,\"cambios\":[]}", 1),
+        ] {
+            let text = many(piece);
+            assert_eq!(candidates(&text).count(), lines, "{piece}");
+            assert!(!later_batch(&text, store, 1), "{piece}");
+            // an acknowledged line after them is found
+            let damaged = [&text, line.as_slice()].concat();
+            assert!(later_batch(&damaged, store, 1), "{piece}");
+            assert!(!later_batch(&damaged, store, 9), "{piece}");
         }
     }
 }

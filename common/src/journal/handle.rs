@@ -22,9 +22,6 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
 };
 
-/// Writes that may wait at once; more wait for a place, which is what slows a client down.
-const QUEUE: usize = 4096;
-
 type Reply<T, E> = oneshot::Sender<Result<Result<T, E>, StoreError>>;
 
 /// One consistent state, of which every change is durable.
@@ -51,6 +48,8 @@ struct Handle<M: Model> {
     store: Arc<Store<M>>,
     queue: mpsc::UnboundedSender<Message<M>>,
     places: Arc<Semaphore>,
+    /// How many places there are.
+    room: usize,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -129,11 +128,12 @@ impl<M: Model> Journal<M> {
         options: Options,
         beside: Beside,
     ) -> Result<(Self, Writer<M>), OpenError> {
+        let room = options.queue.min(Semaphore::MAX_PERMITS);
         let store = Arc::new(open::open::<M>(volume, options)?);
-        let (queue, receiver) = mpsc::unbounded_channel();
+        let (sender, receiver) = mpsc::unbounded_channel();
         let writer = Writer::new(store.clone(), Locks::open(&store.paths)?, receiver, beside);
-        let places = Arc::new(Semaphore::new(QUEUE));
-        Ok((Self(Arc::new(Handle { store, queue, places, writer: Mutex::new(None) })), writer))
+        let places = Arc::new(Semaphore::new(room));
+        Ok((Self(Arc::new(Handle { store, queue: sender, places, room, writer: Mutex::new(None) })), writer))
     }
 
     fn thread(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
@@ -162,7 +162,10 @@ impl<M: Model> Journal<M> {
         T: Send + 'static,
         E: Send + 'static,
     {
-        let place = self.0.places.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let Ok(place) = self.0.places.clone().try_acquire_owned() else {
+            self.0.store.counters.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(StoreError::Busy);
+        };
         let (reply, answered) = oneshot::channel();
         let work = work(f, place, reply);
         if self.0.store.closed.load(Ordering::Acquire) {
@@ -203,6 +206,7 @@ impl<M: Model> Journal<M> {
         let state = store.state.load();
         Stats {
             seq: state.seq,
+            queued: self.0.room - self.0.places.available_permits(),
             generation: state.mark.generation,
             journal_bytes: state.mark.length,
             array_bytes: store.source().header.array_bytes(),

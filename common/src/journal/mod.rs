@@ -10,11 +10,12 @@
 //! | `store` | the applied state, reading it, following other processes' lines |
 //! | `load` | the one reader of a store's files; `open`, `store`, `whole` and `check` each judge what it found |
 //! | `open`, `seed` | open or make a store |
-//! | `compact` | new arrays and a short journal, beside the writes |
+//! | `compact`, `replace` | new arrays and a short journal, beside the writes; an edit that they meet |
 //! | `check` | a look at a store that changes nothing |
 //! | `whole`, `contents` | stores read and directories filled as a whole; two models compared |
 //! | `journal_file`, `format`, `array`, `mark` | the bytes: the journal's header and lines, array files, the durable mark |
-//! | `paths`, `lock`, `disk`, `mount`, `progress` | file names, the write lock, every file operation, network file systems, slow starts |
+//! | `paths`, `lock`, `disk` | file names, the write lock, every file operation |
+//! | `access`, `mount`, `progress` | who may read the files, network file systems, what a slow start says |
 //! | `memory`, `simulation` | for tests: a disk in memory that fails and forgets, and journals on it without threads |
 //! | `testing` | the store on a disk in memory, for other crates' tests (feature `testing`) |
 //!
@@ -31,6 +32,7 @@
 //! 6. After a failed write or sync the store refuses writes until reopened.
 //! 7. An empty directory is filled from the seed, once.
 
+mod access;
 mod append;
 mod array;
 pub mod check;
@@ -53,6 +55,7 @@ mod open;
 mod options;
 mod paths;
 mod progress;
+mod replace;
 mod seed;
 #[cfg(feature = "testing")]
 pub mod simulation;

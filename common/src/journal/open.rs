@@ -39,13 +39,17 @@ pub(super) fn open<M: Model>(volume: Volume, options: Options) -> Result<Store<M
     let locks = Locks::open(&paths).map_err(OpenError::creating)?;
     // Taken first by everybody who takes both. While it is held, the files change only by lines that are appended.
     let compaction = paths.volume.open_or_create(&paths.compact).map_err(OpenError::creating)?;
-    compaction.lock()?;
+    if !compaction.try_lock()? {
+        log::info!("{}: waits until another process has opened or compacted it", M::NAME);
+        compaction.lock()?;
+    }
     paths.refuse_unfinished()?;
     let mark = paths.volume.open(&paths.lock)?;
     let mut store: Store<M> = match JournalFile::open(&paths)? {
         Some(journal) => resume(paths, options, &locks, mark, journal)?,
         None => begin(paths, options, &locks, mark)?,
     };
+    store.paths.all(M::COLLECTIONS).iter().for_each(|path| store.paths.volume.tighten(path));
     store.load = started.elapsed();
     let state = store.state.load();
     let counts: Vec<_> = M::COLLECTIONS.iter().map(|c| format!("{} {c}", state.model.count(c))).collect();
@@ -66,7 +70,7 @@ pub(super) fn open<M: Model>(volume: Volume, options: Options) -> Result<Store<M
 struct Arrays {
     entries: BTreeMap<String, ArrayEntry>,
     /// Bytes that are not in `<c>.json` yet.
-    fresh: Vec<(PathBuf, Vec<u8>)>,
+    fresh: Vec<(&'static str, Vec<u8>)>,
     /// What a person put into `<c>.json`.
     found: Vec<(PathBuf, Vec<u8>)>,
 }
@@ -78,10 +82,10 @@ impl Arrays {
         self.entries.insert(collection.to_owned(), ArrayEntry { now, before: Some(now) });
     }
 
-    fn add(&mut self, collection: &str, path: PathBuf, bytes: Vec<u8>) {
+    fn add(&mut self, collection: &'static str, bytes: Vec<u8>) {
         let entry = ArrayEntry { now: Fingerprint::of(&bytes), before: None };
         self.entries.insert(collection.to_owned(), entry);
-        self.fresh.push((path, bytes));
+        self.fresh.push((collection, bytes));
     }
 }
 
@@ -106,10 +110,10 @@ fn begin<M: Model>(paths: Paths, options: Options, locks: &Locks, mark: File) ->
             }
             (None, Some((from, bytes))) => {
                 array::load(&mut model, collection, &from, &bytes)?;
-                arrays.add(collection, path, bytes);
+                arrays.add(collection, bytes);
                 edited.push(collection);
             }
-            (None, _) => arrays.add(collection, path, EMPTY.to_vec()),
+            (None, _) => arrays.add(collection, EMPTY.to_vec()),
         }
     }
     let held = locks.hold()?;
@@ -186,7 +190,7 @@ fn edit<M: Model>(
         match array.origin {
             Origin::Edited => arrays.keep(array.collection, array.file, array.edit),
             // A collection that an older version did not have; without an edit, the next compaction makes its file.
-            Origin::New => arrays.add(array.collection, array.file, EMPTY.to_vec()),
+            Origin::New => arrays.add(array.collection, EMPTY.to_vec()),
             _ => {}
         }
     }
@@ -243,8 +247,8 @@ fn found_generation<M: Model>(
         write_tmp(paths, path, bytes)?;
         paths.volume.rename(&Paths::tmp(path), path)?;
     }
-    for (path, bytes) in &arrays.fresh {
-        write_tmp(paths, path, bytes)?;
+    for (collection, bytes) in &arrays.fresh {
+        write_tmp(paths, &paths.array(collection), bytes)?;
     }
     let (file, mut length) = begin_journal(paths, header)?;
     let mut seq = header.base;
@@ -256,8 +260,8 @@ fn found_generation<M: Model>(
         seq += 1;
     }
     file.sync_data()?;
-    let renames: Vec<PathBuf> = arrays.fresh.iter().map(|(path, _)| path.clone()).collect();
-    switch_files(paths, &renames)?;
+    let fresh: Vec<&str> = arrays.fresh.iter().map(|(collection, _)| *collection).collect();
+    switch_files(paths, header, &fresh)?;
     let mark = Mark { generation: header.generation, length };
     mark.write(held.file())?;
     Ok((JournalFile::reopen(paths)?, State { model, seq, mark }))

@@ -13,15 +13,24 @@ pub struct Options {
     pub sample: &'static [(&'static str, &'static str)],
     /// A journal is compacted once it is larger than this many bytes and than its array files together.
     pub compact_bytes: u64,
+    /// Writes that may wait at once. One more is refused at once: [`StoreError::Busy`](super::StoreError::Busy).
+    pub queue: usize,
     /// Names that only the program knows.
     pub words: Words,
 }
 
 impl Options {
-    /// A store in `dir`, without seed, compacted from 4 MiB.
+    /// A store in `dir`, without seed, compacted from 4 MiB, with room for 4096 writes that wait.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         let dir = dir.into();
-        Self { dir, seed_dir: None, sample: &[], compact_bytes: 4 << 20, words: Words::default() }
+        Self {
+            dir,
+            seed_dir: None,
+            sample: &[],
+            compact_bytes: 4 << 20,
+            queue: 4096,
+            words: Words::default(),
+        }
     }
 }
 

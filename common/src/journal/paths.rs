@@ -33,6 +33,15 @@ impl Paths {
         self.dir.join(format!("{collection}.json"))
     }
 
+    /// Every file that this store may have, but for edits that were set aside.
+    pub(super) fn all(&self, collections: &[&str]) -> Vec<PathBuf> {
+        let arrays = collections.iter().map(|collection| self.array(collection));
+        let records: Vec<_> = arrays.chain([self.journal.clone()]).collect();
+        let tmp: Vec<_> = records.iter().map(|path| Self::tmp(path)).collect();
+        let empty = [&self.lock, &self.turn, &self.compact].map(PathBuf::clone);
+        [records, tmp, empty.into()].concat()
+    }
+
     /// The file that a rename will put in the place of `path`.
     pub(super) fn tmp(path: &Path) -> PathBuf {
         let mut name = path.as_os_str().to_owned();

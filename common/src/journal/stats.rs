@@ -12,6 +12,7 @@ pub(super) struct Counters {
     pub(super) syncs: AtomicU64,
     pub(super) batches: AtomicU64,
     pub(super) compactions: AtomicU64,
+    pub(super) refused: AtomicU64,
 }
 
 impl Counters {
@@ -23,6 +24,7 @@ impl Counters {
             syncs: count(&self.syncs),
             batches: count(&self.batches),
             compactions: count(&self.compactions),
+            refused: count(&self.refused),
             ..Stats::default()
         }
     }
@@ -43,6 +45,10 @@ pub struct Stats {
     pub batches: u64,
     /// Compactions that this process finished.
     pub compactions: u64,
+    /// Writes that wait now, or are under way.
+    pub queued: usize,
+    /// Writes that were refused because too many waited.
+    pub refused: u64,
     /// The journal file's length now.
     pub journal_bytes: u64,
     /// The array files' length now.

@@ -201,19 +201,18 @@ impl Filling {
         let held = locks.hold()?;
         // an earlier move left its mark
         let generation = Mark::read(held.file())?.map_or(1, |mark| mark.generation + 1);
-        let (mut arrays, mut renames) = (BTreeMap::new(), Vec::new());
+        let mut arrays = BTreeMap::new();
         for collection in M::COLLECTIONS {
             let path = paths.array(collection);
             let file = self.volume.create(&Paths::tmp(&path))?;
             let now = array::dump(model, collection, &file)?;
             file.sync_data()?;
             arrays.insert((*collection).to_owned(), ArrayEntry { now, before: None });
-            renames.push(path);
         }
         let header = Header { format: FORMAT, store: new_store_id(), generation, base: 0, arrays };
         let (journal, length) = begin_journal(&paths, &header)?;
         journal.sync_data()?;
-        switch_files(&paths, &renames)?;
+        switch_files(&paths, &header, M::COLLECTIONS)?;
         Mark { generation, length }.write(held.file())?;
         Ok(())
     }

@@ -135,6 +135,10 @@ impl FileSystem for Process {
         Ok(())
     }
 
+    fn tighten(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut inner = self.simple(dir, Op::SyncDir)?;
         if !inner.lies(Lie::NoDirectorySync) {

@@ -204,13 +204,15 @@ fn what_a_failed_batch_left_in_the_page_cache_is_not_taken_for_the_next_line() {
     }
 }
 
-/// Which law the checks above find broken, where the store has a bug.
-fn bites(lie: Lie) -> Option<(&'static str, Violation)> {
+/// Which law the checks above find broken, where the store has a bug. A bug can break several, depending on who writes when:
+/// then the one that is expected, if it is among them.
+fn bites(lie: Lie, expected: Law) -> Option<(&'static str, Violation)> {
     let setting = Setting { lie: Some(lie), watched: true, ..Setting::default() };
-    for shift in 1..EVERY {
-        if let Err(violation) = run(Setting { shift, ..setting.clone() }) {
-            return Some(("the run", violation));
-        }
+    let shifted = |shift| run(Setting { shift, ..setting.clone() }).err();
+    let mut found: Vec<Violation> = (1..EVERY).filter_map(shifted).collect();
+    if !found.is_empty() {
+        let one = found.iter().position(|violation| violation.law == expected).unwrap_or_default();
+        return Some(("the run", found.swap_remove(one)));
     }
     let run_of = match run(setting.clone()) {
         Ok(run) => run,
@@ -256,7 +258,7 @@ fn the_checks_find_each_seeded_bug() {
         (Lie::NoCut, "the failures", Law::Returned),
         (Lie::NoLock, "the run", Law::Lost),
     ] {
-        let (place, violation) = bites(lie).unwrap_or_else(|| panic!("nothing found {lie:?}"));
+        let (place, violation) = bites(lie, law).unwrap_or_else(|| panic!("nothing found {lie:?}"));
         println!("{lie:?}: found by {place}, {:?}: {}", violation.law, violation.what);
         assert_eq!((place, violation.law), (by, law), "{lie:?}: {}", violation.what);
     }

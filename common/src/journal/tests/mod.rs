@@ -9,6 +9,7 @@
 //! | `survey` | every disk that a power failure in a run can leave, and a start on each |
 //! | `crash` | the tests with these: power failures, failing calls, kills, seeded bugs |
 //! | `damage` | a flipped byte |
+//! | `edits` | an array that is edited while a compaction rewrites it |
 //! | `faults` | single failures through the public handle, with its threads |
 //! | `disk` | the disk in memory for other crates |
 //! | `history` | any run, any crash and any damage, as the bytes of a fuzzer say |
@@ -23,6 +24,8 @@ mod crash;
 mod damage;
 #[cfg(feature = "testing")]
 pub(super) mod disk;
+#[cfg(test)]
+mod edits;
 #[cfg(test)]
 mod faults;
 pub(super) mod history;
