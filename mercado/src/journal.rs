@@ -1,9 +1,9 @@
 //! `mercado journal check|dump DIR`: looks at a data directory and changes nothing.
 
 use crate::config::JournalCommand;
-use common::config::StartError;
-use common::journal::check;
-use common::store::WORDS;
+use http_kit::exit::StartError;
+use journal::check;
+use market::store::WORDS;
 use std::io::{self, Write};
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! A picture for a token without one: drawn from its id and name, always the same.
 
-use common::domain::TokenId;
+use market::domain::TokenId;
 use std::fmt::{self, Write};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 

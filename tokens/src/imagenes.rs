@@ -1,6 +1,6 @@
 //! Pictures from files: those of one directory, and nothing outside of it.
 
-use common::config::{EX_USAGE, StartError};
+use http_kit::exit::{EX_USAGE, StartError};
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 

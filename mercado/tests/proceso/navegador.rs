@@ -1,11 +1,11 @@
 //! A real browser: Chromium by its WebDriver (Debian's `chromium-driver`; W3C WebDriver).
 
-use common::testing::{PATIENCE, eventually};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
+use testkit::{PATIENCE, eventually};
 
 /// One window. Its processes end with it.
 pub struct Browser {
