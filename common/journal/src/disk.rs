@@ -1,5 +1,5 @@
 //! Every file operation of the journal, and nothing else. [`FileSystem`] and [`OpenFile`] are what is needed of a file system:
-//! [`Real`] is it, and the tests have one in memory that fails and forgets on demand (`tests/memory`). [`Volume`] and
+//! [`Real`] is it, and the tests have one in memory that fails and forgets on demand (`simulation/memory`). [`Volume`] and
 //! [`File`] are what the rest of the journal uses: they name the file in each error.
 
 use super::{access, error::Failure, mount};

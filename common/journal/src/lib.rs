@@ -8,16 +8,15 @@
 //! | `writer` | [`Tx`], the queue, the writer's thread: group commit, latch, reopen |
 //! | `append` | under the write lock: catch up, repair the end, append, change generation |
 //! | `store` | the applied state, reading it, following other processes' lines |
-//! | `load` | the one reader of a store's files; `open`, `store`, `whole` and `check` each judge what it found |
+//! | `load` | the one reader of a store's files; `open`, `store`, `transfer` and `check` each judge what it found |
 //! | `open`, `seed` | open or make a store |
 //! | `compact`, `replace` | new arrays and a short journal, beside the writes; an edit that they meet |
 //! | `check` | a look at a store that changes nothing |
-//! | `whole`, `contents` | stores read and directories filled as a whole; two models compared |
+//! | `transfer`, `contents` | stores read and directories filled as a whole; two models compared |
 //! | `journal_file`, `format`, `array`, `mark` | the bytes: the journal's header and lines, array files, the durable mark |
 //! | `paths`, `lock`, `disk` | file names, the write lock, every file operation |
 //! | `access`, `mount`, `progress` | who may read the files, network file systems, what a slow start says |
-//! | `memory`, `simulation` | for tests: a disk in memory that fails and forgets, and journals on it without threads |
-//! | `testing` | the store on a disk in memory, for other crates' tests (feature `testing`) |
+//! | `simulation` | for tests (feature `simulation`): a disk in memory that fails and forgets, and the crash suite on it |
 //!
 //! The laws:
 //!
@@ -46,9 +45,6 @@ mod journal_file;
 mod load;
 mod lock;
 mod mark;
-#[cfg(any(test, feature = "simulation"))]
-#[cfg_attr(not(test), allow(dead_code, reason = "much of it is for the journal's own tests"))]
-mod memory;
 mod model;
 mod mount;
 mod open;
@@ -57,20 +53,18 @@ mod paths;
 mod progress;
 mod replace;
 mod seed;
-#[cfg(feature = "simulation")]
+#[cfg(any(test, feature = "simulation"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "much of it is for the journal's own tests"))]
 pub mod simulation;
 mod stats;
 mod store;
-#[cfg(any(test, feature = "simulation"))]
-mod tests;
-mod whole;
+mod transfer;
 mod writer;
 
-/// The store on a disk in memory, and the runs of the crash tests as a fuzzer makes them up.
-#[cfg(feature = "simulation")]
-pub mod testing {
-    pub use super::tests::{disk::Disk, history::history};
-}
+/// The README's examples are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use contents::{Content, contents, difference};
 pub use error::{OpenError, StoreError};
@@ -79,5 +73,5 @@ pub use model::{ArrayWriter, Model};
 pub use options::{Options, Words};
 pub use seed::seeded;
 pub use stats::Stats;
-pub use whole::{Filling, Quiet};
+pub use transfer::{Filling, Quiet};
 pub use writer::Tx;

@@ -161,7 +161,7 @@ fn resume<M: Model>(
                 Failure::from(edited_beside_lines(&store.paths, array, state.seq - header.base)).into()
             );
         }
-        return edit(store, &held, header, found.arrays, &changes);
+        return edit(store, &held, &header, found.arrays, &changes);
     }
     if !changes.is_empty() {
         let (lines, model) =
@@ -181,7 +181,7 @@ fn is_edited(arrays: &[FoundArray<'_>], collection: &str) -> bool {
 fn edit<M: Model>(
     store: Store<M>,
     held: &Held<'_>,
-    old: Header,
+    old: &Header,
     found: Vec<FoundArray<'static>>,
     changes: &[M::Change],
 ) -> Result<Store<M>, OpenError> {
@@ -200,7 +200,7 @@ fn edit<M: Model>(
     let state = store.state.load_full();
     // The edit counts as a line: a process that has the state before it must load the arrays, not go on from there.
     let (generation, base) = (old.generation + 1, state.seq + 1);
-    let header = Header { generation, base, arrays: std::mem::take(&mut arrays.entries), ..old };
+    let header = Header { generation, base, arrays: std::mem::take(&mut arrays.entries), ..old.clone() };
     let model = state.model.clone();
     let (source, state) = found_generation(&store.paths, held, &header, &arrays, model, changes)?;
     Ok(Store::new(store.paths, store.options, store.mark, source, state))

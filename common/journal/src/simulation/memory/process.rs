@@ -1,10 +1,10 @@
 //! The disk and its open files as a process uses them.
 
 use super::{
-    super::disk::{FileSystem, How, Inode, OpenFile, Volume},
     ENOENT, Inner, Lie, Op, Process, Strike, errno,
     platter::{Event, Ino, Loss},
 };
+use crate::disk::{FileSystem, How, Inode, OpenFile, Volume};
 use std::{
     fmt, io,
     path::{Path, PathBuf},

@@ -1,6 +1,6 @@
 //! Three collections that say of themselves what was written, in which order, and by whom.
 
-use super::super::{ArrayWriter, Model};
+use crate::{ArrayWriter, Model};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, io};
 

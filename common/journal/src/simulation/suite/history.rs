@@ -1,20 +1,20 @@
 //! Any run, any crash and any damage, as the bytes of a fuzzer say: what was promised is there, or the start is refused.
 
 use super::{
-    super::{
-        Model, OpenError, Words, array,
-        check::check_on,
-        memory::{
-            EIO, ENOSPC, Op, Plan, Reach,
-            platter::{Image, Loss},
-        },
-    },
     actor::{Actor, DIR, in_dir},
     ledger::Law,
-    machine::Machine,
+    machine::NotedMachine,
     model::Register,
     run::{Setting, Step, play},
     survey::survey_at,
+};
+use crate::{
+    Model, OpenError, Words, array,
+    check::check_on,
+    simulation::memory::{
+        EIO, ENOSPC, Op, Plan, Reach,
+        platter::{Image, Loss},
+    },
 };
 use std::path::{Path, PathBuf};
 
@@ -141,19 +141,19 @@ pub fn history(data: &[u8]) {
     judge(&run.machine, &sound, &image, &damaged);
 }
 
-fn records(machine: &Machine) -> Vec<(PathBuf, Vec<u8>)> {
+fn records(machine: &NotedMachine) -> Vec<(PathBuf, Vec<u8>)> {
     let kept = |path: &Path| path.extension().is_some_and(|e| e != "lock" && e != "turn" && e != "compact");
     machine.image().files.into_iter().filter(|(path, _)| kept(path)).collect()
 }
 
 /// A start on a damaged directory shows all that was promised, or refuses; what else it may show needs a reason.
-fn judge(run: &Machine, sound: &Image, image: &Image, damaged: &[PathBuf]) {
+fn judge(run: &NotedMachine, sound: &Image, image: &Image, damaged: &[PathBuf]) {
     let ledger = run.ledger();
     let check = |image: &Image| {
-        let machine = Machine::boot(image, ledger.clone());
+        let machine = NotedMachine::boot(image, ledger.clone());
         check_on(machine.quiet(9).volume(), Path::new(DIR), Register::NAME, Words::default()).unwrap()
     };
-    let machine = Machine::boot(image, ledger.clone());
+    let machine = NotedMachine::boot(image, ledger.clone());
     let (before, report) = (records(&machine), check(image));
     let opened = Actor::open(&machine, machine.process(1));
     let actor = match opened {

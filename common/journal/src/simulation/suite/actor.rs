@@ -1,20 +1,20 @@
 //! One process on the machine, without threads: the writer's own code, called where its thread would call it.
 
 use super::{
-    super::{
-        Options, StoreError,
-        disk::File,
-        error::OpenError,
-        handle::work,
-        lock::Locks,
-        memory::Process,
-        open,
-        store::Store,
-        writer::{Tx, Writer, on_a_thread},
-    },
     ledger::{EDIT, Law, Note, Violation},
-    machine::Machine,
+    machine::NotedMachine,
     model::{Change, Item, Register},
+};
+use crate::{
+    Options, StoreError,
+    disk::File,
+    error::OpenError,
+    handle::work,
+    lock::Locks,
+    open,
+    simulation::memory::Process,
+    store::Store,
+    writer::{Tx, Writer, on_a_thread},
 };
 use std::{
     collections::BTreeSet,
@@ -27,7 +27,7 @@ pub(super) const DIR: &str = "/vol/data";
 pub(super) const SEED_DIR: &str = "/seed";
 
 pub(super) struct Actor {
-    machine: Machine,
+    machine: NotedMachine,
     pub(super) process: Process,
     store: Arc<Store<Register>>,
     writer: Writer<Register>,
@@ -52,7 +52,7 @@ fn put(tx: &mut Tx<'_, Register>, entry: Entry) {
 }
 
 impl Actor {
-    pub(super) fn open(machine: &Machine, process: Process) -> Result<Self, OpenError> {
+    pub(super) fn open(machine: &NotedMachine, process: Process) -> Result<Self, OpenError> {
         let options = Options {
             seed_dir: Some(SEED_DIR.into()),
             // Never by itself: the run says when.

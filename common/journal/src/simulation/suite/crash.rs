@@ -1,18 +1,18 @@
 //! Power failures, failures of single calls and kills: each at every place of the [`run`](super::run).
 
 use super::{
-    super::{
-        disk::{FileSystem, How},
-        memory::{
-            EIO, ENOSPC, Lie, Op, Plan, Reach,
-            platter::{Loss, Plain},
-        },
-    },
     actor::{Actor, Entry, in_dir},
     ledger::{Law, Ledger, Violation},
-    machine::Machine,
+    machine::NotedMachine,
     run::{EVERY, Setting, beginning, run},
     survey::{Depth, Figures, survey},
+};
+use crate::{
+    disk::{FileSystem, How},
+    simulation::memory::{
+        EIO, ENOSPC, Lie, Op, Plan, Reach,
+        platter::{Loss, Plain},
+    },
 };
 use std::{collections::BTreeMap, fmt, time::Instant};
 
@@ -132,23 +132,23 @@ fn a_write_at_any_call_of_a_compaction_is_in_both_generations() {
 }
 
 /// Everything that was synced and nothing else, after this run of a machine.
-fn after_power_failure(machine: &Machine) -> Machine {
+fn after_power_failure(machine: &NotedMachine) -> NotedMachine {
     let (mut platter, log) = machine.story();
     log.iter().for_each(|event| platter.apply(event));
-    Machine::boot(&platter.image(&mut Plain { names: false, data: false }), machine.ledger())
+    NotedMachine::boot(&platter.image(&mut Plain { names: false, data: false }), machine.ledger())
 }
 
 fn write(actor: &mut Actor, id: u64) {
     assert!(all(actor.write(&[Entry { id, bytes: 0, refuses: false }])));
 }
 
-fn start(machine: &Machine) -> Actor {
+fn start(machine: &NotedMachine) -> Actor {
     Actor::open(machine, machine.process(1)).unwrap()
 }
 
 #[test]
 fn a_first_write_is_there_although_its_directory_was_new() {
-    let machine = Machine::boot(&beginning(), Ledger::new());
+    let machine = NotedMachine::boot(&beginning(), Ledger::new());
     write(&mut start(&machine), 11);
     let machine = after_power_failure(&machine);
     all(machine.ledger().check(&start(&machine).state()));
@@ -158,7 +158,7 @@ fn a_first_write_is_there_although_its_directory_was_new() {
 #[test]
 fn a_hand_edit_is_on_disk_before_a_journal_builds_on_it() {
     for lost in [false, true] {
-        let machine = Machine::boot(&beginning(), Ledger::new());
+        let machine = NotedMachine::boot(&beginning(), Ledger::new());
         let mut actor = start(&machine);
         write(&mut actor, 11);
         assert!(actor.compact());
@@ -185,7 +185,7 @@ fn a_hand_edit_is_on_disk_before_a_journal_builds_on_it() {
 #[test]
 fn what_a_failed_batch_left_in_the_page_cache_is_not_taken_for_the_next_line() {
     for over in 20..60 {
-        let machine = Machine::boot(&beginning(), Ledger::new());
+        let machine = NotedMachine::boot(&beginning(), Ledger::new());
         let (mut failing, mut other) = (start(&machine), Actor::open(&machine, machine.process(2)).unwrap());
         let batch = |ids: std::ops::Range<u64>| -> Vec<_> {
             ids.map(|id| Entry { id: 2 * id + 1, bytes: 50, refuses: false }).collect()

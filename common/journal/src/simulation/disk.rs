@@ -1,24 +1,31 @@
-//! Journals without threads, on disks in memory: the same store and writer, driven as a task of a simulation
-//! (`mercado/tests/simulacion`).
-//!
-//! A [`Disk`] belongs to a machine, on which several processes may have the store open. What it forgets, and how it fails,
-//! is that of the journal's own crash tests.
+//! A machine's disk in memory, on which several processes may have a store open: with their threads, or without any, as tasks
+//! of a simulation.
 
-use super::{
-    Journal, Model, OpenError, Options, StoreError,
-    memory::{
-        EIO, ENOSPC, Lie, Machine, Op, Plan, Reach,
-        platter::{Dice, Image, Loss, Plain},
-    },
+use super::memory::{
+    EIO, ENOSPC, Lie, Machine, Op, Plan, Reach,
+    platter::{Dice, Image, Loss, Plain},
 };
-use std::path::PathBuf;
+use crate::{
+    Journal, Model, OpenError, Options, StoreError, Words,
+    check::{Report, check_on, dump_on},
+    open,
+};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
 
 const DIR: &str = "/data";
 const SEED_DIR: &str = "/seed";
 
 /// A machine's disk in memory.
 #[derive(Clone)]
-pub struct Disk(Machine);
+pub struct Disk {
+    machine: Machine,
+    /// Who waits for a lock will get it, from another thread.
+    threads: bool,
+}
 
 /// How a disk fails.
 #[derive(Clone, Copy, Debug)]
@@ -64,11 +71,58 @@ impl Disk {
             (PathBuf::from(format!("{SEED_DIR}/{collection}.json")), json.into_bytes())
         };
         let files = seed.into_iter().map(file).collect();
-        Self::of(&Image { files, dirs: [PathBuf::from(SEED_DIR)].into() })
+        Self::boot(&Image { files, dirs: [PathBuf::from(SEED_DIR)].into() }, false)
     }
 
-    fn of(image: &Image) -> Self {
-        Self(Machine::boot(image).unlogged())
+    /// With these files, all of them durable, and the directories that they are in, for stores with their threads.
+    pub fn with(files: BTreeMap<PathBuf, Vec<u8>>) -> Self {
+        let above = |path: &PathBuf| path.ancestors().skip(1).map(PathBuf::from).collect::<Vec<_>>();
+        let dirs = files.keys().flat_map(above).filter(|dir| dir.parent().is_some()).collect();
+        Self::boot(&Image { files, dirs }, true)
+    }
+
+    fn boot(image: &Image, threads: bool) -> Self {
+        let machine = Machine::boot(image).unlogged();
+        Self { machine: if threads { machine.with_threads() } else { machine }, threads }
+    }
+
+    /// Every file as a process sees it now.
+    pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        self.machine.image().files
+    }
+
+    /// [`Journal::open`] on this disk, with a thread for its writer.
+    ///
+    /// # Errors
+    /// Those of [`Journal::open`].
+    pub fn open_with_threads<M: Model>(&self, options: Options) -> Result<Journal<M>, OpenError> {
+        Journal::open_on(self.machine.quiet(1).volume(), options)
+    }
+
+    /// What a start shows, and its last line; the process ends without a stop.
+    ///
+    /// # Errors
+    /// Those of [`Journal::open`].
+    pub fn start<M: Model>(&self, options: Options) -> Result<(M, u64), OpenError> {
+        let store = open::open::<M>(self.machine.quiet(1).volume(), options)?;
+        let state = store.state.load();
+        Ok((state.model.clone(), state.seq))
+    }
+
+    /// [`check::check`](crate::check::check) on this disk.
+    ///
+    /// # Errors
+    /// Those of the check.
+    pub fn check(&self, dir: &Path, name: &str) -> io::Result<Report> {
+        check_on(self.machine.quiet(2).volume(), dir, name, Words::default())
+    }
+
+    /// [`check::dump`](crate::check::dump) on this disk.
+    ///
+    /// # Errors
+    /// Those of the dump.
+    pub fn dump(&self, dir: &Path, name: &str, out: &mut dyn io::Write) -> io::Result<()> {
+        dump_on(self.machine.quiet(2).volume(), dir, name, out)
     }
 
     /// Opens the store as one process. The second half is its writer, to be driven until it ends: it waits for `gather`
@@ -91,14 +145,14 @@ impl Disk {
             job();
             Ok(())
         };
-        let volume = self.0.process(process).volume();
+        let volume = self.machine.process(process).volume();
         let (journal, writer) = Journal::open_idle(volume, options, at_once)?;
         Ok((journal, writer.run(gather)))
     }
 
     /// `kill -9`: no call of this process does anything any more, and its locks are free. The page cache stays.
     pub fn kill(&self, process: u32) {
-        self.0.kill(process);
+        self.machine.kill(process);
     }
 
     /// Kills this process in the middle of something.
@@ -110,25 +164,25 @@ impl Disk {
             Moment::Rename => Op::Rename,
             Moment::Unlock => Op::Unlock,
         };
-        self.0.doom(process, op);
+        self.machine.doom(process, op);
     }
 
     /// Kills nobody who was to be killed and is not dead.
     pub fn spare(&self) {
-        self.0.spare();
+        self.machine.spare();
     }
 
     /// Whether the process was killed.
     pub fn is_dead(&self, process: u32) -> bool {
-        self.0.is_dead(process)
+        self.machine.is_dead(process)
     }
 
     /// Begins to fail.
     pub fn fail(&self, trouble: Trouble) {
         let Trouble { after, full, lasting, fate } = trouble;
-        self.0.heal();
-        self.0.plan(Some(Plan::Fail {
-            at: self.0.calls() + after,
+        self.machine.heal();
+        self.machine.plan(Some(Plan::Fail {
+            at: self.machine.calls() + after,
             reach: if lasting { Reach::Everything } else { Reach::Once },
             errno: if full { ENOSPC } else { EIO },
             loss: match fate {
@@ -141,26 +195,28 @@ impl Disk {
 
     /// Works again.
     pub fn heal(&self) {
-        self.0.heal();
+        self.machine.heal();
     }
 
     /// Whether a call has failed since [`fail`](Self::fail).
     pub fn has_failed(&self) -> bool {
-        self.0.struck().is_some()
+        self.machine.struck().is_some()
     }
 
     /// Gives stores a bug: they answer before they sync.
     pub fn lie_about_syncs(&self) {
-        self.0.lie(Lie::AckBeforeSync);
+        self.machine.lie(Lie::AckBeforeSync);
     }
 
     /// The disk of this machine after its power failed: nobody has anything open.
+    #[must_use]
     pub fn after_power_failure(&self, survives: Survives) -> Self {
-        let platter = self.0.platter();
-        Self::of(&match survives {
+        let platter = self.machine.platter();
+        let image = match survives {
             Survives::Synced => platter.image(&mut Plain { names: false, data: false }),
             Survives::Chance(seed) => platter.image(&mut Dice(seed)),
-        })
+        };
+        Self::boot(&image, self.threads)
     }
 }
 

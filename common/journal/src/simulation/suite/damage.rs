@@ -1,12 +1,12 @@
 //! Damage where no crash can make it: refused, named, and left as it is.
 
 use super::{
-    super::{OpenError, memory::platter::Image},
     actor::{Actor, DIR, in_dir},
     ledger::{Ledger, SEED},
-    machine::Machine,
+    machine::NotedMachine,
     run::{Setting, run},
 };
+use crate::{OpenError, simulation::memory::platter::Image};
 use std::path::{Path, PathBuf};
 
 /// The files that a refusal must leave alone: those with records.
@@ -18,7 +18,7 @@ fn records(image: &Image) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 fn refusal(image: &Image) -> Option<OpenError> {
-    let machine = Machine::boot(image, Ledger::new());
+    let machine = NotedMachine::boot(image, Ledger::new());
     let error = Actor::open(&machine, machine.process(1)).err()?;
     assert_eq!(records(&machine.image()), records(image), "a refusal changes nothing: {error}");
     Some(error)

@@ -1,10 +1,10 @@
 //! A machine whose story tells what was promised, too.
 
 use super::{
-    super::memory::{self, platter::Image},
     ledger::{Checked, Ledger, Note},
     model::Register,
 };
+use crate::simulation::memory::{self, platter::Image};
 use std::{
     ops::Deref,
     sync::{Arc, Mutex},
@@ -12,19 +12,19 @@ use std::{
 
 /// The promises that were made on a machine; its log has the number of each at its place.
 #[derive(Clone)]
-pub(super) struct Machine {
+pub(super) struct NotedMachine {
     disk: memory::Machine,
     book: Arc<Mutex<(Ledger, Vec<Note>)>>,
 }
 
-impl Deref for Machine {
+impl Deref for NotedMachine {
     type Target = memory::Machine;
     fn deref(&self) -> &memory::Machine {
         &self.disk
     }
 }
 
-impl Machine {
+impl NotedMachine {
     /// A machine that starts with these files, of which this was promised.
     pub(super) fn boot(image: &Image, ledger: Ledger) -> Self {
         Self { disk: memory::Machine::boot(image), book: Arc::new(Mutex::new((ledger, Vec::new()))) }

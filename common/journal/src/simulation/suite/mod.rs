@@ -2,7 +2,7 @@
 //!
 //! | file | what is in it |
 //! | --- | --- |
-//! | `machine` | a disk in memory (`journal::memory`), with what was promised of it |
+//! | `machine` | a disk in memory (`memory`), with what was promised of it |
 //! | `model`, `actor` | what is written, and one process that writes it, without threads |
 //! | `ledger` | what was promised, and whether a state keeps it |
 //! | `run` | the run of several processes that everything is tried on |
@@ -11,7 +11,6 @@
 //! | `damage` | a flipped byte |
 //! | `edits` | an array that is edited while a compaction rewrites it |
 //! | `faults` | single failures through the public handle, with its threads |
-//! | `disk` | the disk in memory for other crates |
 //! | `history` | any run, any crash and any damage, as the bytes of a fuzzer say |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it goes wrong")]
@@ -22,8 +21,6 @@ mod actor;
 mod crash;
 #[cfg(test)]
 mod damage;
-#[cfg(feature = "simulation")]
-pub(super) mod disk;
 #[cfg(test)]
 mod edits;
 #[cfg(test)]

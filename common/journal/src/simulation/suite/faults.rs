@@ -1,15 +1,12 @@
 //! A disk that fails at a chosen step, as a service's handle meets it, and the bytes of a torn batch.
 
-use super::{
-    super::{
-        ArrayWriter, Journal, Model, OpenError, Options, StoreError, Words, check,
-        disk::FileSystem,
-        format::{Hex, Line, PADDING, push_line, scan},
-        mark::Mark,
-        memory::{Op, platter::Image},
-    },
-    ledger::Ledger,
-    machine::Machine,
+use super::{ledger::Ledger, machine::NotedMachine};
+use crate::{
+    ArrayWriter, Journal, Model, OpenError, Options, StoreError, Words, check,
+    disk::FileSystem,
+    format::{Hex, Line, PADDING, push_line, scan},
+    mark::Mark,
+    simulation::memory::{Op, platter::Image},
 };
 use std::{
     io,
@@ -51,20 +48,20 @@ impl Model for Numbers {
 
 const DIR: &str = "/vol/store";
 
-fn machine() -> Machine {
+fn machine() -> NotedMachine {
     let image = Image { dirs: ["/vol", DIR, "/seed"].map(PathBuf::from).into(), ..Image::default() };
-    Machine::boot(&image, Ledger::new()).with_threads()
+    NotedMachine::boot(&image, Ledger::new()).with_threads()
 }
 
 fn file(name: &str) -> PathBuf {
     Path::new(DIR).join(name)
 }
 
-fn try_open<M: Model>(machine: &Machine, options: Options) -> Result<Journal<M>, OpenError> {
+fn try_open<M: Model>(machine: &NotedMachine, options: Options) -> Result<Journal<M>, OpenError> {
     Journal::open_on(machine.process(1).volume(), options)
 }
 
-fn open(machine: &Machine) -> Journal<Numbers> {
+fn open(machine: &NotedMachine) -> Journal<Numbers> {
     try_open(machine, Options::new(DIR)).unwrap()
 }
 

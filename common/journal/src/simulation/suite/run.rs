@@ -2,15 +2,15 @@
 //! behind, stop, are edited by hand, and start again.
 
 use super::{
-    super::{
-        Model, Words, array,
-        check::check_on,
-        memory::{Lie, Op, Plan, platter::Image},
-    },
     actor::{Actor, DIR, Entry, SEED_DIR, in_dir},
     ledger::{EDIT, Law, Ledger, Note, SEED, Violation},
-    machine::Machine,
+    machine::NotedMachine,
     model::{Item, Register},
+};
+use crate::{
+    Model, Words, array,
+    check::check_on,
+    simulation::memory::{Lie, Op, Plan, platter::Image},
 };
 use std::{
     collections::BTreeMap,
@@ -88,7 +88,7 @@ pub(super) struct Setting {
 }
 
 pub(super) struct Run {
-    pub(super) machine: Machine,
+    pub(super) machine: NotedMachine,
     setting: Setting,
     actors: BTreeMap<u32, Actor>,
     watcher: Option<Watcher>,
@@ -121,7 +121,7 @@ pub(super) fn run(setting: Setting) -> Result<Run, Violation> {
 
 /// The same with another script.
 pub(super) fn play(setting: Setting, script: &[Step]) -> Result<Run, Violation> {
-    let machine = Machine::boot(&beginning(), Ledger::new());
+    let machine = NotedMachine::boot(&beginning(), Ledger::new());
     machine.plan(setting.plan);
     if let Some(lie) = setting.lie {
         machine.lie(lie);
@@ -418,7 +418,7 @@ struct Beside {
 }
 
 impl Beside {
-    fn turn(&mut self, machine: &Machine) -> Result<(), Violation> {
+    fn turn(&mut self, machine: &NotedMachine) -> Result<(), Violation> {
         self.turns += 1;
         let free = ["register.lock", "register.turn"].iter().all(|name| machine.is_free(&in_dir(name)));
         if !free || !self.turns.is_multiple_of(EVERY) {

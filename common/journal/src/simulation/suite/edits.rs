@@ -1,24 +1,24 @@
 //! An edit that a compaction meets is somewhere on the disk, wherever the compaction is cut short.
 
 use super::{
-    super::{
-        OpenError,
-        memory::{
-            Plan,
-            platter::{Image, Plain},
-        },
-    },
     actor::{Actor, Entry, in_dir},
     ledger::Ledger,
-    machine::Machine,
+    machine::NotedMachine,
     run::beginning,
+};
+use crate::{
+    OpenError,
+    simulation::memory::{
+        Op, Plan,
+        platter::{Image, Plain},
+    },
 };
 
 const EDIT: &[u8] = b"[{\"id\":77,\"pos\":0,\"text\":\"by hand\"}]";
 
 /// A store with lines, of which somebody edits an array while it is in use, and a stop that is killed at a call.
-fn stopped_at(at: Option<u64>) -> Machine {
-    let machine = Machine::boot(&beginning(), Ledger::new());
+fn stopped_at(at: Option<u64>) -> NotedMachine {
+    let machine = NotedMachine::boot(&beginning(), Ledger::new());
     let mut actor = Actor::open(&machine, machine.process(1)).unwrap();
     assert!(actor.write(&[Entry { id: 10, bytes: 3, refuses: false }]).unwrap());
     let editor = machine.quiet(2).volume().create(&in_dir("items.json")).unwrap();
@@ -46,7 +46,7 @@ fn an_edit_that_a_compaction_meets_is_kept_wherever_that_is_cut_short() {
         let after_power_failure = platter.image(&mut Plain { names: false, data: false });
         for image in [machine.image(), after_power_failure] {
             assert!(has_edit(&image), "killed at call {at}: {:?}", image.files.keys());
-            let machine = Machine::boot(&image, machine.ledger());
+            let machine = NotedMachine::boot(&image, machine.ledger());
             match Actor::open(&machine, machine.process(1)) {
                 Ok(actor) => {
                     machine.ledger().check(&actor.state()).map_err(|v| v.what).unwrap();
@@ -69,12 +69,12 @@ fn an_edit_that_a_compaction_meets_is_kept_wherever_that_is_cut_short() {
 /// One process dies in the middle of its renames, somebody edits, and the next compaction finishes them.
 #[test]
 fn an_edit_between_two_halves_of_a_switch_is_kept_by_who_finishes_it() {
-    let machine = Machine::boot(&beginning(), Ledger::new());
+    let machine = NotedMachine::boot(&beginning(), Ledger::new());
     let mut dying = Actor::open(&machine, machine.process(1)).unwrap();
     let living = Actor::open(&machine, machine.process(2)).unwrap();
     assert!(dying.write(&[Entry { id: 10, bytes: 3, refuses: false }]).unwrap());
     let array = in_dir("items.json");
-    machine.break_down(&array, super::super::memory::Op::Rename);
+    machine.break_down(&array, Op::Rename);
     assert!(!dying.compact());
     machine.mend(&array);
     machine.quiet(3).place(&array, EDIT);

@@ -1,15 +1,15 @@
 //! Every state that a power failure can leave of a run, and what the store makes of it.
 
 use super::{
-    super::{
-        Model, Words,
-        check::check_on,
-        memory::platter::{Choice, Dice, Event, Image, Kept, Plain, Platter, Torn},
-    },
     actor::{Actor, DIR, Entry, in_dir},
     ledger::{Checked, Law, Ledger, Violation},
-    machine::Machine,
+    machine::NotedMachine,
     model::Register,
+};
+use crate::{
+    Model, Words,
+    check::check_on,
+    simulation::memory::platter::{Choice, Dice, Event, Image, Kept, Plain, Platter, Torn},
 };
 use std::{
     collections::HashSet,
@@ -62,7 +62,7 @@ impl fmt::Display for Figures {
 }
 
 /// Fails the power at every point of what was done on a machine.
-pub(super) fn survey(machine: &Machine, depth: Depth, from: Ledger) -> Result<Figures, Violation> {
+pub(super) fn survey(machine: &NotedMachine, depth: Depth, from: Ledger) -> Result<Figures, Violation> {
     let (platter, log) = machine.story();
     let mut survey =
         Survey { platter, ledger: from, depth, tried: HashSet::new(), figures: Figures::default() };
@@ -169,7 +169,7 @@ impl Choice for OneFile {
 }
 
 /// Fails the power after so many events, by the dice and with nothing left but what was synced.
-pub(super) fn survey_at(machine: &Machine, events: usize, seed: u64) -> Checked {
+pub(super) fn survey_at(machine: &NotedMachine, events: usize, seed: u64) -> Checked {
     let (platter, log) = machine.story();
     let depth = Depth { seed, ..Depth::PLAIN };
     let mut survey =
@@ -186,7 +186,7 @@ pub(super) fn survey_at(machine: &Machine, events: usize, seed: u64) -> Checked 
 
 /// Starts a store on what a crash left, checks what it shows, writes, crashes again, and starts once more.
 fn examine(image: &Image, ledger: &Ledger, again: u32) -> Result<Figures, Violation> {
-    let machine = Machine::boot(image, ledger.clone());
+    let machine = NotedMachine::boot(image, ledger.clone());
     let report = check_on(machine.quiet(9).volume(), Path::new(DIR), Register::NAME, Words::default());
     let mut figures = Figures { starts: 1, ..Figures::default() };
     let opened = Actor::open(&machine, machine.process(1));
@@ -220,7 +220,7 @@ fn examine(image: &Image, ledger: &Ledger, again: u32) -> Result<Figures, Violat
     log.iter().for_each(|event| platter.apply(event));
     for all in [false, true] {
         let image = platter.image(&mut Plain { names: all, data: all });
-        let machine = Machine::boot(&image, machine.ledger());
+        let machine = NotedMachine::boot(&image, machine.ledger());
         figures.starts += 1;
         let again = Actor::open(&machine, machine.process(1))
             .map_err(|e| Violation::new(Law::NotOpened, format!("the second start: {e}")))?;
