@@ -14,3 +14,4 @@ mod primera_vez;
 mod replicas;
 mod salida;
 mod salud;
+mod yesterday;
