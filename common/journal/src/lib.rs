@@ -3,7 +3,8 @@
 //!
 //! | file | what is in it |
 //! | --- | --- |
-//! | `model`, `options`, `error`, `stats` | what a program gives and gets: [`Model`], [`Options`], [`Words`], the errors, [`Stats`] |
+//! | `model`, `options` | what a program says: [`Model`], [`Options`], [`Words`] |
+//! | `error`, `stats` | what it is told: [`StoreError`], [`OpenError`], [`Stats`] |
 //! | `handle` | [`Journal`] and [`Snapshot`]: open, read, write, close |
 //! | `writer` | [`Tx`], the queue, the writer's thread: group commit, latch, reopen |
 //! | `append` | under the write lock: catch up, repair the end, append, change generation |

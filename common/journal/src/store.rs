@@ -38,7 +38,8 @@ pub(super) struct Store<M: Model> {
     /// Read only through this handle: each thread that locks has its own, since a `flock` belongs to an open file.
     pub(super) mark: File,
     pub(super) state: ArcSwap<State<M>>,
-    /// The journal file that [`State::mark`] speaks of. Held to publish. A std mutex, for microseconds: never while waiting for a file lock or a sync of a write.
+    /// The journal file that [`State::mark`] speaks of. Held to publish. A std mutex, for microseconds: never while waiting for
+    /// a file lock or a sync of a write.
     source: Mutex<JournalFile>,
     pub(super) changed: watch::Sender<u64>,
     pub(super) latch: Mutex<Option<Arc<str>>>,

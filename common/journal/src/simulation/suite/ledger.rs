@@ -51,7 +51,7 @@ pub(super) enum Law {
     Split,
     /// A sound directory was not opened.
     NotOpened,
-    /// `mercado journal check` and a start disagree.
+    /// The check and a start disagree.
     Check,
     /// The disk works and the store does not.
     Stuck,
