@@ -52,7 +52,8 @@ fn a_flipped_byte_anywhere_before_the_end_is_named_and_nothing_changes() {
             }
             let mut spoiled = start.clone();
             spoiled.files.get_mut(&journal).unwrap()[at] ^= bit;
-            let error = refusal(&spoiled).unwrap_or_else(|| panic!("byte {at} of {acknowledged}, line {line}, last batch at {last_batch}, known {known}: it opened"));
+            let place = format!("byte {at} of {acknowledged}, line {line}, last batch at {last_batch}");
+            let error = refusal(&spoiled).unwrap_or_else(|| panic!("{place}, known {known}: it opened"));
             assert!(names(&error, &journal, Some(line)), "byte {at}, line {line}: {error}");
         }
         line += u64::from(*byte == b'\n');
