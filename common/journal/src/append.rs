@@ -32,8 +32,8 @@ impl<M: Model> Store<M> {
         match Mark::read(held.file())? {
             Some(mark) if mark.generation == state.mark.generation => self.follow(&mut self.source())?,
             found => {
-                // The one who renamed this file died before its mark, or the lock file was new: what is in the file was
-                // synced before its rename, but the rename itself need not be durable.
+                // The process that renamed this file died before it wrote its mark, or the lock file was new. The file's
+                // bytes were synced before the rename, but the rename itself need not be durable.
                 if found.is_some_and(|mark| mark.generation > state.mark.generation) {
                     let reason = "its mark is of a later generation than the journal; if this directory was restored \
                                   from a copy, remove this file";
@@ -47,7 +47,7 @@ impl<M: Model> Store<M> {
         self.repair_tail(held, &file)
     }
 
-    /// Deals with bytes after the mark. They are of a process that died between write and mark, or whose sync failed.
+    /// Deals with bytes after the mark. A process wrote them that died before its mark, or whose sync failed.
     fn repair_tail(&self, held: &Held<'_>, file: &File) -> Result<(), Failure> {
         let from = self.state.load().mark.length;
         let mut first = [PADDING];
@@ -64,7 +64,8 @@ impl<M: Model> Store<M> {
         let bytes = file.read_range(from, file.len()?)?;
         let (found, journal) = {
             let source = self.source();
-            // As changes of this version: a line that it does not know is refused before anything is done about it.
+            // The lines are read as changes of this version, so that a line which it does not know is refused before
+            // anything is changed.
             let found = scan::<Vec<M::Change>>(&bytes, source.header.store, state.seq + 1, |_| {});
             if let Some(stop) = found.stop.as_ref().filter(|stop| !stop.torn) {
                 return Err(source.damaged(stop).into());
@@ -130,7 +131,8 @@ impl<M: Model> Store<M> {
         }
         let mark = Mark { length, ..state.mark };
         let source = self.source();
-        // Durable, but without the mark no other process would show it: it is not acknowledged, a reopen adopts it.
+        // Where this fails, the lines are durable, but no other process shows them. So they are not acknowledged, and a
+        // reopen adopts them.
         mark.write(held.file())
             .map_err(|failure| StoreError::Unknown { reason: failure.to_string().into() })?;
         self.publish(&source, State { model, seq, mark });
@@ -138,8 +140,8 @@ impl<M: Model> Store<M> {
         Ok(())
     }
 
-    /// Whether the disk takes and syncs as much as an append of `bytes` can need: padding, which is no line if we die here,
-    /// and which that append then finds in place.
+    /// Whether the disk takes and syncs as much as an append of `bytes` can need. What is written is padding: it is no line if
+    /// this process dies now, and the append finds it in place.
     pub(super) fn probe(&self, bytes: usize) -> Result<(), Failure> {
         let file = self.source().file.clone();
         let from = self.state.load().mark.length;

@@ -1,4 +1,4 @@
-//! Array files: any JSON array is read, since people edit them; one record a line is written.
+//! Array files. Any JSON array is read, since people edit them. One record a line is written.
 
 use super::{
     disk,

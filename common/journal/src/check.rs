@@ -1,5 +1,5 @@
-//! Looks at a store's files and changes nothing, takes no lock, makes no file. It knows no model, so it runs on any store; of
-//! a store in use it may see a write that is under way as a torn tail.
+//! Looks at a store's files. It changes nothing, takes no lock and makes no file. It knows no model, so it runs on any store. Of a
+//! store in use it may see a write that is half done, and take it for a torn end.
 
 use super::{
     disk::Volume,
@@ -59,7 +59,7 @@ pub struct JournalReport {
     pub changes: u64,
     /// Length of the header and the good lines.
     pub bytes: u64,
-    /// Bytes that an unfinished write left after them; the next open cuts them. None where something is damaged.
+    /// Bytes that an unfinished write left after the good lines; the next open cuts them. 0 where something is damaged.
     pub torn: u64,
     /// How many bytes are known to have been acknowledged; none after a power failure or in a copy.
     pub acknowledged: Option<u64>,
@@ -162,7 +162,7 @@ impl Sink for Counting {
 
 fn look(paths: &Paths, report: &mut Report) -> Result<(), Failure> {
     paths.refuse_unfinished()?;
-    // The mark comes first: of a store in use, the lines up to it are then there.
+    // The mark is read first: in a store that is in use, the lines up to it are then there when they are read.
     let mark = Mark::look(paths)?;
     let Some(journal) = JournalFile::look(paths)? else {
         return Err(Failure::damage(&paths.journal, None, "there is no such journal"));

@@ -1,4 +1,4 @@
-//! Compaction: new arrays and a journal without what they include, made beside the writes.
+//! Compaction: new arrays, and a journal without the lines that are in them. Both are made beside the writes.
 
 use super::{
     append::{begin_journal, switch_files},
@@ -43,7 +43,7 @@ impl<M: Model> Store<M> {
         }
         let done = self.rewrite(&locks, &old, &journal, &state);
         if done.is_err() {
-            // Best effort, and only while they are nobody's: once the journal is renamed, a .tmp may be the array.
+            // Best effort, and only before the journal is renamed: afterwards a .tmp file may be what the header names.
             if JournalFile::reopen(&self.paths).is_ok_and(|now| now.header.generation == old.generation) {
                 remove_tmp::<M>(&self.paths);
             }
@@ -76,7 +76,7 @@ impl<M: Model> Store<M> {
             header.arrays.insert((*collection).to_owned(), ArrayEntry { now, before });
         }
 
-        // The lines since `state`: most of them now, while writes go on, and only the last few under the lock.
+        // The lines since `state` are copied: most of them now, while writes go on, and the last few under the lock.
         let (next, head) = begin_journal(paths, &header)?;
         let first = state.mark.length;
         let copy = |from: u64, to: u64| -> Result<(), Failure> {

@@ -43,9 +43,8 @@ pub fn contents<M: Model>(model: &M) -> io::Result<Vec<Content>> {
     M::COLLECTIONS.iter().map(content).collect()
 }
 
-/// The first record in which two models differ, for people: `counters.json: {"id":1,…} there, {"id":1,…} here`.
-/// Needs memory
-/// for both array files; [`contents`] tells without.
+/// The first record in which two models differ, for people: `counters.json: {"id":1,…} there, {"id":1,…} here`. Needs memory
+/// for both array files; [`contents`] does not, and tells only whether they differ.
 ///
 /// # Errors
 /// That a record does not serialize.

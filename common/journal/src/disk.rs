@@ -1,6 +1,6 @@
-//! Every file operation of the journal, and nothing else. [`FileSystem`] and [`OpenFile`] are what is needed of a file system:
-//! [`Real`] is it, and the tests have one in memory that fails and forgets on demand (`simulation/memory`). [`Volume`] and
-//! [`File`] are what the rest of the journal uses: they name the file in each error.
+//! Every file operation of the journal, and nothing else. [`FileSystem`] and [`OpenFile`] are what is needed of a file system.
+//! [`Real`] is that of this machine, and the tests have one in memory that fails and forgets on demand (`simulation/memory`).
+//! The rest of the journal uses [`Volume`] and [`File`], which name the file in each error.
 
 use super::{access, error::Failure, mount};
 use std::{
@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-/// A file system. A call costs a virtual one, which is nothing beside the system call behind it.
+/// A file system. A virtual call costs nothing beside the system call that it makes.
 pub(super) trait FileSystem: fmt::Debug + Send + Sync {
     fn open(&self, path: &Path, how: How) -> io::Result<Arc<dyn OpenFile>>;
     /// The whole file.
@@ -22,7 +22,7 @@ pub(super) trait FileSystem: fmt::Debug + Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// A directory and those above it that are missing.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
-    /// Takes away from a file what nobody but those who share its directory may do with it.
+    /// Takes away from a file the rights of everybody who does not share its directory.
     fn tighten(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
@@ -249,8 +249,8 @@ impl Volume {
         self.0.create_dir_all(dir)
     }
 
-    /// Takes away from a file what nobody but those who share its directory may do with it. Where the system refuses, since
-    /// another user owns the file, it stays as it is.
+    /// Takes away from a file the rights of everybody who does not share its directory. Where the system refuses that, since
+    /// another user owns the file, the file stays as it is.
     pub(super) fn tighten(&self, path: &Path) {
         if let Err(e) = self.0.tighten(path) {
             log::warn!("{}: who may read it could not be limited: {e}", path.display());
@@ -267,7 +267,7 @@ impl Volume {
         for above in dir.ancestors().skip(1) {
             let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
             match self.0.sync_dir(above) {
-                // Not ours, and so not made by us; or of a file system that has no such sync.
+                // This user may not open it, so we did not make it; or its file system has no such sync.
                 Err(e)
                     if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput) =>
                 {
@@ -288,7 +288,7 @@ impl Volume {
     }
 }
 
-/// Room is made for so much at a time: how much is wanted comes from another file, and may be any number.
+/// Memory is taken for so many bytes at a time. How many are wanted comes from another file, and may be any number.
 const READ_AHEAD: usize = 16 << 20;
 
 /// An open file that remembers its path, so that each error names it.
@@ -315,7 +315,7 @@ impl File {
         self.named(self.file.len())
     }
 
-    /// Reads what there is of `[from, to)`: less where the file ends before.
+    /// Reads the bytes `[from, to)`, or as many of them as the file has.
     pub(super) fn read_range(&self, from: u64, to: u64) -> Result<Vec<u8>, Failure> {
         let wanted = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
         let (mut bytes, mut got) = (Vec::new(), 0);

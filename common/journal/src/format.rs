@@ -5,15 +5,15 @@
 //! 77b1… {"seq":18,"cambios":[…]}
 //! 0d52… {"seq":19,"lote":18,"cambios":[…]}
 //! ```
-//! `lote` is the first line of the batch that wrote this one, where that is another. It tells a torn batch from damage: a
-//! batch is written only after the one before it is durable.
+//! `lote` is the number of the first line of the same batch; that first line itself has none. It tells a torn batch from damage,
+//! since a batch is written only after the batch before it is durable.
 
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 pub(super) const FORMAT: u32 = 1;
-/// No store counts so far: a number above it is damage, and below it no sum overflows.
+/// No store counts that far. A number above it is damage, and sums of numbers below it do not overflow.
 pub(super) const MOST: u64 = 1 << 53;
 /// 16 hex digits and a space before the JSON.
 const PREFIX: usize = 17;
@@ -222,10 +222,10 @@ pub(super) fn scan<'a, C: Deserialize<'a>>(
                     at += end.unwrap_or_default() + 1;
                     continue;
                 }
-                // Its batch was never acknowledged, and others wrote over the beginning of it: a page that a failed sync left
-                // in the cache, where the page before it was forgotten.
+                // A sync failed, and the kernel forgot a page of that batch and kept the next page. The batch was never
+                // acknowledged, and another process has written over the forgotten page up to this line.
                 Ok(line) if line.seq == next => ("it is left of a batch that failed".to_owned(), true),
-                // With a checksum that holds, this is what was written: no torn write.
+                // The checksum holds, so these bytes were written as they are: this is no torn write.
                 Ok(line) => (format!("it is line {} where {next} belongs", line.seq), false),
                 Err(e) => (format!("it is not understood (written by a newer version?): {e}"), false),
             },
@@ -242,12 +242,12 @@ fn later_batch(bytes: &[u8], store: Hex, seq: u64) -> bool {
     candidates(bytes).any(|(line, batch)| batch > seq && verify(line, store.0).is_ok())
 }
 
-/// What looks like a line, with its batch, in bytes that need not be lines. Damage may have taken the newline before a line, so
-/// one is looked for wherever it could begin.
+/// What looks like a line, with its batch, in bytes that need not be lines. Damage may have taken the newline before a line, so a
+/// line is looked for wherever one could begin.
 ///
-/// This costs time in proportion to the bytes, whatever they are. A line's checksum covers all of it, so the JSON is read first:
-/// where the beginning of a further line comes before the end of a line, it is no JSON, inside of a string or outside, and the
-/// reader stops there.
+/// This costs time in proportion to the bytes, whatever they are. A checksum reads to the end of the text, so it is looked at only
+/// where the text is the JSON of one line. The JSON reader stops early: the beginning of another line is legal neither inside a
+/// JSON string nor outside, so no two attempts read the same bytes.
 fn candidates(bytes: &[u8]) -> impl Iterator<Item = (&[u8], u64)> {
     let begins = |line: &[u8]| {
         let hex = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
@@ -268,7 +268,7 @@ fn candidates(bytes: &[u8]) -> impl Iterator<Item = (&[u8], u64)> {
 mod tests {
     use super::*;
 
-    /// Without a mark only what stands behind tells damage from a write that never finished.
+    /// Without a mark, only the lines that follow tell damage from a write that never finished.
     #[test]
     fn no_spoiled_byte_before_an_acknowledged_line_passes_for_a_torn_write() {
         let store = Hex(7);

@@ -102,13 +102,13 @@ impl<M: Model> Journal<M> {
         let path = options.dir.clone();
         let (journal, writer) = Self::open_idle(volume, options, on_a_thread)?;
         let store = journal.0.store.clone();
-        // The callers that the last batch answered run once and are back in the queue: of 16, a sync then carries 13
-        // lines and not 9. It waits for nobody.
+        // The callers that the last batch answered get to run, and queue their next writes. With 16 callers a sync then
+        // carries 13 lines and not 9. A yield waits for nobody.
         let gather = || {
             thread::yield_now();
             std::future::ready(())
         };
-        // Of a runtime it needs the clock, and a place to sleep.
+        // The writer needs a runtime only for its clock, and to sleep.
         let started = Builder::new_current_thread().enable_time().build().and_then(|runtime| {
             thread::Builder::new().name(format!("{}-writer", M::NAME)).spawn(move || {
                 // A model's own panic outside a write, such as one in `apply` of another process's line.
@@ -216,8 +216,8 @@ impl<M: Model> Journal<M> {
         }
     }
 
-    /// The last applied line, told at every publish in this process: its own writes, and others' lines caught up with
-    /// (within 50 ms while somebody holds such a receiver).
+    /// The number of the last applied line. It changes with each write of this process, and with the lines of other processes
+    /// within 50 ms while somebody holds such a receiver.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.0.store.changed.subscribe()
     }
@@ -244,7 +244,7 @@ impl<M: Model> Journal<M> {
 
     /// The last compaction, without the writer.
     pub(super) fn finish(&self) -> Result<(), StoreError> {
-        // One that runs in another process, or here, ends within seconds; then there is less left to do.
+        // A compaction that runs, here or in another process, ends within seconds, and leaves less to do.
         let lock = self.0.store.paths.volume.open_or_create(&self.0.store.paths.compact)?;
         lock.lock()?;
         self.0.store.compact()?;

@@ -283,7 +283,7 @@ pub(super) fn load_lines<S: Sink>(
     })
 }
 
-/// The same, into a model, of a range in which every line is durable: one that is not good is damage.
+/// As [`load_lines`], into a model, for a range in which every line is durable: a line that is not good is damage.
 pub(super) fn replay<M: Model>(
     into: &mut IntoModel<'_, M>,
     journal: &JournalFile,
@@ -297,7 +297,7 @@ pub(super) fn replay<M: Model>(
     }
 }
 
-/// What is wrong with lines of which so many bytes were acknowledged. A torn end after them is nothing wrong.
+/// What is wrong with lines of which so many bytes were acknowledged. A torn end after those bytes is no damage.
 fn judge_lines(
     paths: &Paths,
     journal: &JournalFile,

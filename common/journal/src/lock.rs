@@ -12,8 +12,8 @@ pub(super) struct Locks {
     volume: Volume,
     lock: File,
     inode: Inode,
-    /// Who waits for the lock holds this. Without it, a busy process takes the lock again before a waiting one has woken
-    /// up, for seconds on end.
+    /// A process that waits for the lock holds this one. Without it, a busy process would take the lock again and again before
+    /// a waiting one has woken up, for seconds on end.
     turn: File,
 }
 

@@ -37,7 +37,7 @@ pub(super) fn open<M: Model>(volume: Volume, options: Options) -> Result<Store<M
     }
     let paths = Paths::new(volume, options.words, &options.dir, M::NAME);
     let locks = Locks::open(&paths).map_err(OpenError::creating)?;
-    // Taken first by everybody who takes both. While it is held, the files change only by lines that are appended.
+    // Whoever takes both locks takes this one first. While it is held, the files change only by lines that are appended.
     let compaction = paths.volume.open_or_create(&paths.compact).map_err(OpenError::creating)?;
     if !compaction.try_lock()? {
         log::info!("{}: waits until another process has opened or compacted it", M::NAME);
@@ -95,7 +95,7 @@ fn begin<M: Model>(paths: Paths, options: Options, locks: &Locks, mark: File) ->
     for collection in M::COLLECTIONS {
         found.push((*collection, paths.volume.read(&paths.array(collection))?));
     }
-    // The directory may be as new as what is in it.
+    // The directory may be new as well, and its name not durable yet.
     paths.volume.sync_above(&paths.dir)?;
     let seeding = found.iter().all(|(_, bytes)| bytes.is_none());
     let (mut model, mut edited, mut arrays) = (M::default(), Vec::new(), Arrays::default());
@@ -117,7 +117,7 @@ fn begin<M: Model>(paths: Paths, options: Options, locks: &Locks, mark: File) ->
         }
     }
     let held = locks.hold()?;
-    // A journal that a person removed was of an earlier generation than this one.
+    // Where a person removed the journal, the mark still says its generation: the new one must be later.
     let generation = Mark::read(held.file())?.map_or(1, |mark| mark.generation + 1);
     let changes = on_open(&model, &edited, &paths)?;
     remove_tmp::<M>(&paths);
@@ -189,7 +189,7 @@ fn edit<M: Model>(
     for array in found {
         match array.origin {
             Origin::Edited => arrays.keep(array.collection, array.file, array.edit),
-            // A collection that an older version did not have; without an edit, the next compaction makes its file.
+            // An older version did not have this collection. Where nothing was edited, the next compaction makes its file.
             Origin::New => arrays.add(array.collection, EMPTY.to_vec()),
             _ => {}
         }
@@ -232,8 +232,8 @@ fn write_tmp(paths: &Paths, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     file.sync_data()
 }
 
-/// Starts a generation whose arrays are not a compaction's. The opening changes are in the same file as the header that
-/// takes note of the edit: a crash leaves both or neither.
+/// Starts a generation whose arrays no compaction has written. The opening changes are in the same file as the header that
+/// takes note of the edit, so that a crash leaves both or neither.
 fn found_generation<M: Model>(
     paths: &Paths,
     held: &Held<'_>,
@@ -242,7 +242,7 @@ fn found_generation<M: Model>(
     mut model: M,
     changes: &[M::Change],
 ) -> Result<(JournalFile, State<M>), Failure> {
-    // An editor or `cp` may not have synced what it wrote, and a sync now would say nothing of one that failed before.
+    // An editor or `cp` may not have synced what it wrote. A sync of ours would not tell of one that failed before we came.
     for (path, bytes) in &arrays.found {
         write_tmp(paths, path, bytes)?;
         paths.volume.rename(&Paths::tmp(path), path)?;

@@ -19,7 +19,7 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// How often a reader looks again where compactions replace the journal under its eyes. Each look is a whole load.
+/// How often a reader looks again where compactions replace the journal while it reads. Each look reads the whole store.
 const LOOKS: u32 = 50;
 
 /// A consistent state, all of it durable.
@@ -140,8 +140,8 @@ impl<M: Model> Store<M> {
 
     /// Goes over to the file that a compaction, here or elsewhere, has put in the journal's place. False: look again.
     ///
-    /// The old file holds the rest of its generation, all of it durable: whoever replaced it had the lock and had first
-    /// repaired its end.
+    /// The old file holds the rest of its generation, and all of that is durable: the process that replaced it had the lock and
+    /// had repaired the end first.
     pub(super) fn switch(&self, source: &mut JournalFile) -> Result<bool, Failure> {
         let old = self.state.load_full();
         let end = source.file.len()?;
@@ -156,8 +156,8 @@ impl<M: Model> Store<M> {
             return Err(Failure::damage(&self.paths.journal, 1, reason));
         }
         let generation = next.header.generation;
-        // The length comes before the mark: while the mark is of an older generation, nobody has appended to this file
-        // (each writer sets the mark first), so that it holds what was synced before its rename and no more.
+        // The length is read before the mark. While the mark is of an older generation, nobody has appended to this file, since
+        // each writer sets the mark first; so the file holds what was synced before its rename, and no more.
         let length = next.file.len()?;
         let length = match self.read_mark()? {
             mark if mark.generation == generation => mark.length,
@@ -175,9 +175,9 @@ impl<M: Model> Store<M> {
         Ok(true)
     }
 
-    /// The model of a newer journal up to a length, where that ends, and its last line; `None` where an array has other
-    /// bytes than the journal's header says, since a further compaction has just replaced it. A state that has every line of
-    /// the arrays goes on from there.
+    /// Reads a newer journal up to a length: the model, where the last line ends, and its number. `None` where an array has
+    /// other bytes than the header says, since a further compaction has just replaced it. The arrays are not read where the
+    /// state has all of their lines already.
     fn load(
         &self,
         next: &JournalFile,
@@ -197,7 +197,7 @@ impl<M: Model> Store<M> {
         if found.arrays.iter().any(|array| matches!(array.origin, Origin::Edited | Origin::Missing)) {
             return Ok(None);
         }
-        // An edit that waits for a person to decide stops a start; whoever runs goes on with the array that it knows.
+        // An edit that a person must decide about refuses a start. A process that runs goes on with the array that it knows.
         let disputed = |damage: &Damage| {
             found.arrays.iter().any(|array| array.origin == Origin::Disputed && array.file == damage.file)
         };

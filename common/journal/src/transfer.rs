@@ -31,7 +31,7 @@ const IN_USE: &str =
 /// A store that no process opens for as long as this lives. Its directory may be read-only.
 pub struct Quiet {
     paths: Paths,
-    /// Its lock is what each process that has the store open has a share of.
+    /// Each process that has the store open has a share of this file's lock; this one has all of it.
     _journal: File,
 }
 
@@ -50,8 +50,7 @@ impl Quiet {
     /// All that is in it: what a start would find.
     ///
     /// # Errors
-    /// As those of a start. An array that was edited since the last stop is one, too: a start writes into the ledger what
-    /// was edited, with the time.
+    /// As those of a start. An array that was edited since the last stop is refused, too: a start must record the edit first.
     pub fn read<M: Model>(&self) -> Result<M, OpenError> {
         read(&self.paths).map_err(OpenError::from)
     }
@@ -63,7 +62,7 @@ fn alone(paths: &Paths) -> Result<Option<File>, OpenError> {
         return Ok(None);
     }
     let journal = paths.volume.open_to_read(&paths.journal)?;
-    // a compaction may have put another file in its place, which is the one that is in use
+    // a compaction may have put another file in this one's place, and then that file is in use
     if journal.try_lock()? && paths.volume.inode(&paths.journal)? == journal.inode()? {
         Ok(Some(journal))
     } else {
@@ -98,7 +97,7 @@ pub struct Filling {
     words: Words,
     dir: PathBuf,
     stores: Vec<Paths>,
-    /// Of each store, the lock that an open takes first: nobody opens one meanwhile.
+    /// The lock that an open takes first, of each store, so that nobody opens one meanwhile.
     _opening: Vec<File>,
     /// The files with records.
     files: Vec<PathBuf>,
@@ -228,7 +227,7 @@ impl Filling {
     /// Lets its stores be opened.
     ///
     /// # Errors
-    /// The disk's: it is not known then whether they may.
+    /// The disk's: it is then not known whether they can be opened.
     pub fn finish(self) -> Result<(), OpenError> {
         self.volume.sync_dir(&self.dir)?;
         self.volume.remove(&self.dir.join(self.words.filling))?;

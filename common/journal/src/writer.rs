@@ -1,5 +1,5 @@
-//! The writer: one batch at a time, one line for each write and one sync for all of them. [`Writer::run`] is a future that
-//! knows no thread: a journal drives it on a thread of its own, a simulation as one of its tasks.
+//! The writer: one batch at a time, one line for each write, and one sync for all lines of a batch. [`Writer::run`] is a future
+//! that knows no thread. A journal drives it on a thread of its own, and a simulation as one of its tasks.
 
 use super::{
     error::{Failure, StoreError},
@@ -21,7 +21,7 @@ use tokio::{
 
 /// How often a latched store tries to reopen, and an idle one looks for other processes' lines.
 const IDLE: Duration = Duration::from_secs(1);
-/// The same look while somebody listens for changes: what they wait for is another process's purchase.
+/// How often it looks while somebody listens for changes, which other processes may make.
 const LISTENING: Duration = Duration::from_millis(50);
 /// Bounds the work that is lost if the sync fails, and the time that another process waits for the lock.
 const MOST_IN_BATCH: usize = 1024;
@@ -133,7 +133,7 @@ impl<M: Model> Writer<M> {
                 break;
             }
         }
-        // What came after the close; a write that comes later still finds no queue.
+        // These came after the close. A write that comes later finds no queue.
         while let Ok(message) = self.queue.try_recv() {
             if let Message::Write(work) = message {
                 work(Err(StoreError::Closed));
@@ -154,8 +154,8 @@ impl<M: Model> Writer<M> {
         }
     }
 
-    /// Runs a batch: all of it under the lock, answered after the sync. Also those that put nothing are answered only
-    /// then: they may have seen a neighbour's change.
+    /// Runs a batch under the lock, and answers after the sync. Writes that put nothing are answered only then as well, since
+    /// they may have seen a change of the same batch.
     fn commit(&mut self, batch: impl Iterator<Item = Work<M>>) {
         let mut waiting = Vec::new();
         let outcome = self.locked(batch, &mut waiting);
@@ -238,7 +238,7 @@ impl<M: Model> Writer<M> {
     /// Between writes: a latched store is reopened, another looks for what other processes wrote.
     fn tick(&mut self) {
         if self.store.latched().is_none() {
-            // Whoever reads will meet the same error; here it has no one to go to.
+            // A caller that reads gets the same error. Here nobody waits for it.
             if let Err(e) = self.store.read() {
                 log::debug!("{}: {e}", M::NAME);
             }
@@ -279,7 +279,7 @@ impl<M: Model> Writer<M> {
         let may = match self.compaction() {
             Compaction::None => true,
             Compaction::Running => false,
-            // Not at once again.
+            // A compaction that failed is not tried again at once.
             Compaction::Failed(when) => when.elapsed() >= IDLE,
         };
         if !may || !self.store.due() {

@@ -1,4 +1,4 @@
-//! What only the inside can show.
+//! The crash suite: what can be shown only from inside of the crate.
 //!
 //! | file | what is in it |
 //! | --- | --- |

@@ -1,10 +1,10 @@
-//! Three collections that say of themselves what was written, in which order, and by whom.
+//! Three collections in which each record says what was written and in which order.
 
 use crate::{ArrayWriter, Model};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, io};
 
-/// A write's mark in the store.
+/// What a write leaves in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Item {
     pub(super) id: u64,
