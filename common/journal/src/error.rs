@@ -19,6 +19,10 @@ pub enum StoreError {
     /// As many writes wait as may. Nothing was written; the same write may be tried again in a moment.
     #[error("too many writes wait for the disk")]
     Busy,
+    /// The store's [`Budget`](super::Budget) is used up. Nothing was written. Reads go on, and so do writes that end something
+    /// while there is a reserve.
+    #[error("the store is full: its share of the memory is used up")]
+    Full,
     /// [`close`](super::Journal::close) was called. Nothing was written.
     #[error("the store is closed")]
     Closed,

@@ -1,6 +1,7 @@
 //! [`Journal`], the handle that a program holds, and [`Snapshot`], what it reads.
 
 use super::{
+    budget::Budget,
     disk::Volume,
     error::{OpenError, StoreError},
     lock::Locks,
@@ -59,8 +60,9 @@ impl<M: Model> Clone for Journal<M> {
     }
 }
 
-/// A closure as the writer's thread takes it; `place` is dropped before the answer goes to `reply`.
-pub(super) fn work<M, T, E, F>(f: F, place: impl Send + 'static, reply: Reply<T, E>) -> Work<M>
+/// A closure as the writer's thread takes it; `place` is dropped before the answer goes to `reply`. A closure that is `ending`
+/// something may use the memory's reserve.
+pub(super) fn work<M, T, E, F>(f: F, ending: bool, place: impl Send + 'static, reply: Reply<T, E>) -> Work<M>
 where
     M: Model,
     F: FnOnce(&mut Tx<'_, M>) -> Result<T, E> + Send + 'static,
@@ -76,6 +78,10 @@ where
                 return None;
             }
         };
+        if tx.is_full(ending) {
+            let _ = reply.send(Err(StoreError::Full));
+            return None;
+        }
         // The batch drops the model that a panic may have left half changed.
         let result = catch_unwind(AssertUnwindSafe(|| f(tx)));
         let keep = matches!(result, Ok(Ok(_)));
@@ -162,12 +168,35 @@ impl<M: Model> Journal<M> {
         T: Send + 'static,
         E: Send + 'static,
     {
+        self.write_or_end(f, false).await
+    }
+
+    /// As [`write`](Self::write), for a write that ends something which an earlier one began, and leaves no more behind than was
+    /// there: where the budget is used up, it may use the reserve.
+    ///
+    /// # Errors
+    /// See [`StoreError`]: it says for each whether the write can be on disk.
+    pub async fn write_ending<T, E, F>(&self, f: F) -> Result<Result<T, E>, StoreError>
+    where
+        F: FnOnce(&mut Tx<'_, M>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.write_or_end(f, true).await
+    }
+
+    async fn write_or_end<T, E, F>(&self, f: F, ending: bool) -> Result<Result<T, E>, StoreError>
+    where
+        F: FnOnce(&mut Tx<'_, M>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
         let Ok(place) = self.0.places.clone().try_acquire_owned() else {
             self.0.store.counters.refused.fetch_add(1, Ordering::Relaxed);
             return Err(StoreError::Busy);
         };
         let (reply, answered) = oneshot::channel();
-        let work = work(f, place, reply);
+        let work = work(f, ending, place, reply);
         if self.0.store.closed.load(Ordering::Acquire) {
             return Err(StoreError::Closed);
         }
@@ -176,14 +205,18 @@ impl<M: Model> Journal<M> {
             .queue
             .send(Message::Write(work))
             .map_err(|_| self.health().err().unwrap_or(StoreError::Closed))?;
-        answered.await.unwrap_or_else(|_| {
+        let answer = answered.await.unwrap_or_else(|_| {
             // The queue was dropped with the write in it, or the writer's thread died in the middle of it.
             if self.0.store.closed.load(Ordering::Acquire) {
                 Err(StoreError::Closed)
             } else {
                 Err(StoreError::Unknown { reason: "the writer's thread ended".into() })
             }
-        })
+        });
+        if matches!(answer, Err(StoreError::Full)) {
+            self.0.store.counters.full.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
     }
 
     /// Whether writes are taken.
@@ -206,6 +239,7 @@ impl<M: Model> Journal<M> {
         let state = store.state.load();
         Stats {
             seq: state.seq,
+            memory: store.options.budget.as_ref().map(Budget::used),
             queued: self.0.room - self.0.places.available_permits(),
             generation: state.mark.generation,
             journal_bytes: state.mark.length,

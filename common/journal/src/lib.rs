@@ -16,7 +16,8 @@
 //! | `transfer`, `contents` | stores read and directories filled as a whole; two models compared |
 //! | `journal_file`, `format`, `array`, `mark` | the bytes: the journal's header and lines, array files, the durable mark |
 //! | `paths`, `lock`, `disk` | file names, the write lock, every file operation |
-//! | `access`, `mount`, `progress` | who may read the files, network file systems, what a slow start says |
+//! | `access`, `mount` | who may read the files, network file systems |
+//! | `budget`, `progress` | how much memory may be used, what a slow start says |
 //! | `simulation` | for tests (feature `simulation`): a disk in memory that fails and forgets, and the crash suite on it |
 //!
 //! The laws:
@@ -35,6 +36,7 @@
 mod access;
 mod append;
 mod array;
+mod budget;
 pub mod check;
 mod compact;
 mod contents;
@@ -67,6 +69,7 @@ mod writer;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub use budget::{Budget, resident};
 pub use contents::{Content, contents, difference};
 pub use error::{OpenError, StoreError};
 pub use handle::{Journal, Snapshot};

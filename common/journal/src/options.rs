@@ -1,5 +1,6 @@
 //! [`Options`]: where a store lives and how it behaves. [`Words`]: what it calls the program around it.
 
+use super::budget::Budget;
 use std::path::PathBuf;
 
 /// Where a store lives and how it behaves.
@@ -15,12 +16,14 @@ pub struct Options {
     pub compact_bytes: u64,
     /// Writes that may wait at once. One more is refused at once: [`StoreError::Busy`](super::StoreError::Busy).
     pub queue: usize,
+    /// How much memory may be used. `None`: as much as there is.
+    pub budget: Option<Budget>,
     /// Names that only the program knows.
     pub words: Words,
 }
 
 impl Options {
-    /// A store in `dir`, without seed, compacted from 4 MiB, with room for 4096 writes that wait.
+    /// A store in `dir`, without seed, compacted from 4 MiB, with room for 4096 writes that wait and no budget.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         let dir = dir.into();
         Self {
@@ -29,6 +32,7 @@ impl Options {
             sample: &[],
             compact_bytes: 4 << 20,
             queue: 4096,
+            budget: None,
             words: Words::default(),
         }
     }

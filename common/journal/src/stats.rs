@@ -13,6 +13,7 @@ pub(super) struct Counters {
     pub(super) batches: AtomicU64,
     pub(super) compactions: AtomicU64,
     pub(super) refused: AtomicU64,
+    pub(super) full: AtomicU64,
 }
 
 impl Counters {
@@ -25,6 +26,7 @@ impl Counters {
             batches: count(&self.batches),
             compactions: count(&self.compactions),
             refused: count(&self.refused),
+            full: count(&self.full),
             ..Stats::default()
         }
     }
@@ -49,6 +51,10 @@ pub struct Stats {
     pub queued: usize,
     /// Writes that were refused because too many waited.
     pub refused: u64,
+    /// Bytes of memory that are used now, where there is a budget.
+    pub memory: Option<u64>,
+    /// Writes that were refused because the budget was used up.
+    pub full: u64,
     /// The journal file's length now.
     pub journal_bytes: u64,
     /// The array files' length now.

@@ -2,6 +2,7 @@
 //! that knows no thread. A journal drives it on a thread of its own, and a simulation as one of its tasks.
 
 use super::{
+    budget::{Budget, Room},
     error::{Failure, StoreError},
     format::push_line,
     lock::Locks,
@@ -30,9 +31,15 @@ const MOST_IN_BATCH: usize = 1024;
 pub struct Tx<'a, M: Model> {
     model: &'a mut M,
     changes: Vec<M::Change>,
+    room: Room,
 }
 
 impl<M: Model> Tx<'_, M> {
+    /// Whether a write is to be refused for want of memory.
+    pub(super) fn is_full(&self, ending: bool) -> bool {
+        self.room > if ending { Room::Reserve } else { Room::Free }
+    }
+
     /// Applies a change to what this write sees, and records it for the journal.
     pub fn put(&mut self, change: M::Change) {
         self.model.apply(&change);
@@ -187,11 +194,12 @@ impl<M: Model> Writer<M> {
             }
         };
         let store_id = self.store.source().header.store;
+        let room = self.store.options.budget.as_ref().map_or(Room::Free, Budget::room);
         let state = self.store.state.load_full();
         let (mut model, mut lines, mut seq) = (state.model.clone(), Vec::new(), state.seq);
         for work in batch {
             let before = model.clone();
-            let mut tx = Tx { model: &mut model, changes: Vec::new() };
+            let mut tx = Tx { model: &mut model, changes: Vec::new(), room };
             let Some(Done { keep, acknowledge }) = work(Ok(&mut tx)) else { continue };
             let changes = tx.changes;
             if !keep || changes.is_empty() {

@@ -90,6 +90,7 @@ impl Actor {
                     *seen.lock().unwrap() = tx.ids();
                     if entry.refuses { Err(()) } else { Ok(()) }
                 },
+                false,
                 (),
                 reply,
             ));
