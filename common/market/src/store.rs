@@ -4,11 +4,19 @@ use clap::Args;
 use http_kit::exit::{EX_USAGE, StartError};
 use http_kit::metrics::Metrics;
 use http_kit::server;
-use journal::{Journal, Model, OpenError, Options};
+use journal::{Journal, Model, OpenError, Options, Words};
 use pg::{Database, PostgresUrl, Schema, Tables};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::{fs, io};
+
+/// What the JSON store calls the program around it. The names of files are on disk, and stay as they are for ever.
+pub const WORDS: Words = Words {
+    filling: "migrar.pendiente",
+    mover: "`mercado migrar`",
+    instead_of_network: "use a local disk, or PostgreSQL (STORE=postgres://...)",
+    edited: "editado",
+};
 
 /// Array files by collection, for a store that was never used and is given no `SEED_DIR`.
 pub type Sample = &'static [(&'static str, &'static str)];
@@ -67,7 +75,7 @@ impl<'a> Place<'a> {
                 Ok(ServiceStore::Json(journal))
             }
             Self::Postgres(options, database) => {
-                let seed = journal::seed(&from(options, "", sample)).map_err(|e| refused::<M>(&e))?;
+                let seed = journal::seeded(&from(options, "", sample)).map_err(|e| refused::<M>(&e))?;
                 Ok(ServiceStore::Postgres(Schema::open::<M>(database, seed)))
             }
         }
@@ -99,7 +107,7 @@ fn look_at_seed(dir: &Path, store: &str, collections: &[&str]) -> Result<bool, S
 }
 
 fn from(options: &StoreOptions, dir: impl Into<PathBuf>, sample: Sample) -> Options {
-    Options { seed_dir: options.seed_dir.clone(), sample, ..Options::new(dir) }
+    Options { seed_dir: options.seed_dir.clone(), sample, words: WORDS, ..Options::new(dir) }
 }
 
 fn refused<M: Model>(e: &OpenError) -> StartError {
@@ -166,6 +174,12 @@ fn measure<M: Model>(journal: &Journal<M>, metrics: &Metrics) {
     );
     metrics.counter(label("compactions"), "Compactions that this process finished", read(|s| s.compactions));
     metrics.gauge(label("bytes"), "Length of the journal file", read(|s| s.journal_bytes));
+    metrics.gauge(label("queued"), "Writes that wait for the disk now", read(|s| s.queued as u64));
+    metrics.counter(
+        label("refused"),
+        "Writes that were refused because too many waited",
+        read(|s| s.refused),
+    );
     let health = journal.clone();
     metrics.gauge(label("writable"), "1 where the store takes writes", move || {
         u64::from(health.health().is_ok())

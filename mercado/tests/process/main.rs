@@ -14,3 +14,4 @@ mod page;
 mod postgres;
 mod replicas;
 mod salud;
+mod yesterday;
