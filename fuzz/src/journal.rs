@@ -1,7 +1,7 @@
 //! The journal reader on any files.
 
 use super::files::{self, DIR, path};
-use ::journal::testing::Disk;
+use ::journal::simulation::{Disk, Survives};
 use journal::{ArrayWriter, Model, OpenError, Options};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -120,7 +120,7 @@ pub fn journal_reader(data: &[u8]) {
     }
 
     // what it showed is there again, with everything that was written and with what was synced only
-    for disk in [Disk::with(disk.files()), disk.after_power_failure()] {
+    for disk in [Disk::with(disk.files()), disk.after_power_failure(Survives::Synced)] {
         let (again, same) = start(&disk).unwrap_or_else(|e| panic!("the second start: {e}"));
         assert_eq!((again.loaded, again.changes, same), (state.loaded.clone(), state.changes.clone(), seq));
         let report = disk.check(Path::new(DIR), Leaves::NAME).unwrap();

@@ -2,7 +2,7 @@
 //! Only sockets are left out.
 
 use super::files::{DIR, path};
-use ::journal::testing::Disk;
+use ::journal::simulation::Disk;
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode, Uri};
@@ -123,7 +123,7 @@ fn journal<M: Model>(arrays: &[(&str, String)]) -> Journal<M> {
         .iter()
         .map(|(name, json)| (path(&format!("{name}.json")), json.clone().into_bytes()))
         .collect();
-    Disk::with(files).open(Options::new(DIR)).unwrap_or_else(|e| panic!("{e}"))
+    Disk::with(files).open_with_threads(Options::new(DIR)).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Names with all that sorting and searching could trip over.

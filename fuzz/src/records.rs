@@ -1,7 +1,7 @@
 //! The arrays and journals of the three services, read by their own models.
 
 use super::files::{self, DIR, path};
-use ::journal::testing::Disk;
+use ::journal::simulation::Disk;
 use journal::{Model, OpenError, Options};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -73,7 +73,8 @@ fn service<M: Model>(files: BTreeMap<PathBuf, Vec<u8>>, look: impl Fn(&M)) {
         return;
     }
     // a clean stop writes the arrays anew: they are read as the same records
-    let journal = disk.open::<M>(Options::new(DIR)).unwrap_or_else(|e| panic!("the second start: {e}"));
+    let journal =
+        disk.open_with_threads::<M>(Options::new(DIR)).unwrap_or_else(|e| panic!("the second start: {e}"));
     journal.close().unwrap_or_else(|e| panic!("{e}"));
     let arrays = |disk: &Disk| -> Vec<Option<Vec<u8>>> {
         let files = disk.files();

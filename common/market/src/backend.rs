@@ -60,6 +60,12 @@ impl<M: Model> Backend for Journal<M> {
             read(|s| s.compactions),
         );
         metrics.gauge(label("bytes"), "Length of the journal file", read(|s| s.journal_bytes));
+        metrics.gauge(label("queued"), "Writes that wait for the disk now", read(|s| s.queued as u64));
+        metrics.counter(
+            label("refused"),
+            "Writes that were refused because too many waited",
+            read(|s| s.refused),
+        );
         let health = self.clone();
         metrics.gauge(label("writable"), "1 where the store takes writes", move || {
             u64::from(health.health().is_ok())

@@ -6,7 +6,7 @@
 //! 2. A target becomes a market at one moment, all of it, or stays as empty as it was. If the move is killed at any other
 //!    moment, no service takes the target for a market, and the next move begins anew.
 
-use crate::store::StoreUrl;
+use crate::store::{StoreUrl, WORDS};
 use chrono::{DateTime, Utc};
 use http_kit::exit::{EX_USAGE, StartError};
 use journal::{Filling, OpenError, Quiet};
@@ -118,7 +118,7 @@ impl MarketSource {
             StoreUrl::Json(dir) => {
                 let there = |part: &&Part| dir.join(part.name).with_extension("journal").exists();
                 let missing: Vec<_> = parts.iter().filter(|part| !there(part)).map(|p| p.name).collect();
-                if missing.len() == parts.len() && !dir.join("migrar.pendiente").exists() {
+                if missing.len() == parts.len() && !dir.join(WORDS.filling).exists() {
                     return Err(said(
                         side,
                         url,
@@ -155,7 +155,7 @@ impl MarketSource {
                 let failed = |e: OpenError| files(side, dir, &e);
                 if !held.contains_key(M::NAME) {
                     let gone = || said(side, &dir.display(), EX_DATA, format!("{}.journal is gone", M::NAME));
-                    held.insert(M::NAME, Quiet::of::<M>(dir).map_err(failed)?.ok_or_else(gone)?);
+                    held.insert(M::NAME, Quiet::of::<M>(dir, WORDS).map_err(failed)?.ok_or_else(gone)?);
                 }
                 held[M::NAME].read::<M>().map_err(failed)
             }
@@ -300,7 +300,7 @@ impl MarketTarget {
         let there = match a {
             StoreUrl::Json(dir) => {
                 let stores: Vec<_> = parts.iter().map(|part| (part.name, part.collections)).collect();
-                match Filling::begin(dir, &stores).map_err(|e| files(Side::A, dir, &e))? {
+                match Filling::begin(dir, WORDS, &stores).map_err(|e| files(Side::A, dir, &e))? {
                     Ok(filling) => return Ok(OpenedTarget::Empty(Self(To::Json(dir.clone(), filling)))),
                     Err(found) => {
                         let names = found.iter().filter_map(|f| f.file_name()).map(|f| f.to_string_lossy());

@@ -4,12 +4,20 @@ use crate::backend::Backend;
 use clap::Args;
 use http_kit::exit::{EX_USAGE, StartError};
 use http_kit::metrics::Metrics;
-use journal::{Journal, Model, OpenError, Options};
+use journal::{Journal, Model, OpenError, Options, Words};
 use pg::{Database, PostgresUrl, Schema, Tables};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::{fs, io};
+
+/// What the JSON store calls the program around it. The names of files are on disk, and stay as they are for ever.
+pub const WORDS: Words = Words {
+    filling: "migrar.pendiente",
+    mover: "`mercado migrar`",
+    instead_of_network: "use a local disk, or PostgreSQL (STORE=postgres://...)",
+    edited: "editado",
+};
 
 /// Array files by collection, for a store that was never used and is given no `SEED_DIR`.
 pub type Sample = &'static [(&'static str, &'static str)];
@@ -88,12 +96,12 @@ impl<'a> Place<'a> {
             look_at_seed(dir, M::NAME, M::COLLECTIONS)?;
         }
         let dir = if let StoreUrl::Json(dir) = store { dir.clone() } else { PathBuf::new() };
-        let options = Options { seed_dir: seed_dir.clone(), sample, ..Options::new(dir) };
+        let options = Options { seed_dir: seed_dir.clone(), sample, words: WORDS, ..Options::new(dir) };
         let refused = |e: OpenError| StartError::new(e.exit_code(), format!("{}: {e}", M::NAME));
         match &self.database {
             None => Ok(ServiceStore::Json(Journal::open(options).map_err(refused)?)),
             Some(database) => {
-                let seed = journal::seed(&options).map_err(refused)?;
+                let seed = journal::seeded(&options).map_err(refused)?;
                 Ok(ServiceStore::Postgres(Schema::open::<M>(database, seed)))
             }
         }

@@ -15,3 +15,4 @@ mod page;
 mod postgres;
 mod replicas;
 mod salud;
+mod yesterday;
