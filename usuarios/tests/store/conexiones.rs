@@ -10,19 +10,19 @@ use testkit::data::TestData;
 use testkit::postgres::Server;
 use testkit::{Nat, PATIENCE, PgBouncer, eventually};
 use usuarios::store::Store;
-use usuarios::store::json::State;
+use usuarios::store::state::State;
 
 fn name(url: &str) -> &str {
     url.rsplit_once('/').expect("a database").1
 }
 
 async fn ready(opened: &ServiceStore<State>) {
-    eventually(PATIENCE, async || opened.health().ok()).await;
+    eventually(PATIENCE, async || opened.backend().health().ok()).await;
 }
 
 /// Waits until it says why it is not ready, in words that have this in them.
 async fn not_ready(opened: &ServiceStore<State>, why: &str) {
-    eventually(PATIENCE, async || opened.health().err().filter(|said| said.contains(why))).await;
+    eventually(PATIENCE, async || opened.backend().health().err().filter(|said| said.contains(why))).await;
 }
 
 async fn charge(store: &Store, i: &str) {
@@ -156,7 +156,7 @@ async fn while_no_standby_answers_it_is_not_ready_and_the_server_gets_no_more_co
         let open = connections(&server, "postgres").await;
         assert!(open <= 4 + 2, "{open} connections after round {round}");
     }
-    assert!(opened.health().is_err());
+    assert!(opened.backend().health().is_err());
     standby("").await;
     ready(&opened).await;
     for clave in ["0-0#1", "2-7#1", "new#1"] {
