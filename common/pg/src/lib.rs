@@ -42,7 +42,7 @@ pub use fate::{broken, is_exhausted};
 pub use posting::Posting;
 pub use prepare::Tables;
 pub use url::PostgresUrl;
-pub use value::{read, rows, written};
+pub use value::{read, row_limit, written};
 pub use whole::{Part, Version, WholeDatabase};
 
 use connect::Connector;

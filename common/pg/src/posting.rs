@@ -46,7 +46,7 @@ async fn post_lot<P: Posting>(connection: &mut PgConnection) -> Result<usize, Er
         return Ok(0);
     }
     let mut transaction = connection.begin().await?;
-    let posted = P::post_lot(&mut transaction, crate::rows(LOT)).await?;
+    let posted = P::post_lot(&mut transaction, crate::row_limit(LOT)).await?;
     transaction.commit().await?;
     Ok(posted)
 }

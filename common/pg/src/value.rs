@@ -18,6 +18,6 @@ pub fn written(n: u64) -> i64 {
 }
 
 /// A number of rows, for `limit`.
-pub fn rows(limit: usize) -> i64 {
+pub fn row_limit(limit: usize) -> i64 {
     written(limit as u64)
 }

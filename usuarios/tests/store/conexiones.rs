@@ -4,6 +4,7 @@
 use crate::law::{balanced, id, intento, monto, request, saldo, trouble};
 use futures_util::future::join_all;
 use journal::StoreError;
+use market::participant::HoldStore;
 use market::store::ServiceStore;
 use std::time::{Duration, Instant};
 use testkit::data::TestData;
@@ -26,7 +27,7 @@ async fn not_ready(opened: &ServiceStore<State>, why: &str) {
 }
 
 async fn charge(store: &Store, i: &str) {
-    assert!(store.hold(intento(i), request(1, 1)).await.unwrap());
+    assert!(store.hold(intento(i), request(1, 1)).await.unwrap().is_new);
 }
 
 /// Connections of the tests' processes to a database.
@@ -196,7 +197,7 @@ async fn who_finds_a_full_queue_is_told_at_once_and_the_others_are_served() {
     assert!(full >= 4, "{full}");
     sqlx::raw_sql("rollback").execute(&mut other).await.unwrap();
     for answer in join_all(served).await {
-        assert!(answer.unwrap());
+        assert!(answer.unwrap().is_new);
     }
     assert_eq!(saldo(&store, 1).await, 1000 - (7 - full));
 }

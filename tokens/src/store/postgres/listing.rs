@@ -6,7 +6,7 @@ use crate::domain::Token;
 use crate::store::{Cursor, ListQuery, SortBy, VersionedPage};
 use http_kit::paging::Page;
 use market::domain::{MAX_INTEGER, Monto};
-use pg::{rows, written};
+use pg::{row_limit, written};
 use sqlx::{Error as SqlError, PgConnection};
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use market::contract::{Digest, HeldToken, Hold, PAGE, ReservaRequest};
 use market::domain::{Intento, Monto, RunningDigest, TokenId, UsuarioId};
 use market::participant::Recorded;
-use pg::{Schema, broken, is_exhausted, read, rows, run, written};
+use pg::{Schema, broken, is_exhausted, read, row_limit, run, written};
 use sqlx::{Error as SqlError, PgConnection};
 use std::sync::Arc;
 use version::Versions;
@@ -348,14 +348,22 @@ impl Store {
             let row = sqlx::query!(
                 r#"select sum(cuenta)::bigint as "cuenta!", sum(suma)::text as "suma!",
                           mod(sum(huella), 340282366920938463463374607431768211456)::text as "huella!",
-                          (select count(*) from tokens.tokens where estado = 'reservado') as "pendientes!"
-                   from tokens.cuentas"#
+                          (select count(*) from tokens.tokens where estado = 'reservado') as "pendientes!",
+                          -- of one moment with the sums, so in one statement
+                          (select coalesce(json_agg(json_build_object(
+                                      'intento', t.clave || '#' || t.numero::text, 'usuarioId', t.usuario_id,
+                                      'tokenId', t.id, 'monto', t.precio, 'desde', t.desde)), '[]')::text
+                           from (select clave, numero, usuario_id, id, precio, desde from tokens.tokens
+                                 where estado = 'reservado' limit $1) t) as "en_vuelo!"
+                   from tokens.cuentas"#,
+                row_limit(PAGE)
             )
             .fetch_one(c)
             .await?;
             Ok(Digest {
                 confirmados: RunningDigest::of_columns(row.cuenta, &row.suma, &row.huella)?,
                 pendientes: read(row.pendientes, Some)?,
+                in_flight: serde_json::from_str(&row.en_vuelo).map_err(|e| SqlError::Decode(e.into()))?,
                 ..Digest::default()
             })
         });

@@ -5,7 +5,7 @@ use crate::domain::{Availability, Token, fold};
 use crate::store::state::{Change, State};
 use journal::Model;
 use market::domain::{MAX_INTEGER, RunningDigest, TokenId};
-use pg::{Tables, read, rows, written};
+use pg::{Tables, read, row_limit, written};
 use sqlx::migrate::Migrator;
 use sqlx::{Error as SqlError, PgConnection};
 use std::collections::BTreeMap;

@@ -22,12 +22,12 @@ macro_rules! rows {
 mod places;
 mod tables;
 
-use super::{Closing, Overtaken};
+use super::{Closing, Overtaken, Standing};
 use crate::domain::{Aborted, Compra, Transaccion, Word};
 use chrono::{DateTime, Utc};
 use journal::StoreError;
 use market::domain::{Clave, Intento, Monto, RunningDigest, TokenId, TransaccionId, UsuarioId};
-use pg::{Schema, broken, read, rows, run, written};
+use pg::{Schema, broken, read, row_limit, run, written};
 use places::Places;
 use sqlx::{Error as SqlError, PgConnection};
 use tokio::sync::watch;
@@ -255,6 +255,17 @@ impl Store {
     pub(super) async fn closing(&self) -> Result<Closing, StoreError> {
         self.schema.post::<Places>().await?;
         run!(self.schema.repeatable(), |c, _| closing(c).await)
+    }
+
+    pub(super) async fn standing(&self) -> Result<Standing, StoreError> {
+        self.schema.post::<Places>().await?;
+        run!(self.schema.repeatable(), |c, _| {
+            let closing = closing(c).await?;
+            // a place is given once and for ever, so the two reads need no common snapshot
+            let before = written(closing.transacciones.saturating_sub(1));
+            let last = following(c, before, 1).await?.first().map(|t| t.id);
+            Ok(Standing { closing, last })
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::store::state::{Change, State};
 use journal::Model;
 use market::columns::clave;
 use market::domain::{TokenId, UsuarioId};
-use pg::{Tables, read, rows, written};
+use pg::{Tables, read, row_limit, written};
 use sqlx::migrate::Migrator;
 use sqlx::{Error as SqlError, PgConnection};
 use std::collections::HashMap;

@@ -2,9 +2,9 @@
 
 use super::{Row, Store};
 use crate::error::Error;
-use market::contract::{Digest, Hold};
+use market::contract::{Digest, Hold, PAGE};
 use market::domain::RunningDigest;
-use pg::{Posting, read, run, written};
+use pg::{Posting, read, row_limit, run, written};
 use sqlx::{Error as SqlError, PgConnection};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -42,14 +42,26 @@ impl Store {
                           (select count(*) from usuarios.movimientos where not confirmado) as "pendientes!",
                           (select count(*) from dudosos d join usuarios.usuarios u on u.id = d.id
                                left join abiertos a on a.usuario_id = u.id
-                           where u.saldo <> u.asentado + coalesce(a.suma, 0)) as "descuadrados!"
-                   from usuarios.cierre"#
+                           where u.saldo <> u.asentado + coalesce(a.suma, 0)) as "descuadrados!",
+                          -- what cierre does not count: of one moment with it, so in one statement
+                          (select coalesce(json_agg(json_build_object(
+                                      'intento', m.clave || '#' || m.numero::text, 'usuarioId', m.usuario_id,
+                                      'monto', -m.efecto, 'desde', m.fecha)), '[]')::text
+                           from (select clave, numero, usuario_id, efecto, fecha from usuarios.movimientos
+                                     where not confirmado
+                                 union all
+                                 select clave, numero, usuario_id, efecto, fecha from usuarios.movimientos
+                                     where confirmado and not asentado and tipo = 'cargo'
+                                 limit $1) m) as "en_vuelo!"
+                   from usuarios.cierre"#,
+                row_limit(PAGE)
             );
             let row = row.fetch_one(c).await?;
             Ok(Digest {
                 confirmados: RunningDigest::of_columns(row.cuenta, &row.suma, &row.huella)?,
                 pendientes: read(row.pendientes, Some)?,
                 descuadrados: read(row.descuadrados, Some)?,
+                in_flight: serde_json::from_str(&row.en_vuelo).map_err(|e| SqlError::Decode(e.into()))?,
             })
         });
         Ok(digest?)

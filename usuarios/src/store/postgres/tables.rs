@@ -6,7 +6,7 @@ use crate::domain::{Movimiento, MovimientoKind, Usuario};
 use crate::store::state::{Change, State};
 use journal::Model;
 use market::domain::{Intento, MAX_INTEGER, Monto, RunningDigest, UsuarioId};
-use pg::{Tables, read, rows, written};
+use pg::{Tables, read, row_limit, written};
 use sqlx::migrate::Migrator;
 use sqlx::{Error as SqlError, PgConnection};
 use std::collections::BTreeMap;
