@@ -173,7 +173,12 @@ impl Market {
             let edge = Arc::new(Edge::new(market::openapi::PRODUCT, "fuzz", Duration::from_secs(3600)));
             let usuarios = usuarios::store::Store::json(journal(&[("usuarios", usuarios())]));
             let tokens = tokens::store::Store::json(journal(&[("tokens", tokens())]));
-            let options = PurchaseOptions { purchase_deadline_ms: 30_000, orphan_age_ms: 3_600_000 };
+            let options = PurchaseOptions {
+                purchase_deadline_ms: 30_000,
+                orphan_age_ms: 3_600_000,
+                audit_pause_ms: 0,
+                ..PurchaseOptions::default()
+            };
             let (here, there) = (Arc::new(Local(tokens.clone())), Arc::new(Local(usuarios.clone())));
             let compras = transacciones::store::Store::json(journal(&[("transacciones", transacciones())]));
             let engine = Engine::start(compras, here, there, options, &Metrics::new()).unwrap();

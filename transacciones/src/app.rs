@@ -1,6 +1,10 @@
 //! The only wiring: configuration in, a running service out.
 
+use crate::audit::auditor::Auditor;
+use crate::breaker::Guarded;
+use crate::complaint::Complaint;
 use crate::config::{Config, PurchaseOptions};
+use crate::feed::Feed;
 use crate::purchase::runner::Coordinator;
 use crate::recovery::{Recovery, Tally};
 use crate::routes;
@@ -20,7 +24,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// The coordinator at work: its service, and recovery running beside it.
+/// The coordinator at work: its service, and recovery beside the service.
 pub struct Engine {
     /// Buys and looks.
     pub service: Service,
@@ -43,7 +47,17 @@ impl Engine {
     ) -> Result<Self, StartError> {
         let background = TaskTracker::new();
         let (deadline, orphan_age) = (options.deadline(), options.orphan_age()?);
-        let coordinator = Coordinator { store, tokens, usuarios, deadline, background: background.clone() };
+        let (tokens, usuarios) = (Guarded::new("tokens", tokens), Guarded::new("usuarios", usuarios));
+        tokens.measure("tokens_unanswering", metrics);
+        usuarios.measure("usuarios_unanswering", metrics);
+        let coordinator = Coordinator {
+            store: store.clone(),
+            tokens: Arc::new(tokens),
+            usuarios: Arc::new(usuarios),
+            deadline,
+            background: background.clone(),
+            trouble: Arc::new(Complaint::new(log::Level::Error)),
+        };
         let tally = Arc::new(Tally::default());
         let read = |pick: fn(&Tally) -> u64| {
             let tally = Arc::clone(&tally);
@@ -51,27 +65,33 @@ impl Engine {
         };
         metrics.gauge(
             "recovery_backlog",
-            "Old tries that the last pass of recovery could not settle",
+            "Old holds that the last pass of recovery could not settle",
             read(|t| t.backlog.load(Ordering::Relaxed)),
         );
         metrics.counter(
             "recovery_confirmed",
-            "Tries that recovery confirmed",
+            "Holds that recovery confirmed",
             read(|t| t.confirmed.load(Ordering::Relaxed)),
         );
         metrics.counter(
             "recovery_cancelled",
-            "Tries that recovery cancelled",
+            "Holds that recovery cancelled",
             read(|t| t.cancelled.load(Ordering::Relaxed)),
         );
         let stop = CancellationToken::new();
         let recovery = Recovery { coordinator: coordinator.clone(), orphan_age, tally };
         let recovery = tokio::spawn(recovery.run(stop.clone()));
-        Ok(Self { service: Service::new(coordinator, Handle::current()), background, recovery, stop })
+        let runtime = Handle::current();
+        let streams = usize::try_from(options.event_streams).unwrap_or(usize::MAX);
+        let feed = Feed::new(store, routes::events::write_event, streams, runtime.clone());
+        let auditor = Auditor::new(Duration::from_millis(options.audit_pause_ms), runtime.clone());
+        let service = Service::new(coordinator, auditor.clone(), feed, options.purchases_at_once, runtime);
+        measure(&service, auditor, u64::from(options.purchases_at_once), metrics);
+        Ok(Self { service, background, recovery, stop })
     }
 
-    /// Waits for purchases under way, at most for `grace`, and stops recovery. What is cut off here is settled by
-    /// recovery at the next start.
+    /// Waits for purchases under way, at most for `grace`, and stops recovery. The next start's recovery settles what is cut
+    /// off here.
     pub async fn stop(self, grace: Duration) {
         self.background.close();
         if tokio::time::timeout(grace, self.background.wait()).await.is_err() {
@@ -82,6 +102,39 @@ impl Engine {
             log::error!("recovery had ended before: {e}");
         }
     }
+}
+
+/// Shows how near the limits are.
+fn measure(service: &Service, auditor: Auditor, at_once: u64, metrics: &Metrics) {
+    let read = |pick: fn(&Service) -> u64| {
+        let service = service.clone();
+        move || pick(&service)
+    };
+    let left = read(Service::slots_left);
+    metrics.gauge("purchases_under_way", "Purchases under way, with their background tasks", move || {
+        at_once.saturating_sub(left())
+    });
+    metrics.counter(
+        "purchases_turned_away",
+        "Purchases that were not begun, since too many were under way",
+        read(Service::turned_away),
+    );
+    metrics.gauge("event_streams", "Clients that follow the events", read(|s| s.feed().readers()));
+    metrics.counter(
+        "event_streams_turned_away",
+        "Clients that may not follow the events, since too many do",
+        read(|s| s.feed().turned_away()),
+    );
+    metrics.counter(
+        "event_streams_cut_off",
+        "Clients that read the events too slowly",
+        read(|s| s.feed().cut_off()),
+    );
+    let of_lists = auditor.clone();
+    metrics.counter("audits", "Audits that were begun", move || auditor.begun());
+    metrics.counter("audits_of_lists", "Lists that an audit read, since digests differed", move || {
+        of_lists.of_lists()
+    });
 }
 
 /// Opens the store, then the ports. Must be called on a Tokio runtime.

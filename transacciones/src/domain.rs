@@ -23,7 +23,8 @@ pub struct Compra {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Transaccion {
-    /// In files given in the order of commits, in a database before the commit.
+    /// Unique. In files ids are given in the order of commits; a database gives them before the commits, so there they are
+    /// nearly in that order.
     pub id: TransaccionId,
     /// Who bought.
     pub usuario_id: UsuarioId,
@@ -38,14 +39,14 @@ pub struct Transaccion {
     /// out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intento: Option<Intento>,
-    /// In files, its place in the order of commits where that is not its id: that of another such purchase. They come from a
-    /// database, where ids are given before commits.
+    /// In files, the purchase's place in the order of commits, where the place is not the purchase's own id but that of
+    /// another such purchase. Such purchases come from a database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lugar: Option<TransaccionId>,
 }
 
 impl Transaccion {
-    /// Its place among those in files.
+    /// Its place in the order of commits, in files.
     pub fn lugar(&self) -> TransaccionId {
         self.lugar.unwrap_or(self.id)
     }
@@ -55,6 +56,15 @@ impl Transaccion {
         (self.usuario_id, self.token_id) == (compra.usuario_id, compra.token_id)
             && compra.precio.is_none_or(|p| p == self.precio)
     }
+}
+
+/// A purchase as it was recorded, for its client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Bought {
+    /// What was recorded.
+    pub transaccion: Transaccion,
+    /// Whether an earlier request with this key did it.
+    pub replayed: bool,
 }
 
 /// The attempts of a clave that can never commit: all up to `numero`.
@@ -83,7 +93,7 @@ pub enum Word {
     Bought(Transaccion),
 }
 
-/// What has become of one attempt. But for [`Fate::Open`] it is for good.
+/// What has become of one attempt. Every word but [`Fate::Open`] is for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fate {
     /// It may yet be committed.

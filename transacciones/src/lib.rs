@@ -5,17 +5,22 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`purchase`] | the purchase as a pure state machine, and the runner that gives it real events |
-//! | [`recovery`] | settles what a killed coordinator left behind |
+//! | [`recovery`] | settles what a killed coordinator left |
 //! | [`audit`] | holds the three services against each other |
+//! | [`breaker`] | what spares a participant that does not answer |
+//! | [`feed`] | purchases as they commit, for any number of readers |
 //! | [`store`] | the coordinator's word: transactions and aborted attempts |
-//! | [`service`] | all of that behind one door |
+//! | [`service`] | what clients can ask for: all of the above, without HTTP |
 //! | [`routes`], [`app`], [`config`] | HTTP, wiring, options |
 
 pub mod app;
 pub mod audit;
+pub mod breaker;
+pub mod complaint;
 pub mod config;
 pub mod domain;
 pub mod error;
+pub mod feed;
 pub mod purchase;
 pub mod recovery;
 pub mod routes;

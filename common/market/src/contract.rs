@@ -70,8 +70,8 @@ pub struct Hold {
     pub desde: DateTime<Utc>,
 }
 
-/// A participant's side of the audit, in O(1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A participant's side of the audit, all of it of one moment. Its cost is that of what is in flight.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
     /// The settled holds.
     pub confirmados: RunningDigest,
@@ -80,6 +80,10 @@ pub struct Digest {
     /// Users whose balance is not the sum of their movements (`usuarios` only).
     #[serde(default)]
     pub descuadrados: u64,
+    /// The holds that [`Self::settled`] does not count: all that are pending, and such as are settled and not counted
+    /// yet. At most [`PAGE`] of them, and then there may be more.
+    #[serde(default, rename = "enVuelo", skip_serializing_if = "Vec::is_empty")]
+    pub in_flight: Vec<Hold>,
 }
 
 /// Why a participant said no. The names are those of [`crate::codes::MarketCode`].

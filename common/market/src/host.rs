@@ -2,6 +2,7 @@
 //! `mercado` is a host of three stores and one port.
 
 use crate::backend::Backend;
+use crate::domain::MAX_INTEGER;
 use crate::openapi::{PRODUCT, with_schemas};
 use crate::store::{Place, Sample, ServiceStore, StoreOptions};
 use actix_web::web::{Data, ServiceConfig};
@@ -227,7 +228,8 @@ pub fn share_visits(ops: &mut Ops, url: &RedisUrl) -> Redis {
     let shared = redis.clone();
     ops.share(Box::new(move || {
         let (redis, one_more) = (shared.clone(), add(1));
-        Box::pin(async move { redis.ask(&one_more).await })
+        // somebody else may have put another number there
+        Box::pin(async move { redis.ask(&one_more).await.filter(|visits| *visits <= MAX_INTEGER) })
     }));
     redis
 }

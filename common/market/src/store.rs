@@ -68,7 +68,8 @@ impl<'a> Place<'a> {
         let database = match &options.store {
             StoreUrl::Json(_) => None,
             StoreUrl::Postgres(url) => {
-                let database = Database::open(url, options.pool.into(), application);
+                let (size, queue) = (options.pool.into(), options.pool_queue.into());
+                let database = Database::open(url, size, queue, application);
                 database.measure(metrics);
                 Some(database)
             }
@@ -133,6 +134,9 @@ pub struct StoreOptions {
     /// Connections to PostgreSQL that this process may have open, besides one that looks whether it is there
     #[arg(long, env = "POOL", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub pool: u16,
+    /// Operations that may wait for one of them; the next one is answered 503 at once
+    #[arg(long, env = "POOL_QUEUE", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..))]
+    pub pool_queue: u16,
     /// A directory with the JSON arrays that fill an empty store, once
     #[arg(long, env = "SEED_DIR")]
     pub seed_dir: Option<PathBuf>,

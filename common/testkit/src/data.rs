@@ -44,7 +44,8 @@ impl TestData {
     }
 
     fn at(kind: Kind, store: &str, seed_dir: Option<std::path::PathBuf>, dir: TempDir) -> Self {
-        let options = StoreOptions { store: store.parse().expect("a STORE"), pool: 4, seed_dir };
+        let options =
+            StoreOptions { store: store.parse().expect("a STORE"), pool: 4, pool_queue: 1000, seed_dir };
         Self { options, kind, _dir: dir }
     }
 
@@ -56,6 +57,13 @@ impl TestData {
     /// What a service has to be told to open it.
     pub fn options(&self) -> &StoreOptions {
         &self.options
+    }
+
+    /// The same, by so many connections, and with so many operations that may wait for one.
+    #[must_use]
+    pub fn limited(mut self, pool: u16, pool_queue: u16) -> Self {
+        (self.options.pool, self.options.pool_queue) = (pool, pool_queue);
+        self
     }
 
     /// Opens it as one more process does.

@@ -10,10 +10,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it goes wrong")]
 
 pub mod data;
+mod nat;
 pub mod participant;
+mod pgbouncer;
 pub mod postgres;
 mod redis;
 
+pub use nat::Nat;
+pub use pgbouncer::PgBouncer;
 pub use redis::RedisServer;
 
 use actix_web::web::Bytes;

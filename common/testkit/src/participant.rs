@@ -7,7 +7,7 @@ use clap::Parser;
 use futures_util::future::join_all;
 use http_kit::exit::StartError;
 use http_kit::server::Leave;
-use market::contract::{Digest, Hold, HttpAnswer, PAGE, Refusal};
+use market::contract::{Answer, Digest, Hold, PAGE, Refusal};
 use market::domain::{Intento, Monto, RunningDigest, TokenId, UsuarioId, timestamp};
 use market::host::{HostOptions, Serving};
 use market::participant::{Held, HoldStore, Holder, Http, Local};
@@ -131,7 +131,7 @@ fn intento(name: &str) -> Intento {
 
 type Said<T> = Result<T, Refusal>;
 
-fn said<T>(answer: HttpAnswer<T>) -> Said<T> {
+fn said<T>(answer: Answer<T>) -> Said<T> {
     answer.expect("an answer")
 }
 

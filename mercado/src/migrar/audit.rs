@@ -1,77 +1,63 @@
-//! The audit of a market that is stopped: what `transacciones::audit` holds of services that run, held of three states in
-//! memory.
+//! The audit of a market that is stopped: [`transacciones::audit`]'s reconciliation, fed with three states in memory.
 
-use market::contract::Hold;
-use market::domain::{Clave, Intento};
-use std::collections::{HashMap, HashSet};
+use market::contract::{Hold, PAGE};
+use transacciones::audit::reconcile::{CARGOS, Reconciliation, Side, VENTAS};
+use transacciones::audit::report::{AuditReport, Difference};
 use transacciones::domain::Transaccion;
 use transacciones::store::state::State;
 
-/// The verdict.
-pub(super) struct OfflineAudit {
-    /// Committed purchases.
-    pub transacciones: usize,
-    /// Holds that are neither confirmed nor cancelled: recovery settles them in the new store as it would have in the old.
-    pub pendientes: u64,
-    /// What is wrong, in words.
-    pub diferencias: Vec<String>,
-}
-
 /// Every purchase has exactly one cargo of its price and one token, held or settled; nothing else is settled; every balance
-/// is the sum of its ledger.
+/// is the sum of its ledger. In the new store recovery settles what is pending, as it would have done in the old one.
 pub(super) fn audit(
     usuarios: &usuarios::store::state::State,
     tokens: &tokens::store::state::State,
     compras: &State,
-) -> OfflineAudit {
+) -> AuditReport {
     let (cargos, ventas) = (usuarios.digest(), tokens.digest());
-    let mut diferencias = Vec::new();
-    if cargos.descuadrados > 0 {
-        diferencias.push(format!("{} balances are not the sum of their ledger", cargos.descuadrados));
-    }
+    let mut diferencias: Vec<_> = Difference::unbalanced(cargos.descuadrados).into_iter().collect();
     // most markets end here; the lists are for those with purchases under way
     if cargos.confirmados != compras.cargos {
         let settled = usuarios.settled(None).into_iter().flatten();
-        side("cargo", settled, usuarios.pending(None), compras, &mut diferencias);
+        diferencias.extend(compare(&CARGOS, usuarios.pending(None), settled, compras));
     }
     if ventas.confirmados != compras.ventas {
         let settled = tokens.settled(None).into_iter().flatten();
-        side("venta", settled, tokens.pending(None), compras, &mut diferencias);
+        diferencias.extend(compare(&VENTAS, tokens.pending(None), settled, compras));
     }
-    let pendientes = cargos.pendientes.max(ventas.pendientes);
-    OfflineAudit { transacciones: compras.transacciones.len(), pendientes, diferencias }
+    AuditReport {
+        correcto: diferencias.is_empty(),
+        transacciones: compras.transacciones.len() as u64,
+        pendientes: cargos.pendientes.max(ventas.pendientes),
+        diferencias,
+    }
 }
 
-fn side(
-    what: &str,
-    settled: impl Iterator<Item = Hold>,
+fn compare(
+    side: &'static Side,
     pending: impl Iterator<Item = Hold>,
+    settled: impl Iterator<Item = Hold>,
     compras: &State,
-    diferencias: &mut Vec<String>,
-) {
-    let bought: HashMap<&Clave, &Transaccion> = compras
-        .transacciones
-        .values()
-        .filter_map(|t| Some((&t.intento.as_ref()?.clave, t.as_ref())))
-        .collect();
-    let of = |intento: &Intento| bought.get(&intento.clave).filter(|t| t.intento.as_ref() == Some(intento));
-    let mut seen = HashSet::new();
-    for (t, is_settled) in settled.map(|t| (t, true)).chain(pending.map(|t| (t, false))) {
-        match of(&t.intento) {
-            Some(compra) => {
-                seen.insert(compra.id);
-                let agrees = (t.usuario_id, t.monto) == (compra.usuario_id, compra.precio)
-                    && t.token_id.is_none_or(|id| id == compra.token_id);
-                if !agrees {
-                    diferencias.push(format!("the {what} of {} is not what was bought", t.intento));
-                }
-            }
-            None if is_settled => diferencias.push(format!("the {what} of {} is of no purchase", t.intento)),
-            // not committed yet: recovery aborts it
-            None => {}
+) -> Vec<Difference> {
+    let mut lists = Reconciliation::new(side, usize::MAX);
+    let bought = |page: &[Hold]| -> Vec<Transaccion> {
+        let found = page.iter().filter_map(|hold| compras.bought(&hold.intento.clave));
+        found.map(|t| t.as_ref().clone()).collect()
+    };
+    pages(pending, |page| lists.pending(&page, &bought(&page)));
+    pages(settled, |page| lists.settled(&page, &bought(&page)));
+    let purchases = compras.transacciones.values().map(|t| t.as_ref().clone());
+    pages(purchases, |page| lists.purchases(&page));
+    lists.finish()
+}
+
+/// Feeds what there is in pages, so that no list is in memory twice as a whole.
+fn pages<T>(mut rows: impl Iterator<Item = T>, mut feed: impl FnMut(Vec<T>)) {
+    loop {
+        let page: Vec<T> = rows.by_ref().take(PAGE).collect();
+        let whole = page.len() == PAGE;
+        feed(page);
+        if !whole {
+            return;
         }
-    }
-    for t in bought.values().filter(|t| !seen.contains(&t.id)) {
-        diferencias.push(format!("purchase {} has no {what}", t.id));
     }
 }

@@ -5,6 +5,7 @@
 mod browser;
 mod death;
 mod description;
+mod dump;
 mod exit;
 mod first_start;
 mod helpers;

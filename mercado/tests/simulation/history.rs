@@ -2,15 +2,14 @@
 
 use market::domain::{Monto, UsuarioId};
 use std::collections::{BTreeMap, BTreeSet};
-use transacciones::domain::{Compra, Transaccion};
+use transacciones::domain::{Bought, Compra, Transaccion};
 use transacciones::error::Error;
-use transacciones::purchase::Reason;
 
 /// What a client is told of a purchase.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     Bought(Transaccion, bool),
-    Refused(Reason),
+    Refused(Error),
     KeyMisused,
     Silence,
     Overtaken,
@@ -19,15 +18,15 @@ pub enum Told {
 }
 
 impl Told {
-    pub fn of(result: Result<transacciones::service::Bought, Error>) -> Self {
+    pub fn of(result: Result<Bought, Error>) -> Self {
         match result {
             Ok(done) => Self::Bought(done.transaccion, done.replayed),
-            Err(Error::Refused { reason, .. }) => Self::Refused(reason),
+            Err(e @ (Error::Refused { .. } | Error::PrecioChanged { .. })) => Self::Refused(e),
             Err(Error::ClaveReused(_)) => Self::KeyMisused,
-            Err(Error::NoAnswer) => Self::Silence,
+            Err(Error::NoAnswer | Error::TooManyPurchases) => Self::Silence,
             Err(Error::GivenUp) => Self::Overtaken,
             Err(Error::NoStore | Error::Store(_)) => Self::NoStore,
-            Err(e @ (Error::Bug(_) | Error::Unaudited(_) | Error::TransaccionNotFound(_))) => {
+            Err(e @ (Error::Bug(_) | Error::TransaccionNotFound(_) | Error::TooManyReaders)) => {
                 Self::Bug(e.to_string())
             }
         }

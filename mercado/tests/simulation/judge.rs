@@ -16,7 +16,6 @@ use tokens::domain::{Availability, Token};
 use tokio::time::sleep;
 use transacciones::domain::{Compra, Transaccion};
 use transacciones::error::Error;
-use transacciones::purchase::Reason;
 use usuarios::domain::{Movimiento, MovimientoKind, Usuario};
 
 impl World {
@@ -38,9 +37,9 @@ impl World {
                     self.violation(format!("{compra:?} was answered with {t:?}"));
                 }
             }
-            Told::Refused(reason) => {
+            Told::Refused(why) => {
                 self.count(Seen::Refused);
-                if matches!(reason, Reason::PrecioChanged(_)) {
+                if matches!(why, Error::PrecioChanged { .. }) {
                     self.count(Seen::PriceChanged);
                 }
             }
@@ -63,7 +62,7 @@ impl World {
         for slot in self.slots_of(Service::Transacciones) {
             let Some(life) = slot.life().filter(|life| self.is_alive(&life.vital)) else { continue };
             let Does::Transacciones(service, ..) = &life.does else { continue };
-            match at_once(service.store().transaccion(t.id)) {
+            match at_once(service.transaccion(t.id)) {
                 Ok(seen) if seen == *t => {}
                 Err(Error::Store(_)) => {}
                 other => self.violation(format!("{t:?} was acknowledged, and {slot} shows {other:?}")),

@@ -52,6 +52,8 @@ impl Settings {
             purchase: PurchaseOptions {
                 purchase_deadline_ms,
                 orphan_age_ms: purchase_deadline_ms + rng.pick(&[1, 50, 500, 2000]),
+                audit_pause_ms: 0,
+                ..PurchaseOptions::default()
             },
             replicas: [1 + usize::from(rng.happens(400)), 1 + usize::from(rng.happens(400)), 2],
             users: rng.between(1, 3),

@@ -50,7 +50,7 @@ impl Cache {
         Self { shared, ..Self::default() }
     }
 
-    /// The page of a query in the state `version`, where another pod has written it.
+    /// What stands in Redis as the page of a query in the state `version`. Its reader checks whether it can be that page.
     pub async fn fetch(&self, version: Version, query: &str) -> Option<Written> {
         self.shared.as_ref().filter(|_| query.len() <= MAX_QUERY)?.get(version, query).await
     }

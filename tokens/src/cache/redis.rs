@@ -5,6 +5,7 @@
 //! of states that are gone expire, only to make room. No state ever has the number of another, also after a backup was
 //! restored: `tokens.cuentas` in `migrations/0001_inicio.sql` says why.
 
+use super::MAX_BYTES;
 use crate::store::Version;
 use http_kit::paging::Written;
 use pg::redis::Redis;
@@ -21,12 +22,15 @@ impl SharedPages {
     }
 
     pub(super) async fn get(&self, version: Version, query: &str) -> Option<Written> {
-        let found: Option<Vec<u8>> = self.0.ask(cmd("GET").arg(key(version, query))).await?;
-        Written::from_bytes(found?)
+        // no more than was ever written: whoever else writes there may have put anything under this key
+        let mut command = cmd("GETRANGE");
+        command.arg(key(version, query)).arg(0).arg(MAX_BYTES - 1);
+        let found: Vec<u8> = self.0.ask(&command).await?;
+        Written::from_bytes(found)
     }
 
     pub(super) async fn put(&self, version: Version, query: &str, page: &Written) {
-        let Ok(bytes) = page.to_bytes() else { return };
+        let Some(bytes) = page.to_bytes().ok().filter(|bytes| bytes.len() <= MAX_BYTES) else { return };
         let mut command = cmd("SET");
         command.arg(key(version, query)).arg(bytes).arg("EX").arg(KEPT);
         // if it is not kept, the next reader asks the database

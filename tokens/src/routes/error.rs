@@ -3,6 +3,7 @@
 use crate::error::Error;
 use http_kit::problem::Problem;
 use http_kit::text;
+use journal::StoreError;
 use market::codes::MarketCode;
 
 impl From<Error> for Problem {
@@ -38,6 +39,8 @@ impl From<Error> for Problem {
                 text!("La reserva {intento} es una venta.", "The reserva {intento} is a sale."),
             ),
             Error::NoIdsLeft => Self::internal(error),
+            // the same will fail again: nobody is told to try
+            Error::Store(cause @ StoreError::Rejected { .. }) => Self::internal(cause),
             Error::Store(cause) => Self::store(cause),
         }
     }

@@ -7,7 +7,7 @@ use crate::store::{Cursor, ListQuery, SortBy, Store, VersionedPage};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use http_kit::openapi::schema::{Limit, Name};
 use http_kit::openapi::{WithParameters, WithStore};
-use http_kit::paging;
+use http_kit::paging::{self, Page, Written};
 use http_kit::problem::{Problem, Text};
 use http_kit::validate::{Fields, Parsed, Raw, boolean, line, one_of};
 use market::fields::monto;
@@ -69,8 +69,8 @@ pub async fn list(req: HttpRequest, store: Data<Store>, cache: Data<Cache>) -> R
         return Ok(response);
     }
     let wanted = list_query(&req)?;
-    if let Some(page) = cache.fetch(version, query).await {
-        let page = Arc::new(page.represent(&req)?);
+    if let Some(page) = cache.fetch(version, query).await.and_then(|page| answer(&wanted, &page)) {
+        let page = Arc::new(page.write()?.represent(&req)?);
         cache.put(version, query, &page);
         return Ok(page.respond(&req));
     }
@@ -81,6 +81,14 @@ pub async fn list(req: HttpRequest, store: Data<Store>, cache: Data<Cache>) -> R
     let page = Arc::new(page.represent(&req)?);
     cache.put(version, query, &page);
     Ok(page.respond(&req))
+}
+
+/// A page that pods share, where it can be the answer to this query. Somebody else may have written it, so it is checked as
+/// what a client sends is.
+fn answer(wanted: &ListQuery, page: &Written) -> Option<Page<TokenView>> {
+    let page = page.read::<TokenView>()?;
+    let tokens = page.rows.iter().map(TokenView::token).collect::<Option<Vec<_>>>()?;
+    wanted.can_have(&tokens, page.next.as_deref(), page.total).then_some(page)
 }
 
 fn list_query(req: &HttpRequest) -> Result<ListQuery, Problem> {

@@ -1,6 +1,6 @@
 //! `/tokens` (but for its list) and `/tokens/{id}`.
 
-use crate::domain::{MAX_NAME, MAX_PICTURE_NAME, Token, is_picture_name};
+use crate::domain::{Availability, MAX_NAME, MAX_PICTURE_NAME, Token, is_name, is_picture_name};
 use crate::store::{NewToken, Store, TokenChange};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
@@ -12,6 +12,7 @@ use http_kit::problem::{Problem, Text};
 use http_kit::reply::Representation;
 use http_kit::text;
 use http_kit::validate::{self, Parsed, Raw, line};
+use market::domain::{Monto, TokenId};
 use market::fields::{monto, token_id};
 use market::openapi::schema::Credits;
 use market::openapi::{NoToken, TokenTaken};
@@ -20,7 +21,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A token
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Token)]
 pub struct TokenView {
     #[schema(value_type = Id)]
@@ -41,6 +43,17 @@ impl From<Token> for TokenView {
     fn from(t: Token) -> Self {
         let vendido = t.is_sold();
         Self { id: t.id.get(), nombre: t.nombre, imagen: t.imagen, precio: t.precio.get(), vendido }
+    }
+}
+
+impl TokenView {
+    /// The token that it shows, as far as it shows it, where there can be such a token.
+    pub fn token(&self) -> Option<Token> {
+        let legal = is_name(&self.nombre) && is_picture_name(&self.imagen);
+        let estado = if self.vendido { Availability::Sold(None) } else { Availability::Free };
+        let (nombre, imagen) = (self.nombre.clone(), self.imagen.clone());
+        let (id, precio) = (TokenId::new(self.id)?, Monto::new(self.precio)?);
+        legal.then_some(Token { id, nombre, imagen, precio, estado })
     }
 }
 

@@ -138,3 +138,68 @@ async fn nobody_is_shown_a_sold_token_as_free_whatever_happens_to_redis() {
         assert!(list(pod, "vendido=false").await.is_empty());
     }
 }
+
+/// Whatever stands under a page's key: the answer is the database's, and no error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_else_wrote_into_redis_is_no_page() {
+    const QUERY: &str = "orden=precio&limite=2";
+    let (redis, database) = (RedisServer::start().await, Server::shared().database().await);
+    let pod = Pod::over(&database, &redis.url());
+    made(&pod, 3).await;
+    let key = eventually(PATIENCE, async || {
+        list(&pod, QUERY).await;
+        kept(&redis).into_iter().find(|key| key.ends_with(QUERY))
+    })
+    .await;
+    let right: String = redis.ask(&["GET", &key]);
+    let answer = pod.api.get(&format!("/tokens?{QUERY}")).await.expect(200);
+    let (head, rows) = right.split_once('\n').unwrap();
+    let row = |change: &str| {
+        format!(r#"{head}\n[{{"id":1,"nombre":"x","imagen":"x","precio":1,"vendido":false{change}}}]"#)
+    };
+    let elsewhere = r#"{"total":3,"next":"2.2>; rel=\"next\", <https://evil.example/>; rel=\"next"}"#;
+    for (what, forged) in [
+        ("nothing", String::new()),
+        ("no page", "nonsense".to_owned()),
+        ("bytes", "\u{0}\n\u{1}".to_owned()),
+        ("a link to elsewhere", format!("{elsewhere}\n{rows}")),
+        ("a next page that breaks the header", format!("{{\"total\":3,\"next\":\"2.2\\r\\nx: y\"}}\n{rows}")),
+        ("another next page", right.replace("2.2", "1.1")),
+        ("another total", right.replace(r#""total":3"#, r#""total":1"#)),
+        ("a price that is none", right.replace(r#""precio":1,"#, r#""precio":-1,"#)),
+        ("an id that is none", right.replace(r#""id":1,"#, r#""id":0,"#)),
+        ("a name of control characters", right.replace("Gato", "\\u0007")),
+        ("a picture elsewhere", right.replace("1.svg", "https://evil.example/x")),
+        ("another order", right.replace(r#""precio":1,"#, r#""precio":9,"#)),
+        ("a field too many", row(r#","script":"x""#)),
+        ("rows of another kind", format!("{head}\n{{}}")),
+        ("too few rows", row("")),
+        ("more than was ever written", format!("{right}{}", " ".repeat(8 << 20))),
+    ] {
+        assert_ne!(forged, right, "{what}");
+        redis.ask::<()>(&["SET", &key, &forged]);
+        // one that has kept no page itself
+        let other = Pod::over(&database, &redis.url());
+        eventually(PATIENCE, async || {
+            (other.api.get("/hits").await.json()["compartido"] == true).then_some(())
+        })
+        .await;
+        eventually(PATIENCE, async || other.api.get("/readyz").await.status.eq(&200).then_some(())).await;
+        let read = other.api.get(&format!("/tokens?{QUERY}")).await.expect(200);
+        assert_eq!(read.body, answer.body, "{what}");
+        for header in ["ETag", "Link", "X-Total-Count"] {
+            assert_eq!(read.header(header), answer.header(header), "{what}: {header}");
+        }
+    }
+    // a value of another type does not cost the connection, and a number of visits that is none is not told
+    redis.ask::<()>(&["DEL", &key]);
+    redis.ask::<()>(&["LPUSH", &key, "x"]);
+    let other = Pod::over(&database, &redis.url());
+    eventually(PATIENCE, async || (other.api.get("/hits").await.json()["compartido"] == true).then_some(()))
+        .await;
+    eventually(PATIENCE, async || other.api.get("/readyz").await.status.eq(&200).then_some(())).await;
+    assert_eq!(other.api.get(&format!("/tokens?{QUERY}")).await.expect(200).body, answer.body);
+    redis.ask::<()>(&["SET", "tokens:hits", "-5"]);
+    let visits = other.api.get("/hits").await.expect(200).json();
+    assert_eq!(visits["compartido"], false, "{visits}");
+}

@@ -9,17 +9,18 @@
 //!  │ └── bought ────────> Confirm, answer again └─> Abort ─> Cancel ─> Answer 409 └─ aborted ─> Answer 503
 //! ```
 //!
-//! One request makes one attempt. Whoever aborted it meanwhile may have told its client 409, and only a request that begins
-//! after that may buy.
+//! One request makes one attempt. Whoever aborted the attempt meanwhile may have told a client 409, and only a request that
+//! begins after that answer may buy.
 //!
-//! The law: **nobody cancels a hold before the abort of its attempt is durable in the coordinator's store**; only
+//! The law: **nobody cancels a hold before the abort of its attempt is durable in the coordinator's store**. Only
 //! [`Step::Abort`] leads to [`Step::Cancel`], and [`Step::Clear`] comes from an abort that was read from the store.
 
 pub mod runner;
 #[cfg(test)]
 mod tests;
 
-use crate::domain::{Compra, Transaccion, Word};
+use crate::domain::{Bought, Compra, Transaccion, Word};
+use crate::error::Error;
 use market::contract::Refusal;
 use market::domain::{Intento, Monto};
 
@@ -28,7 +29,7 @@ use market::domain::{Intento, Monto};
 pub enum Step {
     /// Asking the store for its word on the clave.
     Look,
-    /// Asking it again, after somebody else decided this request's attempt: it makes no other.
+    /// Asking the store again, after somebody else decided this request's attempt. The request makes no other attempt.
     Overtaken,
     /// Cancelling what is left of an aborted attempt, before the next.
     Clear {
@@ -66,7 +67,7 @@ pub enum Step {
         /// Which.
         numero: u32,
         /// What the buyer will hear.
-        reason: Reason,
+        why: Error,
         /// What may be held.
         held: StillHeld,
     },
@@ -75,21 +76,12 @@ pub enum Step {
         /// Of this attempt.
         numero: u32,
         /// What the buyer will hear.
-        reason: Reason,
+        why: Error,
         /// What may be held.
         held: StillHeld,
     },
     /// The end.
-    Answer(Outcome),
-}
-
-/// Why a purchase comes to nothing, for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// A participant said no.
-    Refused(Refusal),
-    /// The buyer saw another price than this.
-    PrecioChanged(Monto),
+    Answer(Result<Bought, Error>),
 }
 
 /// What an attempt may hold when it is given up.
@@ -99,28 +91,6 @@ pub enum StillHeld {
     Nothing,
     /// The token.
     Reserva,
-}
-
-/// How a purchase ends for its client.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// Bought: 201.
-    Bought {
-        /// What was recorded.
-        transaccion: Transaccion,
-        /// Whether an earlier request with this key did it.
-        replayed: bool,
-    },
-    /// Not bought, and nothing is held: 4xx. This key has not bought and will not, unless it is sent again.
-    Refused(Reason),
-    /// The key was used for something else: 422.
-    ClaveReused,
-    /// A participant gave no answer: 503; the same key may be sent again.
-    NoAnswer,
-    /// Another request or recovery gave this attempt up: 503; the same key may be sent again.
-    GivenUp,
-    /// The store gave no answer, or one that leaves the outcome open: 503; the same key may be sent again.
-    NoStore,
 }
 
 /// What to do in a step.
@@ -146,7 +116,7 @@ pub enum Action {
         cargo: bool,
     },
     /// Tell the client.
-    Answer(Outcome),
+    Answer(Result<Bought, Error>),
 }
 
 /// How an action came out.
@@ -196,9 +166,9 @@ impl Step {
             Self::Commit { numero, precio } => Action::Commit(intento(*numero), *precio),
             Self::Confirm { transaccion, .. } => Action::Confirm(transaccion.clone()),
             Self::Abort { numero, .. } => Action::Abort(intento(*numero)),
-            // a debit that was refused is not there; one that arrives late is recovery's
+            // a debit that was refused is not there; recovery cancels one that arrives late
             Self::Cancel { numero, .. } => Action::Cancel { intento: intento(*numero), cargo: false },
-            Self::Answer(outcome) => Action::Answer(outcome.clone()),
+            Self::Answer(answer) => Action::Answer(answer.clone()),
         }
     }
 }
@@ -208,65 +178,70 @@ impl Step {
 /// # Errors
 /// [`Unexpected`] for a pair that the protocol does not have.
 pub fn next(compra: &Compra, step: Step, event: Event) -> Result<Step, Box<Unexpected>> {
-    use Outcome::{ClaveReused, GivenUp, NoAnswer, NoStore, Refused};
+    let no = |why: Error| Step::Answer(Err(why));
     Ok(match (step, event) {
         (Step::Look, Event::Word(word)) => look(compra, word),
         (Step::Overtaken, Event::Word(word)) => match look(compra, word) {
             // another attempt would be a request that nobody sent
-            Step::Clear { .. } | Step::Reserve { .. } => Step::Answer(GivenUp),
+            Step::Clear { .. } | Step::Reserve { .. } => no(Error::GivenUp),
             decided => decided,
         },
-        (Step::Look | Step::Overtaken, Event::NoStore) => Step::Answer(NoStore),
+        (Step::Look | Step::Overtaken, Event::NoStore) => no(Error::NoStore),
 
         // the token may still be held by the attempt that is to be cleared: a refusal of the next would be a lie
-        (Step::Clear { .. }, Event::NoAnswer) => Step::Answer(NoAnswer),
+        (Step::Clear { .. }, Event::NoAnswer) => no(Error::NoAnswer),
         (Step::Clear { numero }, Event::Done) => Step::Reserve { numero: numero.saturating_add(1) },
 
         (Step::Reserve { numero }, Event::Reserved(precio)) => match compra.precio {
             Some(seen) if seen != precio => {
-                Step::Abort { numero, reason: Reason::PrecioChanged(precio), held: StillHeld::Reserva }
+                let why = Error::PrecioChanged { token_id: compra.token_id, precio };
+                Step::Abort { numero, why, held: StillHeld::Reserva }
             }
             _ => Step::Charge { numero, precio },
         },
-        (Step::Reserve { .. }, Event::Refused(Refusal::ClaveReused)) => Step::Answer(ClaveReused),
-        // the token was free for this body, so the debit is what is left of a reservation that was given up: of another
-        // body, or of this one at another price
+        (Step::Reserve { .. }, Event::Refused(Refusal::ClaveReused)) => {
+            no(Error::ClaveReused(compra.clave.clone()))
+        }
+        // the token was free for this body, so the debit is left over from a reservation that was given up: one of another
+        // body, or of this body at another price
         (Step::Charge { .. }, Event::Refused(Refusal::ClaveReused)) => Step::Overtaken,
         (Step::Reserve { numero }, Event::Refused(refusal)) => {
-            let reason = Reason::Refused(refusal);
+            let why = refused(compra, refusal);
             if compra.clave_from_client {
                 // an earlier request with this key may be under way elsewhere, and must not buy after this refusal
-                Step::Abort { numero, reason, held: StillHeld::Nothing }
+                Step::Abort { numero, why, held: StillHeld::Nothing }
             } else {
-                Step::Answer(Refused(reason))
+                no(why)
             }
         }
         (Step::Charge { numero, precio }, Event::Charged) => Step::Commit { numero, precio },
         (Step::Charge { numero, .. }, Event::Refused(refusal)) => {
-            Step::Abort { numero, reason: Reason::Refused(refusal), held: StillHeld::Reserva }
+            Step::Abort { numero, why: refused(compra, refusal), held: StillHeld::Reserva }
         }
-        // what may be held stays held for the same key to be sent again; recovery frees it if it is not
-        (Step::Reserve { .. } | Step::Charge { .. }, Event::NoAnswer) => Step::Answer(NoAnswer),
+        // what may be held stays held, so that the same key can go on; recovery frees it if the key is not sent again
+        (Step::Reserve { .. } | Step::Charge { .. }, Event::NoAnswer) => no(Error::NoAnswer),
 
         (Step::Commit { .. }, Event::Committed(transaccion)) => {
             Step::Confirm { transaccion, replayed: false }
         }
         (Step::Commit { .. } | Step::Abort { .. }, Event::Overtaken) => Step::Overtaken,
         // the line may be on the disk after all: never cancel on a guess
-        (Step::Commit { .. } | Step::Abort { .. }, Event::NoStore) => Step::Answer(NoStore),
+        (Step::Commit { .. } | Step::Abort { .. }, Event::NoStore) => no(Error::NoStore),
 
-        (Step::Abort { reason, held: StillHeld::Nothing, .. }, Event::Aborted) => {
-            Step::Answer(Refused(reason))
-        }
-        (Step::Abort { numero, reason, held }, Event::Aborted) => Step::Cancel { numero, reason, held },
-        (Step::Cancel { reason, .. }, Event::Done | Event::NoAnswer) => Step::Answer(Refused(reason)),
+        (Step::Abort { why, held: StillHeld::Nothing, .. }, Event::Aborted) => no(why),
+        (Step::Abort { numero, why, held }, Event::Aborted) => Step::Cancel { numero, why, held },
+        (Step::Cancel { why, .. }, Event::Done | Event::NoAnswer) => no(why),
 
-        // bought is bought: a confirmation that got lost is recovery's
+        // bought is bought: recovery repeats a confirmation that got lost
         (Step::Confirm { transaccion, replayed }, Event::Done | Event::NoAnswer) => {
-            Step::Answer(Outcome::Bought { transaccion, replayed })
+            Step::Answer(Ok(Bought { transaccion, replayed }))
         }
         (step, event) => return Err(Box::new(Unexpected { step, event })),
     })
+}
+
+fn refused(compra: &Compra, refusal: Refusal) -> Error {
+    Error::Refused { usuario_id: compra.usuario_id, token_id: compra.token_id, refusal }
 }
 
 fn look(compra: &Compra, word: Word) -> Step {
@@ -280,6 +255,6 @@ fn look(compra: &Compra, word: Word) -> Step {
         {
             Step::Clear { numero: a.numero }
         }
-        Word::Bought(_) | Word::Aborted(_) => Step::Answer(Outcome::ClaveReused),
+        Word::Bought(_) | Word::Aborted(_) => Step::Answer(Err(Error::ClaveReused(compra.clave.clone()))),
     }
 }

@@ -49,7 +49,7 @@ fn a_purchase_reserves_charges_commits_confirms_and_answers() {
         Event::Committed(t.clone()),
     ];
     assert_eq!(walk(&c, way.clone()), Step::Confirm { transaccion: t.clone(), replayed: false });
-    let bought = Step::Answer(Outcome::Bought { transaccion: t, replayed: false });
+    let bought = Step::Answer(Ok(Bought { transaccion: t, replayed: false }));
     assert_eq!(walk(&c, way.iter().cloned().chain([Event::Done])), bought);
     assert_eq!(
         walk(&c, way.into_iter().chain([Event::NoAnswer])),
@@ -64,7 +64,7 @@ fn nothing_is_cancelled_before_its_abort_is_durable() {
     let no = Event::Refused(Refusal::SaldoTooLow);
     let refused = walk(&c, [Event::Word(Word::Nothing), Event::Reserved(credits(50)), no]);
     assert!(matches!(refused, Step::Abort { numero: 1, held: StillHeld::Reserva, .. }));
-    assert_eq!(next(&c, refused.clone(), Event::NoStore).unwrap(), Step::Answer(Outcome::NoStore));
+    assert_eq!(next(&c, refused.clone(), Event::NoStore).unwrap(), Step::Answer(Err(Error::NoStore)));
     assert_eq!(next(&c, refused.clone(), Event::Overtaken).unwrap(), Step::Overtaken);
     assert!(matches!(next(&c, refused, Event::Aborted).unwrap(), Step::Cancel { numero: 1, .. }));
 }
@@ -76,8 +76,10 @@ fn a_refusal_under_a_clients_key_is_made_to_last_and_another_costs_no_write() {
         walk(&compra("k", 1, 101, true), no.clone()),
         Step::Abort { held: StillHeld::Nothing, .. }
     ));
-    let reason = Reason::Refused(Refusal::TokenNotAvailable);
-    assert_eq!(walk(&compra("k", 1, 101, false), no), Step::Answer(Outcome::Refused(reason)));
+    let c = compra("k", 1, 101, false);
+    let (usuario_id, token_id, refusal) = (c.usuario_id, c.token_id, Refusal::TokenNotAvailable);
+    let refused = Error::Refused { usuario_id, token_id, refusal };
+    assert_eq!(walk(&c, no), Step::Answer(Err(refused)));
 }
 
 #[test]
@@ -85,7 +87,7 @@ fn a_commit_of_unknown_outcome_is_not_cancelled() {
     let c = compra("k", 1, 101, true);
     let way = [Event::Word(Word::Nothing), Event::Reserved(credits(50)), Event::Charged];
     let commit = walk(&c, way);
-    assert_eq!(next(&c, commit.clone(), Event::NoStore).unwrap(), Step::Answer(Outcome::NoStore));
+    assert_eq!(next(&c, commit.clone(), Event::NoStore).unwrap(), Step::Answer(Err(Error::NoStore)));
     assert_eq!(next(&c, commit, Event::Overtaken).unwrap(), Step::Overtaken);
 }
 
@@ -102,10 +104,16 @@ fn an_aborted_attempt_is_cleared_before_the_next_and_another_body_is_refused() {
     };
     assert_eq!(walk(&c, [aborted(None)]), Step::Clear { numero: 3 });
     assert_eq!(walk(&c, [aborted(Some(c.token_id)), Event::Done]), Step::Reserve { numero: 4 });
-    assert_eq!(walk(&c, [aborted(Some(c.token_id)), Event::NoAnswer]), Step::Answer(Outcome::NoAnswer));
-    assert_eq!(walk(&c, [aborted(TokenId::new(102))]), Step::Answer(Outcome::ClaveReused));
+    assert_eq!(walk(&c, [aborted(Some(c.token_id)), Event::NoAnswer]), Step::Answer(Err(Error::NoAnswer)));
+    assert_eq!(
+        walk(&c, [aborted(TokenId::new(102))]),
+        Step::Answer(Err(Error::ClaveReused(c.clave.clone())))
+    );
     let t = transaccion(&compra("k", 1, 102, true), 1, credits(70), 1);
-    assert_eq!(walk(&c, [Event::Word(Word::Bought(t))]), Step::Answer(Outcome::ClaveReused));
+    assert_eq!(
+        walk(&c, [Event::Word(Word::Bought(t))]),
+        Step::Answer(Err(Error::ClaveReused(c.clave.clone())))
+    );
 }
 
 /// Found by the model: whoever overtook this request may have told the client 409, so it must not buy with another attempt.
@@ -121,11 +129,11 @@ fn a_request_that_was_overtaken_says_what_was_bought_or_gives_up() {
     let overtaken = |step| next(&c, step, Event::Overtaken).unwrap();
     let commit = overtaken(Step::Commit { numero: 1, precio: credits(50) });
     assert_eq!(commit.action(&c), Action::Look);
-    assert_eq!(next(&c, commit.clone(), Event::Word(aborted)).unwrap(), Step::Answer(Outcome::GivenUp));
+    assert_eq!(next(&c, commit.clone(), Event::Word(aborted)).unwrap(), Step::Answer(Err(Error::GivenUp)));
     let t = transaccion(&c, 1, credits(50), 1);
     let bought = Step::Confirm { transaccion: t.clone(), replayed: true };
     assert_eq!(next(&c, commit.clone(), Event::Word(Word::Bought(t))).unwrap(), bought);
-    assert_eq!(next(&c, commit, Event::NoStore).unwrap(), Step::Answer(Outcome::NoStore));
+    assert_eq!(next(&c, commit, Event::NoStore).unwrap(), Step::Answer(Err(Error::NoStore)));
 }
 
 /// The reservation was given up and the price changed before its debit was taken back: no fault of the client's.
@@ -135,14 +143,17 @@ fn a_debit_at_another_price_is_an_attempt_that_was_given_up_and_no_misused_key()
     let no = Event::Refused(Refusal::ClaveReused);
     let way = [Event::Word(Word::Nothing), Event::Reserved(credits(70)), no.clone()];
     assert_eq!(walk(&c, way), Step::Overtaken);
-    assert_eq!(walk(&c, [Event::Word(Word::Nothing), no]), Step::Answer(Outcome::ClaveReused));
+    assert_eq!(
+        walk(&c, [Event::Word(Word::Nothing), no]),
+        Step::Answer(Err(Error::ClaveReused(c.clave.clone())))
+    );
 }
 
 #[test]
 fn a_price_that_the_buyer_did_not_see_is_refused() {
     let c = Compra { precio: Some(credits(50)), ..compra("k", 1, 101, false) };
     let step = walk(&c, [Event::Word(Word::Nothing), Event::Reserved(credits(51))]);
-    assert!(matches!(step, Step::Abort { reason: Reason::PrecioChanged(_), held: StillHeld::Reserva, .. }));
+    assert!(matches!(step, Step::Abort { why: Error::PrecioChanged { .. }, held: StillHeld::Reserva, .. }));
     assert!(matches!(
         walk(&c, [Event::Word(Word::Nothing), Event::Reserved(credits(50))]),
         Step::Charge { numero: 1, .. }
@@ -156,7 +167,7 @@ fn an_event_that_cannot_come_is_an_error_and_not_a_guess() {
     assert!(
         next(&c, Step::Reserve { numero: 1 }, Event::Committed(transaccion(&c, 1, credits(1), 1))).is_err()
     );
-    assert!(next(&c, Step::Answer(Outcome::NoAnswer), Event::Done).is_err());
+    assert!(next(&c, Step::Answer(Err(Error::NoAnswer)), Event::Done).is_err());
 }
 
 const PRICE: u64 = 60;
@@ -171,7 +182,7 @@ struct World {
     sold: BTreeMap<TokenId, Intento>,
     charged: BTreeMap<Intento, (UsuarioId, bool)>,
     late: Vec<(Compra, Action)>,
-    answers: Vec<(Compra, Outcome)>,
+    answers: Vec<(Compra, Result<Bought, Error>)>,
 }
 
 impl World {
@@ -293,7 +304,7 @@ impl World {
         assert_eq!(self.sold.len(), self.committed.len(), "a token is sold without a purchase");
         assert!(self.held.is_empty());
         for (compra, outcome) in &self.answers {
-            if let Outcome::Bought { transaccion, .. } = outcome {
+            if let Ok(Bought { transaccion, .. }) = outcome {
                 assert_eq!(
                     self.committed.get(&compra.clave),
                     Some(transaccion),
@@ -376,7 +387,9 @@ proptest! {
                         _ => world.perform(compra, action),
                     };
                     let next = next(compra, step, event).unwrap();
-                    if let Step::Answer(Outcome::Refused(_)) = &next && compra.clave_from_client {
+                    if let Step::Answer(Err(Error::Refused { .. } | Error::PrecioChanged { .. })) = &next
+                        && compra.clave_from_client
+                    {
                         let i = Intento { clave: compra.clave.clone(), numero: 1 };
                         prop_assert!(world.aborted.contains_key(&i.clave), "refused, and might yet be bought");
                     }

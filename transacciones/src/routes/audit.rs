@@ -1,6 +1,6 @@
 //! `/transacciones/auditoria`.
 
-use crate::audit::AuditReport;
+use crate::audit::report::AuditReport;
 use crate::service::Service;
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use http_kit::openapi::{WithParameters, WithServices};
@@ -13,5 +13,5 @@ use http_kit::validate::Fields;
     (status = 200, description = "The verdict", body = AuditReport), WithParameters, WithServices))]
 pub async fn audit(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
     Fields::query(&req).finish((Some(()),))?;
-    Ok(Representation::json(&service.audit().await?)?.respond(&req))
+    Ok(Representation::json(service.audit().await?.as_ref())?.respond(&req))
 }

@@ -1,13 +1,11 @@
 //! Where errors meet HTTP.
 
-use crate::audit::Unaudited;
-use crate::domain::Compra;
 use crate::error::Error;
-use crate::purchase::Reason;
 use http_kit::problem::{General, Problem, Text};
 use http_kit::text;
 use market::codes::MarketCode;
 use market::contract::Refusal;
+use market::domain::{TokenId, UsuarioId};
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
@@ -16,7 +14,11 @@ impl From<Error> for Problem {
                 MarketCode::TransaccionNotFound,
                 text!("No hay transacción {id}.", "There is no transaction {id}."),
             ),
-            Error::Refused { compra, reason } => refused(&compra, reason),
+            Error::Refused { usuario_id, token_id, refusal } => refused(usuario_id, token_id, refusal),
+            Error::PrecioChanged { token_id, precio } => Self::new(
+                MarketCode::PrecioChanged,
+                text!("El token {token_id} cuesta ahora {precio}.", "Token {token_id} costs {precio} now."),
+            ),
             Error::ClaveReused(clave) => Self::new(
                 MarketCode::ClaveReused,
                 text!(
@@ -24,7 +26,13 @@ impl From<Error> for Problem {
                     "\"{clave}\" was used with other data; use a new key."
                 ),
             ),
-            Error::NoAnswer => no_answer(),
+            Error::NoAnswer => Self::new(
+                General::ServiceUnavailable,
+                Text::new(
+                    "Otro servicio no respondió a tiempo; repita la petición, una compra con la misma clave.",
+                    "Another service did not answer in time; repeat the request, a purchase with the same key.",
+                ),
+            ),
             Error::GivenUp => Self::new(
                 General::ServiceUnavailable,
                 Text::new(
@@ -34,7 +42,6 @@ impl From<Error> for Problem {
                      it with the same key.",
                 ),
             ),
-            // logged where it happened
             Error::NoStore => Self::new(
                 General::StoreUnavailable,
                 Text::new(
@@ -42,55 +49,41 @@ impl From<Error> for Problem {
                     "Whether the purchase was made is not known; repeat it with the same key.",
                 ),
             ),
+            Error::TooManyPurchases => Self::new(
+                General::ServiceUnavailable,
+                Text::new(
+                    "Hay demasiadas compras en curso; no se empezó nada. Repita la petición, con la misma clave.",
+                    "Too many purchases are under way; nothing was begun. Repeat the request, with the same key.",
+                ),
+            ),
+            Error::TooManyReaders => Self::new(
+                General::ServiceUnavailable,
+                Text::new(
+                    "Demasiados clientes siguen ya los eventos aquí; vuelva más tarde.",
+                    "Too many clients follow the events here already; come back later.",
+                ),
+            ),
             Error::Store(cause) => Self::store(cause),
-            Error::Unaudited(Unaudited::Participant(cause)) => {
-                log::warn!("audit: {cause}");
-                no_answer()
-            }
-            Error::Unaudited(Unaudited::Store(cause)) => Self::store(cause),
-            Error::Unaudited(cause @ Unaudited::Refused(_)) => Self::internal(cause),
             Error::Bug(cause) => Self::internal(cause),
         }
     }
 }
 
-fn no_answer() -> Problem {
-    Problem::new(
-        General::ServiceUnavailable,
-        Text::new(
-            "Otro servicio no respondió a tiempo; repita la petición, una compra con la misma clave.",
-            "Another service did not answer in time; repeat the request, a purchase with the same key.",
+fn refused(usuario: UsuarioId, token: TokenId, refusal: Refusal) -> Problem {
+    let detail = match refusal {
+        Refusal::TokenNotFound => text!("No hay token {token}.", "There is no token {token}."),
+        Refusal::TokenNotAvailable => {
+            text!("El token {token} está reservado o vendido.", "Token {token} is reserved or sold.")
+        }
+        Refusal::UsuarioNotFound => text!("No hay usuario {usuario}.", "There is no user {usuario}."),
+        Refusal::SaldoTooLow => text!(
+            "El saldo del usuario {usuario} no alcanza para el token {token}.",
+            "User {usuario}'s balance is below the price of token {token}."
         ),
-    )
-}
-
-fn refused(compra: &Compra, reason: Reason) -> Problem {
-    let (usuario, token) = (compra.usuario_id, compra.token_id);
-    let (codigo, detail) = match reason {
-        Reason::PrecioChanged(precio) => (
-            MarketCode::PrecioChanged,
-            text!("El token {token} cuesta ahora {precio}.", "Token {token} costs {precio} now."),
-        ),
-        Reason::Refused(refusal) => {
-            let detail = match refusal {
-                Refusal::TokenNotFound => text!("No hay token {token}.", "There is no token {token}."),
-                Refusal::TokenNotAvailable => {
-                    text!("El token {token} está reservado o vendido.", "Token {token} is reserved or sold.")
-                }
-                Refusal::UsuarioNotFound => {
-                    text!("No hay usuario {usuario}.", "There is no user {usuario}.")
-                }
-                Refusal::SaldoTooLow => text!(
-                    "El saldo del usuario {usuario} no alcanza para el token {token}.",
-                    "User {usuario}'s balance is below the price of token {token}."
-                ),
-                // the state machine answers these otherwise, or a participant broke its contract
-                Refusal::ClaveReused | Refusal::IntentoNotFound | Refusal::IntentoConfirmed => {
-                    return Problem::internal(format!("a purchase ended with {refusal}"));
-                }
-            };
-            (refusal.code(), detail)
+        // the state machine answers these otherwise, or a participant broke its contract
+        Refusal::ClaveReused | Refusal::IntentoNotFound | Refusal::IntentoConfirmed => {
+            return Problem::internal(format!("a purchase ended with {refusal}"));
         }
     };
-    Problem::new(codigo, detail)
+    Problem::new(refusal.code(), detail)
 }

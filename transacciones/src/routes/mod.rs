@@ -2,7 +2,7 @@
 
 mod audit;
 mod error;
-mod events;
+pub mod events;
 mod transacciones;
 
 use actix_web::web::ServiceConfig;

@@ -107,7 +107,7 @@ pub async fn list(req: HttpRequest, service: Data<Service>) -> Result<HttpRespon
     let (usuario, token) = (f.optional("usuarioId", usuario_id), f.optional("tokenId", token_id));
     let (limit, after) = (paging::limit(&mut f), f.optional("despues", transaccion_id));
     let (usuario, token, limit, after) = f.finish((usuario, token, limit, after))?;
-    let page = service.store().list(usuario, token, after, limit).await?.map(TransaccionView::from);
+    let page = service.list(usuario, token, after, limit).await?.map(TransaccionView::from);
     Ok(page.represent(&req)?.respond(&req))
 }
 
@@ -117,6 +117,6 @@ pub async fn list(req: HttpRequest, service: Data<Service>) -> Result<HttpRespon
     responses((status = 200, description = "The purchase", body = TransaccionView), NoTransaccion, WithParameters, WithStore))]
 pub async fn show(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
     let id = validate::path(&req, "id", transaccion_id)?;
-    let view = TransaccionView::from(service.store().transaccion(id).await?);
+    let view = TransaccionView::from(service.transaccion(id).await?);
     Ok(Representation::json(&view)?.respond(&req))
 }

@@ -1,7 +1,8 @@
 //! In files: each write is one journal line, decided against the newest state.
 
 use super::state::{Change, State};
-use super::{Closing, Overtaken, may_commit, must_abort};
+use super::{Closing, Overtaken, Standing, may_commit, must_abort};
+
 use crate::domain::{Aborted, Compra, Transaccion, Word};
 use journal::{Journal, StoreError};
 use market::domain::{Clave, Intento, Monto, TokenId, TransaccionId, UsuarioId, timestamp};
@@ -89,11 +90,7 @@ impl Store {
     ) -> Result<(Vec<Transaccion>, usize), StoreError> {
         let state = self.0.read()?;
         let rows = state.list(usuario, token, after).take(limit).map(|t| t.as_ref().clone()).collect();
-        let total = match (usuario, token) {
-            (None, None) => state.transacciones.len(),
-            _ => state.list(usuario, token, None).count(),
-        };
-        Ok((rows, total))
+        Ok((rows, state.count_of(usuario, token)))
     }
 
     pub(super) async fn following(
@@ -110,12 +107,20 @@ impl Store {
     }
 
     pub(super) async fn closing(&self) -> Result<Closing, StoreError> {
+        Ok(closing(&*self.0.read()?))
+    }
+
+    pub(super) async fn standing(&self) -> Result<Standing, StoreError> {
         let state = self.0.read()?;
-        let transacciones = state.transacciones.len() as u64;
-        Ok(Closing { transacciones, cargos: state.cargos, ventas: state.ventas })
+        Ok(Standing { closing: closing(&state), last: state.last() })
     }
 
     pub(super) fn changed(&self) -> watch::Receiver<u64> {
         self.0.changed()
     }
+}
+
+fn closing(state: &State) -> Closing {
+    let transacciones = state.transacciones.len() as u64;
+    Closing { transacciones, cargos: state.cargos, ventas: state.ventas }
 }

@@ -7,7 +7,6 @@ pub mod postgres;
 pub mod state;
 
 use crate::domain::{Compra, Fate, Transaccion, Word};
-use crate::error::Error;
 use http_kit::paging::Page;
 use journal::{Journal, StoreError};
 use market::domain::{Clave, Intento, Monto, RunningDigest, TokenId, TransaccionId, UsuarioId};
@@ -35,7 +34,7 @@ pub enum Store {
     Postgres(postgres::Store),
 }
 
-/// The store has decided otherwise: ask it for its word.
+/// The store has decided otherwise meanwhile: ask for its word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overtaken;
 
@@ -48,6 +47,15 @@ pub struct Closing {
     pub cargos: RunningDigest,
     /// What `tokens` should have sold: attempt, user, token, price.
     pub ventas: RunningDigest,
+}
+
+/// How the purchases stand at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// All of them in a few numbers.
+    pub closing: Closing,
+    /// The last of them in the order of their commits.
+    pub last: Option<TransaccionId>,
 }
 
 impl Closing {
@@ -128,7 +136,7 @@ impl Store {
         on_store!(self, s => s.word(clave))
     }
 
-    /// The purchases under some claves, in any order; there are none under those that are not bought.
+    /// The purchases under some claves, in any order. A clave that is not bought has none.
     ///
     /// # Errors
     /// Where they cannot be read.
@@ -136,19 +144,25 @@ impl Store {
         on_store!(self, s => s.under(claves))
     }
 
-    /// One purchase.
-    pub async fn transaccion(&self, id: TransaccionId) -> Result<Transaccion, Error> {
-        on_store!(self, s => s.transaccion(id)).map_err(Error::from)?.ok_or(Error::TransaccionNotFound(id))
+    /// One purchase, where there is one with this id.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub async fn transaccion(&self, id: TransaccionId) -> Result<Option<Transaccion>, StoreError> {
+        on_store!(self, s => s.transaccion(id))
     }
 
     /// A user's purchases, a token's, or all, in the order of their commits, behind one.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
     pub async fn list(
         &self,
         usuario: Option<UsuarioId>,
         token: Option<TokenId>,
         after: Option<TransaccionId>,
         limit: usize,
-    ) -> Result<Page<Transaccion>, Error> {
+    ) -> Result<Page<Transaccion>, StoreError> {
         let (rows, total) = on_store!(self, s => s.list(usuario, token, after, limit + 1))?;
         Ok(Page::new(rows, limit, total, |t: &Transaccion| t.id.to_string()))
     }
@@ -181,7 +195,15 @@ impl Store {
         on_store!(self, s => s.closing())
     }
 
-    /// Tells of purchases by whatever process, soon after their commits; of nothing else it is promised.
+    /// The same, with the last purchase that the numbers count.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub async fn standing(&self) -> Result<Standing, StoreError> {
+        on_store!(self, s => s.standing())
+    }
+
+    /// Tells of purchases by whatever process, soon after their commits. It may tell of nothing, too.
     pub fn changed(&self) -> watch::Receiver<u64> {
         match self {
             Self::Json(s) => s.changed(),

@@ -18,6 +18,10 @@ pub struct State {
     // these two by place, which is nearly always the id
     by_usuario: OrdSet<(UsuarioId, TransaccionId)>,
     by_token: OrdSet<(TokenId, TransaccionId)>,
+    /// How many purchases a user has made.
+    count_by_usuario: HashMap<UsuarioId, usize>,
+    /// How many times more than once a token was bought: no service sells it twice, and people may write what they like.
+    repeated_by_token: HashMap<TokenId, usize>,
     /// The purchases at the places that are not their ids.
     displaced: OrdMap<TransaccionId, TransaccionId>,
     aborted: OrdMap<Clave, Arc<Aborted>>,
@@ -80,6 +84,24 @@ impl State {
             .filter(move |t| usuario.is_none_or(|usuario| t.usuario_id == usuario))
     }
 
+    /// How many purchases such a list has.
+    pub fn count_of(&self, usuario: Option<UsuarioId>, token: Option<TokenId>) -> usize {
+        match (usuario, token) {
+            (None, None) => self.transacciones.len(),
+            (Some(u), None) => self.count_by_usuario.get(&u).copied().unwrap_or_default(),
+            (None, Some(t)) if self.is_bought(t) => {
+                1 + self.repeated_by_token.get(&t).copied().unwrap_or_default()
+            }
+            (None, Some(_)) => 0,
+            // a token's list has one row, but for what people wrote
+            (Some(_), Some(_)) => self.list(usuario, token, None).count(),
+        }
+    }
+
+    fn is_bought(&self, token: TokenId) -> bool {
+        self.by_token.range(within(token, None)).next().is_some()
+    }
+
     /// The last purchase of the order.
     pub fn last(&self) -> Option<TransaccionId> {
         self.transacciones.get_max().and_then(|(lugar, _)| self.at(*lugar)).map(|t| t.id)
@@ -93,6 +115,7 @@ impl State {
     fn put_transaccion(&mut self, new: Transaccion) {
         let (id, lugar) = (new.id, new.lugar());
         self.tally(&new, RunningDigest::add);
+        let (usuario_id, token_id, repeated) = (new.usuario_id, new.token_id, self.is_bought(new.token_id));
         self.by_usuario.insert((new.usuario_id, lugar));
         self.by_token.insert((new.token_id, lugar));
         if new.lugar.is_some() {
@@ -102,8 +125,13 @@ impl State {
             self.by_clave.insert(intento.clave.clone(), id);
         }
         if let Some(old) = self.transacciones.insert(id, Arc::new(new)) {
-            // a committed purchase never changes, so its index entries are the new one's
+            // a committed purchase never changes, so its index entries and its place in the counts are the new one's
             self.tally(&old, RunningDigest::remove);
+            return;
+        }
+        *self.count_by_usuario.entry(usuario_id).or_default() += 1;
+        if repeated {
+            *self.repeated_by_token.entry(token_id).or_default() += 1;
         }
     }
 

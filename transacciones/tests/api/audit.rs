@@ -1,13 +1,16 @@
 //! `/transacciones/auditoria`: never a false alarm, and nothing that is wrong goes unseen.
 
-use crate::helpers::{Market, Service, compra, person, statuses, token, tokens, transacciones, usuarios};
+use crate::helpers::{
+    Market, Service, compra, metric, person, statuses, token, tokens, transacciones, usuarios,
+};
 use ::usuarios::store::state::{Change, State};
 use futures_util::future::{join, join_all};
 use journal::{Journal, Options};
 use market::domain::{Monto, UsuarioId};
 use serde_json::{Value, json};
+use std::future::IntoFuture;
 use std::sync::atomic::{AtomicBool, Ordering};
-use testkit::Api;
+use testkit::{Api, PATIENCE, eventually};
 
 #[tokio::test]
 async fn a_new_market_agrees() {
@@ -62,6 +65,41 @@ async fn under_load_there_is_no_false_alarm() {
     assert_eq!(counts[&201] + counts[&409], 320, "{counts:?}");
     assert_eq!(m.looker.check().await.len(), counts[&201]);
     assert!(mine > 2 && others > 2, "{mine} and {others} audits beside the purchases");
+    for api in [&m.transacciones.api, &other.api] {
+        assert_eq!(
+            metric(api, "audits_of_lists_total").await,
+            0,
+            "what is in flight is known without the lists"
+        );
+    }
+}
+
+#[tokio::test]
+async fn any_number_of_clients_share_one_audit_a_while() {
+    let m = Market::start();
+    let (people, goods) = (m.usuarios.internal, m.tokens.internal);
+    let mine = transacciones(m.dir.path(), people, goods, &["--audit-pause-ms=2000"]);
+    let audits = async || metric(&mine.api, "audits_total").await;
+    let ask = || mine.api.get("/transacciones/auditoria").into_future();
+    ask().await.expect(200);
+    assert_eq!(audits().await, 1);
+    // half of them hang up while they wait, and whoever is left is answered
+    let mut gone: Vec<_> = (0..32).map(|_| tokio::spawn(ask())).collect();
+    let waiting = join_all((0..32).map(|_| ask()));
+    let hang_up = async {
+        eventually(PATIENCE, async || (metric(&mine.api, "http_connections").await > 32).then_some(())).await;
+        gone.drain(..).for_each(|task| task.abort());
+    };
+    let (answers, ()) = join(waiting, hang_up).await;
+    for answer in answers {
+        assert_eq!(answer.expect(200).json()["correcto"], true);
+    }
+    // the one before; one for all who asked during the pause; one for such as came after that one had begun
+    let audits = audits().await;
+    assert!((2..=4).contains(&audits), "{audits} audits for 64 clients");
+    // and what is asked after a change shows it
+    m.compra(1, 101).await.expect(201);
+    assert_eq!(ask().await.expect(200).json()["transacciones"], 1);
 }
 
 /// What the audit finds, as `(tipo, intento)`.

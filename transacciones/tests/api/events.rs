@@ -1,11 +1,12 @@
 //! `/transacciones/eventos`: each purchase once and in order, wherever it was made.
 
-use crate::helpers::{Market, compra, fill, number, person, token, tokens, transacciones, usuarios};
+use crate::helpers::{Market, compra, fill, metric, number, person, token, tokens, transacciones, usuarios};
+use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use reqwest::Response;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::Api;
+use testkit::{Api, PATIENCE, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -18,15 +19,26 @@ struct Follower {
 impl Follower {
     /// Connected: it has the greeting.
     async fn new(api: &Api, last: Option<&str>) -> Self {
+        let mut follower = Self::ask(api, last).await;
+        assert_eq!(follower.block().await.unwrap(), "retry: 1000");
+        follower
+    }
+
+    /// Connected, with an id of another store's: it begins anew, and is told so.
+    async fn elsewhere(api: &Api, last: &str) -> Self {
+        let mut follower = Self::ask(api, Some(last)).await;
+        assert_eq!(follower.block().await.unwrap(), "retry: 1000\nevent: otro-almacen\ndata: {}");
+        follower
+    }
+
+    async fn ask(api: &Api, last: Option<&str>) -> Self {
         let request = api.client.get(format!("{}/transacciones/eventos", api.base));
         let request = last.iter().fold(request, |r, last| r.header("Last-Event-ID", *last));
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert_eq!(response.headers()["cache-control"], "no-store");
-        let mut follower = Self { response, buffer: String::new() };
-        assert_eq!(follower.block().await.unwrap(), "retry: 1000");
-        follower
+        Self { response, buffer: String::new() }
     }
 
     /// What comes up to the next empty line; nothing at the end of the stream, which must be a clean one.
@@ -52,7 +64,7 @@ impl Follower {
             let lines: Vec<_> = block.lines().collect();
             let [id, "event: transaccion", data] = lines[..] else { panic!("{block}") };
             let event: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
-            assert_eq!(id, format!("id: {}", event["id"]));
+            assert_eq!(id, format!("id: {}", id_of(&event)));
             return Some(event);
         }
     }
@@ -64,6 +76,12 @@ impl Follower {
         }
         events
     }
+}
+
+/// A purchase's event id.
+fn id_of(event: &Value) -> String {
+    let fecha: DateTime<Utc> = event["fecha"].as_str().unwrap().parse().unwrap();
+    format!("{}-{}", event["id"], fecha.timestamp_millis())
 }
 
 #[tokio::test]
@@ -110,8 +128,10 @@ async fn a_follower_resumes_behind_what_it_saw() {
     let (people, goods) = (usuarios(dir.path()), tokens(dir.path()));
     let mine = transacciones(dir.path(), people.internal, goods.internal, &[]);
     for (last, from) in [("1", 1), ("700", 700), ("1299", 1299)] {
-        let mut follower = Follower::new(&mine.api, Some(last)).await;
-        assert_eq!(follower.take(1_300 - from).await, old[from..]);
+        for last in [last.to_owned(), id_of(&old[from - 1])] {
+            let mut follower = Follower::new(&mine.api, Some(&last)).await;
+            assert_eq!(follower.take(1_300 - from).await, old[from..]);
+        }
     }
     let mut at_the_end = Follower::new(&mine.api, Some("1300")).await;
     let bought = compra(&mine.api, 1, 2_000).await.expect(201).json();
@@ -135,13 +155,61 @@ async fn the_stream_ends_cleanly_when_the_process_leaves() {
 async fn an_id_that_is_none_is_refused() {
     let m = Market::start();
     let api = &m.transacciones.api;
-    for last in ["x", "0", "-1", "1.5", "", "9007199254740992", "1 2"] {
+    for last in ["x", "-1", "1.5", "9007199254740992", "1 2", "1-", "1-x", "0-1"] {
         let answer = api.get("/transacciones/eventos").header("Last-Event-ID", last).await;
         answer.assert_problem(422, "datos-invalidos");
         assert_eq!(answer.fields(), ["Last-Event-ID"]);
     }
     let answer = api.get("/transacciones/eventos?desde=1").header("Last-Event-ID", "x").await;
     assert_eq!(answer.fields(), ["Last-Event-ID", "desde"]);
+}
+
+/// The data were removed, or a copy restored, and a page is still open.
+#[tokio::test]
+async fn an_id_of_another_store_begins_anew_and_says_so() {
+    let m = Market::start();
+    let api = &m.transacciones.api;
+    let first = m.compra(1, 101).await.expect(201).json();
+    let mut followers = Vec::new();
+    // as many, at another time; and more than there are
+    for last in ["1-1757523600000", "5-1757523600000", "5"] {
+        followers.push(Follower::elsewhere(api, last).await);
+    }
+    for last in ["", "0"] {
+        followers.push(Follower::new(api, Some(last)).await);
+    }
+    let second = m.compra(2, 102).await.expect(201).json();
+    for follower in &mut followers {
+        assert_eq!(follower.next().await.unwrap(), second);
+    }
+    let mut known = Follower::new(api, Some(&id_of(&first))).await;
+    assert_eq!(known.next().await.unwrap(), second);
+}
+
+#[tokio::test]
+async fn more_streams_than_there_may_be_are_turned_away_at_once() {
+    let m = Market::start();
+    let (people, goods) = (m.usuarios.internal, m.tokens.internal);
+    let mine = transacciones(m.dir.path(), people, goods, &["--event-streams=3"]);
+    let mut followers = Vec::new();
+    for _ in 0..3 {
+        followers.push(Follower::new(&mine.api, None).await);
+    }
+    let answer = mine.api.get("/transacciones/eventos").await;
+    answer.assert_problem(503, "servicio-no-disponible");
+    assert_eq!(answer.headers["retry-after"], "1");
+    assert_eq!(metric(&mine.api, "event_streams").await, 3);
+    assert_eq!(metric(&mine.api, "event_streams_turned_away_total").await, 1);
+    // those that are there go on, and a place that is left may be taken
+    let bought = compra(&mine.api, 1, 101).await.expect(201).json();
+    assert_eq!(followers.pop().unwrap().next().await.unwrap(), bought);
+    eventually(PATIENCE, async || (metric(&mine.api, "event_streams").await == 2).then_some(())).await;
+    let mut late = Follower::new(&mine.api, None).await;
+    let bought = compra(&mine.api, 2, 102).await.expect(201).json();
+    for follower in &mut followers {
+        assert_eq!(follower.take(2).await[1], bought);
+    }
+    assert_eq!(late.next().await.unwrap(), bought);
 }
 
 #[tokio::test]
@@ -154,6 +222,6 @@ async fn head_asks_for_no_events() {
     client.write_all(format!("{head}{get}").as_bytes()).await.unwrap();
     let mut answers = String::new();
     let read = client.read_to_string(&mut answers);
-    tokio::time::timeout(testkit::PATIENCE, read).await.expect("the next answer on the connection").unwrap();
+    tokio::time::timeout(PATIENCE, read).await.expect("the next answer on the connection").unwrap();
     assert!(answers.contains("text/event-stream") && answers.ends_with("{\"estado\":\"ok\"}"), "{answers}");
 }

@@ -1,6 +1,8 @@
 //! Participants that are down, hang, lose answers or talk nonsense, while the coordinator lives.
 
-use crate::helpers::{Looker, Service, compra, fill, insist, person, token, tokens, transacciones, usuarios};
+use crate::helpers::{
+    Looker, Service, compra, fill, insist, metric, person, token, tokens, transacciones, usuarios,
+};
 use crate::proxy::{Fault, Proxy, Step};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -13,6 +15,8 @@ use tokio::net::TcpStream;
 /// A purchase's deadline here.
 const DEADLINE: Duration = Duration::from_millis(400);
 const TIMES: [&str; 2] = ["--purchase-deadline-ms=400", "--orphan-age-ms=800"];
+/// For purchases that wait until a test lets them go on.
+const PATIENT: [&str; 2] = ["--purchase-deadline-ms=15000", "--orphan-age-ms=15001"];
 
 /// A market whose participants are behind proxies. Tokens 1 to 20 cost 10, token 21 more than anybody has.
 pub struct Trouble {
@@ -26,6 +30,11 @@ pub struct Trouble {
 
 impl Trouble {
     pub async fn start() -> Self {
+        Self::with(&TIMES).await
+    }
+
+    /// With these options of the coordinator's.
+    pub async fn with(options: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
         let users = json!([person(1, 1000), person(2, 1000)]);
         let mut catalogue: Vec<_> = (1..=20).map(|id| token(id, 10)).collect();
@@ -33,7 +42,7 @@ impl Trouble {
         fill(dir.path(), &[("usuarios", &users), ("tokens", &json!(catalogue))]);
         let (people, goods) = (usuarios(dir.path()), tokens(dir.path()));
         let proxies = (Proxy::before(people.internal).await, Proxy::before(goods.internal).await);
-        let mine = transacciones(dir.path(), proxies.0.address, proxies.1.address, &TIMES);
+        let mine = transacciones(dir.path(), proxies.0.address, proxies.1.address, options);
         let looker = Looker::new(&people.api, &goods.api, &mine.api, &users);
         Self { looker, mine, people: proxies.0, goods: proxies.1, _services: [people, goods], dir }
     }
@@ -41,6 +50,12 @@ impl Trouble {
     fn heal(&self) {
         self.people.heal();
         self.goods.heal();
+    }
+
+    /// A purchase under a key of its own that must end in 503.
+    async fn no_answer_to(&self, n: usize) {
+        let call = compra(&self.mine.api, 1, 2).header("Idempotency-Key", &format!("n{n}"));
+        call.await.assert_problem(503, "servicio-no-disponible");
     }
 
     /// A purchase that must end in 503, and not much after its deadline.
@@ -73,6 +88,75 @@ async fn a_participant_that_is_down_is_503_and_the_key_buys_once_it_is_back() {
     }
     assert_eq!(t.looker.check().await.len(), 4);
     assert_eq!(t.looker.saldo(1).await, 960);
+}
+
+#[tokio::test]
+async fn more_purchases_than_may_be_under_way_are_turned_away_at_once() {
+    let t = Trouble::with(&[PATIENT[0], PATIENT[1], "--purchases-at-once=4"]).await;
+    let under_way = async |n: u64| {
+        eventually(PATIENCE, async || (metric(&t.mine.api, "purchases_under_way").await == n).then_some(()))
+            .await;
+    };
+    t.goods.every(Fault::Hang);
+    let waiting: Vec<_> = (1..=4)
+        .map(|id| {
+            let call = compra(&t.mine.api, 1, id).header("Idempotency-Key", &format!("k{id}"));
+            tokio::spawn(call.into_future())
+        })
+        .collect();
+    under_way(4).await;
+    let answer = compra(&t.mine.api, 1, 5).header("Accept-Language", "en").await;
+    answer.assert_problem(503, "servicio-no-disponible");
+    assert_eq!(answer.headers["retry-after"], "1");
+    assert!(answer.text().contains("nothing was begun"), "{}", answer.text());
+    assert_eq!(metric(&t.mine.api, "purchases_turned_away_total").await, 1);
+    // others are served meanwhile
+    t.mine.api.get("/transacciones").await.expect(200);
+    t.heal();
+    for purchase in waiting {
+        purchase.await.unwrap().expect(201);
+    }
+    under_way(0).await;
+    compra(&t.mine.api, 1, 5).await.expect(201);
+    assert_eq!(t.looker.check().await.len(), 5);
+    under_way(0).await;
+}
+
+/// A debit whose confirmation hangs keeps its place: what runs in the background is bounded with the rest.
+#[tokio::test]
+async fn a_background_task_keeps_its_purchases_place() {
+    let t = Trouble::with(&[PATIENT[0], PATIENT[1], "--purchases-at-once=1"]).await;
+    t.people.fault(Step::Confirm, Fault::Hang);
+    compra(&t.mine.api, 1, 1).header("Idempotency-Key", "k1").await.expect(201);
+    assert_eq!(metric(&t.mine.api, "purchases_under_way").await, 1);
+    t.heal();
+    insist(&t.mine.api, "k2", 1, 2).await.expect(201);
+    assert_eq!(t.looker.check().await.len(), 2);
+}
+
+#[tokio::test]
+async fn who_does_not_answer_at_all_is_spared_until_it_answers() {
+    let t = Trouble::start().await;
+    let opens = async |open: u64| {
+        eventually(PATIENCE, async || {
+            (metric(&t.mine.api, "tokens_unanswering").await == open).then_some(())
+        })
+        .await;
+    };
+    t.goods.every(Fault::Hang);
+    let answers = join_all((0..20).map(|n| t.no_answer_to(n))).await;
+    assert_eq!(answers.len(), 20);
+    opens(1).await;
+    let met = t.goods.met(Step::Hold);
+    // far more at once than there may be under way, and all are answered
+    join_all((0..200).map(|n| t.no_answer_to(n))).await;
+    let asked = t.goods.met(Step::Hold) - met;
+    assert!(asked < 100, "{asked} of 200 purchases reached a participant that does not answer");
+    assert_eq!(metric(&t.mine.api, "usuarios_unanswering").await, 0);
+    t.heal();
+    insist(&t.mine.api, "k", 1, 1).await.expect(201);
+    opens(0).await;
+    assert_eq!(t.looker.check().await.len(), 1);
 }
 
 #[tokio::test]

@@ -58,6 +58,10 @@ pub fn transacciones(dir: &Path, usuarios: SocketAddr, tokens: SocketAddr, more:
     let urls = [format!("--usuarios-url=http://{usuarios}"), format!("--tokens-url=http://{tokens}")];
     let arguments = arguments("transacciones", dir).into_iter().chain(urls);
     let arguments = arguments.chain(more.iter().map(|&s| s.to_owned()));
+    // tests ask for many audits one after another
+    let at_once =
+        (!more.iter().any(|s| s.starts_with("--audit-pause-ms"))).then(|| "--audit-pause-ms=0".to_owned());
+    let arguments = arguments.chain(at_once);
     run(transacciones::app::build(&transacciones::config::Config::parse_from(arguments)))
 }
 

@@ -1,7 +1,8 @@
 //! Protocol bugs that the checker must find. They live in the model's world and around `next`, never in the product.
 
 use transacciones::domain::{Compra, Fate, Word};
-use transacciones::purchase::{self, Event, Outcome, Reason, Step, StillHeld, Unexpected};
+use transacciones::error::Error;
+use transacciones::purchase::{self, Event, Step, StillHeld, Unexpected};
 use transacciones::recovery::{self, Verdict};
 use transacciones::store::{self, Overtaken};
 
@@ -40,8 +41,8 @@ pub enum Bug {
 pub fn next(bug: Option<Bug>, compra: &Compra, step: Step, event: Event) -> Result<Step, Box<Unexpected>> {
     match (bug, &step, &event) {
         (Some(Bug::CancelsOnAGuess), Step::Commit { numero, precio }, Event::NoStore) => {
-            let reason = Reason::PrecioChanged(*precio);
-            return Ok(Step::Cancel { numero: *numero, reason, held: StillHeld::Reserva });
+            let why = Error::PrecioChanged { token_id: compra.token_id, precio: *precio };
+            return Ok(Step::Cancel { numero: *numero, why, held: StillHeld::Reserva });
         }
         (Some(Bug::AttemptUsedAgain), Step::Clear { numero }, Event::Done) => {
             return Ok(Step::Reserve { numero: *numero });
@@ -52,8 +53,8 @@ pub fn next(bug: Option<Bug>, compra: &Compra, step: Step, event: Event) -> Resu
         _ => {}
     }
     Ok(match (bug, purchase::next(compra, step, event)?) {
-        (Some(Bug::RefusalNotFenced), Step::Abort { reason, held: StillHeld::Nothing, .. }) => {
-            Step::Answer(Outcome::Refused(reason))
+        (Some(Bug::RefusalNotFenced), Step::Abort { why, held: StillHeld::Nothing, .. }) => {
+            Step::Answer(Err(why))
         }
         (Some(Bug::ClearSkipped), Step::Clear { numero }) => Step::Reserve { numero: numero + 1 },
         (_, step) => step,

@@ -3,8 +3,9 @@
 use crate::bugs::{self, Bug};
 use crate::soup::{Kind, Message};
 use crate::world::{Entry, Fence, Network, Order, Slot, State, World, Wrong, small};
-use transacciones::domain::Word;
-use transacciones::purchase::{Action, Event, Outcome, Step};
+use transacciones::domain::{Bought, Word};
+use transacciones::error::Error;
+use transacciones::purchase::{Action, Event, Step};
 
 impl World {
     /// A request comes in and looks: before that it has no effect, so that the two need not be told apart.
@@ -77,18 +78,18 @@ impl World {
             s.soup.insert(message);
         }
         s.slots[slot].step = Some(next);
-        if let Action::Answer(outcome) = action {
-            self.answer(s, slot, before, &outcome);
+        if let Action::Answer(answer) = action {
+            self.answer(s, slot, before, &answer);
             self.leave(s, slot);
         }
     }
 
     /// A client hears the end of its request.
-    fn answer(&self, s: &mut State, slot: usize, numero: u8, outcome: &Outcome) {
+    fn answer(&self, s: &mut State, slot: usize, numero: u8, answer: &Result<Bought, Error>) {
         let Order { clave, compra, .. } = self.order(slot);
         let at = usize::from(*clave);
-        match outcome {
-            Outcome::Bought { transaccion, .. } => {
+        match answer {
+            Ok(Bought { transaccion, .. }) => {
                 let id = small(transaccion.id.get());
                 let recorded =
                     s.ledger.get(usize::from(id) - 1).map(|e| self.transaccion(usize::from(id) - 1, *e));
@@ -98,13 +99,13 @@ impl World {
                 }
                 s.heard[at] = Some(id);
             }
-            Outcome::Refused(_) => {
+            Err(Error::Refused { .. } | Error::PrecioChanged { .. }) => {
                 s.refused[at] = s.refused[at].max(numero);
                 for older in s.slots.iter_mut().filter(|o| o.younger & 1 << slot != 0) {
                     older.barred = true;
                 }
             }
-            _ => {}
+            Err(_) => {}
         }
     }
 

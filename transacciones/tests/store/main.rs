@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it goes wrong")]
 
 mod crashes;
+mod events;
 mod law;
 
 testkit::suite! { law:
@@ -16,4 +17,13 @@ testkit::suite! { law:
     the_digests_are_those_of_the_list
     who_follows_skips_nothing_that_commits_late
     a_follower_is_woken_by_other_processes
+}
+
+mod readers {
+    use super::events;
+
+    testkit::suite! { events:
+        each_reader_is_given_each_purchase_once_from_its_place
+        a_reader_of_another_store_begins_anew
+    }
 }

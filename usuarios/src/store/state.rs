@@ -5,7 +5,7 @@ use crate::error::Error;
 use chrono::{DateTime, Utc};
 use imbl::{HashMap, OrdMap, OrdSet};
 use journal::{ArrayWriter, Model};
-use market::contract::{Digest, Hold};
+use market::contract::{Digest, Hold, PAGE};
 use market::domain::{Clave, Intento, MAX_INTEGER, Monto, RunningDigest, UsuarioId, timestamp};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -142,6 +142,7 @@ impl State {
             confirmados: self.confirmados,
             pendientes: self.pendientes.len() as u64,
             descuadrados: self.descuadrados.len() as u64,
+            in_flight: self.pending(None).take(PAGE).collect(),
         }
     }
 

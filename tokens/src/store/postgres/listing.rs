@@ -1,12 +1,12 @@
 //! Filtered, ordered pages, each with its state's number and the total: one statement, so all of one snapshot.
 
+use super::Row;
 use super::version::read_version;
-use super::{Row, row_limit};
 use crate::domain::Token;
 use crate::store::{Cursor, ListQuery, SortBy, VersionedPage};
 use http_kit::paging::Page;
 use market::domain::{MAX_INTEGER, Monto};
-use pg::written;
+use pg::{row_limit, written};
 use sqlx::{Error as SqlError, PgConnection};
 use std::sync::Arc;
 
@@ -40,7 +40,8 @@ impl PageRow {
     }
 }
 
-/// The statement with rows behind `$behind`, in the order of `$order`; a macro, since statements are checked as literals.
+/// The statement of the rows after `$behind`, in the order of `$order`. It is a macro because statements are checked as
+/// literals.
 macro_rules! page_rows {
     ($filters:expr, $behind:literal, $order:literal, $($key:expr),+) => {
         sqlx::query_as!(
@@ -143,12 +144,12 @@ fn pattern(text: &str) -> String {
     pattern
 }
 
-/// The keys behind which a page begins: those of the cursor, or such as stand before the first row. They are always there,
-/// so that an index serves the condition.
+/// The keys after which a page begins: those of the cursor, or keys that sort before every row. The condition always has
+/// keys, so that an index serves it.
 fn behind(query: &ListQuery) -> (i64, i64, String) {
     let end = written(MAX_INTEGER + 1);
     let (id, precio, nombre) = if query.descending {
-        // no name is as long, so none sorts behind it
+        // no name is as long, so none sorts after it
         (end, end, char::MAX.to_string().repeat(1000))
     } else {
         (0, -1, String::new())

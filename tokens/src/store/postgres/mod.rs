@@ -1,5 +1,5 @@
-//! In a database: each operation is one statement, or a look and one statement, which the schema's constraints hold to the
-//! law where two of them meet. Why they are written so: `docs/SCALE.md`.
+//! In a database: each operation is one statement, or a look and one statement. Where two of them meet, the schema's
+//! constraints hold them to the law. Why the statements are written so: `docs/SCALE.md`.
 
 mod listing;
 mod tables;
@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use market::contract::{Digest, HeldToken, Hold, PAGE, ReservaRequest};
 use market::domain::{Intento, Monto, RunningDigest, TokenId, UsuarioId};
 use market::participant::Recorded;
-use pg::{Schema, broken, read, run, written};
+use pg::{Schema, broken, is_exhausted, read, row_limit, run, written};
 use sqlx::{Error as SqlError, PgConnection};
 use std::sync::Arc;
 use version::Versions;
@@ -64,10 +64,6 @@ fn holds(rows: Vec<Row>) -> Result<Vec<Hold>, SqlError> {
     rows.into_iter().filter_map(|row| row.token().map(|token| token.as_hold()).transpose()).collect()
 }
 
-fn row_limit(limit: usize) -> i64 {
-    written(limit as u64)
-}
-
 /// What a change adds to the number of the state.
 fn step() -> i64 {
     // 2^62 of them, so that two that were never to be the same are not; and 2^66 changes fit the number
@@ -95,8 +91,9 @@ impl Store {
     pub(super) async fn create(&self, new_token: NewToken) -> Result<Token, Error> {
         let NewToken { nombre, precio, imagen } = new_token;
         let made = run!(self.schema.once(), |c, _| {
-            let made = sqlx::query!(
-                "with nuevo as (
+            loop {
+                let made = sqlx::query!(
+                    "with nuevo as (
                      insert into tokens.tokens (id, nombre, plegado, imagen, precio)
                      select id, $1, $2, coalesce($3, id::text || '.svg'), $4
                      from (select nextval('tokens.tokens_id') as id) s returning id, imagen
@@ -105,16 +102,19 @@ impl Store {
                      from nuevo n where c.parte = mod(n.id, 64)
                  )
                  select id, imagen from nuevo",
-                nombre,
-                fold(&nombre),
-                imagen,
-                written(precio.get()),
-                step()
-            );
-            match made.fetch_one(c).await {
-                Ok(row) => Ok(Some((read(row.id, TokenId::new)?, row.imagen))),
-                Err(e) if is_exhausted(&e) => Ok(None),
-                Err(e) => Err(e),
+                    nombre,
+                    fold(&nombre),
+                    imagen,
+                    written(precio.get()),
+                    step()
+                );
+                return match made.fetch_one(&mut *c).await {
+                    Ok(row) => Ok(Some((read(row.id, TokenId::new)?, row.imagen))),
+                    Err(e) if is_exhausted(&e) => Ok(None),
+                    // somebody has put rows in by hand, past the sequence: the next number may be free
+                    Err(e) if broken(&e) == Some("tokens_pkey") => continue,
+                    Err(e) => Err(e),
+                };
             }
         })?;
         let (id, imagen) = made.ok_or(Error::NoIdsLeft)?;
@@ -348,14 +348,22 @@ impl Store {
             let row = sqlx::query!(
                 r#"select sum(cuenta)::bigint as "cuenta!", sum(suma)::text as "suma!",
                           mod(sum(huella), 340282366920938463463374607431768211456)::text as "huella!",
-                          (select count(*) from tokens.tokens where estado = 'reservado') as "pendientes!"
-                   from tokens.cuentas"#
+                          (select count(*) from tokens.tokens where estado = 'reservado') as "pendientes!",
+                          -- of one moment with the sums, so in one statement
+                          (select coalesce(json_agg(json_build_object(
+                                      'intento', t.clave || '#' || t.numero::text, 'usuarioId', t.usuario_id,
+                                      'tokenId', t.id, 'monto', t.precio, 'desde', t.desde)), '[]')::text
+                           from (select clave, numero, usuario_id, id, precio, desde from tokens.tokens
+                                 where estado = 'reservado' limit $1) t) as "en_vuelo!"
+                   from tokens.cuentas"#,
+                row_limit(PAGE)
             )
             .fetch_one(c)
             .await?;
             Ok(Digest {
                 confirmados: RunningDigest::of_columns(row.cuenta, &row.suma, &row.huella)?,
                 pendientes: read(row.pendientes, Some)?,
+                in_flight: serde_json::from_str(&row.en_vuelo).map_err(|e| SqlError::Decode(e.into()))?,
                 ..Digest::default()
             })
         });
@@ -381,9 +389,4 @@ async fn of_intento(c: &mut PgConnection, intento: &Intento) -> Result<Option<To
         i64::from(intento.numero)
     );
     row.fetch_optional(c).await?.map(Row::token).transpose()
-}
-
-/// `sequence_generator_limit_exceeded`.
-fn is_exhausted(e: &SqlError) -> bool {
-    e.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "2200H")
 }

@@ -5,7 +5,7 @@ use crate::domain::{Availability, Token, fold};
 use crate::store::state::{Change, State};
 use journal::Model;
 use market::domain::{MAX_INTEGER, RunningDigest, TokenId};
-use pg::{Tables, read, written};
+use pg::{Tables, read, row_limit, written};
 use sqlx::migrate::Migrator;
 use sqlx::{Error as SqlError, PgConnection};
 use std::collections::BTreeMap;
@@ -43,7 +43,8 @@ impl Tables for State {
         for some in tokens.chunks(BATCH) {
             insert(some, c).await?;
         }
-        // each of the parts, also those without a token: two databases that were never the same have not one number
+        // Every part gets a number, also one without a token: two databases that were never the same must not have the same
+        // number.
         let mut counts: BTreeMap<i64, PartCounts> =
             (0..64).map(|pattern| (pattern, PartCounts::default())).collect();
         for token in &tokens {
@@ -85,7 +86,7 @@ impl Tables for State {
                 "select id, nombre, imagen, precio, estado, clave, numero, usuario_id, desde from tokens.tokens
                  where id > $1 order by id limit $2",
                 behind,
-                super::row_limit(BATCH)
+                row_limit(BATCH)
             );
             let rows = rows.fetch_all(&mut *c).await?;
             let Some(last) = rows.last() else { break };

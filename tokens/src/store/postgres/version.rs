@@ -1,4 +1,4 @@
-//! The number of the state, asked for once for all who want to know it at the same time.
+//! The number of the state. Readers who ask for it at the same time share one query.
 
 use crate::store::Version;
 use journal::StoreError;
@@ -7,8 +7,8 @@ use sqlx::Error as SqlError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;
 
-/// Who asks while a question is under way gets the next one's answer: that under way may have been asked before the write
-/// which he knows of. So one question at a time answers any number of readers, and none too old.
+/// Callers that arrive during a query share the result of the next query: the query under way may have been sent before the
+/// write that they know of. So there is one query at a time, for any number of readers, and no result is too old.
 #[derive(Default)]
 pub(super) struct Versions {
     asked: AtomicU64,
@@ -17,7 +17,7 @@ pub(super) struct Versions {
 
 #[derive(Default)]
 struct LastVersion {
-    /// The last who had asked when the question was sent.
+    /// The number of the last caller who had arrived when the query was sent.
     to: u64,
     word: Option<Result<Version, StoreError>>,
 }

@@ -36,7 +36,7 @@ impl Indexes {
     /// Takes a token's old place out and puts its new one in. Reserving and selling moves nothing.
     pub(super) fn change(&mut self, old: Option<&Entry>, new: Option<&Entry>) {
         let precio = |f: &Entry| (f.token.precio, f.token.id);
-        let nombre = |f: &Entry| (Arc::clone(&f.plegado), f.token.id);
+        let nombre = |f: &Entry| (Arc::clone(&f.folded), f.token.id);
         let (before, after) = (old.map(precio), new.map(precio));
         if before != after {
             before.map(|key| self.precio.remove(&key));
@@ -58,7 +58,7 @@ fn by_precio(entries: &OrdMap<TokenId, Arc<Entry>>) -> OrdSet<(Monto, TokenId)> 
 
 fn by_nombre(entries: &OrdMap<TokenId, Arc<Entry>>) -> OrdSet<(Arc<str>, TokenId)> {
     // the first bytes, beside each other, decide most comparisons: no look at texts all over the memory is needed
-    let mut keys: Vec<_> = entries.values().map(|f| (prefix(&f.plegado), &f.plegado, f.token.id)).collect();
+    let mut keys: Vec<_> = entries.values().map(|f| (prefix(&f.folded), &f.folded, f.token.id)).collect();
     keys.sort_unstable();
     keys.into_iter().map(|(_, nombre, id)| (Arc::clone(nombre), id)).collect()
 }

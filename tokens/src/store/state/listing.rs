@@ -48,7 +48,7 @@ impl State {
     pub fn list(&self, query: &ListQuery) -> Page<Token> {
         let rows = self.in_order(query).filter(|f| query.admits(f)).take(query.limit + 1).collect();
         let page = Page::new(rows, query.limit, self.count_rows(query), |f: &&Arc<Entry>| {
-            Cursor::at(query.sort_by, &f.token, &f.plegado).encode()
+            Cursor::at(query.sort_by, &f.token, &f.folded).encode()
         });
         page.map(|f| f.token.clone())
     }

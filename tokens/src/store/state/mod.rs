@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use imbl::{HashMap, OrdMap, OrdSet};
 use indexes::{Entry, Indexes};
 use journal::{ArrayWriter, Model};
-use market::contract::{Digest, Hold};
+use market::contract::{Digest, Hold, PAGE};
 use market::domain::{Intento, RunningDigest, TokenId};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -106,6 +106,7 @@ impl State {
         Digest {
             confirmados: self.confirmados,
             pendientes: self.pendientes.len() as u64,
+            in_flight: self.pending(None).take(PAGE).collect(),
             ..Digest::default()
         }
     }
@@ -149,7 +150,7 @@ impl State {
         let id = token.id;
         let old = self.entries.get(&id).cloned();
         let folded = match &old {
-            Some(old) if old.token.nombre == token.nombre => Arc::clone(&old.plegado),
+            Some(old) if old.token.nombre == token.nombre => Arc::clone(&old.folded),
             _ => fold(&token.nombre).into(),
         };
         let new = Arc::new(Entry { token, folded });

@@ -1,26 +1,36 @@
 //! In a database: each of the two writes that decide is one statement on the one row of its clave.
 //!
-//! The order of commits is a column, `asiento`, which no purchase waits for: ids come from a sequence before their commits,
-//! so a reader who asks for what is behind an id would skip what commits late. Whoever reads the order first gives places
-//! to all that have none (`asentar`), one process after another; a place is given to what is committed only, so what
-//! commits later gets a later one. Why so: `docs/SCALE.md`.
+//! The order of commits is a column, `asiento`, which no purchase waits for. Ids come from a sequence before their commits, so
+//! a reader who asks for what comes after an id would skip what commits late. Whoever reads the order first gives places to
+//! all purchases that have none (`places`), one process after another. A place is given only to what is committed, so what
+//! commits later gets a later place. Why so: `docs/SCALE.md`.
 
+/// The columns of a [`Row`] of rows that are bought; sqlx takes them for nullable.
+macro_rules! rows {
+    ($rest:literal $(, $argument:expr)*) => {
+        sqlx::query_as!(
+            Row,
+            r#"select clave, usuario_id, token_id as "token_id!", id as "id!", numero as "numero!", precio as "precio!",
+                      fecha as "fecha!"
+               from transacciones.claves "# + $rest
+            $(, $argument)*
+        )
+        .try_map(Row::transaccion)
+    };
+}
+
+mod places;
 mod tables;
 
-use super::{Closing, Overtaken};
+use super::{Closing, Overtaken, Standing};
 use crate::domain::{Aborted, Compra, Transaccion, Word};
 use chrono::{DateTime, Utc};
 use journal::StoreError;
 use market::domain::{Clave, Intento, Monto, RunningDigest, TokenId, TransaccionId, UsuarioId};
-use pg::{Schema, read, run, written};
-use sqlx::{Connection, Error as SqlError, PgConnection};
-use std::time::Duration;
+use pg::{Schema, broken, read, row_limit, run, written};
+use places::Places;
+use sqlx::{Error as SqlError, PgConnection};
 use tokio::sync::watch;
-
-/// Purchases that get their places at once.
-const BATCH: usize = 500;
-/// Between two looks for purchases without a place: how late an event can be.
-const GIVE_EVERY: Duration = Duration::from_millis(200);
 
 /// The law is [`super::Store`]'s.
 #[derive(Clone)]
@@ -57,51 +67,12 @@ impl Row {
     }
 }
 
-/// The columns of a [`Row`] of rows that are bought; sqlx takes them for nullable.
-macro_rules! rows {
-    ($rest:literal $(, $argument:expr)*) => {
-        sqlx::query_as!(
-            Row,
-            r#"select clave, usuario_id, token_id as "token_id!", id as "id!", numero as "numero!", precio as "precio!",
-                      fecha as "fecha!"
-               from transacciones.claves "# + $rest
-            $(, $argument)*
-        )
-        .try_map(Row::transaccion)
-    };
-}
-
-fn row_limit(limit: usize) -> i64 {
-    written(limit as u64)
-}
-
 impl Store {
-    /// Gives places behind the requests, from when the tables are there.
+    /// It gives places from now on.
     pub(super) fn new(schema: Schema) -> Self {
         let store = Self { schema, changed: watch::Sender::new(0) };
-        let behind = store.clone();
-        store.schema.every(GIVE_EVERY, move || {
-            let store = behind.clone();
-            async move {
-                if let Err(e) = store.tell().await {
-                    log::warn!("transacciones: no places are given: {e}");
-                }
-            }
-        });
+        store.begin_giving_places();
         store
-    }
-
-    /// Gives places, and tells of them and of those that other processes gave.
-    async fn tell(&self) -> Result<(), StoreError> {
-        self.give_places().await?;
-        if self.changed.receiver_count() > 0 {
-            let places = run!(self.schema.repeatable(), |c, _| {
-                sqlx::query_scalar!("select asientos from transacciones.cierre").fetch_one(c).await
-            })?;
-            let now = places.unsigned_abs();
-            self.changed.send_if_modified(|before| std::mem::replace(before, now) != now);
-        }
-        Ok(())
     }
 
     pub(super) fn changed(&self) -> watch::Receiver<u64> {
@@ -115,8 +86,9 @@ impl Store {
         precio: Monto,
     ) -> Result<Result<Transaccion, Overtaken>, StoreError> {
         run!(self.schema.repeatable(), |c, turn| {
-            let made = sqlx::query!(
-                r#"insert into transacciones.claves (clave, usuario_id, token_id, id, numero, precio, fecha)
+            loop {
+                let made = sqlx::query!(
+                    r#"insert into transacciones.claves (clave, usuario_id, token_id, id, numero, precio, fecha)
                    values ($1, $2, $3, nextval('transacciones.ids'), $4, $5,
                            date_trunc('milliseconds', statement_timestamp()))
                    on conflict (clave) do update set
@@ -124,30 +96,36 @@ impl Store {
                        numero = excluded.numero, precio = excluded.precio, fecha = excluded.fecha
                    where claves.id is null and claves.abortado < excluded.numero
                    returning id as "id!", fecha as "fecha!""#,
-                intento.clave.as_str(),
-                written(compra.usuario_id.get()),
-                written(compra.token_id.get()),
-                i64::from(intento.numero),
-                written(precio.get())
-            );
-            if let Some(row) = made.fetch_optional(&mut *c).await? {
-                Ok(Ok(Transaccion {
-                    id: read(row.id, TransaccionId::new)?,
-                    usuario_id: compra.usuario_id,
-                    token_id: compra.token_id,
-                    fecha: row.fecha,
-                    precio,
-                    intento: Some(intento.clone()),
-                    lugar: None,
-                }))
-            } else if turn.maybe_done
-                && let Word::Bought(t) = word(c, &intento.clave).await?
-                && t.intento.as_ref() == Some(&intento)
-            {
-                // what an earlier turn did, whose answer was lost
-                Ok(Ok(t))
-            } else {
-                Ok(Err(Overtaken))
+                    intento.clave.as_str(),
+                    written(compra.usuario_id.get()),
+                    written(compra.token_id.get()),
+                    i64::from(intento.numero),
+                    written(precio.get())
+                );
+                let made = match made.fetch_optional(&mut *c).await {
+                    // somebody has put rows in by hand, past the sequence: the next number may be free
+                    Err(e) if broken(&e) == Some("claves_id_key") => continue,
+                    made => made?,
+                };
+                return if let Some(row) = made {
+                    Ok(Ok(Transaccion {
+                        id: read(row.id, TransaccionId::new)?,
+                        usuario_id: compra.usuario_id,
+                        token_id: compra.token_id,
+                        fecha: row.fecha,
+                        precio,
+                        intento: Some(intento.clone()),
+                        lugar: None,
+                    }))
+                } else if turn.maybe_done
+                    && let Word::Bought(t) = word(c, &intento.clave).await?
+                    && t.intento.as_ref() == Some(&intento)
+                {
+                    // what an earlier turn did, whose answer was lost
+                    Ok(Ok(t))
+                } else {
+                    Ok(Err(Overtaken))
+                };
             }
         })
     }
@@ -207,7 +185,7 @@ impl Store {
         after: Option<TransaccionId>,
         limit: usize,
     ) -> Result<(Vec<Transaccion>, usize), StoreError> {
-        self.give_places().await?;
+        self.schema.post::<Places>().await?;
         let (usuario, token) = (usuario.map(|id| written(id.get())), token.map(|id| written(id.get())));
         let (found, total) = run!(self.schema.repeatable(), |c, _| {
             let behind = place(c, after).await?;
@@ -259,7 +237,7 @@ impl Store {
         after: Option<TransaccionId>,
         limit: usize,
     ) -> Result<Vec<Transaccion>, StoreError> {
-        self.give_places().await?;
+        self.schema.post::<Places>().await?;
         run!(self.schema.repeatable(), |c, _| {
             let behind = place(c, after).await?;
             following(c, behind, limit).await
@@ -267,7 +245,7 @@ impl Store {
     }
 
     pub(super) async fn last(&self) -> Result<Option<TransaccionId>, StoreError> {
-        self.give_places().await?;
+        self.schema.post::<Places>().await?;
         run!(self.schema.repeatable(), |c, _| {
             let last = rows!("where asiento is not null order by asiento desc limit 1");
             Ok(last.fetch_optional(c).await?.map(|t| t.id))
@@ -275,13 +253,19 @@ impl Store {
     }
 
     pub(super) async fn closing(&self) -> Result<Closing, StoreError> {
-        self.give_places().await?;
+        self.schema.post::<Places>().await?;
         run!(self.schema.repeatable(), |c, _| closing(c).await)
     }
 
-    async fn give_places(&self) -> Result<(), StoreError> {
-        while run!(self.schema.repeatable(), |c, _| give_places(c).await)? == BATCH {}
-        Ok(())
+    pub(super) async fn standing(&self) -> Result<Standing, StoreError> {
+        self.schema.post::<Places>().await?;
+        run!(self.schema.repeatable(), |c, _| {
+            let closing = closing(c).await?;
+            // a place is given once and for ever, so the two reads need no common snapshot
+            let before = written(closing.transacciones.saturating_sub(1));
+            let last = following(c, before, 1).await?.first().map(|t| t.id);
+            Ok(Standing { closing, last })
+        })
     }
 }
 
@@ -336,52 +320,4 @@ async fn closing(c: &mut PgConnection) -> Result<Closing, SqlError> {
         cargos: RunningDigest::of_columns(row.cuenta, &row.suma, &row.cargos)?,
         ventas: RunningDigest::of_columns(row.cuenta, &row.suma, &row.ventas)?,
     })
-}
-
-/// Gives places to purchases that have none, in the order of their ids, and counts them: how many. Whoever comes second
-/// waits for the first one's commit, and then sees what is left.
-async fn give_places(c: &mut PgConnection) -> Result<usize, SqlError> {
-    let some = sqlx::query_scalar!(
-        r#"select exists (select 1 from transacciones.claves where id is not null and asiento is null) as "some!""#
-    );
-    if !some.fetch_one(&mut *c).await? {
-        return Ok(0);
-    }
-    let mut tx = c.begin().await?;
-    sqlx::query!("select una from transacciones.cierre for update").fetch_one(&mut *tx).await?;
-    let mut total = closing(&mut tx).await?;
-    let unplaced = rows!("where id is not null and asiento is null order by id limit $1", row_limit(BATCH));
-    let unplaced = unplaced.fetch_all(&mut *tx).await?;
-    let (mut ids, mut places) = (Vec::new(), Vec::new());
-    for t in &unplaced {
-        total.add(t);
-        ids.push(written(t.id.get()));
-        places.push(written(total.transacciones));
-    }
-    sqlx::query!(
-        "update transacciones.claves c set asiento = n.asiento
-         from unnest($1::bigint[], $2::bigint[]) as n (id, asiento) where c.id = n.id",
-        &ids,
-        &places
-    )
-    .execute(&mut *tx)
-    .await?;
-    close(&mut tx, &total).await?;
-    tx.commit().await?;
-    Ok(unplaced.len())
-}
-
-async fn close(c: &mut PgConnection, total: &Closing) -> Result<(), SqlError> {
-    sqlx::query!(
-        "update transacciones.cierre set asientos = $1, cuenta = $2, suma = $3::text::numeric,
-                cargos = $4::text::numeric, ventas = $5::text::numeric",
-        written(total.transacciones),
-        written(total.cargos.cuenta),
-        total.cargos.suma.to_string(),
-        total.cargos.huella.to_string(),
-        total.ventas.huella.to_string()
-    )
-    .execute(c)
-    .await
-    .map(drop)
 }

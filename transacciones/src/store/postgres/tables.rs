@@ -1,13 +1,14 @@
 //! The tables as a whole: filled from files, and read back.
 
-use super::{Row, close, closing};
+use super::places::close;
+use super::{Row, closing};
 use crate::domain::Aborted;
 use crate::store::Closing;
 use crate::store::state::{Change, State};
 use journal::Model;
 use market::columns::clave;
 use market::domain::{TokenId, UsuarioId};
-use pg::{Tables, read, written};
+use pg::{Tables, read, row_limit, written};
 use sqlx::migrate::Migrator;
 use sqlx::{Error as SqlError, PgConnection};
 use std::collections::HashMap;
@@ -80,7 +81,7 @@ impl Tables for State {
                 "select clave, abortado, usuario_id, token_id, id, numero, precio, fecha, asiento
                  from transacciones.claves where clave > $1 order by clave limit $2",
                 behind,
-                super::row_limit(BATCH)
+                row_limit(BATCH)
             );
             let rows = rows.fetch_all(&mut *c).await?;
             let Some(last) = rows.last() else { break };
@@ -104,7 +105,7 @@ impl Tables for State {
                 }
             }
         }
-        // what has no place yet gets one behind the others, by id, as whoever gives places does
+        // A purchase without a place gets one after the others, by id, as `places` does it.
         bought.sort_unstable_by_key(|(place_given, t)| (place_given.unwrap_or(i64::MAX), t.id));
         let (mut total, mut posted) = (Closing::default(), 0);
         for (place_given, t) in &bought {

@@ -1,5 +1,5 @@
-//! In a database: each operation is one statement, which the schema's constraints hold to the law where two of them meet.
-//! Why they are written so: `docs/SCALE.md`.
+//! In a database: each operation is one statement. Where two of them meet, the schema's constraints hold them to the law.
+//! Why the statements are written so: `docs/SCALE.md`.
 
 mod posting;
 mod tables;
@@ -11,7 +11,7 @@ use http_kit::paging::Page;
 use market::contract::{CargoRequest, Hold, PAGE};
 use market::domain::{Clave, Intento, Monto, UsuarioId};
 use market::participant::Recorded;
-use pg::{Schema, broken, read, run, written};
+use pg::{Schema, broken, is_exhausted, read, row_limit, run, written};
 use sqlx::{Error as SqlError, PgConnection};
 
 /// The law is [`super::Store`]'s.
@@ -56,12 +56,13 @@ impl Row {
     }
 }
 
-fn cargos(rows: Vec<Row>) -> Result<Vec<Hold>, SqlError> {
-    rows.into_iter().filter_map(|row| row.cargo().transpose()).collect()
+/// Whether the number that the sequence gave is some row's already.
+fn is_taken(e: &SqlError) -> bool {
+    matches!(broken(e), Some("usuarios_pkey" | "movimientos_pkey"))
 }
 
-fn row_limit(limit: usize) -> i64 {
-    written(limit as u64)
+fn cargos(rows: Vec<Row>) -> Result<Vec<Hold>, SqlError> {
+    rows.into_iter().filter_map(|row| row.cargo().transpose()).collect()
 }
 
 impl Store {
@@ -136,21 +137,25 @@ impl Store {
 
     pub(super) async fn create(&self, nombre: String, saldo: Monto) -> Result<Usuario, Error> {
         let id = run!(self.0.once(), |c, _| {
-            let made = sqlx::query_scalar!(
-                "with nuevo as (
+            loop {
+                let made = sqlx::query_scalar!(
+                    "with nuevo as (
                          insert into usuarios.usuarios (nombre, saldo) values ($1, $2) returning id, saldo
                      )
                      insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha)
                      select id, nextval('usuarios.movimientos_id'), 'apertura', saldo,
                             date_trunc('milliseconds', statement_timestamp())
                      from nuevo returning usuario_id",
-                nombre,
-                written(saldo.get())
-            );
-            match made.fetch_one(c).await {
-                Ok(id) => read(id, UsuarioId::new).map(Some),
-                Err(e) if is_exhausted(&e) => Ok(None),
-                Err(e) => Err(e),
+                    nombre,
+                    written(saldo.get())
+                );
+                return match made.fetch_one(&mut *c).await {
+                    Ok(id) => read(id, UsuarioId::new).map(Some),
+                    Err(e) if is_exhausted(&e) => Ok(None),
+                    // somebody has put rows in by hand, past the sequence: the next number may be free
+                    Err(e) if is_taken(&e) => continue,
+                    Err(e) => Err(e),
+                };
             }
         })?;
         Ok(Usuario { id: id.ok_or(Error::NoIdsLeft)?, nombre, saldo })
@@ -178,7 +183,8 @@ impl Store {
     ) -> Result<Recorded<Movimiento>, Error> {
         run!(self.0.repeatable(), |c, _| {
             loop {
-                // where the row was locked by somebody else, what he did under this key is not seen: the index sees it
+                // Where somebody else had locked the row, this statement does not see what he did under this key. The index
+                // does.
                 let made = sqlx::query!(
                         "with abonado as (
                              update usuarios.usuarios set saldo = saldo + $2
@@ -204,6 +210,7 @@ impl Store {
                     }
                     Ok(None) => {}
                     Err(e) if broken(&e) == Some("movimientos_abono") => {}
+                    Err(e) if is_taken(&e) => continue,
                     Err(e) => return Err(e),
                 }
                 if let Some(value) = abono(c, &clave).await? {
@@ -247,6 +254,7 @@ impl Store {
                     Ok(done) if done.rows_affected() == 1 => return Ok(Ok(true)),
                     Ok(_) => {}
                     Err(e) if broken(&e) == Some("movimientos_cargo") => {}
+                    Err(e) if is_taken(&e) => continue,
                     Err(e) => return Err(e),
                 }
                 if let Some(recorded) = cargo(c, &intento).await? {
@@ -390,9 +398,4 @@ async fn abono(c: &mut PgConnection, clave: &Clave) -> Result<Option<Movimiento>
     .try_map(Row::movimiento)
     .fetch_optional(c)
     .await
-}
-
-/// `sequence_generator_limit_exceeded`.
-fn is_exhausted(e: &SqlError) -> bool {
-    e.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "2200H")
 }

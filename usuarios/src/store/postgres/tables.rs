@@ -6,7 +6,7 @@ use crate::domain::{Movimiento, MovimientoKind, Usuario};
 use crate::store::state::{Change, State};
 use journal::Model;
 use market::domain::{Intento, MAX_INTEGER, Monto, RunningDigest, UsuarioId};
-use pg::{Tables, read, written};
+use pg::{Tables, read, row_limit, written};
 use sqlx::migrate::Migrator;
 use sqlx::{Error as SqlError, PgConnection};
 use std::collections::BTreeMap;
@@ -64,7 +64,7 @@ impl Tables for State {
             let rows = sqlx::query!(
                 "select id, nombre, saldo, asentado from usuarios.usuarios where id > $1 order by id limit $2",
                 behind,
-                super::row_limit(BATCH)
+                row_limit(BATCH)
             );
             let rows = rows.fetch_all(&mut *c).await?;
             let Some(last) = rows.last() else { break };
@@ -82,7 +82,7 @@ impl Tables for State {
                  from usuarios.movimientos where (usuario_id, id) > ($1, $2) order by usuario_id, id limit $3",
                 behind.0,
                 behind.1,
-                super::row_limit(BATCH)
+                row_limit(BATCH)
             );
             let rows = rows.fetch_all(&mut *c).await?;
             let Some(last) = rows.last() else { break };
