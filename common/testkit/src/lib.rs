@@ -63,6 +63,17 @@ impl Api {
         Self { token: Some(token.to_owned()), ..self }
     }
 
+    /// Waits until the service is ready where its store is a database, to which it connects in the background. On files it
+    /// is ready at once, and nobody asks.
+    pub async fn connected(&self) {
+        if postgres::is_chosen() {
+            eventually(PATIENCE, async || {
+                self.get("/readyz").attempt().await.is_ok_and(|a| a.status == 200).then_some(())
+            })
+            .await;
+        }
+    }
+
     /// A request to a path (with its query).
     pub fn call(&self, method: Method, path: &str) -> Call {
         let request = self.client.request(method, format!("{}{path}", self.base));

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use testkit::files_only;
 use testkit::{HttpAnswer, PATIENCE, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -78,6 +79,7 @@ async fn an_old_connection_is_closed_after_an_answer() {
 #[tokio::test]
 async fn probes_and_visits() {
     let app = TestApp::start().await;
+    app.api.connected().await;
     for path in ["/livez", "/readyz"] {
         assert_eq!(app.api.get(path).await.expect(200).text(), r#"{"estado":"ok"}"#);
     }
@@ -109,6 +111,7 @@ fn samples(page: &HttpAnswer) -> BTreeMap<String, f64> {
 
 #[tokio::test]
 async fn metrics_count_requests_by_route() {
+    files_only!("reads the metrics of the journal");
     let app = TestApp::seeded().await;
     for id in 1..=5 {
         app.api.get(&format!("/usuarios/{id}")).await;
