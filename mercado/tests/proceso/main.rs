@@ -7,7 +7,6 @@ mod diario;
 mod helpers;
 mod migrar;
 mod muerte;
-mod navegador;
 mod pagina;
 mod postgres;
 mod primera_vez;
