@@ -1,4 +1,5 @@
-//! A picture for a token without one: drawn from its id and name, always the same.
+//! A picture for a token without one: drawn from its id and name, always the same. The name is its title only, since pages
+//! write it beside the picture.
 
 use common::domain::TokenId;
 use std::fmt::{self, Write};
@@ -6,10 +7,6 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Side of the square, in SVG units.
 const LADO: u64 = 400;
-/// About as many characters as fit in a line.
-const LINEA: usize = 18;
-/// Lines of the name; the rest is left out.
-const LINEAS: usize = 3;
 
 /// Numbers that look random and are the token's own: a hash, drawn on with SplitMix64.
 struct Azar(u64);
@@ -70,14 +67,13 @@ pub fn svg(id: TokenId, nombre: &str) -> Result<String, fmt::Error> {
     }
     let (x, y) = (azar.between(60, LADO - 60), azar.between(60, 180));
     write!(s, "<circle cx=\"{x}\" cy=\"{y}\" r=\"{}\" fill=\"url(#l)\"/>", azar.between(60, 140))?;
-    rotulo(&mut s, &nombre)?;
     s.push_str("</svg>");
     Ok(s)
 }
 
 /// One translucent shape: a disc, a ring, or a turned polygon.
 fn figura(s: &mut String, azar: &mut Azar, tono: u64) -> fmt::Result {
-    let (x, y, r) = (azar.below(LADO), azar.below(LADO - 80), azar.between(30, 110));
+    let (x, y, r) = (azar.below(LADO), azar.below(LADO), azar.between(30, 110));
     let color = format!("hsl({} 85% {}%)", (tono + azar.between(140, 260)) % 360, azar.between(50, 75));
     let opacity = azar.between(25, 70);
     match azar.below(3) {
@@ -108,74 +104,6 @@ fn figura(s: &mut String, azar: &mut Azar, tono: u64) -> fmt::Result {
             )
         }
     }
-}
-
-/// The name at the foot, over as many lines as it needs and there is room for.
-fn rotulo(s: &mut String, nombre: &str) -> fmt::Result {
-    let lineas = partir(nombre);
-    let alto = 34;
-    let base = 370 - alto * (lineas.len() as u64 - 1);
-    write!(
-        s,
-        "<rect y=\"{}\" width=\"{LADO}\" height=\"{}\" fill=\"#000\" opacity=\".35\"/>\
-         <g fill=\"#fff\" font-family=\"system-ui,sans-serif\" font-size=\"28\" font-weight=\"600\" \
-         text-anchor=\"middle\">",
-        base - alto - 6,
-        LADO - (base - alto - 6)
-    )?;
-    for (n, linea) in (0..).zip(&lineas) {
-        write!(s, "<text x=\"{}\" y=\"{}\">{linea}</text>", LADO / 2, base + alto * n)?;
-    }
-    s.push_str("</g>");
-    Ok(())
-}
-
-/// Lines of an escaped name, broken between words and, where a word is too long, inside; at least one.
-fn partir(nombre: &str) -> Vec<String> {
-    let mut lineas = vec![String::new()];
-    let mut largo = 0;
-    for palabra in nombre.split_whitespace() {
-        let letras = letras(palabra);
-        if largo > 0 && largo + 1 + letras.len() > LINEA {
-            lineas.push(String::new());
-            largo = 0;
-        }
-        if largo > 0 {
-            largo += 1;
-            añadir(&mut lineas, " ");
-        }
-        for letra in letras {
-            if largo == LINEA {
-                lineas.push(String::new());
-                largo = 0;
-            }
-            largo += 1;
-            añadir(&mut lineas, letra);
-        }
-    }
-    if lineas.len() > LINEAS {
-        lineas.truncate(LINEAS);
-        añadir(&mut lineas, "…");
-    }
-    lineas
-}
-
-fn añadir(lineas: &mut [String], letra: &str) {
-    if let Some(last) = lineas.last_mut() {
-        last.push_str(letra);
-    }
-}
-
-/// The characters of an escaped text, an entity being one.
-fn letras(mut s: &str) -> Vec<&str> {
-    let mut out = Vec::new();
-    while let Some(c) = s.chars().next() {
-        let end = if c == '&' { s.find(';').map_or(1, |n| n + 1) } else { c.len_utf8() };
-        let (letra, rest) = s.split_at(end);
-        out.push(letra);
-        s = rest;
-    }
-    out
 }
 
 /// Text that stays text inside XML.
@@ -217,14 +145,5 @@ mod tests {
         let s = draw(1, "<script>\"&'\u{ffff}</script>");
         assert!(s.contains("<title id=\"t\">&lt;script&gt;&quot;&amp;&#39;\u{fffd}&lt;/script&gt;</title>"));
         assert!(!s.contains("<script"));
-    }
-
-    #[test]
-    fn lines_break_between_words_and_never_inside_an_entity() {
-        assert_eq!(partir("Gato Cósmico"), ["Gato Cósmico"]);
-        assert_eq!(partir("El gato cósmico de la luna"), ["El gato cósmico de", "la luna"]);
-        assert_eq!(partir(&"x".repeat(100)).len(), LINEAS);
-        assert_eq!(partir(&"&amp;".repeat(20)), ["&amp;".repeat(18), "&amp;".repeat(2)]);
-        assert_eq!(partir("").len(), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! `/tokens/{id}/imagen`.
 
 use crate::dibujo;
-use crate::imagenes::Imagenes;
+use crate::imagenes::{self, Imagenes};
 use crate::store::Store;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web, web::Data};
@@ -20,7 +20,7 @@ const SVG: &str = "image/svg+xml";
 #[schema(as = ArchivoDeImagen, value_type = String, format = Binary)]
 struct Archivo(Vec<u8>);
 
-/// See a token: its picture's file where there is one, else a drawing from its name
+/// See a token: its picture's file where there is one, else the sample market's, else a drawing from its name
 #[utoipa::path(get, path = "/tokens/{id}/imagen", tag = "tokens",
     params(("id" = Id, Path)),
     responses((status = 200, description = "The picture", content(
@@ -29,17 +29,18 @@ struct Archivo(Vec<u8>);
 pub async fn ver(
     req: HttpRequest,
     store: Data<Store>,
-    imagenes: Data<Imagenes>,
+    files: Data<Imagenes>,
 ) -> Result<HttpResponse, Problem> {
     let id = validate::path(&req, "id", token_id)?;
     let token = store.token(id).await?;
-    let file = if imagenes.hay() {
+    let sample = imagenes::sample(&token.imagen);
+    let file = if files.hay() {
         let name = token.imagen;
-        web::block(move || imagenes.leer(&name)).await.map_err(Problem::internal)?
+        web::block(move || files.leer(&name)).await.map_err(Problem::internal)?
     } else {
         None
     };
-    let picture = match file {
+    let picture = match file.or(sample) {
         Some(file) => {
             let picture = Representation::new(file.bytes, HeaderValue::from_static(file.tipo));
             if file.tipo == SVG { picture } else { picture.compressed_already() }
