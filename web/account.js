@@ -26,11 +26,11 @@ export function makeAccount() {
   const addMoney = makeAddMoney();
   const newUser = makeNewUser();
   const publish = makePublish();
-  const own = h("div", { class: "own" }, addMoney,
+  const own = h("div", { class: "own" },
     h("section", { class: "panel", "aria-labelledby": "mine" }, h("h2", { id: "mine" }, t.myTokens), mineState, mine),
     h("div", { class: "pair" }, purchases.section, ledger.section));
   const element = h("div", { class: "account" },
-    h("header", { class: "heading" }, h("h1", { tabindex: "-1" }, t.account)), head, own,
+    h("header", { class: "heading" }, h("h1", { tabindex: "-1" }, t.account)), h("div", { class: "pair" }, head, addMoney), own,
     h("div", { class: "pair" }, newUser, publish));
 
   let shown = false;
@@ -38,7 +38,7 @@ export function makeAccount() {
 
   function drawHead() {
     const change = h("button", { type: "button", class: "plain", onclick: () => pick() }, buyer ? t.changeBuyer : t.chooseBuyer);
-    own.hidden = !buyer || buyer.missing;
+    own.hidden = addMoney.hidden = !buyer || buyer.missing;
     if (!buyer) return head.replaceChildren(h("p", { class: "sentence" }, t.noBuyer), change);
     if (buyer.missing) return head.replaceChildren(h("p", { class: "sentence" }, t.buyerGone(buyer)), change);
     head.replaceChildren(

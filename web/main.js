@@ -13,7 +13,7 @@ import { onOutstanding, outstanding, progress, startPurchases } from "./purchase
 import { makeShop } from "./shop.js";
 import { load, save } from "./storage.js";
 import { makeSystem } from "./system.js";
-import { age, language, onLanguage, setLanguage, t } from "./text.js";
+import { age, language, onLanguage, setLanguage, t, whole } from "./text.js";
 import { makeToken } from "./token.js";
 
 const $ = (id) => document.getElementById(id);
@@ -88,7 +88,8 @@ function drawBuyer() {
     return;
   }
   button.replaceChildren(icon("person"), h("span", { class: "name" }, buyer.nombre),
-    h("strong", { class: "figure" }, buyer.missing ? "?" : buyer.saldo === null ? t.unknown : t.credits(buyer.saldo)));
+    h("strong", { class: "figure" }, buyer.missing ? "?" : buyer.saldo === null ? t.unknown : whole(buyer.saldo),
+      buyer.missing || buyer.saldo === null ? null : h("span", { class: "unit" }, ` ${t.creditWord(buyer.saldo)}`)));
   button.setAttribute("aria-label", buyer.missing ? t.buyerGone(buyer) : t.buyerButton(buyer));
 }
 

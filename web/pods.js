@@ -9,7 +9,7 @@ export function makePods(caption) {
   const body = h("tbody");
   const columns = [t.pod, t.share, "p50", "p99", t.errorsWord];
   const element = h("div", { class: "scroll pods", role: "region", tabindex: "0", "aria-label": caption },
-    h("table", {}, h("thead", {}, h("tr", {}, columns.map((text) => h("th", { scope: "col" }, text)))), body));
+    h("table", {}, h("colgroup", {}, columns.map(() => h("col"))), h("thead", {}, h("tr", {}, columns.map((text) => h("th", { scope: "col" }, text)))), body));
   function fill(pods) {
     const all = pods.reduce((sum, pod) => sum + pod.times.length + pod.errors, 0);
     const sorted = pods.sort((a, b) => a.name.localeCompare(b.name));

@@ -59,7 +59,7 @@ export const en = {
   tokenUncertain: "No answer: it is not known whether the token was published. Look in the shop before you repeat it.", checkFields: "Look at the marked fields.",
   fields: { nombre: "Name", precio: "Price", saldo: "Balance", monto: "Amount", precioMin: "Price from", precioMax: "Price to", usuarioId: "Buyer", tokenId: "Token" },
 
-  systemSays: "What this page sees with its own requests.", services: "Services", pod: "Pod", share: "Share of the answers", errorsWord: "Errors",
+  systemSays: "What this page sees with its own requests.", services: "Services", pod: "Pod", share: "Answers", errorsWord: "Errors",
   kindUnknown: "Not known yet how this market runs.", kindOne: "One process is all three services: there is one pod.", kindMany: "Three services; each pod that answered within the last 10 s.",
   podsOf: (name) => `Pods of ${name}`, answers: "answers", notKnownYet: "not known yet", silentFor: (time) => `no answer for ${time}`,
   isBack: (time, after) => `back for ${time}, after ${after}`, lastSeen: (time) => `silent for ${time}`,

@@ -59,7 +59,7 @@ export const es = {
   tokenUncertain: "Sin respuesta: no se sabe si se publicó. Búsquelo en la tienda antes de repetir.", checkFields: "Revise los campos marcados.",
   fields: { nombre: "Nombre", precio: "Precio", saldo: "Saldo", monto: "Monto", precioMin: "Precio desde", precioMax: "Precio hasta", usuarioId: "Comprador", tokenId: "Token" },
 
-  systemSays: "Lo que esta página ve con sus propias peticiones.", services: "Servicios", pod: "Pod", share: "Parte de las respuestas", errorsWord: "Errores",
+  systemSays: "Lo que esta página ve con sus propias peticiones.", services: "Servicios", pod: "Pod", share: "Respuestas", errorsWord: "Errores",
   kindUnknown: "No se sabe aún cómo corre este mercado.", kindOne: "Un solo proceso hace de los tres servicios: hay un pod.", kindMany: "Tres servicios; cada pod que respondió en los últimos 10 s.",
   podsOf: (name) => `Pods de ${name}`, answers: "responde", notKnownYet: "aún no se sabe", silentFor: (time) => `no responde desde hace ${time}`,
   isBack: (time, after) => `volvió hace ${time}, tras ${after}`, lastSeen: (time) => `calla hace ${time}`,
