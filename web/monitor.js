@@ -167,7 +167,7 @@ function tick() {
       pod.samples = pod.samples.filter((one) => now - one.at < RECENT);
       if (pod.gone === null && now - pod.seen > RECENT) {
         pod.gone = pod.seen;
-        if (s.down === null && s.answered - pod.seen > RECENT) mark("went", s.name, pod.seen, pod.name);
+        if (s.down === null && s.answered - pod.seen > RECENT / 2) mark("went", s.name, pod.seen, pod.name);
       }
       if (pod.gone !== null && now - pod.gone > SHOWN * 1000) s.pods.delete(pod.name);
     }
