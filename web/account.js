@@ -112,7 +112,7 @@ function makeTable(title, columns, cells) {
   }
   return {
     section: h("section", { class: "panel", "aria-labelledby": id }, h("h2", { id }, title), state,
-      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": id }, h("table", {}, h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)))), body)), more),
+      h("div", { class: "scroll", tabindex: "0", role: "group", "aria-labelledby": id }, h("table", {}, h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)))), body)), more),
     fill({ value, reason }) {
       if (reason) return setText(state, t.unknownNow);
       rows = value.rows.reverse();

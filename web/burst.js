@@ -4,6 +4,7 @@ import { newKey, request } from "./api.js";
 import { h, icon, setText, wait } from "./dom.js";
 import { announce } from "./notice.js";
 import { makePods } from "./pods.js";
+import { made } from "./purchase.js";
 import { load, save } from "./storage.js";
 import { t, tenths, whole } from "./text.js";
 import { say } from "./trouble.js";
@@ -118,7 +119,9 @@ function purchase(usuarioId, tokenId) {
   return async () => {
     for (;;) {
       try {
-        return await request("/transacciones", { method: "POST", body: { usuarioId, tokenId, precio: 1 }, key });
+        const answer = await request("/transacciones", { method: "POST", body: { usuarioId, tokenId, precio: 1 }, key });
+        made(answer.data.id, answer.pod);
+        return answer;
       } catch (e) {
         if (!e.passing || performance.now() > until) throw e;
         await wait(e.wait * (0.5 + Math.random()));

@@ -2,6 +2,7 @@
 
 import { request } from "./api.js";
 import { signal } from "./dom.js";
+import { inTurn } from "./storage.js";
 
 /** Rows that are kept. */
 const KEPT = 200;
@@ -91,6 +92,8 @@ function reset() {
   onReset.call();
   // what runs now may still read the old market
   Promise.resolve(catching).then(catchUp);
+  // the browser would ask the new market for what comes after the old one's last id
+  if (source) open();
 }
 
 function open() {
@@ -122,20 +125,15 @@ function close() {
   source = null;
 }
 
-/** Follows while the page is seen. Where there are locks, the tab that holds the lock has the stream for all. */
+/** Follows while the page is seen: the tab whose turn it is has the stream for all. */
 function follow() {
   if (release) return;
   const stopped = new AbortController();
   const untilHidden = new Promise((resolve) => stopped.signal.addEventListener("abort", resolve));
   release = () => stopped.abort();
   catchUp();
-  const lead = () => { open(); return untilHidden.then(close); };
-  if (navigator.locks && channel) {
-    navigator.locks.request("mercado.eventos", { signal: stopped.signal }, lead).catch(() => {});
-    channel.postMessage({ who: true });
-  } else {
-    lead();
-  }
+  inTurn("eventos", () => { open(); return untilHidden.then(close); }, stopped.signal);
+  channel?.postMessage({ who: true });
 }
 
 function rest() {

@@ -3,7 +3,7 @@
 import { h, reconcile, setText } from "./dom.js";
 import { onPurchase, onReset, onStream, purchases, stream } from "./events.js";
 import { fillName } from "./names.js";
-import { madeBy } from "./purchase.js";
+import { madeBy, onOutstanding } from "./purchase.js";
 import { t, timeOf } from "./text.js";
 
 /** A section with the newest purchases; `pods` adds who made them, as far as this page knows. */
@@ -25,7 +25,7 @@ export function makeFeed({ shown = 12, pods = false, heading = t.recent } = {}) 
     if (!waiting) requestAnimationFrame(draw);
     waiting = true;
   }
-  for (const happened of [onPurchase, onStream, onReset]) happened.add(soon);
+  for (const happened of [onPurchase, onStream, onReset, onOutstanding]) happened.add(soon);
   draw();
   return section;
 }

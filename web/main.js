@@ -135,6 +135,7 @@ function drawTicker(transaccion) {
 
 function rebuild() {
   for (const view of Object.values(views)) {
+    view.hide();
     view.end();
     view.element.remove();
   }

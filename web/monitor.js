@@ -11,9 +11,9 @@ export const RECENT = 10_000;
 export const SHOWN = 300;
 /** A probe without an answer for so long means that nobody answers, ms. */
 const SILENT = 900;
-/** Between two probes of one service, ms: in Sistema, while something is amiss, and otherwise. Three services every 700 ms
+/** Between two probes of one service, ms: in Sistema, while something is amiss, and otherwise. Three services every 800 ms
  * and an audit every two seconds are below five requests a second. */
-const PERIOD = { watched: 700, amiss: 1500, calm: 5000 };
+const PERIOD = { watched: 800, amiss: 1500, calm: 5000 };
 /** A probe that is not answered is given up after so many ms; two may be under way, so that one frozen pod hides nothing. */
 const GIVEN_UP = 3000;
 

@@ -8,7 +8,7 @@ import { percent, span, t, whole } from "./text.js";
 export function makePods(caption) {
   const body = h("tbody");
   const columns = [t.pod, t.share, "p50", "p99", t.errorsWord];
-  const element = h("div", { class: "scroll pods", role: "region", tabindex: "0", "aria-label": caption },
+  const element = h("div", { class: "scroll pods", role: "group", tabindex: "0", "aria-label": caption },
     h("table", {}, h("colgroup", {}, columns.map(() => h("col"))), h("thead", {}, h("tr", {}, columns.map((text) => h("th", { scope: "col" }, text)))), body));
   function fill(pods) {
     const all = pods.reduce((sum, pod) => sum + pod.times.length + pod.errors, 0);

@@ -7,7 +7,7 @@ import { h, signal, wait } from "./dom.js";
 import { noticePurchase } from "./events.js";
 import { onHealth } from "./monitor.js";
 import { announce, tell } from "./notice.js";
-import { load, onStored, save } from "./storage.js";
+import { inTurn, load, onStored, save } from "./storage.js";
 import { span, t, whole } from "./text.js";
 import { sayRefusal } from "./trouble.js";
 
@@ -23,6 +23,12 @@ export const onEnd = signal();
 export const madeBy = new Map();
 
 const running = new Map();
+
+/** Takes note of the pod that made one of this page's purchases. */
+export function made(id, pod) {
+  if (pod) madeBy.set(id, pod);
+  onOutstanding.call();
+}
 
 /** Purchases whose outcome is not known: `{clave, usuarioId, nombre, tokenId, token, precio}`, oldest first. */
 export const outstanding = () => Object.values(load("compras", {})).filter((c) => typeof c?.clave === "string");
@@ -52,11 +58,10 @@ export function buy(token, usuario = buyer) {
   run(compra);
 }
 
-/** One tab at a time sends a purchase, where the browser has locks; without them two may, which is the same purchase. */
+/** One tab at a time sends a purchase; where there are no locks two may, which is the same purchase. */
 function run(compra) {
   if (running.has(compra.clave)) return;
-  if (navigator.locks) navigator.locks.request(`mercado.${compra.clave}`, () => send(compra));
-  else send(compra);
+  inTurn(compra.clave, () => send(compra));
 }
 
 async function send(compra) {
@@ -88,7 +93,7 @@ async function send(compra) {
 
 async function bought(compra, { data, pod, ms }, { sent, since }) {
   drop(compra);
-  if (pod) madeBy.set(data.id, pod);
+  made(data.id, pod);
   noticePurchase(data);
   onEnd.call(compra, data);
   if (compra.usuarioId === buyer?.id) await refresh();

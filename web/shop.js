@@ -33,7 +33,7 @@ export function makeShop() {
   const element = h("div", { class: "shop" },
     h("header", { class: "heading" }, h("h1", { tabindex: "-1" }, t.shop), count),
     filter,
-    h("section", { class: "catalogue", "aria-label": t.catalogue, "aria-busy": "true" }, list, state, more),
+    h("section", { class: "catalogue", "aria-labelledby": "catalogue", "aria-busy": "true" }, h("h2", { id: "catalogue", class: "unseen" }, t.catalogue), list, state, more),
     feed);
   const catalogue = element.querySelector(".catalogue");
 

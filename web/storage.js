@@ -26,6 +26,22 @@ export function save(name, value) {
   }
 }
 
+/**
+ * Runs `f` in one tab at a time, as far as the browser has locks: on plain http and with storage blocked it has none, and
+ * tabs run at once. `abort` ends the waiting.
+ */
+export async function inTurn(name, f, abort) {
+  let begun = false;
+  const run = () => { begun = true; return f(); };
+  try {
+    if (!navigator.locks) return await run();
+    return await navigator.locks.request(PREFIX + name, { signal: abort }, run);
+  } catch (e) {
+    if (begun) throw e;
+    return abort?.aborted ? undefined : run();
+  }
+}
+
 /** Calls `f` when another tab changes the name. */
 export function onStored(name, f) {
   addEventListener("storage", (e) => {

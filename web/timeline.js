@@ -24,7 +24,7 @@ export function makeTimeline() {
   const readout = h("p", { class: "readout" });
   const body = h("tbody");
   const table = h("details", { class: "as-table" }, h("summary", {}, t.asTable),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t.asTable }, h("table", {}, h("thead", {}, h("tr", {},
+    h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": t.asTable }, h("table", {}, h("thead", {}, h("tr", {},
       [t.time, t.requests, t.errorsWord, "p50", "p99", t.purchases, t.refusals, t.silent].map((text) => h("th", { scope: "col" }, text)))), body)));
   const element = h("section", { class: "panel timeline", "aria-labelledby": "timeline" },
     h("h2", { id: "timeline" }, t.timeline), legend(), place, readout, table);

@@ -43,6 +43,7 @@ impl Default for Page {
             "names.js": "text/javascript; charset=utf-8",
             "notice.js": "text/javascript; charset=utf-8",
             "picker.js": "text/javascript; charset=utf-8",
+            "pods.js": "text/javascript; charset=utf-8",
             "purchase.js": "text/javascript; charset=utf-8",
             "services.js": "text/javascript; charset=utf-8",
             "shop.js": "text/javascript; charset=utf-8",

@@ -105,7 +105,10 @@ class Browser:
 
     def until(self, expression, patience=PATIENCE):
         """Waits until an expression is true."""
-        return eventually(lambda: self.value(f"({expression})"), patience, expression)
+        try:
+            return eventually(lambda: self.value(f"({expression})"), patience, expression)
+        except AssertionError as e:
+            raise AssertionError(f"{e}; the page logged {self.errors()[-3:]}") from None
 
     def text(self, css):
         return self.value("document.querySelector(arguments[0])?.innerText ?? null", css)

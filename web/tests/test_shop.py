@@ -71,7 +71,7 @@ class Buying(PageCase):
         browser.until(f"{CARDS} === 2")
         browser.until_text("#cards", "Perro cósmico")
         # what is bought while it is looked at stays where it is
-        browser.click("[name=vendido][value=false] + span")
+        browser.click("[name=vendido][value=false]")
         browser.until_text(".count", "2 tokens")
         market.buy(1, 101)
         browser.until("document.querySelector(\".card[data-key='101']\").matches('.is-sold')")
