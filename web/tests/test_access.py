@@ -34,6 +34,7 @@ class Axe(PageCase):
         # with a receipt, a refusal and somebody's absence on the screen
         self.expected = ["409", "ERR_", "eventos", "Failed to load"]
         browser.value("location.hash = '#/tienda'")
+        browser.until(f"{CARDS} === 16")
         self.buy(browser, 113)
         browser.until_text("#receipts", "faltan 20 créditos")
         market.kill()
