@@ -28,7 +28,7 @@ function fillRow(row, pod, all) {
   const [, share, p50, p99, wrong] = row.children;
   const n = pod.times.length + pod.errors;
   row.classList.toggle("gone", Boolean(pod.gone));
-  setAttribute(share.querySelector(".part"), "width", `${all ? (100 * n) / all : 0}%`);
+  setAttribute(share.querySelector(".part"), "width", `${all && !pod.gone ? (100 * n) / all : 0}%`);
   setText(share.lastChild, pod.note ?? `${percent(all ? n / all : 0)} (${whole(n)})`);
   setText(p50, span(quantile(pod.times, 0.5)));
   setText(p99, span(quantile(pod.times, 0.99)));

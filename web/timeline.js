@@ -9,8 +9,8 @@ const RIGHT = 12;
 let LEFT, LANE, GAP, FOOT, PANELS;
 function measure() {
   const em = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
-  [LEFT, LANE, GAP, FOOT] = [104, 22, 32, 26].map((size) => size * em);
-  PANELS = [["requests", 90], ["latency", 90], ["purchases", 64]].map(([name, height]) => ({ name, height: height * em }));
+  [LEFT, LANE, GAP, FOOT] = [104, 21, 29, 26].map((size) => size * em);
+  PANELS = [["requests", 72], ["latency", 64], ["purchases", 52]].map(([name, height]) => ({ name, height: height * em }));
 }
 measure();
 /** Seconds of a row in the table. */

@@ -16,8 +16,8 @@ macro_rules! sample {
 
 /// The sample market's pictures, by a file's name without its extension: the seeds say `gato.jpg`, for ever.
 const SAMPLE: &[(&str, &str)] = sample![
-    "ajolote", "ballena", "bosque", "cactus", "ciudad", "colibri", "cometa", "faro", "gato", "jaguar", "luna", "medusa",
-    "robot", "tren", "volcan", "zorro",
+    "ajolote", "ballena", "bosque", "cactus", "ciudad", "colibri", "cometa", "faro", "gato", "jaguar",
+    "luna", "medusa", "robot", "tren", "volcan", "zorro",
 ];
 
 /// The sample market's picture of this name, where there is one.

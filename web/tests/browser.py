@@ -127,7 +127,8 @@ class Browser:
         return self.command("/element", {"using": "css selector", "value": css})[ELEMENT]
 
     def click(self, css):
-        """As a person does: it must be there, visible and not behind another."""
+        """As a person does: scrolls to it; then it must be there, visible and not behind another."""
+        self.value("document.querySelector(arguments[0])?.scrollIntoView({ block: 'center' })", css)
         self.command(f"/element/{self.find(css)}/click")
 
     def write(self, css, text):

@@ -103,7 +103,10 @@ def wrong(studio):
         file.unlink()
     shutil.copy(ROOT / "usuarios/usuarios.json", market.dir / "datos/usuarios.json")
     market.start()
-    studio.at(market, "#/sistema", LAPTOP, n=0).until_text(".differences", "Mateo no se le cobraron")
+    browser = studio.at(market, "#/sistema", LAPTOP, n=0)
+    browser.until_text(".differences", "Mateo no se le cobraron")
+    burst(browser, "reads", 100, 20)
+    browser.value("scrollTo(0, 0)")
     studio.take("auditoria-roja")
     market.close()
 

@@ -19,7 +19,9 @@ async fn a_browser_gets_the_page_and_curl_gets_json() {
     {
         assert_eq!(ask(accept).await.json()["servicio"], "mercado", "{accept}");
     }
-    for (name, kind) in [("main.js", "text/javascript"), ("style.css", "text/css"), ("signs.svg", "image/svg+xml")] {
+    for (name, kind) in
+        [("main.js", "text/javascript"), ("style.css", "text/css"), ("signs.svg", "image/svg+xml")]
+    {
         let file = market.api.get(&format!("/web/{name}")).await.expect(200);
         assert!(file.header("content-type").starts_with(kind), "{name}");
     }

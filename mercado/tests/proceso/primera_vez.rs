@@ -22,7 +22,10 @@ fn records(array: &str) -> usize {
 async fn the_sample_market_from_start_to_stop() {
     let market = Process::sample().await;
     let users = shell(&market, "curl -s localhost:8080/usuarios");
-    assert!(users.starts_with(r#"[{"id":1,"nombre":"Ana","saldo":100},{"id":2,"nombre":"Luis","saldo":150},"#), "{users}");
+    assert!(
+        users.starts_with(r#"[{"id":1,"nombre":"Ana","saldo":100},{"id":2,"nombre":"Luis","saldo":150},"#),
+        "{users}"
+    );
     let tokens = shell(&market, "curl -s localhost:8080/tokens");
     let first = r#"[{"id":101,"nombre":"Gato Cósmico","imagen":"gato.jpg","precio":50,"vendido":false},{"id":102,"nombre":"Paisaje Lunar","imagen":"luna.jpg","precio":70,"vendido":false},"#;
     assert!(tokens.starts_with(first), "{tokens}");

@@ -15,7 +15,8 @@ use usuarios::config::Config;
 
 pub const TOKEN: &str = "0123456789abcdef";
 /// The first two of the sample data, in its form.
-const SEED: &str = "[\n{\"id\":1,\"nombre\":\"Ana\",\"saldo\":100},\n{\"id\":2,\"nombre\":\"Luis\",\"saldo\":150}\n]\n";
+const SEED: &str =
+    "[\n{\"id\":1,\"nombre\":\"Ana\",\"saldo\":100},\n{\"id\":2,\"nombre\":\"Luis\",\"saldo\":150}\n]\n";
 pub const MAX: u64 = 9_007_199_254_740_991;
 
 /// A running service on ports and a directory of its own.
