@@ -57,11 +57,28 @@ export function reconcile(list, items, key, create, update) {
   for (const child of old) child.remove();
 }
 
+let scope = null;
+
+/** Runs `f`; gives what it made, and a function that ends everything which it began to listen to. */
+export function scoped(f) {
+  const mine = (scope = []);
+  try {
+    return [f(), () => { for (const end of mine) end(); }];
+  } finally {
+    scope = null;
+  }
+}
+
 /** A list of functions to call: `add` one, `call` all. */
 export function signal() {
   const listeners = new Set();
   return {
-    add(f) { listeners.add(f); return () => listeners.delete(f); },
+    add(f) {
+      const end = () => listeners.delete(f);
+      listeners.add(f);
+      scope?.push(end);
+      return end;
+    },
     call(...args) { for (const f of [...listeners]) f(...args); },
   };
 }

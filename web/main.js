@@ -3,7 +3,7 @@
 import { light, onAudit, startAudit } from "./audit.js";
 import { makeAccount } from "./account.js";
 import { buyer, onBuyer, startBuyer } from "./buyer.js";
-import { h, icon, reconcile, setAttribute, setText } from "./dom.js";
+import { h, icon, reconcile, scoped, setAttribute, setText } from "./dom.js";
 import { onPurchase, onReset, startEvents } from "./events.js";
 import { onHealth, onTick, SERVICES, services, startMonitor } from "./monitor.js";
 import { fillName, forget } from "./names.js";
@@ -42,7 +42,10 @@ function go(moved = true) {
     views[current.name].hide();
     views[current.name].element.hidden = true;
   }
-  views[name] ??= MAKE[name]();
+  if (!views[name]) {
+    const [view, unheard] = scoped(MAKE[name]);
+    views[name] = { ...view, unheard };
+  }
   const { element } = views[name];
   if (!element.parentElement) $("view").append(element);
   element.hidden = false;
@@ -59,7 +62,7 @@ function go(moved = true) {
 function drawFrame() {
   document.documentElement.lang = language;
   for (const [id, text] of [["skip", t.skip], ["brand", t.market]]) setText($(id), text);
-  setAttribute($("views"), "aria-label", t.views);
+  for (const [id, text] of [["views", t.views], ["banner", t.warnings], ["tray", t.receipts]]) setAttribute($(id), "aria-label", text);
   for (const link of document.querySelectorAll("#views a")) setText(link.lastElementChild, t[TITLES[link.dataset.view]]);
   const other = $("language");
   setText(other, t.languageTag.toUpperCase());
@@ -137,6 +140,7 @@ function rebuild() {
   for (const view of Object.values(views)) {
     view.hide();
     view.end();
+    view.unheard();
     view.element.remove();
   }
   views = {};

@@ -8,7 +8,7 @@ const who = (usuario) => usuario ?? "a user";
 const what = (token) => token ?? "a token";
 
 export const en = {
-  market: "Mercado de Tokens", shop: "Shop", account: "My account", system: "System", skip: "Skip to the content", views: "Views",
+  market: "Mercado de Tokens", shop: "Shop", account: "My account", system: "System", skip: "Skip to the content", views: "Views", warnings: "Warnings", receipts: "Receipts",
   language: "Español", languageTag: "es", theme: "Theme", themes: { auto: "Theme: automatic", light: "Theme: light", dark: "Theme: dark" },
   loading: "Loading…", close: "Close", more: "Show more", unknown: "not known", unknownNow: "Not known now: the service does not answer.",
   credits, creditWord: (n) => (n === 1 ? "credit" : "credits"),

@@ -8,7 +8,7 @@ const who = (usuario) => usuario ?? "un usuario";
 const what = (token) => token ?? "un token";
 
 export const es = {
-  market: "Mercado de Tokens", shop: "Tienda", account: "Mi cuenta", system: "Sistema", skip: "Ir al contenido", views: "Vistas",
+  market: "Mercado de Tokens", shop: "Tienda", account: "Mi cuenta", system: "Sistema", skip: "Ir al contenido", views: "Vistas", warnings: "Avisos", receipts: "Recibos",
   language: "English", languageTag: "en", theme: "Tema", themes: { auto: "Tema: automático", light: "Tema: claro", dark: "Tema: oscuro" },
   loading: "Cargando…", close: "Cerrar", more: "Mostrar más", unknown: "no se sabe", unknownNow: "No se sabe ahora: el servicio no responde.",
   credits, creditWord: (n) => (n === 1 ? "crédito" : "créditos"),
