@@ -1,7 +1,7 @@
 //! `/tokens/{id}/imagen`.
 
 use crate::drawing;
-use crate::pictures::Pictures;
+use crate::pictures::{self, Pictures};
 use crate::store::Store;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web, web::Data};
@@ -22,7 +22,7 @@ const SVG: &str = "image/svg+xml";
 #[schema(as = ArchivoDeImagen, value_type = String, format = Binary)]
 struct PictureFile(Vec<u8>);
 
-/// See a token: its picture's file where there is one, else a drawing from its name
+/// See a token: its picture's file where there is one, else the sample market's, else a drawing from its name
 #[utoipa::path(get, operation_id = "ver", path = "/tokens/{id}/imagen", tag = "tokens",
     params(("id" = Id, Path)),
     responses((status = 200, description = "The picture", content(
@@ -31,17 +31,18 @@ struct PictureFile(Vec<u8>);
 pub async fn show(
     req: HttpRequest,
     store: Data<Store>,
-    pictures: Data<Pictures>,
+    files: Data<Pictures>,
 ) -> Result<HttpResponse, Problem> {
     let id = validate::path(&req, "id", token_id)?;
     let token = store.token(id).await?;
-    let file = if pictures.is_set() {
+    let sample = pictures::sample(&token.imagen);
+    let file = if files.is_set() {
         let name = token.imagen;
-        web::block(move || pictures.read(&name)).await.map_err(Problem::internal)?
+        web::block(move || files.read(&name)).await.map_err(Problem::internal)?
     } else {
         None
     };
-    let picture = match file {
+    let picture = match file.or(sample) {
         Some(file) => {
             let picture = Representation::new(file.bytes, HeaderValue::from_static(file.media_type));
             if file.media_type == SVG { picture } else { picture.compressed_already() }
