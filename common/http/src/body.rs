@@ -24,14 +24,19 @@ impl FromRequest for JsonBody {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let kind = check_type(req);
-        let mut payload = payload.take();
-        Box::pin(async move {
-            let body = read(&mut payload).await;
-            kind?;
-            parse(&body?).map(Self)
-        })
+        let (req, payload) = (req.clone(), payload.take());
+        Box::pin(async move { members(&req, payload).await.map(Self) })
     }
+}
+
+/// Reads the members of the JSON object that is a request's body.
+///
+/// # Errors
+/// 400, 413, 415 or 422 of a body that is none.
+pub async fn members(req: &HttpRequest, mut payload: Payload) -> Result<Fields, Problem> {
+    let body = read(&mut payload).await;
+    check_type(req)?;
+    parse(&body?)
 }
 
 fn check_type(req: &HttpRequest) -> Result<(), Problem> {

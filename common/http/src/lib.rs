@@ -3,7 +3,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`server`], [`edge`], [`context`] | listening and leaving; what every request has in common |
-//! | [`routes`], [`validate`], [`body`], [`paging`] | requests in |
+//! | [`routes`], [`request`], [`validate`], [`body`], [`name`], [`paging`] | requests in |
 //! | [`reply`], [`problem`] | answers out: ETag, compression, errors |
 //! | [`ops`], [`openapi`], [`metrics`], [`logging`] | probes, visits, the API's description, numbers, log lines |
 //! | [`config`], [`exit`], [`salud`] | options, exit codes, the subcommand that asks a probe |
@@ -18,11 +18,13 @@ pub mod exit;
 pub mod internal;
 pub mod logging;
 pub mod metrics;
+pub mod name;
 pub mod openapi;
 pub mod ops;
 pub mod paging;
 pub mod problem;
 pub mod reply;
+pub mod request;
 pub mod routes;
 pub mod salud;
 pub mod server;

@@ -76,6 +76,11 @@ impl Fields {
         parse(&raw).map_err(|detalle| self.wrong(name, detalle)).ok()
     }
 
+    /// Whether one of these fields has come and is not read yet.
+    pub fn has_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.left.contains_key(*name))
+    }
+
     /// Notes an error of a field.
     pub fn wrong(&mut self, campo: &str, detalle: Text) {
         self.errors.push(FieldError { campo: campo.to_owned(), detalle });

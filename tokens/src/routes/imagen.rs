@@ -5,14 +5,20 @@ use crate::imagenes::Imagenes;
 use crate::store::Store;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web, web::Data};
-use http_kit::openapi::schema::Id;
 use http_kit::openapi::{ConAlmacen, ConParametros};
 use http_kit::problem::Problem;
 use http_kit::reply::Representation;
-use http_kit::validate;
-use market::fields::token_id;
+use http_kit::request;
+use market::domain::TokenId;
 use market::openapi::SinToken;
 use utoipa::ToSchema;
+
+request! {
+    /// Whose picture
+    pub struct ShowPicture {
+        path id: TokenId,
+    }
+}
 
 const SVG: &str = "image/svg+xml";
 
@@ -23,18 +29,17 @@ const SVG: &str = "image/svg+xml";
 struct Archivo(Vec<u8>);
 
 /// See a token: its picture's file where there is one, else a drawing from its name
-#[utoipa::path(get, path = "/tokens/{id}/imagen", tag = "tokens",
-    params(("id" = Id, Path)),
+#[utoipa::path(get, path = "/tokens/{id}/imagen", tag = "tokens", params(ShowPicture),
     responses((status = 200, description = "The picture", content(
         (String = "image/svg+xml"), (Archivo = "image/jpeg"), (Archivo = "image/png"), (Archivo = "image/webp"),
         (Archivo = "image/gif"), (Archivo = "image/avif"))), SinToken, ConParametros, ConAlmacen))]
 pub async fn ver(
     req: HttpRequest,
+    asked: ShowPicture,
     store: Data<Store>,
     imagenes: Data<Imagenes>,
 ) -> Result<HttpResponse, Problem> {
-    let id = validate::path(&req, "id", token_id)?;
-    let token = store.token(id).await?;
+    let token = store.token(asked.id).await?;
     let file = if imagenes.hay() {
         let name = token.imagen;
         web::block(move || imagenes.leer(&name)).await.map_err(Problem::internal)?
@@ -47,7 +52,7 @@ pub async fn ver(
             if file.tipo == SVG { picture } else { picture.compressed_already() }
         }
         None => {
-            let drawing = dibujo::svg(id, &token.nombre).map_err(Problem::internal)?;
+            let drawing = dibujo::svg(asked.id, &token.nombre).map_err(Problem::internal)?;
             Representation::new(drawing, HeaderValue::from_static(SVG))
         }
     };

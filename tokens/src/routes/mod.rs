@@ -31,7 +31,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     #[openapi(
         paths(lista::listar, tokens::ver, tokens::crear, tokens::cambiar, tokens::borrar, imagen::ver),
         // schemas of parameters are not collected by themselves, as those of bodies are
-        components(schemas(lista::OrdenVisto, lista::CursorVisto))
+        components(schemas(lista::SortingSchema, lista::CursorVisto))
     )]
     struct Api;
     Api::openapi()

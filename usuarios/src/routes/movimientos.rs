@@ -4,13 +4,14 @@ use crate::domain::{Movimiento, Tipo};
 use crate::store::Store;
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use chrono::{DateTime, Utc};
-use http_kit::openapi::schema::{Id, Limite};
+use http_kit::openapi::schema::Id;
 use http_kit::openapi::{ConAlmacen, ConParametros};
-use http_kit::paging;
+use http_kit::paging::Limit;
 use http_kit::problem::Problem;
-use http_kit::validate::{Fields, integer};
-use market::domain::MAX_ENTERO;
-use market::fields::usuario_id;
+use http_kit::request;
+use http_kit::request::Field;
+use http_kit::validate::{Parsed, Raw, integer};
+use market::domain::{MAX_ENTERO, UsuarioId};
 use market::openapi::SinUsuario;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -66,20 +67,37 @@ impl From<Movimiento> for MovimientoVisto {
     }
 }
 
+request! {
+    /// Which page of whose ledger
+    pub struct ListMovimientos {
+        path id: UsuarioId,
+        query limite: Limit,
+        /// The last id of the page before
+        query despues: Option<MovimientoId>,
+    }
+}
+
+/// The id of a line.
+struct MovimientoId(u64);
+
+impl Field for MovimientoId {
+    type Schema = Id;
+
+    fn read(raw: &Raw) -> Parsed<Self> {
+        integer(1..=MAX_ENTERO)(raw).map(Self)
+    }
+}
+
 /// Read a user's ledger, oldest line first
-#[utoipa::path(get, path = "/usuarios/{id}/movimientos", tag = "usuarios",
-    params(
-        ("id" = Id, Path),
-        ("limite" = Option<Limite>, Query),
-        ("despues" = Option<Id>, Query, description = "The last id of the page before"),
-    ),
+#[utoipa::path(get, path = "/usuarios/{id}/movimientos", tag = "usuarios", params(ListMovimientos),
     responses((status = 200, description = "A page; `Link` leads to the next, `X-Total-Count` counts all",
         body = Vec<MovimientoVisto>), SinUsuario, ConParametros, ConAlmacen))]
-pub async fn listar(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
-    let mut f = Fields::query(&req);
-    let id = f.path(&req, "id", usuario_id);
-    let (limite, despues) = (paging::limit(&mut f), f.optional("despues", integer(1..=MAX_ENTERO)));
-    let (id, limite, despues) = f.finish((id, limite, despues))?;
-    let page = store.movimientos(id, despues.unwrap_or(0), limite).await?.map(MovimientoVisto::from);
+pub async fn listar(
+    req: HttpRequest,
+    asked: ListMovimientos,
+    store: Data<Store>,
+) -> Result<HttpResponse, Problem> {
+    let despues = asked.despues.map_or(0, |id| id.0);
+    let page = store.movimientos(asked.id, despues, asked.limite.rows()).await?.map(MovimientoVisto::from);
     Ok(page.represent(&req)?.respond(&req))
 }
