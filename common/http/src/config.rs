@@ -1,4 +1,4 @@
-//! Options of the command line, each with an environment variable behind it; all are checked before a port opens.
+//! Options of the command line, each with an environment variable; all are checked before a port opens.
 
 use crate::exit::{EX_USAGE, StartError, unread};
 use crate::logging::LogFormat;
@@ -116,7 +116,7 @@ impl FromStr for ServiceUrl {
         if url.scheme() == "http" && url.has_host() && bare {
             Ok(Self(url))
         } else {
-            Err("expected http://host:port and nothing behind it (services talk in the clear, inside the cluster)".to_owned())
+            Err("expected http://host:port and nothing after it (services talk in the clear, inside the cluster)".to_owned())
         }
     }
 }
@@ -130,7 +130,7 @@ pub fn parse<T: Parser>(args: impl IntoIterator<Item = OsString>) -> Result<T, S
     if args.get(1).is_some_and(|first| first == salud::NAME) {
         return Err(salud::run::<T>(args.into_iter().skip(1)));
     }
-    // `salud` is in it for `--help`, and so that no process begins to serve where its health was asked for
+    // `salud` is added for `--help`, and so that `--port=0 salud` is refused and does not serve
     let mut command = T::command().subcommand(salud::command::<T>());
     read(&mut command, args).map_err(|e| unread(&e, &command))
 }

@@ -126,7 +126,7 @@ impl Edge {
         self.seen.fetch_add(1, Ordering::Relaxed);
         let context = Context::from_headers(req.headers());
         let request_id = context.request_id.clone();
-        // handlers' errors are responses by here; what is left are the framework's own
+        // a handler's error is a response already; an `Err` is the framework's own
         let mut res = context.clone().scope(next.call(req)).await?.map_into_boxed_body();
         let problem = res.response_mut().extensions_mut().remove::<Problem>();
         if let Some(problem) = problem {

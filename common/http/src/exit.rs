@@ -34,7 +34,7 @@ pub fn unread(e: &clap::Error, command: &clap::Command) -> StartError {
     let Some(arg) = found else { return StartError::new(EX_USAGE, e.to_string().trim_end()) };
     let variable = arg.get_env().map(|v| v.to_string_lossy().into_owned()).unwrap_or_default();
     let wrong = match std::error::Error::source(e) {
-        // clap's own words would put the secret into the log
+        // clap's message has the value in it, which here is a secret
         Some(reason) if arg.is_hide_env_values_set() => {
             format!("error: invalid value for '--{}': {reason}\n", arg.get_long().unwrap_or_default())
         }

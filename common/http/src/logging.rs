@@ -22,20 +22,20 @@ pub fn init(format: LogFormat, filter: &str, pod: &str) -> Result<(), String> {
     let mut checked = env_filter::Builder::new();
     checked.try_parse(filter).map_err(|e| e.to_string())?;
     let mut builder = env_logger::Builder::new();
-    // its start-up chatter says nothing that our own line does not
+    // what actix-server says at start is in our own line
     builder.filter_module("actix_server", log::LevelFilter::Warn).parse_filters(filter);
     let pod = pod.to_owned();
     match format {
         LogFormat::Text => builder.format(text),
         LogFormat::Json => builder.format(move |out, record| json(out, record, &pod)),
     };
-    // a second App in one process (tests) finds the logger there
+    // the second service of one process, in a test, finds the logger there
     let _ = builder.try_init();
     Ok(())
 }
 
 fn text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
-    // one event is one line, whatever a client managed to get into the message
+    // one event is one line, also where a client's bytes are in the message
     let message = record.args().to_string().replace('\n', "\\n").replace('\r', "\\r");
     write!(out, "{} {:<5} {}: {message}", out.timestamp_millis(), record.level(), record.target())?;
     if let Some(id) = Context::with(|c| c.id().to_owned()) {

@@ -41,8 +41,8 @@ pub enum Leave {
     Now,
 }
 
-/// Completes on SIGTERM or Ctrl-C. Both are caught from this call on, and not from the first poll: a signal that came
-/// right behind the first answer would end the process in the middle of the next. Must be called on a Tokio runtime.
+/// Completes on SIGTERM or Ctrl-C. Both are caught from this call on, and not from the first poll: a signal that comes
+/// between the two would end the process at once. Must be called on a Tokio runtime.
 pub fn signal() -> impl Future<Output = Leave> {
     let (mut term, mut int) = (catch(SignalKind::terminate()), catch(SignalKind::interrupt()));
     async move {
@@ -93,7 +93,7 @@ fn open(address: SocketAddr) -> std::io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// A route table behind the one middleware: what every listener serves.
+/// A route table inside the one middleware: what every listener serves.
 pub fn app<F: FnOnce(&mut ServiceConfig) + 'static>(
     edge: Arc<Edge>,
     routes: F,
@@ -153,7 +153,7 @@ impl Server {
         self.serve_routes(listener, Arc::new(routes))
     }
 
-    /// Of no type that its caller chooses: so it is compiled once, and as this crate is, for speed.
+    /// Not generic, so that it is compiled once, in this crate, at this crate's optimisation level.
     fn serve_routes(&mut self, listener: TcpListener, routes: Arc<Routes>) -> Result<(), StartError> {
         let unusable = |e| StartError::new(69, format!("cannot serve: {e}"));
         self.listeners.push(listener.try_clone().map_err(unusable)?.into());
@@ -202,7 +202,7 @@ impl Server {
         let deadline = Instant::now() + self.grace;
         self.listeners.iter().for_each(refuse);
         quiet(&self.edge, deadline).await;
-        // a clone would keep the port open
+        // these clones would keep the port open
         drop(self.listeners);
         let stopped = futures_util::future::join_all(handles.iter().map(|h| h.stop(true)));
         tokio::select! {

@@ -3,11 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it goes wrong")]
 
 mod ayuda;
-mod borde;
+mod descripcion;
 mod interno;
 mod persistencia;
 mod problemas;
-mod representacion;
 mod usuarios;
 mod usuarios_abonos;
 mod usuarios_movimientos;
