@@ -25,6 +25,13 @@ pub struct ServerOptions {
     /// Seconds after which a connection is closed, politely, so that clients with keep-alive find new replicas
     #[arg(long, env = "CONNECTION_AGE_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub connection_age_seconds: u64,
+    /// Seconds that a client has for each head of a request, for its body, and for 64 KiB of an answer
+    #[arg(long, env = "CLIENT_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
+    pub client_seconds: u64,
+    /// Connections that a port takes at once, the last few for probes only; 2048, or what the limit of open files allows,
+    /// if left out
+    #[arg(long, env = "MAX_CONNECTIONS", value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
+    pub max_connections: Option<u32>,
     /// The name in `X-Pod`, `hostname` and the log
     #[arg(long, env = "HOSTNAME", default_value_t = hostname())]
     pub hostname: String,

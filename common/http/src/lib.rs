@@ -2,7 +2,8 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`server`], [`edge`], [`context`] | listening and leaving; what every request has in common |
+//! | [`server`], `gate`, `stream`, [`connection`] | listening and leaving; who is let in, and what a slow client may hold |
+//! | [`edge`], [`context`] | what every request has in common |
 //! | [`routes`], [`request`], [`validate`], [`body`], [`name`], [`paging`] | requests in |
 //! | [`reply`], [`problem`] | answers out: ETag, compression, errors |
 //! | [`ops`], [`openapi`], [`metrics`], [`logging`] | probes, visits, the API's description, numbers, log lines |
@@ -12,9 +13,11 @@
 pub mod body;
 pub mod client;
 pub mod config;
+pub mod connection;
 pub mod context;
 pub mod edge;
 pub mod exit;
+mod gate;
 pub mod internal;
 pub mod logging;
 pub mod metrics;
@@ -28,4 +31,5 @@ pub mod request;
 pub mod routes;
 pub mod salud;
 pub mod server;
+mod stream;
 pub mod validate;

@@ -7,7 +7,7 @@
 //! let (nombre, edad) = f.finish((nombre, edad))?; // 422 with all that was wrong, unknown fields included
 //! ```
 
-use crate::problem::{FieldError, Problem, Text};
+use crate::problem::{FieldError, MAX_DETAILS, Problem, Text};
 use crate::text;
 use actix_web::HttpRequest;
 use serde_json::Value;
@@ -35,6 +35,8 @@ pub type Parsed<T> = Result<T, Text>;
 pub struct Fields {
     left: BTreeMap<String, Raw>,
     errors: Vec<FieldError>,
+    /// How many errors there are, those included that will not be named.
+    wrong: usize,
 }
 
 impl Fields {
@@ -81,9 +83,16 @@ impl Fields {
         names.iter().any(|name| self.left.contains_key(*name))
     }
 
-    /// Notes an error of a field.
+    /// Notes an error of a field. The first [`MAX_DETAILS`] are named, by the first 100 characters of their fields.
     pub fn wrong(&mut self, campo: &str, detalle: Text) {
-        self.errors.push(FieldError { campo: campo.to_owned(), detalle });
+        self.wrong += 1;
+        if self.errors.len() < MAX_DETAILS {
+            let shown = campo
+                .char_indices()
+                .nth(100)
+                .map_or(campo.to_owned(), |(end, _)| format!("{}…", &campo[..end]));
+            self.errors.push(FieldError { campo: shown, detalle });
+        }
     }
 
     /// Reads a field that must be there.
@@ -118,8 +127,8 @@ impl Fields {
             self.wrong(&campo, Text::new("no se conoce este campo", "is not a known field"));
         }
         match values.whole() {
-            Some(values) if self.errors.is_empty() => Ok(values),
-            _ => Err(Problem::invalid(self.errors)),
+            Some(values) if self.wrong == 0 => Ok(values),
+            _ => Err(Problem::invalid_of(self.wrong, self.errors)),
         }
     }
 }

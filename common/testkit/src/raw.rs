@@ -6,7 +6,11 @@ use tokio::net::TcpStream;
 
 /// One connection to a server.
 #[derive(Debug)]
-pub struct RawConnection(pub TcpStream);
+pub struct RawConnection {
+    stream: TcpStream,
+    /// What was read beyond the last answer.
+    ahead: Vec<u8>,
+}
 
 /// One whole answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +42,18 @@ impl RawConnection {
     /// # Errors
     /// Where nothing takes it.
     pub async fn open(address: &str) -> Result<Self> {
-        TcpStream::connect(address).await.map(Self)
+        Ok(Self { stream: TcpStream::connect(address).await?, ahead: Vec::new() })
+    }
+
+    /// To `host:port`, from where so few bytes of an answer wait to be read.
+    ///
+    /// # Errors
+    /// Where nothing takes it.
+    pub async fn narrow(address: &str, bytes: u32) -> Result<Self> {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(bytes)?;
+        let address = address.parse().map_err(Error::other)?;
+        Ok(Self { stream: socket.connect(address).await?, ahead: Vec::new() })
     }
 
     /// Writes all of it.
@@ -46,7 +61,7 @@ impl RawConnection {
     /// # Errors
     /// Where the other end has closed.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
-        self.0.write_all(bytes.as_ref()).await
+        self.stream.write_all(bytes.as_ref()).await
     }
 
     /// Asks for a path, and reads the answer.
@@ -73,7 +88,7 @@ impl RawConnection {
     /// # Errors
     /// Where the connection ends before the answer does.
     pub async fn answer(&mut self) -> Result<RawAnswer> {
-        let mut bytes = Vec::new();
+        let mut bytes = std::mem::take(&mut self.ahead);
         loop {
             if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
                 let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
@@ -81,15 +96,28 @@ impl RawConnection {
                 let status = status.ok_or_else(|| Error::other(format!("no status: {head}")))?;
                 let mut answer = RawAnswer { status, head, body: String::new() };
                 let length: usize = answer.header("content-length").parse().unwrap_or_default();
-                if bytes.len() >= end + 4 + length {
+                let whole = end + 4 + length;
+                if bytes.len() >= whole {
+                    self.ahead = bytes.split_off(whole);
                     answer.body = String::from_utf8_lossy(&bytes[end + 4..]).into_owned();
                     return Ok(answer);
                 }
             }
-            if self.0.read_buf(&mut bytes).await? == 0 {
+            if self.stream.read_buf(&mut bytes).await? == 0 {
                 return Err(Error::other(format!("the end after {} bytes", bytes.len())));
             }
         }
+    }
+
+    /// Reads so many bytes at most, and gives them; none at the end.
+    ///
+    /// # Errors
+    /// Where the other end resets the connection.
+    pub async fn some(&mut self, most: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; most];
+        let n = self.stream.read(&mut bytes).await?;
+        bytes.truncate(n);
+        Ok(bytes)
     }
 
     /// Everything until the other end closes, which it does politely.
@@ -97,8 +125,8 @@ impl RawConnection {
     /// # Errors
     /// Where it resets the connection.
     pub async fn rest(&mut self) -> Result<Vec<u8>> {
-        let mut rest = Vec::new();
-        self.0.read_to_end(&mut rest).await?;
+        let mut rest = std::mem::take(&mut self.ahead);
+        self.stream.read_to_end(&mut rest).await?;
         Ok(rest)
     }
 }

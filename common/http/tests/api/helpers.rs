@@ -6,6 +6,7 @@ use http_kit::exit::StartError;
 use http_kit::server::Leave;
 use serde_json::json;
 use testkit::Api;
+use testkit::raw::RawConnection;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -34,6 +35,22 @@ impl TestApp {
             Leave::Now
         }));
         Self { api: Api::new(address), _leave: leave, _running: running }
+    }
+
+    /// A connection of its own.
+    pub async fn connect(&self) -> RawConnection {
+        RawConnection::open(&self.address()).await.unwrap()
+    }
+
+    pub fn address(&self) -> String {
+        self.api.base.trim_start_matches("http://").to_owned()
+    }
+
+    /// The value of one metric without labels.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let page = self.api.get("/metrics").await.expect(200);
+        let line = page.text().lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' ')).expect(name);
+        line.parse().unwrap()
     }
 
     /// With two notes.

@@ -6,6 +6,8 @@
 mod description;
 mod edge;
 mod helpers;
+mod limits;
+mod origins;
 mod problems;
 mod representation;
 mod requests;

@@ -54,7 +54,7 @@ async fn numbers_that_are_no_weight() {
 async fn text_that_is_no_name() {
     let app = TestApp::start().await;
     for nombre in
-        ["", "   ", "\u{a0}", "a\u{0}b", "a\nb", "\u{7f}", "\u{85}", &"x".repeat(101), &"é".repeat(10_000)]
+        ["", "   ", "\u{a0}", "a\u{0}b", "a\nb", "\u{7f}", "\u{85}", &"x".repeat(101), &"é".repeat(1_000)]
     {
         let answer = app.api.post("/notes").json(json!({"name": nombre, "weight": 1})).await;
         invalid(&answer, &["name"]);
@@ -109,16 +109,16 @@ async fn bodies_that_are_no_object() {
     }
     post(&app, &b"{\"name\":\"\xff\"}"[..]).await.assert_problem(400, "json-invalido");
     // deeper than any parser should follow
-    post(&app, "[".repeat(30_000)).await.assert_problem(400, "json-invalido");
+    post(&app, "[".repeat(8_000)).await.assert_problem(400, "json-invalido");
 }
 
 #[tokio::test]
-async fn a_body_over_64_kib_is_413() {
+async fn a_body_over_8_kib_is_413() {
     let app = TestApp::start().await;
     let body = |n: usize| format!("{{\"name\":\"{}\",\"weight\":1}}", "x".repeat(n - 22));
     assert_eq!(body(100).len(), 100);
-    invalid(&post(&app, body(64 * 1024)).await, &["name"]);
-    post(&app, body(64 * 1024 + 1)).await.assert_problem(413, "cuerpo-demasiado-grande");
+    invalid(&post(&app, body(8 * 1024)).await, &["name"]);
+    post(&app, body(8 * 1024 + 1)).await.assert_problem(413, "cuerpo-demasiado-grande");
     post(&app, body(8 << 20)).await.assert_problem(413, "cuerpo-demasiado-grande");
 }
 

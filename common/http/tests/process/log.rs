@@ -32,3 +32,18 @@ async fn json_log_lines_name_the_request_and_its_trace() {
     assert!(line["message"].as_str().unwrap().starts_with("GET /notes/77 404"), "{line}");
     process.ends_well("INT", 3_000).await;
 }
+
+#[tokio::test]
+async fn garbage_is_told_once_a_second_with_a_count() {
+    let mut process = Process::start(|_| {}).await;
+    for _ in 0..400 {
+        let mut connection = process.connect().await;
+        connection.send("garbage\r\n\r\n").await.unwrap();
+        assert!(connection.rest().await.unwrap().starts_with(b"HTTP/1.1 400 "));
+    }
+    process.ends_well("INT", 3_000).await;
+    let log = process.log();
+    let told = log.lines().filter(|line| line.contains("actix_http")).count();
+    assert!((1..=20).contains(&told), "{log}");
+    assert!(!log.contains(" ERROR "), "{log}");
+}

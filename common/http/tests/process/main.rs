@@ -9,6 +9,7 @@
 mod health;
 mod helpers;
 mod leaving;
+mod limits;
 mod log;
 mod options;
 #[path = "../service/mod.rs"]

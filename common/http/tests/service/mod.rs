@@ -24,6 +24,7 @@ use serde::Serialize;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
+use tokio::sync::Notify;
 use utoipa::{OpenApi, ToSchema};
 
 /// Serves notes.
@@ -77,7 +78,8 @@ fn routes(config: &mut ServiceConfig) {
     config
         .service(Methods::at("/notes").get(list).post(create).done())
         .service(Methods::at("/notes/{id}").get(show).patch(rename).done())
-        .service(Methods::at("/notes/{id}/marks").post(mark).done());
+        .service(Methods::at("/notes/{id}/marks").post(mark).done())
+        .service(Methods::at("/wait").get(wait).done());
 }
 
 fn description() -> utoipa::openapi::OpenApi {
@@ -95,6 +97,9 @@ struct Notes {
     all: RwLock<Vec<Note>>,
     marks: AtomicU64,
 }
+
+/// What `GET /wait` waits for.
+pub static GO: Notify = Notify::const_new();
 
 /// A note
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -224,6 +229,11 @@ async fn mark(req: HttpRequest, asked: NewMark, notes: Data<Notes>) -> Result<Ht
     let by = asked.author.map_or(0, |name| name.into_string().len() as u64);
     let marks = notes.marks.fetch_add(1, Ordering::Relaxed) + 1;
     Ok(Representation::json(&(marks, by))?.respond_as(&req, StatusCode::CREATED))
+}
+
+async fn wait() -> HttpResponse {
+    GO.notified().await;
+    HttpResponse::NoContent().finish()
 }
 
 impl Notes {
