@@ -89,8 +89,8 @@ fn clave(raw: &Raw) -> Parsed<Clave> {
     };
     parsed.ok_or_else(|| {
         Text::new(
-            "debe tener de 1 a 128 caracteres de A-Z a-z 0-9 . _ : ~ + = @ -",
-            "must have 1 to 128 characters of A-Z a-z 0-9 . _ : ~ + = @ -",
+            "debe tener de 1 a 255 caracteres ASCII visibles, y no ser # con un número",
+            "must have 1 to 255 visible ASCII characters, and not be # with a number",
         )
     })
 }

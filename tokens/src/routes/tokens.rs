@@ -90,10 +90,10 @@ impl Field for PictureName {
 
     fn read(raw: &Raw) -> Parsed<Self> {
         match raw {
-            Raw::Json(Value::String(s)) if es_imagen(s) => Ok(Self(s.clone())),
+            Raw::Json(Value::String(s)) if es_imagen(s) && s.len() <= MAX_IMAGEN => Ok(Self(s.clone())),
             _ => Err(text!(
-                "debe ser un nombre de archivo de 1 a {MAX_IMAGEN} caracteres, sin / ni caracteres de control",
-                "must be a file name of 1 to {MAX_IMAGEN} characters, without / and control characters"
+                "debe ser un nombre de archivo de 1 a {MAX_IMAGEN} bytes, sin / ni caracteres de control",
+                "must be a file name of 1 to {MAX_IMAGEN} bytes, without / and control characters"
             )),
         }
     }
