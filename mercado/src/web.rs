@@ -72,7 +72,6 @@ impl Page {
 fn representation(text: &'static str, kind: &'static str) -> Representation {
     Representation::new(text, HeaderValue::from_static(kind))
         .header(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY))
-        .header(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
         .header(header::VARY, HeaderValue::from_static("accept, accept-encoding"))
 }
 

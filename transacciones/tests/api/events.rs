@@ -217,8 +217,8 @@ async fn head_asks_for_no_events() {
     let m = Market::start();
     let address = m.transacciones.api.base.trim_start_matches("http://");
     let mut client = TcpStream::connect(address).await.unwrap();
-    let head = "HEAD /transacciones/eventos HTTP/1.1\r\nHost: x\r\n\r\n";
-    let get = "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let head = "HEAD /transacciones/eventos HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let get = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     client.write_all(format!("{head}{get}").as_bytes()).await.unwrap();
     let mut answers = String::new();
     let read = client.read_to_string(&mut answers);
