@@ -7,6 +7,7 @@ use std::fmt::Write;
 use testkit::almacen::{Almacen, Kind};
 use testkit::{PATIENCE, eventually};
 use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout_at};
 use transacciones::domain::Transaccion;
 use transacciones::feed::{Chunk, Feed, Place, Reader};
 use transacciones::store::Store;
@@ -24,8 +25,10 @@ fn feed(store: &Store) -> Feed {
 
 /// The ids that a reader is given next.
 async fn some(reader: &mut Reader) -> Option<Vec<(u64, u64)>> {
+    let start = Instant::now();
     loop {
-        match reader.next().await? {
+        let next = timeout_at(start + PATIENCE, reader.next()).await;
+        match next.unwrap_or_else(|_| panic!("nothing comes to {reader:?}"))? {
             Chunk::Purchases(bytes) => {
                 let lines = std::str::from_utf8(&bytes).unwrap().lines();
                 let pair = |line: &str| {
