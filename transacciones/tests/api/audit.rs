@@ -1,7 +1,7 @@
 //! `/transacciones/auditoria`: never a false alarm, and nothing that is wrong goes unseen.
 
 use crate::helpers::{
-    Market, Service, audit, compra, person, statuses, token, tokens, transacciones, usuarios,
+    Market, Service, audit, compra, insist, person, statuses, token, tokens, transacciones, usuarios,
 };
 use ::usuarios::store::json::{Change, State};
 use futures_util::future::{join, join_all};
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use testkit::Api;
 use testkit::files_only;
+use testkit::postgres::is_chosen;
 
 #[tokio::test]
 async fn a_new_market_agrees() {
@@ -39,8 +40,13 @@ async fn under_load_there_is_no_false_alarm() {
                 for n in 0..5 {
                     // neighbours want the same tokens, and nobody has money for more than three
                     let api = if n % 2 == 0 { &m.transacciones.api } else { &other.api };
-                    let call = compra(api, usuario, (usuario * 5 + n * 3) % 320 + 1);
-                    answers.push(call.header("Idempotency-Key", &format!("{usuario}-{n}")).await);
+                    let (token, key) = ((usuario * 5 + n * 3) % 320 + 1, format!("{usuario}-{n}"));
+                    answers.push(if is_chosen() {
+                        // a database is slower than the deadlines where the machine is busy
+                        insist(api, &key, usuario, token).await
+                    } else {
+                        compra(api, usuario, token).header("Idempotency-Key", &key).await
+                    });
                 }
                 answers
             }
