@@ -53,22 +53,22 @@ fn representation(text: &'static str, kind: &'static str) -> Representation {
 /// Adds the routes; `Data<Page>` must be there, and [`ops::routes`] come behind: it has a `/` of its own.
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .service(Methods::at("/").get(inicio).done())
-        .service(Methods::at("/web/{archivo}").get(archivo).done());
+        .service(Methods::at("/").get(index).done())
+        .service(Methods::at("/web/{archivo}").get(file).done());
 }
 
-async fn inicio(req: HttpRequest, page: Data<Page>, ops: Data<Ops>) -> Result<HttpResponse, Problem> {
+async fn index(req: HttpRequest, page: Data<Page>, ops: Data<Ops>) -> Result<HttpResponse, Problem> {
     match page.file("index.html").filter(|_| wants_html(&req)) {
         Some(file) => Ok(file.respond(&req)),
         None => {
-            let mut json = ops::inicio(req, ops).await?;
+            let mut json = ops::index(req, ops).await?;
             json.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
             Ok(json)
         }
     }
 }
 
-async fn archivo(req: HttpRequest, page: Data<Page>) -> Result<HttpResponse, Problem> {
+async fn file(req: HttpRequest, page: Data<Page>) -> Result<HttpResponse, Problem> {
     let file = page.file(req.match_info().query("archivo")).ok_or_else(|| no_route(&req))?;
     Ok(file.respond(&req))
 }

@@ -8,6 +8,7 @@ use crate::validate::{Fields, Parsed, Raw, integer};
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::{Bytes, Query};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Rows of a page, where the client does not say.
@@ -106,6 +107,12 @@ impl Written {
             representation = representation.header(header::LINK, link);
         }
         Ok(representation)
+    }
+
+    /// The page that was written, where its rows are such.
+    pub fn read<T: DeserializeOwned>(&self) -> Option<Page<T>> {
+        let rows = serde_json::from_slice(&self.body).ok()?;
+        Some(Page { rows, next: self.head.next.clone(), total: self.head.total })
     }
 
     /// All of it, to keep elsewhere.

@@ -1,6 +1,6 @@
-//! The domain's values as they come in requests. Each parser says what would do.
+//! The domain's values as they come in requests. Each parser says what it would take.
 
-use crate::domain::{Clave, Intento, MAX_ENTERO, Monto, TokenId, TransaccionId, UsuarioId};
+use crate::domain::{Clave, Intento, MAX_INTEGER, Monto, TokenId, TransaccionId, UsuarioId};
 use actix_web::HttpRequest;
 use http_kit::problem::Text;
 use http_kit::validate::{Fields, Parsed, Raw, integer};
@@ -22,7 +22,7 @@ pub fn transaccion_id(raw: &Raw) -> Parsed<TransaccionId> {
 }
 
 fn id<T>(raw: &Raw, new: fn(u64) -> Option<T>) -> Parsed<T> {
-    let n = integer(1..=MAX_ENTERO)(raw)?;
+    let n = integer(1..=MAX_INTEGER)(raw)?;
     new(n).ok_or_else(|| Text::new("no es un id", "is not an id"))
 }
 
@@ -37,12 +37,12 @@ pub fn intento(raw: &Raw) -> Parsed<Intento> {
 
 /// A sum of money, zero included.
 pub fn monto(raw: &Raw) -> Parsed<Monto> {
-    integer(0..=MAX_ENTERO)(raw).map(|n| Monto::new(n).unwrap_or(Monto::MAX))
+    integer(0..=MAX_INTEGER)(raw).map(|n| Monto::new(n).unwrap_or(Monto::MAX))
 }
 
 /// A sum of money above zero.
-pub fn monto_positivo(raw: &Raw) -> Parsed<Monto> {
-    integer(1..=MAX_ENTERO)(raw).map(|n| Monto::new(n).unwrap_or(Monto::MAX))
+pub fn positive_monto(raw: &Raw) -> Parsed<Monto> {
+    integer(1..=MAX_INTEGER)(raw).map(|n| Monto::new(n).unwrap_or(Monto::MAX))
 }
 
 /// Reads the `Idempotency-Key` header, where there is one (draft-ietf-httpapi-idempotency-key-header; its quotes may

@@ -1,46 +1,59 @@
 //! `/tokens` (but for its list) and `/tokens/{id}`.
 
-use crate::domain::{MAX_IMAGEN, MAX_NOMBRE, Token, es_imagen};
-use crate::store::{Alta, Cambio, Store};
+use crate::domain::{Availability, MAX_NAME, MAX_PICTURE_NAME, Token, is_name, is_picture_name};
+use crate::store::{NewToken, Store, TokenChange};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use http_kit::body::JsonBody;
-use http_kit::openapi::schema::{Id, Nombre};
-use http_kit::openapi::{ConAlmacen, ConCuerpo, ConParametros};
+use http_kit::openapi::schema::{Id, Name};
+use http_kit::openapi::{WithBody, WithParameters, WithStore};
 use http_kit::problem::{Problem, Text};
 use http_kit::reply::Representation;
 use http_kit::text;
 use http_kit::validate::{self, Parsed, Raw, line};
+use market::domain::{Monto, TokenId};
 use market::fields::{monto, token_id};
-use market::openapi::schema::Creditos;
-use market::openapi::{SinToken, TokenOcupado};
+use market::openapi::schema::Credits;
+use market::openapi::{NoToken, TokenTaken};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A token
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Token)]
-pub struct TokenVisto {
+pub struct TokenView {
     #[schema(value_type = Id)]
     id: u64,
-    #[schema(value_type = Nombre)]
+    #[schema(value_type = Name)]
     nombre: Box<str>,
-    #[schema(value_type = ImagenVista)]
+    #[schema(value_type = PictureNameView)]
     imagen: Box<str>,
     /// Credits
-    #[schema(value_type = Creditos)]
+    #[schema(value_type = Credits)]
     precio: u64,
     /// Whether somebody has bought it
     #[schema(example = false)]
     vendido: bool,
 }
 
-impl From<Token> for TokenVisto {
+impl From<Token> for TokenView {
     fn from(t: Token) -> Self {
-        let vendido = t.vendido();
+        let vendido = t.is_sold();
         Self { id: t.id.get(), nombre: t.nombre, imagen: t.imagen, precio: t.precio.get(), vendido }
+    }
+}
+
+impl TokenView {
+    /// The token that it shows, as far as it shows it, where there can be such a token.
+    pub fn token(&self) -> Option<Token> {
+        let legal = is_name(&self.nombre) && is_picture_name(&self.imagen);
+        let estado = if self.vendido { Availability::Sold(None) } else { Availability::Free };
+        let (nombre, imagen) = (self.nombre.clone(), self.imagen.clone());
+        let (id, precio) = (TokenId::new(self.id)?, Monto::new(self.precio)?);
+        legal.then_some(Token { id, nombre, imagen, precio, estado })
     }
 }
 
@@ -54,20 +67,21 @@ impl From<Token> for TokenVisto {
     example = "gato.jpg",
     pattern = r"^[^/\x00-\x1f\x7f-\x9f]+$"
 )]
-pub struct ImagenVista(String);
+pub struct PictureNameView(String);
 
 /// A new token
 #[derive(Deserialize, ToSchema)]
 #[expect(dead_code, reason = "describes what JsonBody reads")]
 #[serde(deny_unknown_fields)]
-pub struct TokenNuevo {
-    #[schema(value_type = Nombre)]
+#[schema(as = TokenNuevo)]
+pub struct NewTokenBody {
+    #[schema(value_type = Name)]
     nombre: String,
     /// Credits
-    #[schema(value_type = Creditos)]
+    #[schema(value_type = Credits)]
     precio: u64,
     /// The picture's file name; `<id>.svg` if it is left out
-    #[schema(value_type = ImagenVista, required = false)]
+    #[schema(value_type = PictureNameView, required = false)]
     imagen: String,
 }
 
@@ -76,61 +90,59 @@ pub struct TokenNuevo {
 #[expect(dead_code, reason = "describes what JsonBody reads")]
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]
-pub struct TokenCambio {
-    #[schema(value_type = Nombre, required = false)]
+#[schema(as = TokenCambio)]
+pub struct TokenPatch {
+    #[schema(value_type = Name, required = false)]
     nombre: String,
     /// Credits
-    #[schema(value_type = Creditos, required = false)]
+    #[schema(value_type = Credits, required = false)]
     precio: u64,
-    #[schema(value_type = ImagenVista, required = false)]
+    #[schema(value_type = PictureNameView, required = false)]
     imagen: String,
 }
 
 fn imagen(raw: &Raw) -> Parsed<String> {
     match raw {
-        Raw::Json(Value::String(s)) if es_imagen(s) => Ok(s.clone()),
+        Raw::Json(Value::String(s)) if is_picture_name(s) => Ok(s.clone()),
         _ => Err(text!(
-            "debe ser un nombre de archivo de 1 a {MAX_IMAGEN} caracteres, sin / ni caracteres de control",
-            "must be a file name of 1 to {MAX_IMAGEN} characters, without / and control characters"
+            "debe ser un nombre de archivo de 1 a {MAX_PICTURE_NAME} caracteres, sin / ni caracteres de control",
+            "must be a file name of 1 to {MAX_PICTURE_NAME} characters, without / and control characters"
         )),
     }
 }
 
 /// Read a token
-#[utoipa::path(get, path = "/tokens/{id}", tag = "tokens",
+#[utoipa::path(get, operation_id = "ver", path = "/tokens/{id}", tag = "tokens",
     params(("id" = Id, Path)),
-    responses((status = 200, description = "The token", body = TokenVisto), SinToken, ConParametros, ConAlmacen))]
-pub async fn ver(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    responses((status = 200, description = "The token", body = TokenView), NoToken, WithParameters, WithStore))]
+pub async fn show(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let id = validate::path(&req, "id", token_id)?;
-    let token = TokenVisto::from(store.token(id).await?);
+    let token = TokenView::from(store.token(id).await?);
     Ok(Representation::json(&token)?.respond(&req))
 }
 
 /// Create a token
-#[utoipa::path(post, path = "/tokens", tag = "tokens", request_body = TokenNuevo,
-    responses((status = 201, description = "Created; `Location` leads to it", body = TokenVisto), ConCuerpo, ConAlmacen))]
-pub async fn crear(req: HttpRequest, body: JsonBody, store: Data<Store>) -> Result<HttpResponse, Problem> {
+#[utoipa::path(post, operation_id = "crear", path = "/tokens", tag = "tokens", request_body = NewTokenBody,
+    responses((status = 201, description = "Created; `Location` leads to it", body = TokenView), WithBody, WithStore))]
+pub async fn create(req: HttpRequest, body: JsonBody, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let JsonBody(mut f) = body;
-    let read = (
-        f.required("nombre", line(1..=MAX_NOMBRE)),
-        f.required("precio", monto),
-        f.optional("imagen", imagen),
-    );
+    let read =
+        (f.required("nombre", line(1..=MAX_NAME)), f.required("precio", monto), f.optional("imagen", imagen));
     let (nombre, precio, imagen) = f.finish(read)?;
-    let token = TokenVisto::from(store.crear(Alta { nombre, precio, imagen }).await?);
+    let token = TokenView::from(store.create(NewToken { nombre, precio, imagen }).await?);
     let location = HeaderValue::try_from(format!("/tokens/{}", token.id)).map_err(Problem::internal)?;
     Ok(Representation::json(&token)?.header(header::LOCATION, location).respond_as(&req, StatusCode::CREATED))
 }
 
 /// Change a token that is neither reserved nor sold
-#[utoipa::path(patch, path = "/tokens/{id}", tag = "tokens", request_body = TokenCambio,
+#[utoipa::path(patch, operation_id = "cambiar", path = "/tokens/{id}", tag = "tokens", request_body = TokenPatch,
     params(("id" = Id, Path)),
-    responses((status = 200, description = "The token as it is now", body = TokenVisto), SinToken, TokenOcupado, ConCuerpo, ConAlmacen))]
-pub async fn cambiar(req: HttpRequest, body: JsonBody, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    responses((status = 200, description = "The token as it is now", body = TokenView), NoToken, TokenTaken, WithBody, WithStore))]
+pub async fn change(req: HttpRequest, body: JsonBody, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let JsonBody(mut f) = body;
     let read = (
         f.path(&req, "id", token_id),
-        f.optional("nombre", line(1..=MAX_NOMBRE)),
+        f.optional("nombre", line(1..=MAX_NAME)),
         f.optional("precio", monto),
         f.optional("imagen", imagen),
     );
@@ -144,17 +156,17 @@ pub async fn cambiar(req: HttpRequest, body: JsonBody, store: Data<Store>) -> Re
         );
     }
     let (id, nombre, precio, imagen) = f.finish(read)?;
-    let token = TokenVisto::from(store.cambiar(id, Cambio { nombre, precio, imagen }).await?);
+    let token = TokenView::from(store.change(id, TokenChange { nombre, precio, imagen }).await?);
     Ok(Representation::json(&token)?.respond(&req))
 }
 
 /// Delete a token that is neither reserved nor sold
 ///
 /// Its id is never given again.
-#[utoipa::path(delete, path = "/tokens/{id}", tag = "tokens",
+#[utoipa::path(delete, operation_id = "borrar", path = "/tokens/{id}", tag = "tokens",
     params(("id" = Id, Path)),
-    responses((status = 204, description = "Deleted"), SinToken, TokenOcupado, ConParametros, ConAlmacen))]
-pub async fn borrar(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
-    store.borrar(validate::path(&req, "id", token_id)?).await?;
+    responses((status = 204, description = "Deleted"), NoToken, TokenTaken, WithParameters, WithStore))]
+pub async fn delete(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    store.delete(validate::path(&req, "id", token_id)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }

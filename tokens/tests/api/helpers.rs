@@ -22,7 +22,7 @@ pub const TOKEN: &str = "0123456789abcdef-test";
 pub const SEED: &str = include_str!("../../tokens.json");
 
 /// A running service.
-pub struct Mercado {
+pub struct Market {
     dir: TempDir,
     client: Client,
     public: String,
@@ -31,7 +31,7 @@ pub struct Mercado {
     running: JoinHandle<Result<(), StartError>>,
 }
 
-impl Mercado {
+impl Market {
     /// With the sample data.
     pub async fn start() -> Self {
         Self::seeded(SEED).await
@@ -55,7 +55,7 @@ impl Mercado {
     /// Over the files of one that was stopped.
     pub async fn reopen(dir: TempDir) -> Self {
         let app = app::build(&config(dir.path())).unwrap();
-        let (public, internal) = (app.public(), app.internal());
+        let (public, internal) = (app.public(), app.internal().unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(app.run(async {
             let _ = stopped.await;
@@ -180,7 +180,7 @@ impl Pod {
         let mut config = config(dir.path());
         more(&mut config);
         let app = app::build(&config).unwrap();
-        let (api, inner) = (Api::new(app.public()), Api::new(app.internal()).with_token(TOKEN));
+        let (api, inner) = (Api::new(app.public()), Api::new(app.internal().unwrap()).with_token(TOKEN));
         tokio::spawn(app.run(std::future::pending::<Leave>()));
         Self { api, inner, _dir: dir }
     }

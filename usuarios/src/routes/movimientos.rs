@@ -1,17 +1,17 @@
 //! `/usuarios/{id}/movimientos`.
 
-use crate::domain::{Movimiento, Tipo};
+use crate::domain::{Movimiento, MovimientoKind};
 use crate::store::Store;
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use chrono::{DateTime, Utc};
-use http_kit::openapi::schema::{Id, Limite};
-use http_kit::openapi::{ConAlmacen, ConParametros};
+use http_kit::openapi::schema::{Id, Limit};
+use http_kit::openapi::{WithParameters, WithStore};
 use http_kit::paging;
 use http_kit::problem::Problem;
 use http_kit::validate::{Fields, integer};
-use market::domain::MAX_ENTERO;
+use market::domain::MAX_INTEGER;
 use market::fields::usuario_id;
-use market::openapi::SinUsuario;
+use market::openapi::NoUsuario;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,12 +19,12 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Movimiento)]
-pub struct MovimientoVisto {
+pub struct MovimientoView {
     #[schema(example = 7, minimum = 1)]
     id: u64,
     #[schema(value_type = Id)]
     usuario_id: u64,
-    tipo: TipoVisto,
+    tipo: KindView,
     /// Credits, signed: a user's lines sum to the balance
     #[schema(example = -50)]
     monto: i64,
@@ -37,49 +37,52 @@ pub struct MovimientoVisto {
 /// What a line is
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum TipoVisto {
+#[schema(as = TipoVisto)]
+pub enum KindView {
     /// The opening balance
-    Apertura,
+    #[serde(rename = "apertura")]
+    Opening,
     /// An edit of the file by hand
-    Ajuste,
+    #[serde(rename = "ajuste")]
+    Adjustment,
     /// Money added
     Abono,
     /// A purchase
     Cargo,
 }
 
-impl From<Movimiento> for MovimientoVisto {
+impl From<Movimiento> for MovimientoView {
     fn from(m: Movimiento) -> Self {
         Self {
             id: m.id,
             usuario_id: m.usuario_id.get(),
-            monto: m.efecto(),
+            monto: m.effect(),
             fecha: m.fecha,
-            confirmado: !matches!(m.tipo, Tipo::Cargo { confirmado: false, .. }),
+            confirmado: !matches!(m.tipo, MovimientoKind::Cargo { confirmado: false, .. }),
             tipo: match m.tipo {
-                Tipo::Apertura => TipoVisto::Apertura,
-                Tipo::AjusteAlza | Tipo::AjusteBaja => TipoVisto::Ajuste,
-                Tipo::Abono { .. } => TipoVisto::Abono,
-                Tipo::Cargo { .. } => TipoVisto::Cargo,
+                MovimientoKind::Opening => KindView::Opening,
+                MovimientoKind::AdjustmentUp | MovimientoKind::AdjustmentDown => KindView::Adjustment,
+                MovimientoKind::Abono { .. } => KindView::Abono,
+                MovimientoKind::Cargo { .. } => KindView::Cargo,
             },
         }
     }
 }
 
 /// Read a user's ledger, oldest line first
-#[utoipa::path(get, path = "/usuarios/{id}/movimientos", tag = "usuarios",
+#[utoipa::path(get, operation_id = "listar", path = "/usuarios/{id}/movimientos", tag = "usuarios",
     params(
         ("id" = Id, Path),
-        ("limite" = Option<Limite>, Query),
+        ("limite" = Option<Limit>, Query),
         ("despues" = Option<Id>, Query, description = "The last id of the page before"),
     ),
     responses((status = 200, description = "A page; `Link` leads to the next, `X-Total-Count` counts all",
-        body = Vec<MovimientoVisto>), SinUsuario, ConParametros, ConAlmacen))]
-pub async fn listar(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
+        body = Vec<MovimientoView>), NoUsuario, WithParameters, WithStore))]
+pub async fn list(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let mut f = Fields::query(&req);
     let id = f.path(&req, "id", usuario_id);
-    let (limite, despues) = (paging::limit(&mut f), f.optional("despues", integer(1..=MAX_ENTERO)));
-    let (id, limite, despues) = f.finish((id, limite, despues))?;
-    let page = store.movimientos(id, despues.unwrap_or(0), limite).await?.map(MovimientoVisto::from);
+    let (limit, after) = (paging::limit(&mut f), f.optional("despues", integer(1..=MAX_INTEGER)));
+    let (id, limit, after) = f.finish((id, limit, after))?;
+    let page = store.movimientos(id, after.unwrap_or(0), limit).await?.map(MovimientoView::from);
     Ok(page.represent(&req)?.respond(&req))
 }

@@ -1,0 +1,34 @@
+//! The log's JSON format is a feature, so this one looks at log lines.
+
+use crate::helpers::Process;
+use serde_json::Value;
+use testkit::{PATIENCE, eventually};
+
+#[tokio::test]
+async fn json_log_lines_name_the_request_and_its_trace() {
+    let process = Process::start(|c| {
+        c.env("LOG_FORMAT", "json").env("RUST_LOG", "info,access=debug").env("HOSTNAME", "pod-7");
+    })
+    .await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    process
+        .api
+        .get("/usuarios/77")
+        .header("X-Request-Id", "pedido-1")
+        .header("traceparent", &format!("00-{trace}-00f067aa0ba902b7-01"))
+        .await
+        .assert_problem(404, "usuario-no-encontrado");
+    let line = eventually(PATIENCE, async || {
+        let log = process.log();
+        let whole = log.rsplit_once('\n')?.0;
+        let lines = whole.lines().map(|l| serde_json::from_str::<Value>(l).expect(l));
+        lines.into_iter().find(|l| l["request_id"] == "pedido-1")
+    })
+    .await;
+    assert_eq!(line["trace_id"], trace);
+    assert_eq!((line["level"].as_str(), line["target"].as_str()), (Some("DEBUG"), Some("access")));
+    assert_eq!(line["pod"], "pod-7");
+    assert!(line["ts"].as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().is_ok());
+    assert!(line["message"].as_str().unwrap().starts_with("GET /usuarios/77 404"), "{line}");
+    process.ends_well("INT", 3_000).await;
+}
