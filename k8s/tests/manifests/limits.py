@@ -82,7 +82,7 @@ def headers(market: Market):
     files = gateway_files(market)
     own = files.get("headers.conf.template", "")
     policy = re.search(r'Content-Security-Policy "(.+)" always;', own)
-    sources = [f.read_text() for crate in ("common", "mercado") for f in (ROOT / crate / "src").rglob("*.rs")]
+    sources = [f.read_text() for crate in ("common", "mercado") for f in (ROOT / crate).rglob("*.rs")]
     if not policy or not any(f'"{policy.group(1)}"' in source for source in sources):
         yield "nginx: has another Content-Security-Policy than mercado"
     for name in ("X-Content-Type-Options", "Referrer-Policy"):
