@@ -115,7 +115,7 @@ async fn an_edit_of_a_market_at_work_is_kept_beside_and_named() {
     // what the market knew is what it goes on with
     let again = Process::on(dir.clone(), &[]).await;
     assert_eq!(again.api.get("/usuarios/1").await.expect(200).json()["saldo"], 50);
-    assert_eq!(again.api.get("/usuarios/2").await.expect(200).json()["saldo"], 47);
+    assert_eq!(again.api.get("/usuarios/2").await.expect(200).json()["saldo"], 157);
     assert_eq!(again.api.get("/transacciones/auditoria").await.json()["correcto"], true);
 }
 
