@@ -25,7 +25,9 @@ class Axe(PageCase):
             browser = self.shop(market, dark=dark, size=size, buyer=(1, "Ana"))
             for view in VIEWS:
                 browser.value(f"location.hash = '#/{view}'")
-                browser.until("document.querySelector('main > :not([hidden]) h1')?.innerText && !document.querySelector('main > :not([hidden]) [aria-busy=true]')")
+                browser.until(
+                    "document.querySelector('main > :not([hidden]) h1')?.innerText && !document.querySelector('main > :not([hidden]) [aria-busy=true]')"
+                )
                 self.look(browser, (view, dark, size))
             browser.click("#buyer")
             browser.until("document.querySelector('.people li')")

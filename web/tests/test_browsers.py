@@ -13,7 +13,9 @@ class Settings(PageCase):
         browser = self.browser(preferences={"profile.default_content_setting_values.cookies": 2})
         browser.open(market.url)
         browser.until(f"{CARDS} === 16")
-        self.assertEqual(browser.value("(() => { try { return localStorage.length; } catch (e) { return e.name; } })()"), "SecurityError")
+        self.assertEqual(
+            browser.value("(() => { try { return localStorage.length; } catch (e) { return e.name; } })()"), "SecurityError"
+        )
         self.buy(browser, 101)
         browser.write("dialog input", "ana")
         browser.until("document.querySelectorAll('.people li').length === 1")
@@ -23,7 +25,11 @@ class Settings(PageCase):
 
     def test_numbers_are_those_of_the_reader_s_country(self):
         market = self.market(seeds([user(1, "Ana", 984398), user(2, "Luis", 1098)], [token(101, "Gato", 1098)]))
-        for language, expected in (("es-MX", ("984,398", "1,098")), ("es-ES", ("984.398", "1.098")), ("en-GB", ("984,398", "1,098"))):
+        for language, expected in (
+            ("es-MX", ("984,398", "1,098")),
+            ("es-ES", ("984.398", "1.098")),
+            ("en-GB", ("984,398", "1,098")),
+        ):
             browser = self.shop(market, language, buyer=(1, "Ana"), n=1)
             browser.until_text("#buyer", expected[0])
             self.assertIn(expected[1], browser.text(".card .price"))
@@ -33,7 +39,12 @@ class Settings(PageCase):
         market = self.market()
         browser = self.shop(market, "en-GB", buyer=(1, "Ana"))
         self.assertEqual(browser.value("document.documentElement.lang"), "en")
-        for view, heading in (("tienda", "Shop"), ("cuenta", "My account"), ("sistema", "System"), ("tienda/101", "Gato Cósmico")):
+        for view, heading in (
+            ("tienda", "Shop"),
+            ("cuenta", "My account"),
+            ("sistema", "System"),
+            ("tienda/101", "Gato Cósmico"),
+        ):
             browser.value(f"location.hash = '#/{view}'")
             browser.until(f"document.querySelector('main > :not([hidden]) h1')?.innerText === '{heading}'")
             self.assertNotRegex(browser.text("body"), r"undefined|NaN|\[object|Comprar|Vendido|Cargando")

@@ -72,7 +72,9 @@ class Buying(PageCase):
         browser.until_text("#cards", "Perro cósmico")
         # what is bought while it is looked at stays where it is
         browser.click("[name=vendido][value=false]")
-        browser.until("location.hash.includes('vendido=false') && document.querySelector('.catalogue').getAttribute('aria-busy') === 'false'")
+        browser.until(
+            "location.hash.includes('vendido=false') && document.querySelector('.catalogue').getAttribute('aria-busy') === 'false'"
+        )
         self.assertEqual(browser.value(CARDS), 2)
         market.buy(1, 101)
         browser.until("document.querySelector(\".card[data-key='101']\").matches('.is-sold')")

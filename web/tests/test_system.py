@@ -42,9 +42,13 @@ class Deaths(PageCase):
         # one pod of two: the others answer for it, and the page says which one is gone
         gone = market.pods("tokens")[1]
         gone.kill()
-        browser.until(f"[...document.querySelectorAll('.service[data-service=tokens] .gone')].some((e) => e.innerText.includes('{gone.name}') && e.innerText.includes('calla hace'))")
+        browser.until(
+            f"[...document.querySelectorAll('.service[data-service=tokens] .gone')].some((e) => e.innerText.includes('{gone.name}') && e.innerText.includes('calla hace'))"
+        )
         self.assertIn(browser.text(STATE.format("tokens"))[:8], ("responde", "volvió h"))
-        browser.until(f"[...document.querySelectorAll('.pod-mark.went title')].some((e) => e.textContent.includes('{gone.name}'))")
+        browser.until(
+            f"[...document.querySelectorAll('.pod-mark.went title')].some((e) => e.textContent.includes('{gone.name}'))"
+        )
         market.start("tokens", 1)
         self.clean(browser)
 
@@ -76,7 +80,11 @@ class Deaths(PageCase):
         browser.until_text("#outstanding", "Ana compra Gato Cósmico por 50 créditos")
         browser.until_text("#outstanding", "con la misma clave")
         self.assertEqual(browser.value("localStorage.getItem('mercado.compras')"), key)
-        self.assertEqual(browser.value("document.querySelectorAll('#outstanding button').length"), 0, "it cannot be given up while it may have happened")
+        self.assertEqual(
+            browser.value("document.querySelectorAll('#outstanding button').length"),
+            0,
+            "it cannot be given up while it may have happened",
+        )
         market.start("transacciones")
         browser.until_text(".receipt.good", "Ana compró Gato Cósmico")
         self.assertRegex(browser.text(".receipt.good"), rf"Respondió {market.pods('transacciones')[0].name} .*envío número \d+")
@@ -115,7 +123,9 @@ class Audit(PageCase):
         market.start()
         browser = self.shop(market, path="#/sistema", n=0)
         browser.until_text(".verdict", "El dinero no cuadra")
-        browser.until_text(".differences", "La compra #1 de Ajolote Rosa está anotada, pero a Mateo no se le cobraron los 25 créditos.")
+        browser.until_text(
+            ".differences", "La compra #1 de Ajolote Rosa está anotada, pero a Mateo no se le cobraron los 25 créditos."
+        )
         browser.until_text("#pill", "No cuadra")
         browser.click("#language")
         browser.until_text(".differences", "Purchase #1 of Ajolote Rosa is recorded, but Mateo was not charged the 25 credits.")
@@ -188,7 +198,9 @@ class Cost(PageCase):
         market = self.market()
         for file in files:
             self.assertEqual(market.client.get(f"/web/{file.name}").body, file.read_bytes(), "mercado/src/web.rs has it")
-        self.assertLess(sum(len(market.client.get(f"/web/{f.name}", Accept_Encoding="gzip").body) for f in files), 120_000, "on the wire")
+        self.assertLess(
+            sum(len(market.client.get(f"/web/{f.name}", Accept_Encoding="gzip").body) for f in files), 120_000, "on the wire"
+        )
         html = (ROOT / "web/index.html").read_text()
         self.assertIsNone(re.search(r"\sstyle=|\son\w+=|<style|<script(?![^>]*src=)|https?://", html))
         for file in files:
