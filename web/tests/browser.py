@@ -173,7 +173,7 @@ class Browser:
     def focused(self):
         """What has the focus, by what it is called."""
         return self.value(
-            "document.activeElement.getAttribute('aria-label') || document.activeElement.innerText || document.activeElement.name || document.activeElement.localName"
+            "(({ ariaLabel, innerText, name, localName }) => ariaLabel || innerText || name || localName)(document.activeElement)"
         )
 
     def picture(self, path, full=False):

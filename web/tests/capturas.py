@@ -66,7 +66,7 @@ def shop(studio, market):
 def burst(browser, kind, n, rate):
     browser.value(f"document.querySelector('.burst [value={kind}]').click()")
     browser.value(
-        f"[document.querySelector('.burst form').elements.n.value, document.querySelector('.burst form').elements.rate.value] = [{n}, {rate}]"
+        f"(({{ n, rate }}) => {{ [n.value, rate.value] = [{n}, {rate}]; }})(document.querySelector('.burst form').elements)"
     )
     browser.value("document.querySelector('.burst form').requestSubmit()")
     browser.until_text(".burst [role=status]", "Terminó.", 120)

@@ -2,8 +2,7 @@
 
 import unittest
 
-from .browser import eventually
-from .case import CARDS, HELD, PageCase
+from .case import CARDS, PageCase
 from .market import seeds, token, user
 
 
@@ -86,7 +85,8 @@ class Tabs(PageCase):
     def test_six_tabs_share_one_stream(self):
         """A browser opens six connections to a host: the sixth tab got nothing."""
         market = self.market()
-        count = "window.streams = 0; const Real = EventSource; window.EventSource = class extends Real { constructor(...a) { super(...a); window.streams++; } };"
+        count = """window.streams = 0; const Real = EventSource;
+            window.EventSource = class extends Real { constructor(...a) { super(...a); window.streams++; } };"""
         first = self.shop(market, script=count)
         tabs = [first.command("/window", method="GET")]
         for _ in range(5):

@@ -4,9 +4,8 @@ import re
 import shutil
 import unittest
 
-from .browser import eventually
 from .case import HELD, PageCase
-from .market import ROOT, seeds, token, user
+from .market import ROOT
 
 STATE = ".service[data-service={}] .state"
 
@@ -43,7 +42,8 @@ class Deaths(PageCase):
         gone = market.pods("tokens")[1]
         gone.kill()
         browser.until(
-            f"[...document.querySelectorAll('.service[data-service=tokens] .gone')].some((e) => e.innerText.includes('{gone.name}') && e.innerText.includes('calla hace'))"
+            "[...document.querySelectorAll('.service[data-service=tokens] .gone')].map((e) => e.innerText)"
+            f".some((text) => text.includes('{gone.name}') && text.includes('calla hace'))"
         )
         self.assertIn(browser.text(STATE.format("tokens"))[:8], ("responde", "volvió h"))
         browser.until(
@@ -87,7 +87,8 @@ class Deaths(PageCase):
         )
         market.start("transacciones")
         browser.until_text(".receipt.good", "Ana compró Gato Cósmico")
-        self.assertRegex(browser.text(".receipt.good"), rf"Respondió {market.pods('transacciones')[0].name} .*envío número \d+")
+        pod = market.pods("transacciones")[0].name
+        self.assertRegex(browser.text(".receipt.good"), rf"Respondió {pod} .*envío número \d+")
         browser.until("document.querySelector('#outstanding').hidden")
         self.assertEqual(len(market.get("/transacciones")), 1)
         self.assertEqual(market.get("/usuarios/1")["saldo"], 50)
@@ -181,7 +182,10 @@ class Cost(PageCase):
         browser.until("window.counted.length >= 30")
         first, last = browser.value("[window.counted[0].at, window.counted[29].at]")
         self.assertLessEqual(29 / ((last - first) / 1000), 5, "a second")
-        hide = "Object.defineProperty(document, 'hidden', {{ value: {}, configurable: true }}), document.dispatchEvent(new Event('visibilitychange'))"
+        hide = (
+            "Object.defineProperty(document, 'hidden', {{ value: {}, configurable: true }}),"
+            " document.dispatchEvent(new Event('visibilitychange'))"
+        )
         browser.value(hide.format("true"))
         # another page's look goes on: by then this one would have asked many times
         other = self.shop(market, path="#/sistema", n=0, script=HELD)
