@@ -10,7 +10,8 @@ from .market import ROOT
 AXE = Path(os.environ.get("AXE") or ROOT / "target/axe-core/package/axe.min.js")
 VIEWS = ("tienda", "tienda/101", "tienda/103", "tienda?nombre=nada+de+nada", "cuenta", "sistema")
 RULES = """axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })
-    .then(({ violations }) => done(violations.map(({ id, nodes }) => [id, ...nodes.slice(0, 3).map((n) => n.html.slice(0, 160))].join(" | "))))"""
+    .then(({ violations }) => done(
+        violations.map(({ id, nodes }) => [id, ...nodes.slice(0, 3).map((n) => n.html.slice(0, 160))].join(" | "))))"""
 SHOWN = "document.querySelector('main > :not([hidden]) h1')?.innerText"
 BUSY = "document.querySelector('main > :not([hidden]) [aria-busy=true]')"
 
