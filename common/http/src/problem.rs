@@ -79,9 +79,9 @@ impl Lang {
     }
 }
 
-/// One row of a table of errors: made by [`codes!`](crate::codes), so that each name has one status and one title.
-#[derive(Clone, Copy, Debug)]
-pub struct Code {
+/// What is known of one kind of error.
+#[derive(Debug)]
+pub struct Row {
     /// The stable name on the wire.
     pub name: &'static str,
     /// The HTTP status that it comes with, always the same.
@@ -91,10 +91,23 @@ pub struct Code {
     pub titles: (&'static str, &'static str),
 }
 
-impl Code {
+impl Row {
     /// The `title`: what kind of error this is, the same for each occurrence.
-    pub const fn title(self) -> Text {
+    pub const fn title(&self) -> Text {
         Text::new(self.titles.0, self.titles.1)
+    }
+}
+
+/// One row of a table of errors: made by [`codes!`](crate::codes), so that each name has one status and one title. It is a
+/// reference, since each `Result` of a handler has room for one.
+#[derive(Clone, Copy, Debug)]
+pub struct Code(#[doc(hidden)] pub &'static Row);
+
+impl std::ops::Deref for Code {
+    type Target = Row;
+
+    fn deref(&self) -> &Row {
+        self.0
     }
 }
 
@@ -127,11 +140,14 @@ macro_rules! codes {
             /// Its row.
             pub const fn code(self) -> $crate::problem::Code {
                 match self {
-                    $( Self::$variant => $crate::problem::Code {
-                        name: $name,
-                        status: $crate::problem::StatusCode::$status,
-                        titles: ($es, $en),
-                    }, )*
+                    $( Self::$variant => {
+                        const ROW: $crate::problem::Row = $crate::problem::Row {
+                            name: $name,
+                            status: $crate::problem::StatusCode::$status,
+                            titles: ($es, $en),
+                        };
+                        $crate::problem::Code(&ROW)
+                    } )*
                 }
             }
         }
