@@ -67,11 +67,61 @@ machine() {
         "server on core $SERVER_CORE, load on core $LOAD_CORE, $RUNS runs of $SECONDS_EACH s each, medians"
 }
 
+# MERCADO names a binary to measure in place of the one that is built here
+build_mercado() {
+    if [ -z "${MERCADO:-}" ]; then
+        cargo build --profile dist -q -p mercado
+        MERCADO=target/dist/mercado
+    fi
+}
+
+# seed_market DIR STOCK DONE: a thousand rich users and STOCK tokens, of which the first DONE are bought
+seed_market() {
+    mkdir -p "$1"
+    python3 - "$@" <<'PY'
+import sys
+where, stock, done = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+def write(name, rows):
+    with open(f"{where}/{name}.json", "w") as f:
+        f.write("[\n" + ",\n".join(rows) + "\n]\n")
+day = "2026-01-01T00:00:00Z"
+write("usuarios", (f'{{"id":{u},"nombre":"U{u}","saldo":{10**12}}}' for u in range(1, 1001)))
+sold = lambda i: (f',"venta":{{"intento":"s{i}#1","usuarioId":{i % 1000 + 1},"fecha":"{day}"}}' if i <= done else "")
+write("tokens", (f'{{"id":{i},"nombre":"T{i}","imagen":"t.jpg","precio":1,"vendido":{"true" if i <= done else "false"}{sold(i)}}}'
+                 for i in range(1, stock + 1)))
+if done:
+    write("transacciones", (f'{{"id":{i},"usuarioId":{i % 1000 + 1},"tokenId":{i},"fecha":"{day}","precio":1,"intento":"s{i}#1"}}'
+                            for i in range(1, done + 1)))
+    opening = (f'{{"id":{u},"usuarioId":{u},"monto":{10**12 + sum(1 for _ in range(u - 1 or 1000, done + 1, 1000))},"fecha":"{day}","tipo":"apertura"}}' for u in range(1, 1001))
+    charge = (f'{{"id":{1000 + i},"usuarioId":{i % 1000 + 1},"monto":1,"fecha":"{day}","tipo":"cargo","intento":"s{i}#1","confirmado":true}}'
+              for i in range(1, done + 1))
+    import itertools
+    write("movimientos", itertools.chain(opening, charge))
+PY
+}
+
+# buy CLIENTS FIRST: purchases acknowledged a second, of the tokens behind FIRST, from $port
+buy() {
+    on_load_core wrk -t1 -c"$1" -d"${SECONDS_EACH}s" -s bench/compras.lua "http://127.0.0.1:$port" -- "$2" | rate_of_wrk
+}
+
+# correct: ends the benchmark where the market's audit is not right, once what wrk cut off at its end is settled
+correct() {
+    local _ verdict
+    for _ in $(seq 100); do
+        verdict=$(curl -sf "http://127.0.0.1:$port/transacciones/auditoria")
+        [[ $verdict == *'"pendientes":0'* ]] && break
+        sleep 0.2
+    done
+    echo "audit: $(echo "$verdict" | cut -c1-200)"
+    [[ $verdict == *'"correcto":true'* ]]
+}
+
 # serve_mercado STORE PORT [options]: starts it with one worker
 serve_mercado() {
     local store=$1 port=$2
     shift 2
-    behind target/dist/mercado --workers 1 --port "$port" --store "$store" --rust-log warn --drain-seconds 0 \
+    behind "$MERCADO" --workers 1 --port "$port" --store "$store" --rust-log warn --drain-seconds 0 \
         --connection-age-seconds 86400 "$@"
     wait_for "http://127.0.0.1:$port/readyz"
 }

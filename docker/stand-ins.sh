@@ -58,15 +58,19 @@ gateway_image() {
     entry_point <<'SH'
 #!/bin/sh
 set -eu
-NGINX_LOCAL_RESOLVERS=$(awk '/^nameserver/ {printf "%s ", $2}' /etc/resolv.conf)
+export NGINX_LOCAL_RESOLVERS
+NGINX_LOCAL_RESOLVERS=$(awk '/^nameserver/ {printf(($2 ~ /:/) ? "[%s] " : "%s ", $2)}' /etc/resolv.conf)
 for file in /docker-entrypoint.d/*.envsh; do
     # shellcheck source=docker/first-resolver.envsh
     [ ! -x "$file" ] || . "$file"
 done
 for template in /etc/nginx/templates/*.template; do
     name=${template##*/}
-    sed "s/\${GATEWAY_LISTEN}/$GATEWAY_LISTEN/g; s/\${GATEWAY_DOMAIN}/$GATEWAY_DOMAIN/g
-        s/\${NGINX_LOCAL_RESOLVERS}/$NGINX_LOCAL_RESOLVERS/g" "$template" >"$NGINX_ENVSUBST_OUTPUT_DIR/${name%.template}"
+    awk '{
+        for (name in ENVIRON) if (name ~ ENVIRON["NGINX_ENVSUBST_FILTER"]) while (at = index($0, "${" name "}"))
+            $0 = substr($0, 1, at - 1) ENVIRON[name] substr($0, at + length(name) + 3)
+        print
+    }' "$template" >"$NGINX_ENVSUBST_OUTPUT_DIR/${name%.template}"
 done
 exec "$@"
 SH

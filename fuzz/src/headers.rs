@@ -1,6 +1,6 @@
 //! Request headers.
 
-use super::market::{self, Answer, TOKEN};
+use super::market::{self, MarketAnswer, TOKEN};
 use std::io::Read;
 
 /// Headers that mean something to us; others are taken for any text.
@@ -94,7 +94,7 @@ pub fn headers(data: &[u8]) {
 }
 
 /// The request's id is the caller's where that is sane, and always one that can stand in a log.
-fn traced(answer: &Answer, given: &[&[u8]]) {
+fn traced(answer: &MarketAnswer, given: &[&[u8]]) {
     let id = answer.header("x-request-id");
     let sane = |id: &[u8]| {
         (1..=128).contains(&id.len()) && id.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b))
@@ -105,7 +105,7 @@ fn traced(answer: &Answer, given: &[&[u8]]) {
     }
 }
 
-fn decoded(answer: &Answer, accepted: &[&[u8]]) -> Vec<u8> {
+fn decoded(answer: &MarketAnswer, accepted: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();
     let encoding = answer.header("content-encoding");
     let named = |v: &&[u8]| {

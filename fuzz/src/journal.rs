@@ -1,7 +1,7 @@
 //! The journal reader on any files.
 
 use super::files::{self, DIR, path};
-use ::journal::testing::Disk;
+use ::journal::simulation::{Disk, Survives};
 use journal::{ArrayWriter, Model, OpenError, Options};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -11,14 +11,14 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A store that takes anything for a record, and keeps its text.
 #[derive(Clone, Default)]
-struct Hojas {
+struct Leaves {
     /// Of the arrays, by collection.
     loaded: BTreeMap<String, Vec<String>>,
     /// Of the journal, in order.
     changes: Vec<String>,
 }
 
-impl Model for Hojas {
+impl Model for Leaves {
     const NAME: &'static str = "hojas";
     const COLLECTIONS: &'static [&'static str] = &["altas", "pares"];
     type Change = Box<RawValue>;
@@ -56,8 +56,8 @@ const NAMES: &[&str] = &[
     "hojas.lock",
 ];
 
-fn start(disk: &Disk) -> Result<(Hojas, u64), OpenError> {
-    disk.start::<Hojas>(Options::new(DIR))
+fn start(disk: &Disk) -> Result<(Leaves, u64), OpenError> {
+    disk.start::<Leaves>(Options::new(DIR))
 }
 
 /// The files with records, which a refusal must leave as they are.
@@ -73,9 +73,9 @@ pub fn journal_reader(data: &[u8]) {
     let mut disk_files = files.clone();
     disk_files.entry(path("hojas.turn")).or_default();
     let disk = Disk::with(disk_files);
-    let report = disk.check(Path::new(DIR), Hojas::NAME);
+    let report = disk.check(Path::new(DIR), Leaves::NAME);
     let mut dumped = Vec::new();
-    let dump = disk.dump(Path::new(DIR), Hojas::NAME, &mut dumped);
+    let dump = disk.dump(Path::new(DIR), Leaves::NAME, &mut dumped);
     let before = kept(&disk);
 
     let journal = files.get(&path(JOURNAL));
@@ -92,7 +92,7 @@ pub fn journal_reader(data: &[u8]) {
             // of which collections there are, a model decides
             let header = reference.as_ref().and_then(|r| r.header.as_ref());
             let ours =
-                header.is_some_and(|h| Hojas::COLLECTIONS.iter().copied().eq(h.keys().map(String::as_str)));
+                header.is_some_and(|h| Leaves::COLLECTIONS.iter().copied().eq(h.keys().map(String::as_str)));
             assert!(!sound || !ours, "the check found nothing, and the start: {error}");
             return;
         }
@@ -120,10 +120,10 @@ pub fn journal_reader(data: &[u8]) {
     }
 
     // what it showed is there again, with everything that was written and with what was synced only
-    for disk in [Disk::with(disk.files()), disk.after_power_failure()] {
+    for disk in [Disk::with(disk.files()), disk.after_power_failure(Survives::Synced)] {
         let (again, same) = start(&disk).unwrap_or_else(|e| panic!("the second start: {e}"));
         assert_eq!((again.loaded, again.changes, same), (state.loaded.clone(), state.changes.clone(), seq));
-        let report = disk.check(Path::new(DIR), Hojas::NAME).unwrap();
+        let report = disk.check(Path::new(DIR), Leaves::NAME).unwrap();
         assert!(report.sound() && report.journal.torn == 0, "{report}");
     }
 }

@@ -3,7 +3,7 @@
 use super::market::{self, Market};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use tokens::domain::plegar;
+use tokens::domain::fold;
 
 /// Of a list with many pages, only so many are asked for.
 const PAGES: usize = 5;
@@ -65,7 +65,7 @@ fn ids(rows: &[Value]) -> Vec<u64> {
 
 /// The pages from this one on, the count that the first names, and whether these are all.
 fn walk(market: &mut Market, target: &str, asked: &BTreeMap<&str, &str>) -> (Vec<Value>, usize, bool) {
-    let limite: usize = asked.get("limite").map_or(100, |n| n.parse().unwrap());
+    let limit: usize = asked.get("limite").map_or(100, |n| n.parse().unwrap());
     let (mut rows, mut total, mut next) = (Vec::new(), None, Some(target.to_owned()));
     for _ in 0..PAGES {
         let Some(target) = next else { return (rows, total.unwrap(), true) };
@@ -74,9 +74,9 @@ fn walk(market: &mut Market, target: &str, asked: &BTreeMap<&str, &str>) -> (Vec
         let page = answer.json();
         let page = page.as_array().unwrap();
         total.get_or_insert_with(|| answer.header("x-total-count").parse().unwrap());
-        assert!(page.len() <= limite);
+        assert!(page.len() <= limit);
         let link = answer.header("link");
-        assert!(link.is_empty() || page.len() == limite);
+        assert!(link.is_empty() || page.len() == limit);
         rows.extend(page.iter().cloned());
         next = link.strip_prefix('<').and_then(|link| Some(link.split_once('>')?.0.to_owned()));
     }
@@ -86,7 +86,7 @@ fn walk(market: &mut Market, target: &str, asked: &BTreeMap<&str, &str>) -> (Vec
 /// What a query asks for, looked for by hand.
 fn naive(path: &str, mut rows: Vec<Value>, asked: &BTreeMap<&str, &str>) -> Vec<Value> {
     let number = |name: &str| asked.get(name).map(|n| n.parse::<u64>().unwrap());
-    let nombre = |row: &Value| plegar(row["nombre"].as_str().unwrap_or_default());
+    let nombre = |row: &Value| fold(row["nombre"].as_str().unwrap_or_default());
     if path != "/tokens" {
         rows.retain(|row| number("usuarioId").is_none_or(|id| row["usuarioId"] == id));
         rows.retain(|row| number("tokenId").is_none_or(|id| row["tokenId"] == id));
@@ -96,9 +96,9 @@ fn naive(path: &str, mut rows: Vec<Value>, asked: &BTreeMap<&str, &str>) -> Vec<
     rows.retain(|row| asked.get("vendido").is_none_or(|v| row["vendido"].as_bool() == v.parse().ok()));
     rows.retain(|row| number("precioMin").is_none_or(|min| row["precio"].as_u64().unwrap() >= min));
     rows.retain(|row| number("precioMax").is_none_or(|max| row["precio"].as_u64().unwrap() <= max));
-    rows.retain(|row| asked.get("nombre").is_none_or(|part| nombre(row).contains(&plegar(part.trim()))));
-    let orden = asked.get("orden").copied().unwrap_or("id");
-    let (by, back) = orden.strip_prefix('-').map_or((orden, false), |by| (by, true));
+    rows.retain(|row| asked.get("nombre").is_none_or(|part| nombre(row).contains(&fold(part.trim()))));
+    let sort_by = asked.get("orden").copied().unwrap_or("id");
+    let (by, back) = sort_by.strip_prefix('-').map_or((sort_by, false), |by| (by, true));
     let key = |row: &Value| {
         let id = row["id"].as_u64().unwrap();
         match by {
@@ -111,8 +111,8 @@ fn naive(path: &str, mut rows: Vec<Value>, asked: &BTreeMap<&str, &str>) -> Vec<
     if back {
         rows.reverse();
     }
-    if let Some(despues) = asked.get("despues") {
-        let (head, id) = despues.rsplit_once('.').unwrap_or(("", despues));
+    if let Some(after) = asked.get("despues") {
+        let (head, id) = after.rsplit_once('.').unwrap_or(("", after));
         let id = id.parse().unwrap();
         let last = match by {
             "precio" => (head.parse().unwrap(), String::new(), id),

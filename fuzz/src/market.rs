@@ -2,7 +2,7 @@
 //! Only sockets are left out.
 
 use super::files::{DIR, path};
-use ::journal::testing::Disk;
+use ::journal::simulation::Disk;
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode, Uri};
@@ -15,7 +15,7 @@ use http_kit::metrics::Metrics;
 use http_kit::ops::Ops;
 use http_kit::problem::General;
 use journal::{Journal, Model, Options};
-use mercado::local::{LocalTokens, LocalUsuarios};
+use market::participant::{self, Local};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ pub(crate) const TOKEN: &str = "0123456789abcdef";
 /// After so many requests the market begins anew, so that a long run stays fast.
 const REQUESTS: u32 = 2000;
 
-type Answering = Pin<Box<dyn Future<Output = Answer>>>;
+type Answering = Pin<Box<dyn Future<Output = MarketAnswer>>>;
 
 /// One port.
 struct Port(Box<dyn Fn(TestRequest) -> Answering>);
@@ -48,7 +48,7 @@ impl Port {
             let service = service.clone();
             Box::pin(async move {
                 let response = service.call(request.to_request()).await;
-                Answer::of(response.unwrap_or_else(|e| panic!("the framework's own error: {e}"))).await
+                MarketAnswer::of(response.unwrap_or_else(|e| panic!("the framework's own error: {e}"))).await
             })
         }))
     }
@@ -56,13 +56,13 @@ impl Port {
 
 /// A whole answer.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct MarketAnswer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
-impl Answer {
+impl MarketAnswer {
     async fn of(response: ServiceResponse) -> Self {
         let (_, response) = response.into_parts();
         let (response, body) = response.into_parts();
@@ -95,7 +95,7 @@ impl Answer {
         assert!(self.status.is_client_error(), "{document}");
         assert_eq!(self.header("allow").is_empty(), self.status != 405);
         let errores = document["errores"].as_array().cloned().unwrap_or_default();
-        assert_eq!(errores.is_empty(), known != General::DatosInvalidos, "{document}");
+        assert_eq!(errores.is_empty(), known != General::InvalidData, "{document}");
         errores.iter().map(|e| e["campo"].as_str().unwrap().to_owned()).collect()
     }
 }
@@ -129,11 +129,11 @@ fn journal<M: Model>(arrays: &[(&str, String)]) -> Journal<M> {
         .iter()
         .map(|(name, json)| (path(&format!("{name}.json")), json.clone().into_bytes()))
         .collect();
-    Disk::with(files).open(Options::new(DIR)).unwrap_or_else(|e| panic!("{e}"))
+    Disk::with(files).open_with_threads(Options::new(DIR)).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Names with all that sorting and searching could trip over.
-const NOMBRES: &[&str] = &[
+const NAMES: &[&str] = &[
     "Gato Cósmico",
     "gato cosmico",
     "GATO CO\u{301}SMICO",
@@ -153,7 +153,7 @@ const NOMBRES: &[&str] = &[
 
 fn tokens() -> String {
     let token = |n: usize| {
-        let (nombre, precio) = (NOMBRES[n % NOMBRES.len()], [0, 5, 5, 50, 9_007_199_254_740_991_u64][n % 5]);
+        let (nombre, precio) = (NAMES[n % NAMES.len()], [0, 5, 5, 50, 9_007_199_254_740_991_u64][n % 5]);
         serde_json::json!({"id": n + 1, "nombre": nombre, "imagen": "a.jpg", "precio": precio, "vendido": n.is_multiple_of(7)})
     };
     let last = serde_json::json!({"id": 9_000_000_000_000_000_u64, "nombre": "z", "imagen": "z", "precio": 1, "vendido": false});
@@ -162,7 +162,8 @@ fn tokens() -> String {
 
 fn usuarios() -> String {
     let saldos = [100, 0, 9_007_199_254_740_991_u64];
-    let usuario = |n: usize| serde_json::json!({"id": n + 1, "nombre": NOMBRES[n % NOMBRES.len()], "saldo": saldos[n % 3]});
+    let usuario =
+        |n: usize| serde_json::json!({"id": n + 1, "nombre": NAMES[n % NAMES.len()], "saldo": saldos[n % 3]});
     Value::Array((0..12).map(usuario).collect()).to_string()
 }
 
@@ -178,21 +179,25 @@ impl Market {
             let edge = Arc::new(Edge::new(market::openapi::PRODUCT, "fuzz", Duration::from_secs(3600)));
             let usuarios = usuarios::store::Store::json(journal(&[("usuarios", usuarios())]));
             let tokens = tokens::store::Store::json(journal(&[("tokens", tokens())]));
-            let options = PurchaseOptions { purchase_deadline_ms: 30_000, orphan_age_ms: 3_600_000 };
-            let (here, there) =
-                (Arc::new(LocalTokens(tokens.clone())), Arc::new(LocalUsuarios(usuarios.clone())));
+            let options = PurchaseOptions {
+                purchase_deadline_ms: 30_000,
+                orphan_age_ms: 3_600_000,
+                audit_pause_ms: 0,
+                ..PurchaseOptions::default()
+            };
+            let (here, there) = (Arc::new(Local(tokens.clone())), Arc::new(Local(usuarios.clone())));
             let compras = transacciones::store::Store::json(journal(&[("transacciones", transacciones())]));
             let engine = Engine::start(compras, here, there, options, &Metrics::new()).unwrap();
             let openapi = usuarios::routes::openapi();
             let ops = Data::new(Ops::new("fuzz", "fuzz", Arc::clone(&edge), openapi, || Ok(())).unwrap());
             let secret = Data::new(TOKEN.parse::<InternalToken>().unwrap());
-            let imagenes = Data::new(tokens::imagenes::Imagenes::open(None).unwrap());
+            let pictures = Data::new(tokens::pictures::Pictures::open(None).unwrap());
             let (t, u) = (Data::new(tokens), Data::new(usuarios));
             let buy = Data::new(engine.service.clone());
             let (here, there) = (u.clone(), t.clone());
             let public = Port::open(Arc::clone(&edge), move |c| {
                 c.app_data(here).app_data(there).app_data(buy).app_data(ops);
-                c.app_data(Data::new(tokens::cache::Cache::default())).app_data(imagenes);
+                c.app_data(Data::new(tokens::cache::Cache::default())).app_data(pictures);
                 c.configure(tokens::routes::public)
                     .configure(transacciones::routes::public)
                     .configure(usuarios::routes::public)
@@ -201,11 +206,11 @@ impl Market {
             let public = public.await;
             let token = secret.clone();
             let inside = Port::open(Arc::clone(&edge), move |c| {
-                c.app_data(t).app_data(token).configure(tokens::routes::interno::routes);
+                c.app_data(t).app_data(token).configure(participant::routes::<tokens::store::Store>);
             });
             let inside = inside.await;
             let cargos = Port::open(edge, move |c| {
-                c.app_data(u).app_data(secret).configure(usuarios::routes::interno::routes);
+                c.app_data(u).app_data(secret).configure(participant::routes::<usuarios::store::Store>);
             });
             (public, inside, cargos.await)
         });
@@ -219,7 +224,7 @@ impl Market {
         target: &str,
         headers: &[(&str, &[u8])],
         body: &[u8],
-    ) -> Option<Answer> {
+    ) -> Option<MarketAnswer> {
         let uri = target
             .parse::<Uri>()
             .ok()
@@ -243,7 +248,7 @@ impl Market {
     }
 
     /// GET, which must be legal.
-    pub(crate) fn get(&mut self, target: &str) -> Answer {
+    pub(crate) fn get(&mut self, target: &str) -> MarketAnswer {
         self.ask("GET", target, &[("authorization", format!("Bearer {TOKEN}").as_bytes())], b"").unwrap()
     }
 }

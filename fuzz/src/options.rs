@@ -6,7 +6,7 @@ use market::domain::{Clave, Intento};
 use market::store::StoreUrl;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use tokens::store::{Cursor, Orden};
+use tokens::store::{Cursor, SortBy};
 
 /// Arguments, one a line. Each is read as every kind of value: what is accepted is written as it was read. As a command line
 /// they are taken, or refused in words that do not give the secret away.
@@ -72,14 +72,14 @@ fn value(text: &str) {
         assert!(intento.numero >= 1);
         assert_eq!(serde_json::to_value(&intento).unwrap(), text);
     }
-    for orden in [Orden::Id, Orden::Precio, Orden::Nombre] {
-        match Cursor::parse(orden, text) {
-            Some(Cursor::Id(id)) => assert!(orden == Orden::Id && text.parse() == Ok(id.get())),
+    for sort_by in [SortBy::Id, SortBy::Precio, SortBy::Name] {
+        match Cursor::parse(sort_by, text) {
+            Some(Cursor::Id(id)) => assert!(sort_by == SortBy::Id && text.parse() == Ok(id.get())),
             Some(Cursor::Precio(precio, id)) => {
                 let (head, last) = text.split_once('.').unwrap();
                 assert_eq!((head.parse(), last.parse()), (Ok(precio.get()), Ok(id.get())));
             }
-            Some(Cursor::Nombre(nombre, id)) => {
+            Some(Cursor::Name(nombre, id)) => {
                 let (head, last) = text.rsplit_once('.').unwrap();
                 assert_eq!((head, last.parse()), (&*nombre, Ok(id.get())));
             }

@@ -1,7 +1,7 @@
 //! The arrays and journals of the three services, read by their own models.
 
 use super::files::{self, DIR, path};
-use ::journal::testing::Disk;
+use ::journal::simulation::Disk;
 use journal::{Model, OpenError, Options};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,27 +31,27 @@ pub fn records(data: &[u8]) {
         (!files.is_empty()).then_some(files)
     };
     if let Some(files) = of(&NAMES[..4]) {
-        service::<usuarios::store::json::Modelo>(files, |modelo| {
-            modelo.siguiente_usuario();
-            modelo.siguiente_movimiento();
-            for id in modelo.usuarios.keys() {
-                modelo.movimientos_de(*id, 0).count();
+        service::<usuarios::store::state::State>(files, |state| {
+            state.next_usuario_id();
+            state.next_movimiento_id();
+            for id in state.usuarios.keys() {
+                state.movimientos_of(*id, 0).count();
             }
-            modelo.pendientes(None).count();
-            serde_json::to_string(&modelo.resumen()).unwrap();
+            state.pending(None).count();
+            serde_json::to_string(&state.digest()).unwrap();
         });
     }
     if let Some(files) = of(&NAMES[4..8]) {
-        service::<tokens::store::json::Modelo>(files, |modelo| {
-            modelo.siguiente();
-            modelo.preparar();
-            modelo.pendientes(None).count();
-            serde_json::to_string(&modelo.resumen()).unwrap();
+        service::<tokens::store::state::State>(files, |state| {
+            state.next_id();
+            state.prepare();
+            state.pending(None).count();
+            serde_json::to_string(&state.digest()).unwrap();
         });
     }
     if let Some(files) = of(&NAMES[8..]) {
-        service::<transacciones::store::json::Modelo>(files, |modelo| {
-            modelo.lista(None, None, None).count();
+        service::<transacciones::store::state::State>(files, |state| {
+            state.list(None, None, None).count();
         });
     }
 }
@@ -59,7 +59,7 @@ pub fn records(data: &[u8]) {
 fn service<M: Model>(files: BTreeMap<PathBuf, Vec<u8>>, look: impl Fn(&M)) {
     let journal = files.keys().any(|path| path.extension().is_some_and(|e| e == "journal"));
     let disk = Disk::with(files);
-    let (modelo, _) = match disk.start::<M>(Options::new(DIR)) {
+    let (state, _) = match disk.start::<M>(Options::new(DIR)) {
         Ok(started) => started,
         Err(OpenError::Data { file, reason, .. }) => {
             assert!(file.starts_with(DIR) && !reason.is_empty());
@@ -67,13 +67,14 @@ fn service<M: Model>(files: BTreeMap<PathBuf, Vec<u8>>, look: impl Fn(&M)) {
         }
         Err(other) => panic!("{other}"),
     };
-    look(&modelo);
+    look(&state);
     // a line with a checksum is what a service wrote: it is not asked whether it would write that
     if journal {
         return;
     }
     // a clean stop writes the arrays anew: they are read as the same records
-    let journal = disk.open::<M>(Options::new(DIR)).unwrap_or_else(|e| panic!("the second start: {e}"));
+    let journal =
+        disk.open_with_threads::<M>(Options::new(DIR)).unwrap_or_else(|e| panic!("the second start: {e}"));
     journal.close().unwrap_or_else(|e| panic!("{e}"));
     let arrays = |disk: &Disk| -> Vec<Option<Vec<u8>>> {
         let files = disk.files();
@@ -82,7 +83,7 @@ fn service<M: Model>(files: BTreeMap<PathBuf, Vec<u8>>, look: impl Fn(&M)) {
     let written = arrays(&disk);
     let (again, _) = disk.start::<M>(Options::new(DIR)).unwrap_or_else(|e| panic!("after a clean stop: {e}"));
     for collection in M::COLLECTIONS {
-        assert_eq!(again.count(collection), modelo.count(collection), "{collection}");
+        assert_eq!(again.count(collection), state.count(collection), "{collection}");
     }
     let copy = Disk::with(
         M::COLLECTIONS

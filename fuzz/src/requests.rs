@@ -1,6 +1,6 @@
 //! JSON bodies and paths of both APIs.
 
-use super::market::{self, Answer, Market, TOKEN};
+use super::market::{self, Market, MarketAnswer, TOKEN};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use std::fmt;
@@ -77,7 +77,7 @@ fn known(name: &str) -> bool {
     .contains(&name)
 }
 
-fn accepted(market: &mut Market, method: &str, target: &str, members: &Members, answer: &Answer) {
+fn accepted(market: &mut Market, method: &str, target: &str, members: &Members, answer: &MarketAnswer) {
     let mut names: Vec<_> = members.0.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     assert!(names.is_sorted_by(|a, b| a < b), "a member that comes twice was accepted: {names:?}");

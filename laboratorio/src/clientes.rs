@@ -136,12 +136,12 @@ impl Cliente {
 
     /// Repeats with one key until there is an answer for good.
     async fn insist(&mut self, op: &Op, clave: &str) -> Result<Peticion, String> {
-        let mut tries = 0;
+        let mut holds = 0;
         loop {
             let patience = self.patience();
             let p = self.ask(op.clone(), Some(clave), patience).await?;
-            tries += 1;
-            let tired = self.azar.percent(4) || tries > 40 || (self.publico.stopped() && tries > 3);
+            holds += 1;
+            let tired = self.azar.percent(4) || holds > 40 || (self.publico.stopped() && holds > 3);
             if p.fin() != Fin::Abierto || tired {
                 return Ok(p);
             }

@@ -3,6 +3,7 @@
 use crate::config::JournalCommand;
 use http_kit::exit::StartError;
 use journal::check;
+use market::store::WORDS;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -34,7 +35,7 @@ pub fn run(command: &JournalCommand, out: &mut impl Write) -> Result<(), StartEr
 fn check_all(dir: &Path, names: &[String], out: &mut impl Write) -> io::Result<bool> {
     let mut sound = true;
     for name in names {
-        let report = check::check(dir, name)?;
+        let report = check::check(dir, name, WORDS)?;
         sound &= report.sound();
         writeln!(out, "{report}")?;
     }

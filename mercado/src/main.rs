@@ -2,7 +2,7 @@
 
 use http_kit::config;
 use http_kit::exit::{Report, StartError};
-use mercado::app::App;
+use mercado::app;
 use mercado::config::{Command, Config};
 use std::process::ExitCode;
 
@@ -22,5 +22,5 @@ fn run() -> Result<(), StartError> {
         None => {}
     }
     config.server.start_logger()?;
-    http_kit::server::block_on(async { App::build(&config)?.run(http_kit::server::signal()).await })
+    http_kit::server::block_on(async { app::build(&config)?.run(http_kit::server::signal()).await })
 }

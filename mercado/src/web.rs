@@ -26,12 +26,40 @@ pub struct Page(Arc<[(&'static str, Representation)]>);
 impl Default for Page {
     fn default() -> Self {
         let files = files! {
-            "index.html": "text/html; charset=utf-8",
-            "estilo.css": "text/css; charset=utf-8",
-            "mercado.js": "text/javascript; charset=utf-8",
+            "account.js": "text/javascript; charset=utf-8",
             "api.js": "text/javascript; charset=utf-8",
-            "textos.js": "text/javascript; charset=utf-8",
+            "audit.js": "text/javascript; charset=utf-8",
+            "burst.js": "text/javascript; charset=utf-8",
+            "buyer.js": "text/javascript; charset=utf-8",
+            "card.js": "text/javascript; charset=utf-8",
+            "chart.js": "text/javascript; charset=utf-8",
+            "dom.js": "text/javascript; charset=utf-8",
+            "events.js": "text/javascript; charset=utf-8",
+            "feed.js": "text/javascript; charset=utf-8",
+            "filter.js": "text/javascript; charset=utf-8",
+            "forms.js": "text/javascript; charset=utf-8",
             "icono.svg": "image/svg+xml",
+            "index.html": "text/html; charset=utf-8",
+            "main.js": "text/javascript; charset=utf-8",
+            "monitor.js": "text/javascript; charset=utf-8",
+            "names.js": "text/javascript; charset=utf-8",
+            "notice.js": "text/javascript; charset=utf-8",
+            "picker.js": "text/javascript; charset=utf-8",
+            "pods.js": "text/javascript; charset=utf-8",
+            "purchase.js": "text/javascript; charset=utf-8",
+            "services.js": "text/javascript; charset=utf-8",
+            "shop.js": "text/javascript; charset=utf-8",
+            "signs.svg": "image/svg+xml",
+            "storage.js": "text/javascript; charset=utf-8",
+            "style.css": "text/css; charset=utf-8",
+            "system.js": "text/javascript; charset=utf-8",
+            "text-en.js": "text/javascript; charset=utf-8",
+            "text-es.js": "text/javascript; charset=utf-8",
+            "text.js": "text/javascript; charset=utf-8",
+            "timeline.js": "text/javascript; charset=utf-8",
+            "token.js": "text/javascript; charset=utf-8",
+            "trouble.js": "text/javascript; charset=utf-8",
+            "visits.js": "text/javascript; charset=utf-8",
         };
         Self(files.into_iter().map(|(name, text, kind)| (name, representation(text, kind))).collect())
     }
@@ -52,22 +80,22 @@ fn representation(text: &'static str, kind: &'static str) -> Representation {
 /// Adds the routes; `Data<Page>` must be there, and [`ops::routes`] come behind: it has a `/` of its own.
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .service(Methods::at("/").get(inicio).done())
-        .service(Methods::at("/web/{archivo}").get(archivo).done());
+        .service(Methods::at("/").get(index).done())
+        .service(Methods::at("/web/{archivo}").get(file).done());
 }
 
-async fn inicio(req: HttpRequest, page: Data<Page>, ops: Data<Ops>) -> Result<HttpResponse, Problem> {
+async fn index(req: HttpRequest, page: Data<Page>, ops: Data<Ops>) -> Result<HttpResponse, Problem> {
     match page.file("index.html").filter(|_| wants_html(&req)) {
         Some(file) => Ok(file.respond(&req)),
         None => {
-            let mut json = ops::inicio(req, ops).await?;
+            let mut json = ops::index(req, ops).await?;
             json.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
             Ok(json)
         }
     }
 }
 
-async fn archivo(req: HttpRequest, page: Data<Page>) -> Result<HttpResponse, Problem> {
+async fn file(req: HttpRequest, page: Data<Page>) -> Result<HttpResponse, Problem> {
     let file = page.file(req.match_info().query("archivo")).ok_or_else(|| no_route(&req))?;
     Ok(file.respond(&req))
 }

@@ -1,35 +1,40 @@
-//! The only wiring: configuration in, a service that is open for business once it runs out.
+//! The only wiring: a configuration comes in, and a service that is ready to run goes out.
 
 use crate::cache::Cache;
 use crate::config::Config;
-use crate::imagenes::Imagenes;
+use crate::pictures::Pictures;
 use crate::routes;
 use crate::store::Store;
-use crate::store::json::Modelo;
+use crate::store::state::State;
 use actix_web::web::{Data, ServiceConfig};
 use http_kit::exit::StartError;
 use market::host::{Host, Serving, share_visits};
+use market::participant;
 
-/// Opens the store, then the ports.
+/// Opens the store, then the ports. Must be called on a Tokio runtime.
 ///
 /// # Errors
 /// One line for the operator and an exit code.
-pub fn build(config: &Config) -> Result<Serving<Modelo>, StartError> {
-    let imagenes = Data::new(Imagenes::open(config.imagenes.as_deref())?);
-    let mut host = Host::<Modelo>::open("tokens", &config.host, routes::openapi())?;
-    let redis = config.redis_url.as_ref().map(|url| share_visits(&mut host.ops, url));
-    let store = Store::new(host.store.clone());
+pub fn build(config: &Config) -> Result<Serving, StartError> {
+    let options = &config.host;
+    let pictures = Data::new(Pictures::open(config.pictures.as_deref())?);
+    let mut host = Host::new("tokens", &options.server, &options.store);
+    let opened = host.open::<State>(&[])?;
+    host.keep(&opened);
+    let mut ops = host.ops(routes::openapi())?;
+    let redis = config.redis_url.as_ref().map(|url| share_visits(&mut ops, url));
+    let store = Store::new(opened);
     let pages = Data::new(Cache::of(&store, redis));
     let store = Data::new(store);
     let inside = store.clone();
     let public = move |c: &mut ServiceConfig| {
         c.app_data(store.clone())
             .app_data(pages.clone())
-            .app_data(imagenes.clone())
+            .app_data(pictures.clone())
             .configure(routes::public);
     };
     let internal = move |c: &mut ServiceConfig| {
-        c.app_data(inside.clone()).configure(routes::interno::routes);
+        c.app_data(inside.clone()).configure(participant::routes::<Store>);
     };
-    host.serve(public, internal)
+    host.serve(ops, options.public(public), Some(options.internal(internal)))
 }

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 #[command(name = "tokens", version)]
 pub struct Config {
     /// A directory with the tokens' pictures; a token without a file there gets a drawing
-    #[arg(long, env = "IMAGENES_DIR")]
-    pub imagenes: Option<PathBuf>,
+    #[arg(long = "imagenes", env = "IMAGENES_DIR", value_name = "IMAGENES")]
+    pub pictures: Option<PathBuf>,
     /// Redis for what pods share, where there are several: `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`. Without it, and
     /// while it is away, each counts its visits alone
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]

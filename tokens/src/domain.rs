@@ -1,8 +1,8 @@
-//! Tokens: what is shown of one, and what a purchase has made of it.
+//! Tokens: what is shown of a token, and what purchases have made of it.
 
 use crate::error::Error;
 use chrono::{DateTime, Utc};
-use market::contract::{PedidoReserva, Reservado, Try};
+use market::contract::{HeldToken, Hold, ReservaRequest};
 use market::domain::{Intento, Monto, TokenId, UsuarioId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
@@ -10,10 +10,10 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 /// The most characters of a name.
-pub const MAX_NOMBRE: usize = 100;
+pub const MAX_NAME: usize = 100;
 
 /// The most characters of a picture's file name: what file systems take.
-pub const MAX_IMAGEN: usize = 255;
+pub const MAX_PICTURE_NAME: usize = 255;
 
 /// A digital collectible.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,23 +22,23 @@ pub struct Token {
     pub id: TokenId,
     /// 1 to 100 characters.
     pub nombre: Box<str>,
-    /// The picture's file name, see [`es_imagen`].
+    /// The picture's file name, see [`is_picture_name`].
     pub imagen: Box<str>,
-    /// What it costs; fixed while it is held, and once it is sold.
+    /// What the token costs: fixed while the token is held, and once it is sold.
     pub precio: Monto,
-    /// Whether it can be bought.
-    pub estado: Estado,
+    /// Whether the token can be bought.
+    pub estado: Availability,
 }
 
-/// Whether a token can be bought. The boxes keep free tokens small: most of a million are.
+/// Whether a token can be bought. The boxes keep free tokens small: of a million tokens most are free.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Estado {
+pub enum Availability {
     /// Anybody may buy it.
-    Libre,
+    Free,
     /// Held until its attempt is confirmed or cancelled.
-    Reservado(Box<Reserva>),
-    /// Sold, for ever. Without a [`Venta`]: outside of this market, before it was put into the file.
-    Vendido(Option<Box<Venta>>),
+    Reserved(Box<Reserva>),
+    /// Sold, for ever. There is no [`Venta`] of a token that was sold outside of this market, before it came into the file.
+    Sold(Option<Box<Venta>>),
 }
 
 /// A token held for one attempt at a purchase.
@@ -47,7 +47,7 @@ pub enum Estado {
 pub struct Reserva {
     /// Which attempt.
     pub intento: Intento,
-    /// For whom.
+    /// Who buys.
     pub usuario_id: UsuarioId,
     /// Since when, by this service's clock.
     pub desde: DateTime<Utc>,
@@ -61,80 +61,80 @@ pub struct Venta {
     pub intento: Intento,
     /// Who bought.
     pub usuario_id: UsuarioId,
-    /// When this service learned of it.
+    /// When this service learned of the sale.
     pub fecha: DateTime<Utc>,
 }
 
 impl Token {
-    /// Whether it is sold.
-    pub fn vendido(&self) -> bool {
-        matches!(self.estado, Estado::Vendido(_))
+    /// Whether the token is sold.
+    pub fn is_sold(&self) -> bool {
+        matches!(self.estado, Availability::Sold(_))
     }
 
-    /// The attempt that holds or bought it, and for whom.
+    /// The attempt that holds or bought the token, and the user who buys.
     pub fn intento(&self) -> Option<(&Intento, UsuarioId)> {
         match &self.estado {
-            Estado::Reservado(r) => Some((&r.intento, r.usuario_id)),
-            Estado::Vendido(Some(v)) => Some((&v.intento, v.usuario_id)),
-            Estado::Libre | Estado::Vendido(None) => None,
+            Availability::Reserved(r) => Some((&r.intento, r.usuario_id)),
+            Availability::Sold(Some(v)) => Some((&v.intento, v.usuario_id)),
+            Availability::Free | Availability::Sold(None) => None,
         }
     }
 
-    /// What the attempt that holds or bought it tried, where there is one.
-    pub fn as_try(&self) -> Option<Try> {
+    /// The hold of the attempt that holds or bought the token, where there is one.
+    pub fn as_hold(&self) -> Option<Hold> {
         let (intento, usuario_id, desde) = match &self.estado {
-            Estado::Reservado(r) => (&r.intento, r.usuario_id, r.desde),
-            Estado::Vendido(Some(v)) => (&v.intento, v.usuario_id, v.fecha),
-            Estado::Libre | Estado::Vendido(None) => return None,
+            Availability::Reserved(r) => (&r.intento, r.usuario_id, r.desde),
+            Availability::Sold(Some(v)) => (&v.intento, v.usuario_id, v.fecha),
+            Availability::Free | Availability::Sold(None) => return None,
         };
         let (intento, monto) = (intento.clone(), self.precio);
-        Some(Try { intento, usuario_id, token_id: Some(self.id), monto, desde })
+        Some(Hold { intento, usuario_id, token_id: Some(self.id), monto, desde })
     }
 
     /// The token, where anybody may buy, change or delete it.
-    pub fn libre(&self) -> Result<&Self, Error> {
+    pub fn free(&self) -> Result<&Self, Error> {
         match self.estado {
-            Estado::Libre => Ok(self),
-            Estado::Reservado(_) => Err(Error::TokenReservado(self.id)),
-            Estado::Vendido(_) => Err(Error::TokenVendido(self.id)),
+            Availability::Free => Ok(self),
+            Availability::Reserved(_) => Err(Error::TokenReserved(self.id)),
+            Availability::Sold(_) => Err(Error::TokenSold(self.id)),
         }
     }
 
-    /// Whether a call under this token's attempt asks for what the attempt has.
-    pub fn responde_a(&self, intento: &Intento, pedido: PedidoReserva) -> Result<Reservado, Error> {
-        let de = self.intento().map(|(_, usuario)| (self.id, usuario));
-        if de == Some((pedido.token_id, pedido.usuario_id)) {
-            Ok(Reservado { precio: self.precio })
+    /// Whether a call under this token's attempt asks for what the attempt has: then what the call is answered.
+    pub fn answers(&self, intento: &Intento, request: ReservaRequest) -> Result<HeldToken, Error> {
+        let owner = self.intento().map(|(_, usuario)| (self.id, usuario));
+        if owner == Some((request.token_id, request.usuario_id)) {
+            Ok(HeldToken { precio: self.precio })
         } else {
-            Err(Error::ClaveReutilizada(intento.clone()))
+            Err(Error::ClaveReused(intento.clone()))
         }
     }
 }
 
 /// Whether a text can be a token's name.
-pub fn es_nombre(s: &str) -> bool {
-    !s.trim().is_empty() && s.chars().count() <= MAX_NOMBRE && !s.chars().any(char::is_control)
+pub fn is_name(s: &str) -> bool {
+    !s.trim().is_empty() && s.chars().count() <= MAX_NAME && !s.chars().any(char::is_control)
 }
 
 /// Whether a text can be a picture's file name: 1 to 255 characters, neither `/` nor control characters.
-pub fn es_imagen(s: &str) -> bool {
+pub fn is_picture_name(s: &str) -> bool {
     let legal = |c: char| c != '/' && !c.is_control();
-    !s.is_empty() && s.chars().count() <= MAX_IMAGEN && s.chars().all(legal)
+    !s.is_empty() && s.chars().count() <= MAX_PICTURE_NAME && s.chars().all(legal)
 }
 
 /// A name as it is searched and sorted: without case and accents.
-pub fn plegar(nombre: &str) -> String {
+pub fn fold(nombre: &str) -> String {
     if nombre.is_ascii() {
         return nombre.to_ascii_lowercase();
     }
-    // by characters and not as a text: a final sigma must also be found in the middle of a name
+    // character by character: as a text, a sigma at the end would become another letter than one in the middle of a name
     nombre.chars().flat_map(char::to_lowercase).nfd().filter(|c| !is_combining_mark(*c)).collect()
 }
 
 /// A token as it is on disk: the public fields first, for the person who reads the file.
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "token", deny_unknown_fields)]
-struct Registro<'a> {
+struct TokenRecord<'a> {
     id: TokenId,
     nombre: Cow<'a, str>,
     imagen: Cow<'a, str>,
@@ -149,41 +149,41 @@ struct Registro<'a> {
 impl Serialize for Token {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         let (reserva, venta) = match &self.estado {
-            Estado::Libre | Estado::Vendido(None) => (None, None),
-            Estado::Reservado(r) => (Some(Cow::Borrowed(r.as_ref())), None),
-            Estado::Vendido(Some(v)) => (None, Some(Cow::Borrowed(v.as_ref()))),
+            Availability::Free | Availability::Sold(None) => (None, None),
+            Availability::Reserved(r) => (Some(Cow::Borrowed(r.as_ref())), None),
+            Availability::Sold(Some(v)) => (None, Some(Cow::Borrowed(v.as_ref()))),
         };
-        let registro = Registro {
+        let record = TokenRecord {
             id: self.id,
             nombre: Cow::Borrowed(&self.nombre),
             imagen: Cow::Borrowed(&self.imagen),
             precio: self.precio,
-            vendido: self.vendido(),
+            vendido: self.is_sold(),
             reserva,
             venta,
         };
-        registro.serialize(s)
+        record.serialize(s)
     }
 }
 
 impl<'de> Deserialize<'de> for Token {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        Registro::deserialize(d)?.token().map_err(de::Error::custom)
+        TokenRecord::deserialize(d)?.token().map_err(de::Error::custom)
     }
 }
 
-impl Registro<'_> {
+impl TokenRecord<'_> {
     fn token(self) -> Result<Token, String> {
         let id = self.id;
-        if !es_nombre(&self.nombre) {
+        if !is_name(&self.nombre) {
             return Err(format!(
-                "token {id}: nombre must have 1 to {MAX_NOMBRE} characters, not all blank and none of them a \
+                "token {id}: nombre must have 1 to {MAX_NAME} characters, not all blank and none of them a \
                  control character"
             ));
         }
-        if !es_imagen(&self.imagen) {
+        if !is_picture_name(&self.imagen) {
             return Err(format!(
-                "token {id}: imagen must be a file name of 1 to {MAX_IMAGEN} characters, without / and control \
+                "token {id}: imagen must be a file name of 1 to {MAX_PICTURE_NAME} characters, without / and control \
                  characters"
             ));
         }
@@ -191,9 +191,9 @@ impl Registro<'_> {
             (_, Some(_), Some(_)) => return Err(format!("token {id} has a reserva and a venta")),
             (true, Some(_), None) => return Err(format!("token {id} has a reserva and is vendido")),
             (false, None, Some(_)) => return Err(format!("token {id} has a venta and is not vendido")),
-            (false, None, None) => Estado::Libre,
-            (false, Some(r), None) => Estado::Reservado(Box::new(r.into_owned())),
-            (true, None, v) => Estado::Vendido(v.map(|v| Box::new(v.into_owned()))),
+            (false, None, None) => Availability::Free,
+            (false, Some(r), None) => Availability::Reserved(Box::new(r.into_owned())),
+            (true, None, v) => Availability::Sold(v.map(|v| Box::new(v.into_owned()))),
         };
         let (nombre, imagen) = (self.nombre.into_owned().into(), self.imagen.into_owned().into());
         Ok(Token { id, nombre, imagen, precio: self.precio, estado })
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn names_fold_whatever_their_case_accents_and_composition() {
-        for (nombre, plegado) in [
+        for (nombre, folded) in [
             ("Gato Cósmico", "gato cosmico"),
             ("GATO CO\u{301}SMICO", "gato cosmico"),
             ("ÑANDÚ", "nandu"),
@@ -214,8 +214,8 @@ mod tests {
             ("ΟΔΟΣ", "οδοσ"),
             ("猫 №5", "猫 №5"),
         ] {
-            assert_eq!(plegar(nombre), plegado);
-            assert_eq!(plegar(&plegar(nombre)), plegado);
+            assert_eq!(fold(nombre), folded);
+            assert_eq!(fold(&fold(nombre)), folded);
         }
     }
 

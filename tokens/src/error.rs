@@ -4,45 +4,45 @@ use journal::StoreError;
 use market::contract::Refusal;
 use market::domain::{Intento, TokenId};
 
-/// Why not.
+/// Why an operation is refused, or failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such token.
     #[error("there is no token {0}")]
-    TokenNoEncontrado(TokenId),
-    /// It is held for an attempt, which may yet let it go.
+    TokenNotFound(TokenId),
+    /// The token is held for an attempt, which may yet let it go.
     #[error("token {0} is reserved")]
-    TokenReservado(TokenId),
-    /// It is sold, for ever.
+    TokenReserved(TokenId),
+    /// The token is sold, for ever.
     #[error("token {0} is sold")]
-    TokenVendido(TokenId),
+    TokenSold(TokenId),
     /// The attempt was made with another token or for another user.
     #[error("the attempt {0} was used with other data")]
-    ClaveReutilizada(Intento),
+    ClaveReused(Intento),
     /// Nothing is held or sold under this attempt.
     #[error("there is no reserva under {0}")]
-    IntentoNoEncontrado(Intento),
+    IntentoNotFound(Intento),
     /// The token is sold under this attempt.
     #[error("the reserva under {0} is a sale")]
-    IntentoConfirmado(Intento),
-    /// 2^53 - 1 ids were given.
+    IntentoConfirmed(Intento),
+    /// All 2^53 - 1 ids have been given.
     #[error("there are no ids left")]
-    SinIds,
+    NoIdsLeft,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Error {
-    /// What a purchase may be told; the rest is trouble here.
+    /// What a purchase may be told; `None` where the trouble is this service's.
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
-            Self::TokenNoEncontrado(_) => Some(Refusal::TokenNoEncontrado),
-            Self::TokenReservado(_) | Self::TokenVendido(_) => Some(Refusal::TokenNoDisponible),
-            Self::ClaveReutilizada(_) => Some(Refusal::ClaveReutilizada),
-            Self::IntentoNoEncontrado(_) => Some(Refusal::IntentoNoEncontrado),
-            Self::IntentoConfirmado(_) => Some(Refusal::IntentoConfirmado),
-            Self::SinIds | Self::Store(_) => None,
+            Self::TokenNotFound(_) => Some(Refusal::TokenNotFound),
+            Self::TokenReserved(_) | Self::TokenSold(_) => Some(Refusal::TokenNotAvailable),
+            Self::ClaveReused(_) => Some(Refusal::ClaveReused),
+            Self::IntentoNotFound(_) => Some(Refusal::IntentoNotFound),
+            Self::IntentoConfirmed(_) => Some(Refusal::IntentoConfirmed),
+            Self::NoIdsLeft | Self::Store(_) => None,
         }
     }
 }

@@ -24,15 +24,37 @@ pub struct Config {
     pub host: HostOptions,
 }
 
-/// How purchases deal with time.
+/// How purchases deal with time, and how much of what a process takes on at once.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct PurchaseOptions {
     /// Milliseconds that a purchase waits for the other services before it answers 503
     #[arg(long, env = "PURCHASE_DEADLINE_MS", default_value_t = 3000, value_parser = clap::value_parser!(u64).range(10..=60_000))]
     pub purchase_deadline_ms: u64,
-    /// Milliseconds after which recovery takes a try for left behind; more than the deadline
+    /// Milliseconds after which recovery takes a hold for one that was left; more than the deadline
     #[arg(long, env = "ORPHAN_AGE_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(20..=3_600_000))]
     pub orphan_age_ms: u64,
+    /// Purchases that may be under way at once; more are answered with 503
+    #[arg(long, env = "PURCHASES_AT_ONCE", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub purchases_at_once: u32,
+    /// Clients that may follow the events at once; more are answered with 503
+    #[arg(long, env = "EVENT_STREAMS", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub event_streams: u32,
+    /// Milliseconds between the end of an audit and the beginning of the next, which all share who ask meanwhile
+    #[arg(long, env = "AUDIT_PAUSE_MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(..=60_000))]
+    pub audit_pause_ms: u64,
+}
+
+impl Default for PurchaseOptions {
+    /// As on a command line that names none.
+    fn default() -> Self {
+        Self {
+            purchase_deadline_ms: 3000,
+            orphan_age_ms: 10_000,
+            purchases_at_once: 1000,
+            event_streams: 1000,
+            audit_pause_ms: 1000,
+        }
+    }
 }
 
 impl PurchaseOptions {
@@ -47,7 +69,7 @@ impl PurchaseOptions {
     /// Exit code 64 where it is not longer than the deadline.
     pub fn orphan_age(&self) -> Result<Duration, StartError> {
         if self.orphan_age_ms <= self.purchase_deadline_ms {
-            let Self { purchase_deadline_ms, orphan_age_ms } = self;
+            let Self { purchase_deadline_ms, orphan_age_ms, .. } = self;
             return Err(StartError::new(
                 EX_USAGE,
                 format!(

@@ -10,7 +10,7 @@ pub struct Compra {
     /// The key that makes it happen once.
     pub clave: Clave,
     /// Whether the client chose the key. Only then may a second request with it be under way somewhere.
-    pub clave_del_cliente: bool,
+    pub clave_from_client: bool,
     /// Who buys.
     pub usuario_id: UsuarioId,
     /// What.
@@ -23,7 +23,8 @@ pub struct Compra {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Transaccion {
-    /// In files given in the order of commits, in a database before the commit.
+    /// Unique. In files ids are given in the order of commits; a database gives them before the commits, so there they are
+    /// nearly in that order.
     pub id: TransaccionId,
     /// Who bought.
     pub usuario_id: UsuarioId,
@@ -38,29 +39,38 @@ pub struct Transaccion {
     /// out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intento: Option<Intento>,
-    /// In files, its place in the order of commits where that is not its id: that of another such purchase. They come from a
-    /// database, where ids are given before commits.
+    /// In files, the purchase's place in the order of commits, where the place is not the purchase's own id but that of
+    /// another such purchase. Such purchases come from a database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lugar: Option<TransaccionId>,
 }
 
 impl Transaccion {
-    /// Its place among those in files.
+    /// Its place in the order of commits, in files.
     pub fn lugar(&self) -> TransaccionId {
         self.lugar.unwrap_or(self.id)
     }
 
     /// Whether this is what was asked for: a price counts where the buyer named one.
-    pub fn responde_a(&self, compra: &Compra) -> bool {
+    pub fn answers(&self, compra: &Compra) -> bool {
         (self.usuario_id, self.token_id) == (compra.usuario_id, compra.token_id)
             && compra.precio.is_none_or(|p| p == self.precio)
     }
 }
 
+/// A purchase as it was recorded, for its client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Bought {
+    /// What was recorded.
+    pub transaccion: Transaccion,
+    /// Whether an earlier request with this key did it.
+    pub replayed: bool,
+}
+
 /// The attempts of a clave that can never commit: all up to `numero`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Abortado {
+pub struct Aborted {
     /// Whose.
     pub clave: Clave,
     /// The last one.
@@ -74,35 +84,35 @@ pub struct Abortado {
 
 /// The store's word on a clave.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Palabra {
+pub enum Word {
     /// Nothing was decided yet.
-    Nada,
+    Nothing,
     /// Attempts up to this one are aborted.
-    Abortado(Abortado),
+    Aborted(Aborted),
     /// It is bought.
-    Comprado(Transaccion),
+    Bought(Transaccion),
 }
 
-/// What has become of one attempt. But for [`Suerte::Abierta`] it is for good.
+/// What has become of one attempt. Every word but [`Fate::Open`] is for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Suerte {
+pub enum Fate {
     /// It may yet be committed.
-    Abierta,
+    Open,
     /// It is committed.
-    Comprada,
+    Bought,
     /// It never will be: aborted, or another attempt of its clave is bought.
-    Perdida,
+    Lost,
 }
 
-impl Palabra {
+impl Word {
     /// What this word on a clave says of one of its attempts. Whoever decides asks this: the store before each of its two
-    /// writes, and recovery before it settles a try.
-    pub fn suerte(&self, numero: u32) -> Suerte {
+    /// writes, and recovery before it settles a hold.
+    pub fn fate(&self, numero: u32) -> Fate {
         match self {
-            Self::Comprado(t) if t.intento.as_ref().is_some_and(|i| i.numero == numero) => Suerte::Comprada,
-            Self::Comprado(_) => Suerte::Perdida,
-            Self::Abortado(a) if a.numero >= numero => Suerte::Perdida,
-            Self::Abortado(_) | Self::Nada => Suerte::Abierta,
+            Self::Bought(t) if t.intento.as_ref().is_some_and(|i| i.numero == numero) => Fate::Bought,
+            Self::Bought(_) => Fate::Lost,
+            Self::Aborted(a) if a.numero >= numero => Fate::Lost,
+            Self::Aborted(_) | Self::Nothing => Fate::Open,
         }
     }
 }

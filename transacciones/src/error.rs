@@ -1,44 +1,75 @@
-//! Why `transacciones` says no; nothing here knows of HTTP.
+//! Why `transacciones` says no. This is the one kind of "no" between a participant's [`Refusal`] and a client's problem.
+//!
+//! Nothing here knows of HTTP. The state machine ends with an [`Error`], and the model checker hashes its states: so an
+//! error is a value that can be compared, and keeps of a failed store only the reason in words.
 
-use crate::audit::Unaudited;
-use crate::domain::Compra;
-use crate::purchase::Motivo;
 use journal::StoreError;
-use market::domain::TransaccionId;
+use market::contract::Refusal;
+use market::domain::{Clave, Monto, TokenId, TransaccionId, UsuarioId};
+use std::sync::Arc;
 
 /// Why not.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Error {
     /// There is no such purchase.
     #[error("there is no transaccion {0}")]
-    TransaccionNoEncontrada(TransaccionId),
-    /// A purchase was refused, for good.
-    #[error("{motivo:?}")]
-    Rechazado {
+    TransaccionNotFound(TransaccionId),
+    /// A participant refused the purchase, and nothing is held: this key has not bought, and will not unless it is sent
+    /// again.
+    #[error("token {token_id} is not sold to usuario {usuario_id}: {refusal}")]
+    Refused {
+        /// To whom.
+        usuario_id: UsuarioId,
         /// What was asked for.
-        compra: Box<Compra>,
-        /// Why it was refused.
-        motivo: Motivo,
+        token_id: TokenId,
+        /// The participant's reason.
+        refusal: Refusal,
+    },
+    /// The buyer saw another price. Otherwise the same as a refusal by a participant.
+    #[error("token {token_id} costs {precio} now")]
+    PrecioChanged {
+        /// What was asked for.
+        token_id: TokenId,
+        /// What it costs.
+        precio: Monto,
     },
     /// The key was used for something else.
     #[error("the key {0} was used with other data")]
-    ClaveReutilizada(String),
-    /// A participant gave no answer in time.
+    ClaveReused(Clave),
+    /// A participant gave no answer in time. Its cause is logged where it was met.
     #[error("a participant does not answer")]
-    SinRespuesta,
-    /// The attempt was given up by another request with its key, or by recovery.
+    NoAnswer,
+    /// Another request with the same key, or recovery, gave the attempt up.
     #[error("the attempt was given up elsewhere")]
-    Superado,
-    /// The store gave no answer, or one that leaves the outcome open. The cause is logged.
+    GivenUp,
+    /// The store gave no answer to a write, or one that leaves the outcome open. Its cause is logged where it was met.
     #[error("the store decides nothing")]
-    SinAlmacen,
-    /// The store cannot be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// There is no verdict.
-    #[error(transparent)]
-    Unaudited(#[from] Unaudited),
-    /// A bug.
+    NoStore,
+    /// The store cannot be read, for this reason.
+    #[error("the store cannot be read: {0}")]
+    Store(Arc<str>),
+    /// This process has as many purchases under way as it may have: nothing was begun.
+    #[error("as many purchases are under way as may be")]
+    TooManyPurchases,
+    /// This process has as many readers of events as it may have.
+    #[error("as many read events as may")]
+    TooManyReaders,
+    /// A bug, or a participant that breaks its contract.
     #[error("{0}")]
-    Bug(String),
+    Bug(Arc<str>),
+}
+
+impl From<StoreError> for Error {
+    fn from(cause: StoreError) -> Self {
+        let what = cause.to_string().into();
+        // a statement that is rejected would be rejected again: nobody is told to repeat the request
+        if matches!(cause, StoreError::Rejected { .. }) { Self::Bug(what) } else { Self::Store(what) }
+    }
+}
+
+impl Error {
+    /// A bug, in words.
+    pub fn bug(what: impl Into<Arc<str>>) -> Self {
+        Self::Bug(what.into())
+    }
 }

@@ -1,23 +1,26 @@
 //! `transacciones`: purchases. It asks `tokens` for a reservation and `usuarios` for a debit, and its own store decides.
 //!
-//! `routes -> service -> (domain, store, purchase -> participants)`:
+//! `routes -> service -> (domain, store, purchase -> market::participant)`:
 //!
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`purchase`] | the purchase as a pure state machine, and the runner that gives it real events |
-//! | [`recovery`] | settles what a killed coordinator left behind |
+//! | [`recovery`] | settles what a killed coordinator left |
 //! | [`audit`] | holds the three services against each other |
-//! | [`participants`] | `tokens` and `usuarios` as a purchase sees them |
+//! | [`breaker`] | what spares a participant that does not answer |
+//! | [`feed`] | purchases as they commit, for any number of readers |
 //! | [`store`] | the coordinator's word: transactions and aborted attempts |
-//! | [`service`] | all of that behind one door |
+//! | [`service`] | what clients can ask for: all of the above, without HTTP |
 //! | [`routes`], [`app`], [`config`] | HTTP, wiring, options |
 
 pub mod app;
 pub mod audit;
+pub mod breaker;
+pub mod complaint;
 pub mod config;
 pub mod domain;
 pub mod error;
-pub mod participants;
+pub mod feed;
 pub mod purchase;
 pub mod recovery;
 pub mod routes;

@@ -1,17 +1,17 @@
-//! Settles what a killed coordinator left behind: tries that nobody confirmed or cancelled (docs/PURCHASE.md).
+//! Settles what a killed coordinator left: holds that nobody confirmed or cancelled (docs/PURCHASE.md).
 //!
-//! Every replica does it, from its start, once a second, and never gives up. A try is settled by the store's word: bought
-//! -> confirm; otherwise the abort is made durable **first**, so that the attempt can never commit, and then cancelled.
+//! Every replica does this, from its start, once a second, and never gives up. A hold is settled by the store's word. Where
+//! its attempt is bought, the hold is confirmed. Otherwise the abort is made durable **first**, so that the attempt can never
+//! commit, and then the hold is cancelled.
 
-use crate::domain::{Palabra, Suerte};
-use crate::participants::Participant;
+use crate::domain::{Fate, Word};
+use crate::error::Error;
 use crate::purchase::runner::Coordinator;
 use crate::store::Overtaken;
 use chrono::TimeDelta;
 use futures_util::future::join_all;
-use http_kit::client::Unavailable;
-use journal::StoreError;
-use market::contract::{PAGE, Try};
+use market::contract::{Hold, PAGE};
+use market::participant::Participant;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,21 +20,21 @@ use tokio_util::sync::CancellationToken;
 
 /// Between two passes.
 const EVERY: Duration = Duration::from_secs(1);
-/// Tries that are settled at once: enough for group commit to gather, few enough to leave room for purchases.
+/// Holds that are settled at once: enough for group commit to gather, few enough to leave room for purchases.
 const AT_ONCE: usize = 16;
 
 /// What recovery has done, for `/metrics`.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Old tries that the last pass could not settle.
+    /// Old holds that the last pass could not settle.
     pub backlog: AtomicU64,
-    /// Tries confirmed, since the start.
+    /// Holds confirmed, since the start.
     pub confirmed: AtomicU64,
-    /// Tries cancelled, since the start.
+    /// Holds cancelled, since the start.
     pub cancelled: AtomicU64,
 }
 
-/// How a try was settled.
+/// How a hold was settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// Its attempt is bought.
@@ -43,27 +43,13 @@ pub enum Settled {
     Cancelled,
 }
 
-/// Why a try is left for the next pass.
-#[derive(Debug, thiserror::Error)]
-pub enum Left {
-    /// A participant does not answer.
-    #[error(transparent)]
-    Participant(#[from] Unavailable),
-    /// The store decides nothing.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The participant has it otherwise than the store: a broken invariant.
-    #[error("{0}")]
-    Refused(String),
-}
-
 /// Recovery with what it works on.
 pub struct Recovery {
-    /// Whose tries.
+    /// Whose holds.
     pub coordinator: Coordinator,
-    /// Younger ones belong to purchases under way.
+    /// Younger holds belong to purchases under way.
     pub orphan_age: Duration,
-    /// What came of it.
+    /// What came of the passes.
     pub tally: Arc<Tally>,
 }
 
@@ -79,7 +65,7 @@ impl Recovery {
         }
     }
 
-    /// Settles each old try of both participants once.
+    /// Settles each old hold of both participants once.
     pub async fn pass(&self) {
         let c = &self.coordinator;
         let (tokens, usuarios): (&dyn Participant, &dyn Participant) =
@@ -88,17 +74,17 @@ impl Recovery {
         self.tally.backlog.store(a + b, Ordering::Relaxed);
     }
 
-    /// How many are left.
+    /// How many holds are left.
     async fn settle_all(&self, name: &str, participant: &dyn Participant) -> u64 {
         let age = TimeDelta::from_std(self.orphan_age).unwrap_or(TimeDelta::MAX);
-        let mut after: Option<Try> = None;
-        let mut left = 0;
+        let mut after: Option<Hold> = None;
+        let (mut confirmed, mut cancelled, mut left, mut last) = (0_u64, 0_u64, 0_u64, None);
         loop {
             let deadline = Instant::now() + self.coordinator.deadline;
             let page = match participant.pending(age, after.as_ref(), deadline).await {
                 Ok(Ok(page)) => page,
                 Ok(Err(refusal)) => {
-                    log::error!("recovery: {name} refused its list of tries: {refusal}");
+                    log::error!("recovery: {name} refused its list of holds: {refusal}");
                     return left.max(1);
                 }
                 Err(e) => {
@@ -107,63 +93,78 @@ impl Recovery {
                 }
             };
             for some in page.chunks(AT_ONCE) {
-                let settled = join_all(some.iter().map(|t| self.settle(name, participant, t))).await;
-                left += settled.iter().filter(|settled| !**settled).count() as u64;
+                for settled in join_all(some.iter().map(|t| self.settle(name, participant, t))).await {
+                    match settled {
+                        Ok(Settled::Confirmed) => confirmed += 1,
+                        Ok(Settled::Cancelled) => cancelled += 1,
+                        Err(why) => {
+                            left += 1;
+                            last = Some(why);
+                        }
+                    }
+                }
             }
             if page.len() < PAGE {
-                return left;
+                break;
             }
             after = page.into_iter().next_back();
         }
+        // one line a pass, however many a crash left
+        if confirmed + cancelled > 0 {
+            log::info!("recovery: {name}: {confirmed} holds confirmed, {cancelled} cancelled");
+        }
+        if let Some(why) = last {
+            log::warn!("recovery: {name}: {left} holds are left for the next pass, the last since {why}");
+        }
+        left
     }
 
-    async fn settle(&self, name: &str, participant: &dyn Participant, orphan: &Try) -> bool {
-        match settle(&self.coordinator, participant, orphan).await {
-            Ok(settled) => {
-                let count = match settled {
-                    Settled::Confirmed => &self.tally.confirmed,
-                    Settled::Cancelled => &self.tally.cancelled,
-                };
-                count.fetch_add(1, Ordering::Relaxed);
-                log::info!("recovery: {} at {name}: {settled:?}", orphan.intento);
-                true
-            }
-            Err(why) => {
-                log::warn!("recovery: {} at {name} is left for the next pass: {why}", orphan.intento);
-                false
-            }
-        }
+    async fn settle(
+        &self,
+        name: &str,
+        participant: &dyn Participant,
+        orphan: &Hold,
+    ) -> Result<Settled, Error> {
+        let settled = settle(&self.coordinator, participant, orphan).await;
+        log::debug!("recovery: {} at {name}: {settled:?}", orphan.intento);
+        let count = match &settled {
+            Ok(Settled::Confirmed) => &self.tally.confirmed,
+            Ok(Settled::Cancelled) => &self.tally.cancelled,
+            Err(_) => return settled,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        settled
     }
 }
 
-/// What is to be done with a try that was left behind.
+/// What is to be done with a hold that was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Confirm it: its attempt is bought.
+    /// Confirm the hold: its attempt is bought.
     Confirm,
-    /// Cancel it: its attempt never will be.
+    /// Cancel the hold: its attempt never will be bought.
     Cancel,
-    /// Nothing is decided: make its abort durable, then ask again.
+    /// Nothing is decided: make the abort durable, then ask again.
     AbortFirst,
 }
 
-/// What the store's word on a clave means for a try of one of its attempts.
-pub fn verdict(palabra: &Palabra, numero: u32) -> Verdict {
-    match palabra.suerte(numero) {
-        Suerte::Comprada => Verdict::Confirm,
-        Suerte::Perdida => Verdict::Cancel,
-        Suerte::Abierta => Verdict::AbortFirst,
+/// What the store's word on a clave means for a hold of one of its attempts.
+pub fn verdict(word: &Word, numero: u32) -> Verdict {
+    match word.fate(numero) {
+        Fate::Bought => Verdict::Confirm,
+        Fate::Lost => Verdict::Cancel,
+        Fate::Open => Verdict::AbortFirst,
     }
 }
 
-/// Settles one try by the store's word.
+/// Settles one hold by the store's word.
 ///
 /// # Errors
-/// [`Left`]: it can be tried again.
-pub async fn settle(c: &Coordinator, participant: &dyn Participant, orphan: &Try) -> Result<Settled, Left> {
+/// Why the hold is left for the next pass. [`Error::Bug`] where the participant's word contradicts the store's.
+pub async fn settle(c: &Coordinator, participant: &dyn Participant, orphan: &Hold) -> Result<Settled, Error> {
     let deadline = Instant::now() + c.deadline;
     let intento = &orphan.intento;
-    let ask = async || c.store.palabra(&intento.clave).await.map(|word| verdict(&word, intento.numero));
+    let ask = async || c.store.word(&intento.clave).await.map(|word| verdict(&word, intento.numero));
     let mut found = ask().await?;
     if found == Verdict::AbortFirst {
         match c.store.abort(intento.clone(), orphan.usuario_id, orphan.token_id).await? {
@@ -175,8 +176,15 @@ pub async fn settle(c: &Coordinator, participant: &dyn Participant, orphan: &Try
         Verdict::Confirm => (participant.confirm(intento, deadline).await, Settled::Confirmed),
         Verdict::Cancel => (participant.cancel(intento, deadline).await, Settled::Cancelled),
         Verdict::AbortFirst => {
-            return Err(Left::Refused("its abort is written and does not show".to_owned()));
+            return Err(Error::bug("its abort is written and does not show"));
         }
     };
-    answer?.map(|()| settled).map_err(|refusal| Left::Refused(format!("{settled:?} was refused: {refusal}")))
+    match answer {
+        Ok(Ok(())) => Ok(settled),
+        Ok(Err(refusal)) => Err(Error::bug(format!("{settled:?} was refused: {refusal}"))),
+        Err(e) => {
+            log::debug!("recovery: {intento}: {e}");
+            Err(Error::NoAnswer)
+        }
+    }
 }

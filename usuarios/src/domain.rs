@@ -1,8 +1,8 @@
-//! Users, and the ledger of what moved their balance.
+//! Users, and the ledger of what moved their balances.
 
 use crate::error::Error;
 use chrono::{DateTime, Utc};
-use market::domain::{Clave, Intento, MAX_ENTERO, Monto, UsuarioId};
+use market::domain::{Clave, Intento, MAX_INTEGER, Monto, UsuarioId};
 use serde::{Deserialize, Serialize};
 
 /// A person with a balance.
@@ -13,59 +13,59 @@ pub struct Usuario {
     pub id: UsuarioId,
     /// 1 to 100 characters.
     pub nombre: String,
-    /// What can be spent: debits are taken out when they are made, before they are confirmed.
+    /// What the user can spend: a debit is taken out when it is made, before it is confirmed.
     pub saldo: Monto,
 }
 
-/// A line of a user's ledger. The lines of a user sum to the balance.
+/// A line of a user's ledger. A user's lines sum to the balance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Linea", into = "Linea")]
+#[serde(try_from = "MovimientoRecord", into = "MovimientoRecord")]
 pub struct Movimiento {
     /// Unique in the service; grows with time.
     pub id: u64,
-    /// Whose.
+    /// Whose ledger.
     pub usuario_id: UsuarioId,
-    /// How many credits came (or went, where the kind is a debit).
+    /// How many credits came, or went where the kind is a debit.
     pub monto: Monto,
     /// When, by this service's clock.
     pub fecha: DateTime<Utc>,
-    /// What it was.
-    pub tipo: Tipo,
+    /// Why the balance moved.
+    pub tipo: MovimientoKind,
 }
 
 /// The kinds of movement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tipo {
+pub enum MovimientoKind {
     /// The opening balance.
-    Apertura,
+    Opening,
     /// Somebody edited the balance upwards in the file while the service was stopped.
-    AjusteAlza,
-    /// The same, downwards.
-    AjusteBaja,
-    /// Money added; the key under which it was asked for makes it happen once.
+    AdjustmentUp,
+    /// Somebody edited it downwards.
+    AdjustmentDown,
+    /// Money was added. The key under which it was asked for makes it happen once.
     Abono {
-        /// The client's key, or one made here.
+        /// The client's key, or one that was made here.
         clave: Clave,
     },
-    /// A debit for one attempt at a purchase: held until it is confirmed; a cancelled one is taken out of the ledger.
+    /// A debit for one attempt at a purchase, held until it is confirmed. A debit that is cancelled is taken out of the ledger.
     Cargo {
-        /// Of which attempt.
+        /// Which attempt.
         intento: Intento,
         /// Whether the purchase was committed.
         confirmado: bool,
     },
 }
 
-/// A [`Movimiento`] as it stands in the file: flat, and strict, since people edit it. serde's `flatten` would do
-/// the first only (it excludes `deny_unknown_fields`), and reads several times slower.
+/// A [`Movimiento`] as it stands in the file: flat, and strict, since people edit the file. serde's `flatten` would make it
+/// flat and not strict (it excludes `deny_unknown_fields`), and reads several times slower.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Linea {
+struct MovimientoRecord {
     id: u64,
     usuario_id: UsuarioId,
     monto: Monto,
     fecha: DateTime<Utc>,
-    tipo: Nombre,
+    tipo: KindName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     clave: Option<Clave>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,42 +76,49 @@ struct Linea {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-enum Nombre {
-    Apertura,
-    AjusteAlza,
-    AjusteBaja,
+enum KindName {
+    #[serde(rename = "apertura")]
+    Opening,
+    #[serde(rename = "ajusteAlza")]
+    AdjustmentUp,
+    #[serde(rename = "ajusteBaja")]
+    AdjustmentDown,
     Abono,
     Cargo,
 }
 
-impl From<Movimiento> for Linea {
+impl From<Movimiento> for MovimientoRecord {
     fn from(m: Movimiento) -> Self {
         let (tipo, clave, intento, confirmado) = match m.tipo {
-            Tipo::Apertura => (Nombre::Apertura, None, None, None),
-            Tipo::AjusteAlza => (Nombre::AjusteAlza, None, None, None),
-            Tipo::AjusteBaja => (Nombre::AjusteBaja, None, None, None),
-            Tipo::Abono { clave } => (Nombre::Abono, Some(clave), None, None),
-            Tipo::Cargo { intento, confirmado } => (Nombre::Cargo, None, Some(intento), Some(confirmado)),
+            MovimientoKind::Opening => (KindName::Opening, None, None, None),
+            MovimientoKind::AdjustmentUp => (KindName::AdjustmentUp, None, None, None),
+            MovimientoKind::AdjustmentDown => (KindName::AdjustmentDown, None, None, None),
+            MovimientoKind::Abono { clave } => (KindName::Abono, Some(clave), None, None),
+            MovimientoKind::Cargo { intento, confirmado } => {
+                (KindName::Cargo, None, Some(intento), Some(confirmado))
+            }
         };
         let Movimiento { id, usuario_id, monto, fecha, .. } = m;
         Self { id, usuario_id, monto, fecha, tipo, clave, intento, confirmado }
     }
 }
 
-impl TryFrom<Linea> for Movimiento {
+impl TryFrom<MovimientoRecord> for Movimiento {
     type Error = &'static str;
 
-    fn try_from(linea: Linea) -> Result<Self, Self::Error> {
-        let Linea { id, usuario_id, monto, fecha, tipo, clave, intento, confirmado } = linea;
-        if !(1..=MAX_ENTERO).contains(&id) {
+    fn try_from(record: MovimientoRecord) -> Result<Self, Self::Error> {
+        let MovimientoRecord { id, usuario_id, monto, fecha, tipo, clave, intento, confirmado } = record;
+        if !(1..=MAX_INTEGER).contains(&id) {
             return Err("the id of a movimiento is 1 to 9007199254740991");
         }
         let tipo = match (tipo, clave, intento, confirmado) {
-            (Nombre::Apertura, None, None, None) => Tipo::Apertura,
-            (Nombre::AjusteAlza, None, None, None) => Tipo::AjusteAlza,
-            (Nombre::AjusteBaja, None, None, None) => Tipo::AjusteBaja,
-            (Nombre::Abono, Some(clave), None, None) => Tipo::Abono { clave },
-            (Nombre::Cargo, None, Some(intento), Some(confirmado)) => Tipo::Cargo { intento, confirmado },
+            (KindName::Opening, None, None, None) => MovimientoKind::Opening,
+            (KindName::AdjustmentUp, None, None, None) => MovimientoKind::AdjustmentUp,
+            (KindName::AdjustmentDown, None, None, None) => MovimientoKind::AdjustmentDown,
+            (KindName::Abono, Some(clave), None, None) => MovimientoKind::Abono { clave },
+            (KindName::Cargo, None, Some(intento), Some(confirmado)) => {
+                MovimientoKind::Cargo { intento, confirmado }
+            }
             _ => {
                 return Err(
                     "an abono has a `clave`; a cargo an `intento` and `confirmado`; the others neither",
@@ -123,31 +130,31 @@ impl TryFrom<Linea> for Movimiento {
 }
 
 impl Usuario {
-    /// The balance with money added.
-    pub fn con(&self, monto: Monto) -> Result<Monto, Error> {
-        self.saldo.sumar(monto).ok_or(Error::SaldoExcedido { saldo: self.saldo, monto })
+    /// What the balance would be with money added.
+    pub fn saldo_plus(&self, monto: Monto) -> Result<Monto, Error> {
+        self.saldo.plus(monto).ok_or(Error::SaldoTooHigh { saldo: self.saldo, monto })
     }
 
-    /// The balance with money taken.
-    pub fn sin(&self, monto: Monto) -> Result<Monto, Error> {
-        self.saldo.restar(monto).ok_or(Error::SaldoInsuficiente { saldo: self.saldo, monto })
+    /// What the balance would be with money taken.
+    pub fn saldo_minus(&self, monto: Monto) -> Result<Monto, Error> {
+        self.saldo.minus(monto).ok_or(Error::SaldoTooLow { saldo: self.saldo, monto })
     }
 }
 
 impl Movimiento {
-    /// Whether a call under this line's key or attempt asks for this line; `bajo` is what it asks under.
-    pub fn responde_a(&self, de: UsuarioId, monto: Monto, bajo: &impl ToString) -> Result<(), Error> {
-        let same = (self.usuario_id, self.monto) == (de, monto);
-        if same { Ok(()) } else { Err(Error::ClaveReutilizada(bajo.to_string())) }
+    /// Whether a call under this line's key or attempt asks for this very line. `bajo` is the key or attempt of the call.
+    pub fn answers(&self, usuario: UsuarioId, monto: Monto, under: &impl ToString) -> Result<(), Error> {
+        let same = (self.usuario_id, self.monto) == (usuario, monto);
+        if same { Ok(()) } else { Err(Error::ClaveReused(under.to_string())) }
     }
 
-    /// Credits added to the balance; negative where they were taken.
-    pub fn efecto(&self) -> i64 {
+    /// The credits that the line added to the balance; negative where it took them.
+    pub fn effect(&self) -> i64 {
         // a Monto is below 2^53
         let monto = i64::try_from(self.monto.get()).unwrap_or(i64::MAX);
         match self.tipo {
-            Tipo::Apertura | Tipo::AjusteAlza | Tipo::Abono { .. } => monto,
-            Tipo::AjusteBaja | Tipo::Cargo { .. } => -monto,
+            MovimientoKind::Opening | MovimientoKind::AdjustmentUp | MovimientoKind::Abono { .. } => monto,
+            MovimientoKind::AdjustmentDown | MovimientoKind::Cargo { .. } => -monto,
         }
     }
 }

@@ -4,55 +4,55 @@ use journal::StoreError;
 use market::contract::Refusal;
 use market::domain::{Intento, Monto, UsuarioId};
 
-/// Why not.
+/// Why an operation is refused, or failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such user.
     #[error("there is no usuario {0}")]
-    UsuarioNoEncontrado(UsuarioId),
+    UsuarioNotFound(UsuarioId),
     /// The balance is below the amount.
     #[error("a balance of {saldo} is less than {monto}")]
-    SaldoInsuficiente {
-        /// What is there.
+    SaldoTooLow {
+        /// The balance.
         saldo: Monto,
         /// What was asked for.
         monto: Monto,
     },
     /// The balance would pass its limit.
     #[error("{saldo} and {monto} are more than a balance can be")]
-    SaldoExcedido {
-        /// What is there.
+    SaldoTooHigh {
+        /// The balance.
         saldo: Monto,
         /// What should be added.
         monto: Monto,
     },
     /// The key was used for something else.
     #[error("the key {0} was used with other data")]
-    ClaveReutilizada(String),
+    ClaveReused(String),
     /// Nothing is held under this attempt.
     #[error("there is no cargo under {0}")]
-    IntentoNoEncontrado(Intento),
-    /// The debit is settled.
+    IntentoNotFound(Intento),
+    /// The debit under this attempt is settled.
     #[error("the cargo under {0} is confirmed")]
-    IntentoConfirmado(Intento),
-    /// 2^53 - 1 users are there.
+    IntentoConfirmed(Intento),
+    /// All 2^53 - 1 ids have been given.
     #[error("there are no ids left")]
-    SinIds,
+    NoIdsLeft,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Error {
-    /// What a purchase may be told; the rest is trouble here.
+    /// What a purchase may be told; `None` where the trouble is this service's.
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
-            Self::UsuarioNoEncontrado(_) => Some(Refusal::UsuarioNoEncontrado),
-            Self::SaldoInsuficiente { .. } => Some(Refusal::SaldoInsuficiente),
-            Self::ClaveReutilizada(_) => Some(Refusal::ClaveReutilizada),
-            Self::IntentoNoEncontrado(_) => Some(Refusal::IntentoNoEncontrado),
-            Self::IntentoConfirmado(_) => Some(Refusal::IntentoConfirmado),
-            Self::SaldoExcedido { .. } | Self::SinIds | Self::Store(_) => None,
+            Self::UsuarioNotFound(_) => Some(Refusal::UsuarioNotFound),
+            Self::SaldoTooLow { .. } => Some(Refusal::SaldoTooLow),
+            Self::ClaveReused(_) => Some(Refusal::ClaveReused),
+            Self::IntentoNotFound(_) => Some(Refusal::IntentoNotFound),
+            Self::IntentoConfirmed(_) => Some(Refusal::IntentoConfirmed),
+            Self::SaldoTooHigh { .. } | Self::NoIdsLeft | Self::Store(_) => None,
         }
     }
 }

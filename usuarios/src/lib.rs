@@ -1,6 +1,12 @@
 //! `usuarios`: people and their balance; a participant in purchases.
 //!
-//! `routes -> store -> domain`; [`app`] is the only wiring, [`config`] what can be set.
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`app`], [`config`] | the only wiring, and what can be set |
+//! | [`routes`] | HTTP: one file for each path |
+//! | [`store`] | the operations, without HTTP: their law, and the two stores that keep it, in files and in a database |
+//! | [`domain`] | what a user is, and a line of the ledger |
+//! | [`error`] | why an operation is refused |
 
 pub mod app;
 pub mod config;

@@ -48,7 +48,7 @@ fn check_type(req: &HttpRequest) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(
-        General::TipoNoSoportado,
+        General::UnsupportedType,
         Text::new("Envíe Content-Type: application/json.", "Send Content-Type: application/json."),
     ))
 }
@@ -84,7 +84,7 @@ async fn collect(payload: &mut Payload) -> Result<Vec<u8>, Problem> {
 
 fn too_large() -> Problem {
     Problem::new(
-        General::CuerpoDemasiadoGrande,
+        General::BodyTooLarge,
         text!("El máximo es de {MAX_BODY} bytes.", "The limit is {MAX_BODY} bytes."),
     )
 }
@@ -161,7 +161,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
 }
 
 fn malformed(e: &dyn std::fmt::Display) -> Problem {
-    Problem::new(General::JsonInvalido, text!("No se puede leer: {e}.", "It cannot be read: {e}."))
+    Problem::new(General::InvalidJson, text!("No se puede leer: {e}.", "It cannot be read: {e}."))
 }
 
 #[cfg(test)]
@@ -184,10 +184,10 @@ mod tests {
     #[test]
     fn only_an_object_will_do() {
         for other in ["[]", "[1,{}]", "\"a\"", "1", "-1", "1.5", "true", "null"] {
-            assert_eq!(parse(other.as_bytes()).unwrap_err().codigo, General::DatosInvalidos, "{other}");
+            assert_eq!(parse(other.as_bytes()).unwrap_err().codigo, General::InvalidData, "{other}");
         }
         for no_json in ["", "{", "{\"a\":}", "[1", "{}x"] {
-            assert_eq!(parse(no_json.as_bytes()).unwrap_err().codigo, General::JsonInvalido, "{no_json}");
+            assert_eq!(parse(no_json.as_bytes()).unwrap_err().codigo, General::InvalidJson, "{no_json}");
         }
     }
 }

@@ -283,7 +283,7 @@ pub async fn not_found(req: HttpRequest) -> Result<&'static str, Problem> {
 pub fn no_route(req: &HttpRequest) -> Problem {
     let path = req.path();
     Problem::new(
-        General::RutaNoEncontrada,
+        General::RouteNotFound,
         crate::text!("No hay nada en {path}; vea /docs.", "There is nothing at {path}; see /docs."),
     )
 }

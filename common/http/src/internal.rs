@@ -27,6 +27,6 @@ pub async fn guard<B: MessageBody + 'static>(
         return Ok(next.call(req).await?.map_into_left_body());
     }
     let detail = Text::new("Use el INTERNAL_TOKEN de los servicios.", "Use the services' INTERNAL_TOKEN.");
-    let problem = Problem::new(General::NoAutorizado, detail);
+    let problem = Problem::new(General::NotAuthorized, detail);
     Ok(req.into_response(problem.error_response()).map_into_right_body())
 }

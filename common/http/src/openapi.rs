@@ -62,20 +62,20 @@ pub fn by_status(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
 
 responses! {
     /// Of every route with a JSON body.
-    ConCuerpo = [General::JsonInvalido, General::CuerpoDemasiadoGrande, General::TipoNoSoportado, General::DatosInvalidos];
+    WithBody = [General::InvalidJson, General::BodyTooLarge, General::UnsupportedType, General::InvalidData];
     /// Of a route with path, query or header parameters and no body.
-    ConParametros = [General::DatosInvalidos];
+    WithParameters = [General::InvalidData];
     /// Of `/readyz`.
-    NoListo = [General::NoListo];
+    NotReady = [General::NotReady];
     /// Of a route that reads or writes the store.
-    ConAlmacen = [General::AlmacenNoDisponible];
+    WithStore = [General::StoreUnavailable];
     /// Of what asks the other services.
-    ConServicios = [General::ServicioNoDisponible, General::AlmacenNoDisponible];
+    WithServices = [General::ServiceUnavailable, General::StoreUnavailable];
 }
 
 /// Adds what the middleware can add to any operation: its headers, 304 for a GET with an ETag, 500.
-pub fn finish(mut api: OpenApi, product: &Product, servicio: &str) -> OpenApi {
-    api.info.title = format!("{}: {servicio}", product.name);
+pub fn finish(mut api: OpenApi, product: &Product, service: &str) -> OpenApi {
+    api.info.title = format!("{}: {service}", product.name);
     env!("CARGO_PKG_VERSION").clone_into(&mut api.info.version);
     api.info.description = Some(product.about.to_owned());
     let components = api.components.get_or_insert_default();
@@ -126,7 +126,7 @@ fn cacheable(get: &mut Operation) {
 
 fn complete(operation: &mut Operation, product: &Product) {
     let responses = &mut operation.responses.responses;
-    responses.entry("500".to_owned()).or_insert_with(|| RefOr::T(problem(&[General::ErrorInterno.code()])));
+    responses.entry("500".to_owned()).or_insert_with(|| RefOr::T(problem(&[General::InternalError.code()])));
     for response in responses.values_mut() {
         let RefOr::T(response) = response else { continue };
         if let Some(RefOr::T(content)) = response.content.get_mut(MEDIA_TYPE)

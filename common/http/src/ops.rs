@@ -73,11 +73,11 @@ impl Ops {
 /// Adds the routes; `Data<Ops>` must be there.
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .service(Methods::at("/").get(inicio).done())
+        .service(Methods::at("/").get(index).done())
         .service(Methods::at("/hits").get(hits).done())
         .service(Methods::at("/livez").get(livez).done())
         .service(Methods::at("/readyz").get(readyz).done())
-        .service(Methods::at("/metrics").get(metricas).done())
+        .service(Methods::at("/metrics").get(show_metrics).done())
         .service(Methods::at("/openapi.json").get(openapi_json).done())
         .service(Methods::at("/docs").get(docs).done())
         .service(Methods::at("/docs/{archivo:.*}").get(swagger_ui).done());
@@ -86,14 +86,15 @@ pub fn routes(config: &mut ServiceConfig) {
 /// What these routes add to the description.
 fn description() -> utoipa::openapi::OpenApi {
     #[derive(OpenApi)]
-    #[openapi(paths(inicio, hits, livez, readyz, metricas, openapi_json))]
+    #[openapi(paths(index, hits, livez, readyz, show_metrics, openapi_json))]
     struct Api;
     Api::openapi()
 }
 
 /// Which service and which pod answered.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Inicio {
+#[schema(as = Inicio)]
+pub struct Identity {
     /// The product's name.
     pub mensaje: &'static str,
     /// The service's name.
@@ -107,15 +108,15 @@ pub struct Inicio {
 }
 
 /// Who answers here
-#[utoipa::path(get, path = "/", tag = "operación", responses((status = 200, description = "This pod", body = Inicio)))]
-pub async fn inicio(req: HttpRequest, ops: Data<Ops>) -> Result<HttpResponse, Problem> {
-    let inicio = Inicio {
+#[utoipa::path(get, operation_id = "inicio", path = "/", tag = "operación", responses((status = 200, description = "This pod", body = Identity)))]
+pub async fn index(req: HttpRequest, ops: Data<Ops>) -> Result<HttpResponse, Problem> {
+    let index = Identity {
         mensaje: ops.edge.product().name,
         servicio: ops.servicio,
         hostname: ops.hostname.clone(),
         version: env!("CARGO_PKG_VERSION"),
     };
-    Ok(Representation::json(&inicio)?.respond(&req))
+    Ok(Representation::json(&index)?.respond(&req))
 }
 
 /// Visits so far.
@@ -150,41 +151,42 @@ pub async fn hits(req: HttpRequest, ops: Data<Ops>) -> Result<HttpResponse, Prob
 
 /// A probe's answer.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Estado {
+#[schema(as = Estado)]
+pub struct ProbeAnswer {
     /// Always `ok`; a failing probe answers 503.
     #[schema(example = "ok")]
     pub estado: &'static str,
 }
 
 /// Whether the process answers at all (looks at nothing else)
-#[utoipa::path(get, path = "/livez", tag = "operación", responses((status = 200, description = "Alive", body = Estado)))]
+#[utoipa::path(get, path = "/livez", tag = "operación", responses((status = 200, description = "Alive", body = ProbeAnswer)))]
 pub async fn livez(req: HttpRequest) -> Result<HttpResponse, Problem> {
-    Ok(Representation::json(&Estado { estado: "ok" })?.respond(&req))
+    Ok(Representation::json(&ProbeAnswer { estado: "ok" })?.respond(&req))
 }
 
 /// Whether requests should be sent here: the store takes writes and the process is not leaving
 #[utoipa::path(get, path = "/readyz", tag = "operación", responses(
-    (status = 200, description = "Ready", body = Estado),
-    crate::openapi::NoListo,
+    (status = 200, description = "Ready", body = ProbeAnswer),
+    crate::openapi::NotReady,
 ))]
 pub async fn readyz(req: HttpRequest, ops: Data<Ops>) -> Result<HttpResponse, Problem> {
     if ops.edge.leaving() {
         let detail = Text::new("El proceso está terminando.", "The process is leaving.");
-        return Err(Problem::new(General::NoListo, detail));
+        return Err(Problem::new(General::NotReady, detail));
     }
     if let Err(cause) = (ops.ready)() {
         log::warn!("not ready: {cause}");
         let detail = Text::new("El almacén no acepta escrituras.", "The store takes no writes.");
-        return Err(Problem::new(General::NoListo, detail));
+        return Err(Problem::new(General::NotReady, detail));
     }
-    Ok(Representation::json(&Estado { estado: "ok" })?.respond(&req))
+    Ok(Representation::json(&ProbeAnswer { estado: "ok" })?.respond(&req))
 }
 
 /// Counters for Prometheus
-#[utoipa::path(get, path = "/metrics", tag = "operación", responses(
+#[utoipa::path(get, operation_id = "metricas", path = "/metrics", tag = "operación", responses(
     (status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text"),
 ))]
-pub async fn metricas(req: HttpRequest, ops: Data<Ops>) -> Result<HttpResponse, Problem> {
+pub async fn show_metrics(req: HttpRequest, ops: Data<Ops>) -> Result<HttpResponse, Problem> {
     let text = ops.edge.metrics.text().map_err(Problem::internal)?;
     Ok(Representation::new(text, HeaderValue::from_static(metrics::MEDIA_TYPE)).respond(&req))
 }

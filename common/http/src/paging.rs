@@ -9,6 +9,7 @@ use crate::validate::{Parsed, Raw, integer};
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::{Bytes, Query};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
@@ -146,6 +147,12 @@ impl Written {
             representation = representation.header(header::LINK, link);
         }
         Ok(representation)
+    }
+
+    /// The page that was written, where its rows are such.
+    pub fn read<T: DeserializeOwned>(&self) -> Option<Page<T>> {
+        let rows = serde_json::from_slice(&self.body).ok()?;
+        Some(Page { rows, next: self.head.next.clone(), total: self.head.total })
     }
 
     /// All of it, to keep elsewhere.

@@ -148,35 +148,35 @@ codes! {
     /// The errors that any service has. Names never change; new ones may come.
     pub enum General {
         /// The body is no JSON.
-        JsonInvalido = "json-invalido", BAD_REQUEST, "El cuerpo no es JSON", "The body is not JSON";
+        InvalidJson = "json-invalido", BAD_REQUEST, "El cuerpo no es JSON", "The body is not JSON";
         /// An internal route without the shared token.
-        NoAutorizado = "no-autorizado", UNAUTHORIZED, "Falta la credencial interna", "The internal credential is missing";
+        NotAuthorized = "no-autorizado", UNAUTHORIZED, "Falta la credencial interna", "The internal credential is missing";
         /// A write that another site's page has sent, by a browser on this machine.
         ForeignOrigin = "origen-no-permitido", FORBIDDEN, "Otro sitio no puede escribir aquí", "Another site must not write here";
         /// No such route.
-        RutaNoEncontrada = "ruta-no-encontrada", NOT_FOUND, "No existe esta ruta", "There is no such route";
+        RouteNotFound = "ruta-no-encontrada", NOT_FOUND, "No existe esta ruta", "There is no such route";
         /// The route exists, not with this method; `Allow` names those that do.
-        MetodoNoPermitido = "metodo-no-permitido", METHOD_NOT_ALLOWED, "Esta ruta no admite este método", "This route does not take this method";
+        MethodNotAllowed = "metodo-no-permitido", METHOD_NOT_ALLOWED, "Esta ruta no admite este método", "This route does not take this method";
         /// The body did not come in time.
         RequestTimeout = "peticion-incompleta", REQUEST_TIMEOUT, "La petición no llegó entera", "The request did not come whole";
         /// More than 8 KiB.
-        CuerpoDemasiadoGrande = "cuerpo-demasiado-grande", PAYLOAD_TOO_LARGE, "El cuerpo es demasiado grande", "The body is too large";
+        BodyTooLarge = "cuerpo-demasiado-grande", PAYLOAD_TOO_LARGE, "El cuerpo es demasiado grande", "The body is too large";
         /// Not `application/json`.
-        TipoNoSoportado = "tipo-no-soportado", UNSUPPORTED_MEDIA_TYPE, "El cuerpo debe ser application/json", "The body must be application/json";
+        UnsupportedType = "tipo-no-soportado", UNSUPPORTED_MEDIA_TYPE, "El cuerpo debe ser application/json", "The body must be application/json";
         /// A name that this server does not have.
         Misdirected = "destino-equivocado", MISDIRECTED_REQUEST, "Este servidor no tiene ese nombre", "This server does not have that name";
         /// Fields are wrong; `errores` names each.
-        DatosInvalidos = "datos-invalidos", UNPROCESSABLE_ENTITY, "Hay datos inválidos", "Some data are invalid";
+        InvalidData = "datos-invalidos", UNPROCESSABLE_ENTITY, "Hay datos inválidos", "Some data are invalid";
         /// A bug here: logged with the request's id.
-        ErrorInterno = "error-interno", INTERNAL_SERVER_ERROR, "Error interno", "Internal error";
+        InternalError = "error-interno", INTERNAL_SERVER_ERROR, "Error interno", "Internal error";
         /// Another service did not answer in time.
-        ServicioNoDisponible = "servicio-no-disponible", SERVICE_UNAVAILABLE, "Un servicio no responde", "A service does not answer";
+        ServiceUnavailable = "servicio-no-disponible", SERVICE_UNAVAILABLE, "Un servicio no responde", "A service does not answer";
         /// The store takes no writes now.
-        AlmacenNoDisponible = "almacen-no-disponible", SERVICE_UNAVAILABLE, "El almacén no está disponible", "The store is not available";
+        StoreUnavailable = "almacen-no-disponible", SERVICE_UNAVAILABLE, "El almacén no está disponible", "The store is not available";
         /// As many connections as there can be.
         TooManyConnections = "demasiadas-conexiones", SERVICE_UNAVAILABLE, "Hay demasiadas conexiones", "There are too many connections";
         /// Starting, stopping or without its store.
-        NoListo = "no-listo", SERVICE_UNAVAILABLE, "El servicio no está listo", "The service is not ready";
+        NotReady = "no-listo", SERVICE_UNAVAILABLE, "El servicio no está listo", "The service is not ready";
     }
 }
 
@@ -196,11 +196,11 @@ pub struct Problem {
     pub codigo: Code,
     /// This occurrence, in a sentence.
     pub detail: Text,
-    /// Every bad field ([`General::DatosInvalidos`] only).
+    /// Every bad field ([`General::InvalidData`] only).
     pub errores: Vec<FieldError>,
     /// Seconds after which the same request may be sent again.
     pub retry_after: Option<u32>,
-    /// The methods that the route takes ([`General::MetodoNoPermitido`] only).
+    /// The methods that the route takes ([`General::MethodNotAllowed`] only).
     pub allow: Option<String>,
 }
 
@@ -223,14 +223,14 @@ impl Problem {
     pub(crate) fn invalid_of(n: usize, errores: Vec<FieldError>) -> Self {
         let detail =
             text!("{n} campo(s) que corregir; vea «errores».", "{n} field(s) to correct; see \"errores\".");
-        Self { errores, ..Self::new(General::DatosInvalidos, detail) }
+        Self { errores, ..Self::new(General::InvalidData, detail) }
     }
 
     /// 500 for a bug or a broken invariant: the cause goes to the log here, once, and never to the client.
     pub fn internal(cause: impl fmt::Display) -> Self {
         log::error!("internal error: {cause}");
         Self::new(
-            General::ErrorInterno,
+            General::InternalError,
             Text::new(
                 "El fallo quedó registrado; cite «solicitud» al avisar.",
                 "The failure was logged; quote \"solicitud\" when you report it.",
@@ -242,7 +242,7 @@ impl Problem {
     pub fn store(cause: impl fmt::Display) -> Self {
         log::error!("store unavailable: {cause}");
         Self::new(
-            General::AlmacenNoDisponible,
+            General::StoreUnavailable,
             Text::new(
                 "No se pudo guardar ni leer ahora; repita la petición, con la misma clave si es una compra.",
                 "Nothing could be saved or read now; repeat the request, a purchase with the same key.",
@@ -262,7 +262,7 @@ impl Problem {
             errores: self
                 .errores
                 .iter()
-                .map(|e| CampoInvalido { campo: e.campo.clone(), detalle: e.detalle.get(lang).to_owned() })
+                .map(|e| InvalidField { campo: e.campo.clone(), detalle: e.detalle.get(lang).to_owned() })
                 .collect(),
         }
     }
@@ -293,12 +293,13 @@ pub struct ProblemDocument {
     /// Every bad field, where the code is `datos-invalidos`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
-    pub errores: Vec<CampoInvalido>,
+    pub errores: Vec<InvalidField>,
 }
 
 /// One bad field.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct CampoInvalido {
+#[schema(as = CampoInvalido)]
+pub struct InvalidField {
     /// Its name.
     #[schema(example = "nombre")]
     pub campo: String,
@@ -331,7 +332,7 @@ impl ResponseError for Problem {
         if let Some(allow) = self.allow.as_deref().and_then(|a| HeaderValue::from_str(a).ok()) {
             headers.insert(header::ALLOW, allow);
         }
-        if self.codigo == General::NoAutorizado {
+        if self.codigo == General::NotAuthorized {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response.extensions_mut().insert(self.clone());

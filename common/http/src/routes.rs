@@ -79,5 +79,5 @@ impl Methods {
 
 fn not_allowed(method: &Method, allow: &str) -> Problem {
     let detail = text!("{method} no; {allow} sí.", "Not {method}, but {allow}.");
-    Problem { allow: Some(allow.to_owned()), ..Problem::new(General::MetodoNoPermitido, detail) }
+    Problem { allow: Some(allow.to_owned()), ..Problem::new(General::MethodNotAllowed, detail) }
 }

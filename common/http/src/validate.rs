@@ -125,11 +125,11 @@ impl Fields {
     ///
     /// # Errors
     /// 422 `datos-invalidos` that names every bad field.
-    pub fn finish<T: Whole>(mut self, values: T) -> Result<T::Values, Problem> {
+    pub fn finish<T: Complete>(mut self, values: T) -> Result<T::Values, Problem> {
         for campo in std::mem::take(&mut self.left).into_keys() {
             self.wrong(&campo, Text::new("no se conoce este campo", "is not a known field"));
         }
-        match values.whole() {
+        match values.complete() {
             Some(values) if self.wrong == 0 => Ok(values),
             _ => Err(Problem::invalid_of(self.wrong, self.errors)),
         }
@@ -137,28 +137,28 @@ impl Fields {
 }
 
 /// A tuple of what was read, each `None` where it was wrong.
-pub trait Whole {
+pub trait Complete {
     /// The same without the options.
     type Values;
     /// All of them or nothing.
-    fn whole(self) -> Option<Self::Values>;
+    fn complete(self) -> Option<Self::Values>;
 }
 
-macro_rules! whole {
+macro_rules! complete {
     ($($t:ident $n:tt),*) => {
-        impl<$($t),*> Whole for ($(Option<$t>,)*) {
+        impl<$($t),*> Complete for ($(Option<$t>,)*) {
             type Values = ($($t,)*);
-            fn whole(self) -> Option<Self::Values> { Some(($(self.$n?,)*)) }
+            fn complete(self) -> Option<Self::Values> { Some(($(self.$n?,)*)) }
         }
     };
 }
-whole!(A 0);
-whole!(A 0, B 1);
-whole!(A 0, B 1, C 2);
-whole!(A 0, B 1, C 2, D 3);
-whole!(A 0, B 1, C 2, D 3, E 4);
-whole!(A 0, B 1, C 2, D 3, E 4, F 5);
-whole!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+complete!(A 0);
+complete!(A 0, B 1);
+complete!(A 0, B 1, C 2);
+complete!(A 0, B 1, C 2, D 3);
+complete!(A 0, B 1, C 2, D 3, E 4);
+complete!(A 0, B 1, C 2, D 3, E 4, F 5);
+complete!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
 
 /// A whole number in a range. `7`, `7.0` and in a query `"7"` are seven: JSON knows one kind of number.
 pub fn integer(range: RangeInclusive<u64>) -> impl FnOnce(&Raw) -> Parsed<u64> {
@@ -235,13 +235,13 @@ mod tests {
     #[test]
     fn every_bad_field_is_named_at_once() {
         let mut f = body(r#"{"nombre":"a\u0000b","edad":-1,"color":"rojo"}"#);
-        let (nombre, edad, id) =
+        let (nombre, age, id) =
             (f.required("nombre", boolean), f.required("edad", any()), f.required("id", any()));
-        let problem = f.finish((nombre, edad, id)).unwrap_err();
-        assert_eq!(problem.codigo, General::DatosInvalidos);
-        let mut campos: Vec<_> = problem.errores.iter().map(|e| e.campo.as_str()).collect();
-        campos.sort_unstable();
-        assert_eq!(campos, ["color", "edad", "id", "nombre"]);
+        let problem = f.finish((nombre, age, id)).unwrap_err();
+        assert_eq!(problem.codigo, General::InvalidData);
+        let mut fields: Vec<_> = problem.errores.iter().map(|e| e.campo.as_str()).collect();
+        fields.sort_unstable();
+        assert_eq!(fields, ["color", "edad", "id", "nombre"]);
     }
 
     #[test]

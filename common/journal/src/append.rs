@@ -1,15 +1,17 @@
 //! What happens under the write lock: catching up, repairing what a dead process left, appending, changing generation.
 
 use super::{
-    Model,
     disk::File,
     error::{Failure, StoreError},
     format::{Header, PADDING, scan},
     lock::Held,
     mark::Mark,
-    store::{Paths, Source, State, Store, damaged, open_journal},
+    model::Model,
+    paths::Paths,
+    replace::put_in_place,
+    store::{State, Store},
 };
-use std::{path::PathBuf, sync::atomic::Ordering};
+use std::sync::atomic::Ordering;
 
 impl<M: Model> Store<M> {
     /// Brings this process up to the journal's real end, which becomes durable. Afterwards the published state is the
@@ -30,8 +32,8 @@ impl<M: Model> Store<M> {
         match Mark::read(held.file())? {
             Some(mark) if mark.generation == state.mark.generation => self.follow(&mut self.source())?,
             found => {
-                // The one who renamed this file died before its mark, or the lock file was new: what is in the file was
-                // synced before its rename, but the rename itself need not be durable.
+                // The process that renamed this file died before it wrote its mark, or the lock file was new. The file's
+                // bytes were synced before the rename, but the rename itself need not be durable.
                 if found.is_some_and(|mark| mark.generation > state.mark.generation) {
                     let reason = "its mark is of a later generation than the journal; if this directory was restored \
                                   from a copy, remove this file";
@@ -45,7 +47,7 @@ impl<M: Model> Store<M> {
         self.repair_tail(held, &file)
     }
 
-    /// Deals with bytes after the mark. They are of a process that died between write and mark, or whose sync failed.
+    /// Deals with bytes after the mark. A process wrote them that died before its mark, or whose sync failed.
     fn repair_tail(&self, held: &Held<'_>, file: &File) -> Result<(), Failure> {
         let from = self.state.load().mark.length;
         let mut first = [PADDING];
@@ -62,10 +64,11 @@ impl<M: Model> Store<M> {
         let bytes = file.read_range(from, file.len()?)?;
         let (found, journal) = {
             let source = self.source();
-            // As changes of this version: a line that it does not know is refused before anything is done about it.
+            // The lines are read as changes of this version, so that a line which it does not know is refused before
+            // anything is changed.
             let found = scan::<Vec<M::Change>>(&bytes, source.header.store, state.seq + 1, |_| {});
             if let Some(stop) = found.stop.as_ref().filter(|stop| !stop.torn) {
-                return Err(damaged(&source, stop));
+                return Err(source.damaged(stop).into());
             }
             (found, source.file.path().to_owned())
         };
@@ -128,7 +131,8 @@ impl<M: Model> Store<M> {
         }
         let mark = Mark { length, ..state.mark };
         let source = self.source();
-        // Durable, but without the mark no other process would show it: it is not acknowledged, a reopen adopts it.
+        // Where this fails, the lines are durable, but no other process shows them. So they are not acknowledged, and a
+        // reopen adopts them.
         mark.write(held.file())
             .map_err(|failure| StoreError::Unknown { reason: failure.to_string().into() })?;
         self.publish(&source, State { model, seq, mark });
@@ -136,8 +140,8 @@ impl<M: Model> Store<M> {
         Ok(())
     }
 
-    /// Whether the disk takes and syncs as much as an append of `bytes` can need: padding, which is no line if we die here,
-    /// and which that append then finds in place.
+    /// Whether the disk takes and syncs as much as an append of `bytes` can need. What is written is padding: it is no line if
+    /// this process dies now, and the append finds it in place.
     pub(super) fn probe(&self, bytes: usize) -> Result<(), Failure> {
         let file = self.source().file.clone();
         let from = self.state.load().mark.length;
@@ -146,16 +150,18 @@ impl<M: Model> Store<M> {
     }
 }
 
-/// Puts a new generation in place: `journal.tmp` (written and synced by the caller) and the arrays in `renames`, whose
-/// `.tmp` files are synced as well. The journal's rename is the step that counts: its header says which bytes the
+/// Puts a new generation in place: `journal.tmp` (written and synced by the caller) and the arrays of the collections in
+/// `fresh`, whose `.tmp` files are synced as well. The journal's rename is the step that counts: its header says which bytes the
 /// arrays have, so that an open finishes the other renames. Needs the compaction lock and the write lock.
-pub(super) fn switch_files(paths: &Paths, renames: &[PathBuf]) -> Result<(), Failure> {
+pub(super) fn switch_files(paths: &Paths, header: &Header, fresh: &[&str]) -> Result<(), Failure> {
     // The names of the .tmp files must be durable before the header that relies on them.
     paths.volume.sync_dir(&paths.dir)?;
     paths.volume.rename(&Paths::tmp(&paths.journal), &paths.journal)?;
     paths.volume.sync_dir(&paths.dir)?;
-    for path in renames {
-        paths.volume.rename(&Paths::tmp(path), path)?;
+    for (collection, entry) in &header.arrays {
+        if fresh.contains(&collection.as_str()) {
+            put_in_place(paths, collection, entry)?;
+        }
     }
     paths.volume.sync_dir(&paths.dir)
 }
@@ -167,10 +173,4 @@ pub(super) fn begin_journal(paths: &Paths, header: &Header) -> Result<(File, u64
     let line = header.encode().map_err(|e| Failure::damage(&path, 1, e.to_string()))?;
     file.write_all_at(&line, 0)?;
     Ok((file, line.len() as u64))
-}
-
-/// The journal that [`switch_files`] has just put in place.
-pub(super) fn reopen_journal(paths: &Paths) -> Result<Source, Failure> {
-    let opened = open_journal(paths)?;
-    opened.map(|o| o.source).ok_or_else(|| Failure::damage(&paths.journal, None, "it is gone"))
 }

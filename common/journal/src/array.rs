@@ -1,12 +1,14 @@
-//! Array files: any JSON array is read, since people edit them; one record a line is written.
+//! Array files. Any JSON array is read, since people edit them. One record a line is written.
 
 use super::{
-    Model, disk,
+    disk,
     error::Failure,
-    format::{Hex, Image},
+    format::{Fingerprint, Hex},
+    model::{ArrayWriter, Model},
+    progress::Progress,
 };
 use serde::{
-    Deserializer, Serialize,
+    Deserializer,
     de::{SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
@@ -20,33 +22,14 @@ use xxhash_rust::xxh3::Xxh3Default;
 /// Large enough that a million records are a few thousand writes.
 const BUFFER: usize = 256 << 10;
 
-/// Writes the elements of one array file.
-pub struct ArrayWriter<'a> {
-    out: &'a mut dyn Write,
-    records: u64,
-}
-
-impl ArrayWriter<'_> {
-    /// Writes the next record.
-    ///
-    /// # Errors
-    /// The disk's, or that the record does not serialize.
-    pub fn element<T: Serialize + ?Sized>(&mut self, record: &T) -> io::Result<()> {
-        self.out.write_all(if self.records == 0 { b"\n" } else { b",\n" })?;
-        serde_json::to_writer(&mut *self.out, record)?;
-        self.records += 1;
-        Ok(())
-    }
-}
-
 /// Passes bytes on and hashes them on their way, in large pieces.
-struct Hashing<'a> {
+struct HashedFile<'a> {
     file: &'a disk::File,
     at: u64,
     hash: Xxh3Default,
 }
 
-impl Write for Hashing<'_> {
+impl Write for HashedFile<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write_all_at(bytes, self.at).map_err(Failure::into_source)?;
         self.hash.update(bytes);
@@ -62,17 +45,17 @@ impl Write for Hashing<'_> {
 /// Writes a collection's array.
 pub(super) fn write<M: Model>(model: &M, collection: &str, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b"[")?;
-    model.dump(collection, &mut ArrayWriter { out, records: 0 })?;
+    model.dump(collection, &mut ArrayWriter::new(out))?;
     out.write_all(b"\n]\n")
 }
 
 /// Writes a collection's array to a new file. It is not synced.
-pub(super) fn dump<M: Model>(model: &M, collection: &str, file: &disk::File) -> Result<Image, Failure> {
-    let mut out = io::BufWriter::with_capacity(BUFFER, Hashing { file, at: 0, hash: Xxh3Default::new() });
+pub(super) fn dump<M: Model>(model: &M, collection: &str, file: &disk::File) -> Result<Fingerprint, Failure> {
+    let mut out = io::BufWriter::with_capacity(BUFFER, HashedFile { file, at: 0, hash: Xxh3Default::new() });
     let written = write(model, collection, &mut out).and_then(|()| out.flush());
     written.map_err(|e| Failure::io(file.path(), e))?;
     let done = out.get_ref();
-    Ok(Image { bytes: done.at, xxh3: Hex(done.hash.digest()) })
+    Ok(Fingerprint { bytes: done.at, xxh3: Hex(done.hash.digest()) })
 }
 
 /// Adds every element of an array file to the model.
@@ -82,7 +65,12 @@ pub(super) fn load<M: Model>(
     path: &Path,
     bytes: &[u8],
 ) -> Result<(), Failure> {
-    each(path, bytes, |element| model.load(collection, element))
+    let (mut progress, mut records) = (Progress::logged(M::NAME), 0);
+    each(path, bytes, |element| {
+        records += 1;
+        progress.record(|| format!("{records} records of {} are read", path.display()));
+        model.load(collection, element)
+    })
 }
 
 /// Calls `take` with the text of each element. What is wrong is named with its line.

@@ -1,15 +1,18 @@
-//! Compaction: new arrays and a journal without what they include, made beside the writes.
+//! Compaction: new arrays, and a journal without the lines that are in them. Both are made beside the writes.
 
 use super::{
-    Model,
-    append::{begin_journal, reopen_journal, switch_files},
+    append::{begin_journal, switch_files},
     array,
     disk::File,
     error::Failure,
-    format::{ArrayEntry, FORMAT, Header},
+    format::{ArrayEntry, FORMAT, Fingerprint, Header},
+    journal_file::JournalFile,
     lock::Locks,
     mark::Mark,
-    store::{Paths, State, Store},
+    model::Model,
+    paths::Paths,
+    replace::put_in_place,
+    store::{State, Store},
 };
 use std::sync::atomic::Ordering;
 
@@ -40,8 +43,8 @@ impl<M: Model> Store<M> {
         }
         let done = self.rewrite(&locks, &old, &journal, &state);
         if done.is_err() {
-            // Best effort, and only while they are nobody's: once the journal is renamed, a .tmp may be the array.
-            if reopen_journal(&self.paths).is_ok_and(|now| now.header.generation == old.generation) {
+            // Best effort, and only before the journal is renamed: afterwards a .tmp file may be what the header names.
+            if JournalFile::reopen(&self.paths).is_ok_and(|now| now.header.generation == old.generation) {
                 remove_tmp::<M>(&self.paths);
             }
         }
@@ -57,7 +60,7 @@ impl<M: Model> Store<M> {
             base: state.seq,
             arrays: old.arrays.clone(),
         };
-        let mut renames = Vec::new();
+        let mut fresh = Vec::new();
         for collection in M::COLLECTIONS {
             let path = paths.array(collection);
             let tmp = Paths::tmp(&path);
@@ -68,12 +71,12 @@ impl<M: Model> Store<M> {
                 paths.volume.remove(&tmp)?;
             } else {
                 file.sync_data()?;
-                renames.push(path);
+                fresh.push(*collection);
             }
             header.arrays.insert((*collection).to_owned(), ArrayEntry { now, before });
         }
 
-        // The lines since `state`: most of them now, while writes go on, and only the last few under the lock.
+        // The lines since `state` are copied: most of them now, while writes go on, and the last few under the lock.
         let (next, head) = begin_journal(paths, &header)?;
         let first = state.mark.length;
         let copy = |from: u64, to: u64| -> Result<(), Failure> {
@@ -87,11 +90,11 @@ impl<M: Model> Store<M> {
         self.recover(&held)?;
         let last = self.state.load_full();
         copy(copied, last.mark.length)?;
-        switch_files(paths, &renames)?;
+        switch_files(paths, &header, &fresh)?;
         let mark = Mark { generation: header.generation, length: head + (last.mark.length - first) };
         let mut source = self.source();
         mark.write(held.file())?;
-        *source = reopen_journal(paths)?;
+        *source = JournalFile::reopen(paths)?;
         self.publish(&source, State { model: last.model.clone(), seq: last.seq, mark });
         self.counters.compactions.fetch_add(1, Ordering::Relaxed);
         Ok(())
@@ -105,10 +108,9 @@ pub(super) fn settle(paths: &Paths, header: &Header) -> Result<(), Failure> {
         let path = paths.array(collection);
         let tmp = Paths::tmp(&path);
         let Some(bytes) = paths.volume.read(&tmp)? else { continue };
-        let image = super::format::Image::of;
-        let current = paths.volume.read(&path)?.map(|bytes| image(&bytes));
-        if image(&bytes) == entry.now && current != Some(entry.now) {
-            paths.volume.rename(&tmp, &path)?;
+        let current = paths.volume.read(&path)?.map(|bytes| Fingerprint::of(&bytes));
+        if Fingerprint::of(&bytes) == entry.now && current != Some(entry.now) {
+            put_in_place(paths, collection, entry)?;
         } else {
             paths.volume.remove(&tmp)?;
         }

@@ -1,6 +1,6 @@
 //! Two models held against each other, as their array files would be.
 
-use super::{Model, array};
+use super::{array, model::Model};
 use std::io::{self, Write};
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -16,9 +16,9 @@ pub struct Content {
 }
 
 #[derive(Default)]
-struct Hashing(Xxh3Default);
+struct OnlyHashed(Xxh3Default);
 
-impl Write for Hashing {
+impl Write for OnlyHashed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.update(bytes);
         Ok(bytes.len())
@@ -35,16 +35,16 @@ impl Write for Hashing {
 /// That a record does not serialize.
 pub fn contents<M: Model>(model: &M) -> io::Result<Vec<Content>> {
     let content = |collection: &&'static str| {
-        let mut hashing = Hashing::default();
-        array::write(model, collection, &mut hashing)?;
-        let hash = hashing.0.digest128();
+        let mut hashed = OnlyHashed::default();
+        array::write(model, collection, &mut hashed)?;
+        let hash = hashed.0.digest128();
         Ok(Content { collection, records: model.count(collection), hash })
     };
     M::COLLECTIONS.iter().map(content).collect()
 }
 
-/// The first record in which two models differ, for people: `tokens.json: {"id":1,…} there, {"id":1,…} here`. Needs memory
-/// for both array files; [`contents`] tells without.
+/// The first record in which two models differ, for people: `counters.json: {"id":1,…} there, {"id":1,…} here`. Needs memory
+/// for both array files; [`contents`] does not, and tells only whether they differ.
 ///
 /// # Errors
 /// That a record does not serialize.

@@ -1,8 +1,8 @@
-//! Every file operation of the journal, and nothing else. [`Disk`] and [`OpenFile`] are what is needed of a file system:
-//! [`Real`] is it, and the tests have one in memory that fails and forgets on demand (`tests/memory`). [`Volume`] and
-//! [`File`] are what the rest of the journal uses: they name the file in each error.
+//! Every file operation of the journal, and nothing else. [`FileSystem`] and [`OpenFile`] are what is needed of a file system.
+//! [`Real`] is that of this machine, and the tests have one in memory that fails and forgets on demand (`simulation/memory`).
+//! The rest of the journal uses [`Volume`] and [`File`], which name the file in each error.
 
-use super::{error::Failure, mount};
+use super::{access, error::Failure, mount};
 use std::{
     fmt, fs, io,
     os::unix::fs::{FileExt, MetadataExt},
@@ -10,8 +10,8 @@ use std::{
     sync::Arc,
 };
 
-/// A file system. A call costs a virtual one, which is nothing beside the system call behind it.
-pub(super) trait Disk: fmt::Debug + Send + Sync {
+/// A file system. A virtual call costs nothing beside the system call that it makes.
+pub(super) trait FileSystem: fmt::Debug + Send + Sync {
     fn open(&self, path: &Path, how: How) -> io::Result<Arc<dyn OpenFile>>;
     /// The whole file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
@@ -22,6 +22,8 @@ pub(super) trait Disk: fmt::Debug + Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// A directory and those above it that are missing.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+    /// Takes away from a file the rights of everybody who does not share its directory.
+    fn tighten(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// The type of a network file system, where the directory is on one.
@@ -71,17 +73,14 @@ pub(super) struct Inode(pub(super) u64, pub(super) u64);
 #[derive(Debug)]
 struct Real;
 
-impl Disk for Real {
+impl FileSystem for Real {
     fn open(&self, path: &Path, how: How) -> io::Result<Arc<dyn OpenFile>> {
-        let mut options = fs::OpenOptions::new();
-        options.read(true);
-        match how {
-            How::Read => {}
-            How::Write => drop(options.write(true)),
-            How::Create => drop(options.write(true).create(true).truncate(false)),
-            How::Truncate => drop(options.write(true).create(true).truncate(true)),
-        }
-        Ok(Arc::new(options.open(path)?))
+        Ok(Arc::new(match how {
+            How::Read => fs::File::open(path)?,
+            How::Write => fs::OpenOptions::new().read(true).write(true).open(path)?,
+            How::Create => access::open_or_create(path, false)?,
+            How::Truncate => access::open_or_create(path, true)?,
+        }))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -93,7 +92,7 @@ impl Disk for Real {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)
+        access::rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -101,7 +100,11 @@ impl Disk for Real {
     }
 
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        fs::create_dir_all(dir)
+        access::create_dir_all(dir)
+    }
+
+    fn tighten(&self, path: &Path) -> io::Result<()> {
+        access::tighten(path)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -170,7 +173,7 @@ impl OpenFile for fs::File {
 
 /// A disk, whose errors name the file.
 #[derive(Debug, Clone)]
-pub(super) struct Volume(Arc<dyn Disk>);
+pub(super) struct Volume(Arc<dyn FileSystem>);
 
 impl Volume {
     /// The file system of this machine.
@@ -179,7 +182,7 @@ impl Volume {
     }
 
     #[cfg(any(test, feature = "simulation"))]
-    pub(super) fn of(disk: Arc<dyn Disk>) -> Self {
+    pub(super) fn of(disk: Arc<dyn FileSystem>) -> Self {
         Self(disk)
     }
 
@@ -246,6 +249,14 @@ impl Volume {
         self.0.create_dir_all(dir)
     }
 
+    /// Takes away from a file the rights of everybody who does not share its directory. Where the system refuses that, since
+    /// another user owns the file, the file stays as it is.
+    pub(super) fn tighten(&self, path: &Path) {
+        if let Err(e) = self.0.tighten(path) {
+            log::warn!("{}: who may read it could not be limited: {e}", path.display());
+        }
+    }
+
     /// Makes the names in a directory durable.
     pub(super) fn sync_dir(&self, dir: &Path) -> Result<(), Failure> {
         self.0.sync_dir(dir).map_err(|e| Failure::io(dir, e))
@@ -256,7 +267,7 @@ impl Volume {
         for above in dir.ancestors().skip(1) {
             let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
             match self.0.sync_dir(above) {
-                // Not ours, and so not made by us; or of a file system that has no such sync.
+                // This user may not open it, so we did not make it; or its file system has no such sync.
                 Err(e)
                     if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput) =>
                 {
@@ -277,7 +288,7 @@ impl Volume {
     }
 }
 
-/// Room is made for so much at a time: how much is wanted comes from another file, and may be any number.
+/// Memory is taken for so many bytes at a time. How many are wanted comes from another file, and may be any number.
 const READ_AHEAD: usize = 16 << 20;
 
 /// An open file that remembers its path, so that each error names it.
@@ -304,7 +315,7 @@ impl File {
         self.named(self.file.len())
     }
 
-    /// Reads what there is of `[from, to)`: less where the file ends before.
+    /// Reads the bytes `[from, to)`, or as many of them as the file has.
     pub(super) fn read_range(&self, from: u64, to: u64) -> Result<Vec<u8>, Failure> {
         let wanted = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
         let (mut bytes, mut got) = (Vec::new(), 0);

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-/// A write or read that the store could not do. The reasons are for the log, not for a buyer.
+/// A write or read that the store could not do. The reasons are for the log, not for a client.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// An earlier write or sync failed; writes are refused until the store has been reopened, which it tries by itself
@@ -16,6 +16,13 @@ pub enum StoreError {
         /// The failure that latched it.
         reason: Arc<str>,
     },
+    /// As many writes wait as may. Nothing was written; the same write may be tried again in a moment.
+    #[error("too many writes wait for the disk")]
+    Busy,
+    /// The store's [`Budget`](super::Budget) is used up. Nothing was written. Reads go on, and so do writes that end something
+    /// while there is a reserve.
+    #[error("the store is full: its share of the memory is used up")]
+    Full,
     /// [`close`](super::Journal::close) was called. Nothing was written.
     #[error("the store is closed")]
     Closed,
@@ -39,11 +46,29 @@ pub enum StoreError {
     },
 }
 
+/// Something in a file that must not be there, or is missing. Its text is one line for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}: {reason}", file.display(), line.map(|n| format!(":{n}")).unwrap_or_default())]
+pub struct Damage {
+    /// The file.
+    pub file: PathBuf,
+    /// The line, from 1, where one is to blame.
+    pub line: Option<u64>,
+    /// What is wrong and what to do.
+    pub reason: String,
+}
+
+impl Damage {
+    pub(super) fn of(file: &Path, line: impl Into<Option<u64>>, reason: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), line: line.into(), reason: reason.into() }
+    }
+}
+
 /// What fails inside, before it is known whether it stops an open, a read or a write.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    #[error("{}{}: {reason}", file.display(), line.map(|n| format!(":{n}")).unwrap_or_default())]
-    Damage { file: PathBuf, line: Option<u64>, reason: String },
+    #[error(transparent)]
+    Damage(#[from] Damage),
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
 }
@@ -57,12 +82,12 @@ impl Failure {
     pub(super) fn into_source(self) -> io::Error {
         match self {
             Self::Io { source, .. } => source,
-            damage @ Self::Damage { .. } => io::Error::other(damage),
+            damage @ Self::Damage(_) => io::Error::other(damage),
         }
     }
 
     pub(super) fn damage(file: &Path, line: impl Into<Option<u64>>, reason: impl Into<String>) -> Self {
-        Self::Damage { file: file.to_owned(), line: line.into(), reason: reason.into() }
+        Self::Damage(Damage::of(file, line, reason))
     }
 }
 
@@ -76,7 +101,7 @@ impl From<Failure> for OpenError {
     fn from(failure: Failure) -> Self {
         use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
         match failure {
-            Failure::Damage { file, line, reason } => Self::Data { file, line, reason },
+            Failure::Damage(Damage { file, line, reason }) => Self::Data { file, line, reason },
             Failure::Io { path, source }
                 if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem | StorageFull) =>
             {
@@ -110,7 +135,7 @@ pub enum OpenError {
     },
     /// The directory is on a network file system, where file locks and syncs do not hold between machines.
     #[error(
-        "{} is on {kind}, a network file system, where several machines could write at once; use a local disk, or PostgreSQL (STORE=postgres://...)",
+        "{} is on {kind}, a network file system, where several machines could write at once; {instead}",
         dir.display()
     )]
     NetworkFileSystem {
@@ -118,6 +143,8 @@ pub enum OpenError {
         dir: PathBuf,
         /// The file system's type, as /proc/self/mountinfo names it.
         kind: String,
+        /// What to use instead: [`Words::instead_of_network`](super::Words::instead_of_network).
+        instead: &'static str,
     },
     /// Other processes are at work on it.
     #[error("{}: {reason}", path.display())]
@@ -142,7 +169,7 @@ impl OpenError {
     pub(super) fn creating(failure: Failure) -> Self {
         match failure {
             Failure::Io { path, source } => Self::Unwritable { path, source },
-            damage @ Failure::Damage { .. } => damage.into(),
+            damage @ Failure::Damage(_) => damage.into(),
         }
     }
 

@@ -5,18 +5,20 @@
 //! 77b1… {"seq":18,"cambios":[…]}
 //! 0d52… {"seq":19,"lote":18,"cambios":[…]}
 //! ```
-//! `lote` is the first line of the batch that wrote this one, where that is another. It tells a torn batch from damage: a
-//! batch is written only after the one before it is durable.
+//! `lote` is the number of the first line of the same batch; that first line itself has none. It tells a torn batch from damage,
+//! since a batch is written only after the batch before it is durable.
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 pub(super) const FORMAT: u32 = 1;
-/// No store counts so far: a number above it is damage, and below it no sum overflows.
+/// No store counts that far. A number above it is damage, and sums of numbers below it do not overflow.
 pub(super) const MOST: u64 = 1 << 53;
 /// 16 hex digits and a space before the JSON.
 const PREFIX: usize = 17;
+/// What the JSON of every line begins with.
+const BEGINNING: &[u8] = b"{\"seq\":";
 /// Fills the file ahead of the lines, so that a sync has no new length to record. A carriage return is text to every tool,
 /// and `cat` and `tail` show nothing of it, where they would show thousands of blank lines.
 pub(super) const PADDING: u8 = b'\r';
@@ -41,12 +43,12 @@ impl TryFrom<String> for Hex {
 
 /// Which bytes an array file has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Image {
+pub(super) struct Fingerprint {
     pub(super) bytes: u64,
     pub(super) xxh3: Hex,
 }
 
-impl Image {
+impl Fingerprint {
     pub(super) fn of(bytes: &[u8]) -> Self {
         Self { bytes: bytes.len() as u64, xxh3: Hex(xxh3_64(bytes)) }
     }
@@ -56,8 +58,8 @@ impl Image {
 /// is what was there `before`: the rename of the journal is the one step that switches all files.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct ArrayEntry {
-    pub(super) now: Image,
-    pub(super) before: Option<Image>,
+    pub(super) now: Fingerprint,
+    pub(super) before: Option<Fingerprint>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -220,10 +222,10 @@ pub(super) fn scan<'a, C: Deserialize<'a>>(
                     at += end.unwrap_or_default() + 1;
                     continue;
                 }
-                // Its batch was never acknowledged, and others wrote over the beginning of it: a page that a failed sync left
-                // in the cache, where the page before it was forgotten.
+                // A sync failed, and the kernel forgot a page of that batch and kept the next page. The batch was never
+                // acknowledged, and another process has written over the forgotten page up to this line.
                 Ok(line) if line.seq == next => ("it is left of a batch that failed".to_owned(), true),
-                // With a checksum that holds, this is what was written: no torn write.
+                // The checksum holds, so these bytes were written as they are: this is no torn write.
                 Ok(line) => (format!("it is line {} where {next} belongs", line.seq), false),
                 Err(e) => (format!("it is not understood (written by a newer version?): {e}"), false),
             },
@@ -235,36 +237,38 @@ pub(super) fn scan<'a, C: Deserialize<'a>>(
     Scan { valid: at, next, stop: None }
 }
 
-/// Whether a batch that was begun after line `seq` was acknowledged left a valid line in `bytes`. Damage may have taken the
-/// newline before it: a line is looked for wherever one could begin.
+/// Whether a batch that was begun after line `seq` was acknowledged left a valid line in `bytes`.
 fn later_batch(bytes: &[u8], store: Hex, seq: u64) -> bool {
-    let later = |line: &[u8]| {
-        verify(line, store.0)
-            .ok()
-            .and_then(|body| serde_json::from_slice::<Line<serde::de::IgnoredAny>>(body).ok())
-            .is_some_and(|line| line.batch() > seq)
-    };
-    bytes.split(|b| *b == b'\n').any(|text| {
-        let bodies = text.windows(2).enumerate().filter(|(at, two)| *two == b" {" && *at + 1 >= PREFIX);
-        bodies.map(|(at, _)| &text[at + 1 - PREFIX..]).any(later)
-    })
+    candidates(bytes).any(|(line, batch)| batch > seq && verify(line, store.0).is_ok())
 }
 
-/// [`scan`] for owned changes.
-pub(super) fn scan_changes<C: DeserializeOwned>(
-    bytes: &[u8],
-    store: Hex,
-    next: u64,
-    mut take: impl FnMut(u64, Vec<C>),
-) -> Scan {
-    scan(bytes, store, next, |line: Line<Vec<C>>| take(line.seq, line.cambios))
+/// What looks like a line, with its batch, in bytes that need not be lines. Damage may have taken the newline before a line, so a
+/// line is looked for wherever one could begin.
+///
+/// This costs time in proportion to the bytes, whatever they are. A checksum reads to the end of the text, so it is looked at only
+/// where the text is the JSON of one line. The JSON reader stops early: the beginning of another line is legal neither inside a
+/// JSON string nor outside, so no two attempts read the same bytes.
+fn candidates(bytes: &[u8]) -> impl Iterator<Item = (&[u8], u64)> {
+    let begins = |line: &[u8]| {
+        let hex = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+        line.len() > PREFIX && line[..PREFIX - 1].iter().all(hex) && line[PREFIX..].starts_with(BEGINNING)
+    };
+    let texts = bytes.split(|b| *b == b'\n');
+    let lines = texts.flat_map(move |text| {
+        let bodies = text.windows(2).enumerate().filter(|(at, two)| *two == b" {" && *at + 1 >= PREFIX);
+        bodies.map(|(at, _)| &text[at + 1 - PREFIX..]).filter(move |line| begins(line))
+    });
+    lines.filter_map(|line| {
+        let read: Line<IgnoredAny> = serde_json::from_slice(&line[PREFIX..]).ok()?;
+        Some((line, read.batch()))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Without a mark only what stands behind tells damage from a write that never finished.
+    /// Without a mark, only the lines that follow tell damage from a write that never finished.
     #[test]
     fn no_spoiled_byte_before_an_acknowledged_line_passes_for_a_torn_write() {
         let store = Hex(7);
@@ -279,6 +283,30 @@ mod tests {
                 let found = scan(&spoiled, store, 1, |_: Line<Vec<String>>| {});
                 assert!(!found.stop.unwrap().torn, "byte {at} ^ {flip}");
             }
+        }
+    }
+
+    /// What could be damage is read once, not once for each place at which a line could begin.
+    #[test]
+    fn bytes_that_look_like_many_lines_are_each_read_once() {
+        let store = Hex(7);
+        let mut line = Vec::new();
+        push_line(&mut line, store, 9, 9, &["last"]).unwrap();
+        let many = |piece: &str| piece.repeat((1 << 20) / piece.len()).into_bytes();
+        for (piece, lines) in [
+            (" {", 0),
+            ("0123456789abcdef {\"seq\":", 0),
+            ("0123456789abcdef {\"seq\":1,\"cambios\":\"", 0),
+            ("0123456789abcdef {\"seq\":1,\"cambios\":[", 0),
+            ("0123456789abcdef {\"seq\":1,\"cambios\":[]}", 1),
+        ] {
+            let text = many(piece);
+            assert_eq!(candidates(&text).count(), lines, "{piece}");
+            assert!(!later_batch(&text, store, 1), "{piece}");
+            // an acknowledged line after them is found
+            let damaged = [&text, line.as_slice()].concat();
+            assert!(later_batch(&damaged, store, 1), "{piece}");
+            assert!(!later_batch(&damaged, store, 9), "{piece}");
         }
     }
 }

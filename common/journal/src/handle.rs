@@ -1,12 +1,16 @@
-//! [`Journal`], the handle that a service holds, and [`Snapshot`], what it reads.
+//! [`Journal`], the handle that a program holds, and [`Snapshot`], what it reads.
 
 use super::{
-    Model, OpenError, Options, Stats, StoreError,
+    budget::Budget,
     disk::Volume,
+    error::{OpenError, StoreError},
     lock::Locks,
+    model::Model,
     open,
+    options::Options,
+    stats::Stats,
     store::{State, Store},
-    writer::{Beside, Message, Tx, Verdict, Work, Writer, on_a_thread},
+    writer::{Beside, Done, Message, Tx, Work, Writer, on_a_thread},
 };
 use std::{
     ops::Deref,
@@ -18,9 +22,6 @@ use tokio::{
     runtime::Builder,
     sync::{Semaphore, mpsc, oneshot, watch},
 };
-
-/// Writes that may wait at once; more wait for a place, which is what slows a client down.
-const QUEUE: usize = 4096;
 
 type Reply<T, E> = oneshot::Sender<Result<Result<T, E>, StoreError>>;
 
@@ -48,6 +49,8 @@ struct Handle<M: Model> {
     store: Arc<Store<M>>,
     queue: mpsc::UnboundedSender<Message<M>>,
     places: Arc<Semaphore>,
+    /// How many places there are.
+    room: usize,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -57,8 +60,9 @@ impl<M: Model> Clone for Journal<M> {
     }
 }
 
-/// A closure as the writer's thread takes it; `place` is dropped before the answer goes to `reply`.
-pub(super) fn work<M, T, E, F>(f: F, place: impl Send + 'static, reply: Reply<T, E>) -> Work<M>
+/// A closure as the writer's thread takes it; `place` is dropped before the answer goes to `reply`. A closure that is `ending`
+/// something may use the memory's reserve.
+pub(super) fn work<M, T, E, F>(f: F, ending: bool, place: impl Send + 'static, reply: Reply<T, E>) -> Work<M>
 where
     M: Model,
     F: FnOnce(&mut Tx<'_, M>) -> Result<T, E> + Send + 'static,
@@ -74,15 +78,19 @@ where
                 return None;
             }
         };
+        if tx.is_full(ending) {
+            let _ = reply.send(Err(StoreError::Full));
+            return None;
+        }
         // The batch drops the model that a panic may have left half changed.
         let result = catch_unwind(AssertUnwindSafe(|| f(tx)));
         let keep = matches!(result, Ok(Ok(_)));
-        let answer = Box::new(move |outcome: Result<(), StoreError>| {
+        let acknowledge = Box::new(move |outcome: Result<(), StoreError>| {
             drop(place);
             let panicked = |_| StoreError::Rejected { reason: "its closure panicked".into() };
             let _ = reply.send(outcome.and_then(|()| result.map_err(panicked)));
         });
-        Some(Verdict { keep, answer })
+        Some(Done { keep, acknowledge })
     })
 }
 
@@ -100,18 +108,18 @@ impl<M: Model> Journal<M> {
         let path = options.dir.clone();
         let (journal, writer) = Self::open_idle(volume, options, on_a_thread)?;
         let store = journal.0.store.clone();
-        // The callers that the last batch answered run once and are back in the queue: of 16, a sync then carries 13
-        // lines and not 9. It waits for nobody.
+        // The callers that the last batch answered get to run, and queue their next writes. With 16 callers a sync then
+        // carries 13 lines and not 9. A yield waits for nobody.
         let gather = || {
             thread::yield_now();
             std::future::ready(())
         };
-        // Of a runtime it needs the clock, and a place to sleep.
+        // The writer needs a runtime only for its clock, and to sleep.
         let started = Builder::new_current_thread().enable_time().build().and_then(|runtime| {
             thread::Builder::new().name(format!("{}-writer", M::NAME)).spawn(move || {
                 // A model's own panic outside a write, such as one in `apply` of another process's line.
                 if catch_unwind(AssertUnwindSafe(|| runtime.block_on(writer.run(gather)))).is_err() {
-                    *store.latched() = Some("the writer's thread panicked; restart the service".into());
+                    *store.latched() = Some("the writer's thread panicked; restart the process".into());
                 }
             })
         });
@@ -126,11 +134,12 @@ impl<M: Model> Journal<M> {
         options: Options,
         beside: Beside,
     ) -> Result<(Self, Writer<M>), OpenError> {
+        let room = options.queue.min(Semaphore::MAX_PERMITS);
         let store = Arc::new(open::open::<M>(volume, options)?);
-        let (queue, receiver) = mpsc::unbounded_channel();
+        let (sender, receiver) = mpsc::unbounded_channel();
         let writer = Writer::new(store.clone(), Locks::open(&store.paths)?, receiver, beside);
-        let places = Arc::new(Semaphore::new(QUEUE));
-        Ok((Self(Arc::new(Handle { store, queue, places, writer: Mutex::new(None) })), writer))
+        let places = Arc::new(Semaphore::new(room));
+        Ok((Self(Arc::new(Handle { store, queue: sender, places, room, writer: Mutex::new(None) })), writer))
     }
 
     fn thread(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
@@ -159,9 +168,35 @@ impl<M: Model> Journal<M> {
         T: Send + 'static,
         E: Send + 'static,
     {
-        let place = self.0.places.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        self.write_or_end(f, false).await
+    }
+
+    /// As [`write`](Self::write), for a write that ends something which an earlier one began, and leaves no more behind than was
+    /// there: where the budget is used up, it may use the reserve.
+    ///
+    /// # Errors
+    /// See [`StoreError`]: it says for each whether the write can be on disk.
+    pub async fn write_ending<T, E, F>(&self, f: F) -> Result<Result<T, E>, StoreError>
+    where
+        F: FnOnce(&mut Tx<'_, M>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.write_or_end(f, true).await
+    }
+
+    async fn write_or_end<T, E, F>(&self, f: F, ending: bool) -> Result<Result<T, E>, StoreError>
+    where
+        F: FnOnce(&mut Tx<'_, M>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let Ok(place) = self.0.places.clone().try_acquire_owned() else {
+            self.0.store.counters.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(StoreError::Busy);
+        };
         let (reply, answered) = oneshot::channel();
-        let work = work(f, place, reply);
+        let work = work(f, ending, place, reply);
         if self.0.store.closed.load(Ordering::Acquire) {
             return Err(StoreError::Closed);
         }
@@ -170,14 +205,18 @@ impl<M: Model> Journal<M> {
             .queue
             .send(Message::Write(work))
             .map_err(|_| self.health().err().unwrap_or(StoreError::Closed))?;
-        answered.await.unwrap_or_else(|_| {
+        let answer = answered.await.unwrap_or_else(|_| {
             // The queue was dropped with the write in it, or the writer's thread died in the middle of it.
             if self.0.store.closed.load(Ordering::Acquire) {
                 Err(StoreError::Closed)
             } else {
                 Err(StoreError::Unknown { reason: "the writer's thread ended".into() })
             }
-        })
+        });
+        if matches!(answer, Err(StoreError::Full)) {
+            self.0.store.counters.full.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
     }
 
     /// Whether writes are taken.
@@ -198,23 +237,21 @@ impl<M: Model> Journal<M> {
     pub fn stats(&self) -> Stats {
         let store = &self.0.store;
         let state = store.state.load();
-        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             seq: state.seq,
+            memory: store.options.budget.as_ref().map(Budget::used),
+            queued: self.0.room - self.0.places.available_permits(),
             generation: state.mark.generation,
-            lines: count(&store.counters.lines),
-            syncs: count(&store.counters.syncs),
-            batches: count(&store.counters.batches),
-            compactions: count(&store.counters.compactions),
             journal_bytes: state.mark.length,
             array_bytes: store.source().header.array_bytes(),
             records: M::COLLECTIONS.iter().map(|c| (*c, state.model.count(c))).collect(),
             load: store.load,
+            ..store.counters.stats()
         }
     }
 
-    /// The last applied line, told at every publish in this process: its own writes, and others' lines caught up with
-    /// (within 50 ms while somebody holds such a receiver).
+    /// The number of the last applied line. It changes with each write of this process, and with the lines of other processes
+    /// within 50 ms while somebody holds such a receiver.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.0.store.changed.subscribe()
     }
@@ -241,7 +278,7 @@ impl<M: Model> Journal<M> {
 
     /// The last compaction, without the writer.
     pub(super) fn finish(&self) -> Result<(), StoreError> {
-        // One that runs in another process, or here, ends within seconds; then there is less left to do.
+        // A compaction that runs, here or in another process, ends within seconds, and leaves less to do.
         let lock = self.0.store.paths.volume.open_or_create(&self.0.store.paths.compact)?;
         lock.lock()?;
         self.0.store.compact()?;

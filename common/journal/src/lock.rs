@@ -3,7 +3,7 @@
 use super::{
     disk::{File, Inode, Volume},
     error::Failure,
-    store::Paths,
+    paths::Paths,
 };
 
 /// One thread's handles on the lock files: a `flock` belongs to an open file, so threads that share one do not exclude
@@ -12,8 +12,8 @@ pub(super) struct Locks {
     volume: Volume,
     lock: File,
     inode: Inode,
-    /// Who waits for the lock holds this. Without it, a busy process takes the lock again before a waiting one has woken
-    /// up, for seconds on end.
+    /// A process that waits for the lock holds this one. Without it, a busy process would take the lock again and again before
+    /// a waiting one has woken up, for seconds on end.
     turn: File,
 }
 

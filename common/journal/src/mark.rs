@@ -1,14 +1,14 @@
 //! The durable mark: how far the journal is on disk, as the processes that are alive tell each other.
 //!
-//! It lives in the lock file and is never synced: after a power failure it may be old, never ahead of the journal.
+//! It is in the lock file, and is never synced. After a power failure it may be old, but is never ahead of the journal.
 
-use super::{disk::File, error::Failure, format::MOST};
+use super::{disk::File, error::Failure, format::MOST, paths::Paths};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 const BYTES: usize = 24;
 /// Any constant: it keeps 24 zero bytes from being a mark.
 const SEED: u64 = 0x6d65_7263_6164_6f31;
-/// A write of 24 bytes is a memory copy; a reader that meets one half done meets it done at once.
+/// A write of 24 bytes is a copy in memory: a reader that sees one half done sees it done in one of the next tries.
 const TRIES: u32 = 10_000;
 
 /// Everything in `[0, length)` of the journal file with this generation is durable.
@@ -51,6 +51,14 @@ impl Mark {
             std::hint::spin_loop();
         }
         Ok(None)
+    }
+
+    /// The same, of a store that is only looked at. A copy of a directory may have no lock file.
+    pub(super) fn look(paths: &Paths) -> Result<Option<Self>, Failure> {
+        if !paths.volume.exists(&paths.lock)? {
+            return Ok(None);
+        }
+        Self::read(&paths.volume.open_to_read(&paths.lock)?)
     }
 
     pub(super) fn write(self, lock: &File) -> Result<(), Failure> {

@@ -1,67 +1,26 @@
 //! The applied state and where it came from: publishing, reading, and following the lines of other processes.
 
 use super::{
-    Model, Options, array,
-    disk::{File, Inode, Volume},
-    error::{Failure, StoreError},
-    format::{Header, Hex, Image, Stop, scan_changes},
+    disk::File,
+    error::{Damage, Failure, StoreError},
+    format::Hex,
+    journal_file::JournalFile,
+    load::{IntoModel, Origin, Upto, load, replay},
     mark::Mark,
+    model::Model,
+    options::Options,
+    paths::Paths,
+    stats::Counters,
 };
 use arc_swap::ArcSwap;
 use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 use tokio::sync::watch;
 
-/// How often a reader looks again where compactions replace the journal under its eyes. Each look is a whole load.
+/// How often a reader looks again where compactions replace the journal while it reads. Each look reads the whole store.
 const LOOKS: u32 = 50;
-
-/// The names of a store's files, and the disk that they are on.
-#[derive(Debug, Clone)]
-pub(super) struct Paths {
-    pub(super) volume: Volume,
-    pub(super) dir: PathBuf,
-    pub(super) journal: PathBuf,
-    pub(super) lock: PathBuf,
-    pub(super) turn: PathBuf,
-    pub(super) compact: PathBuf,
-}
-
-impl Paths {
-    pub(super) fn new(volume: Volume, dir: &Path, name: &str) -> Self {
-        let file = |extension: &str| dir.join(format!("{name}.{extension}"));
-        Self {
-            volume,
-            dir: dir.to_owned(),
-            journal: file("journal"),
-            lock: file("lock"),
-            turn: file("turn"),
-            compact: file("compact"),
-        }
-    }
-
-    pub(super) fn array(&self, collection: &str) -> PathBuf {
-        self.dir.join(format!("{collection}.json"))
-    }
-
-    /// What says that a directory is being filled: see `whole`.
-    pub(super) fn unfinished(dir: &Path) -> PathBuf {
-        dir.join("migrar.pendiente")
-    }
-
-    /// The file that a rename will put in the place of `path`.
-    pub(super) fn tmp(path: &Path) -> PathBuf {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".tmp");
-        name.into()
-    }
-}
 
 /// A consistent state, all of it durable.
 pub(super) struct State<M> {
@@ -72,21 +31,6 @@ pub(super) struct State<M> {
     pub(super) mark: Mark,
 }
 
-/// The journal file that [`State::mark`] speaks of.
-pub(super) struct Source {
-    pub(super) file: File,
-    pub(super) inode: Inode,
-    pub(super) header: Header,
-}
-
-#[derive(Default)]
-pub(super) struct Counters {
-    pub(super) lines: AtomicU64,
-    pub(super) syncs: AtomicU64,
-    pub(super) batches: AtomicU64,
-    pub(super) compactions: AtomicU64,
-}
-
 /// What the readers, the writer's thread and a compaction share.
 pub(super) struct Store<M: Model> {
     pub(super) paths: Paths,
@@ -94,8 +38,9 @@ pub(super) struct Store<M: Model> {
     /// Read only through this handle: each thread that locks has its own, since a `flock` belongs to an open file.
     pub(super) mark: File,
     pub(super) state: ArcSwap<State<M>>,
-    /// Held to publish. A std mutex, for microseconds: never while waiting for a file lock or a sync of a write.
-    source: Mutex<Source>,
+    /// The journal file that [`State::mark`] speaks of. Held to publish. A std mutex, for microseconds: never while waiting for
+    /// a file lock or a sync of a write.
+    source: Mutex<JournalFile>,
     pub(super) changed: watch::Sender<u64>,
     pub(super) latch: Mutex<Option<Arc<str>>>,
     pub(super) closed: AtomicBool,
@@ -104,7 +49,13 @@ pub(super) struct Store<M: Model> {
 }
 
 impl<M: Model> Store<M> {
-    pub(super) fn new(paths: Paths, options: Options, mark: File, source: Source, state: State<M>) -> Self {
+    pub(super) fn new(
+        paths: Paths,
+        options: Options,
+        mark: File,
+        source: JournalFile,
+        state: State<M>,
+    ) -> Self {
         Self {
             paths,
             options,
@@ -119,7 +70,7 @@ impl<M: Model> Store<M> {
         }
     }
 
-    pub(super) fn source(&self) -> MutexGuard<'_, Source> {
+    pub(super) fn source(&self) -> MutexGuard<'_, JournalFile> {
         self.source.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -128,7 +79,7 @@ impl<M: Model> Store<M> {
     }
 
     /// Shows a state to the readers. `_held` proves that nobody else publishes.
-    pub(super) fn publish(&self, _held: &Source, state: State<M>) {
+    pub(super) fn publish(&self, _held: &JournalFile, state: State<M>) {
         let seq = state.seq;
         self.state.store(Arc::new(state));
         self.changed.send_if_modified(|told| std::mem::replace(told, seq) != seq);
@@ -153,7 +104,7 @@ impl<M: Model> Store<M> {
     }
 
     /// Applies other processes' lines until the mark is reached.
-    pub(super) fn follow(&self, source: &mut Source) -> Result<(), Failure> {
+    pub(super) fn follow(&self, source: &mut JournalFile) -> Result<(), Failure> {
         for _ in 0..LOOKS {
             let mark = self.read_mark()?;
             let state = self.state.load_full();
@@ -178,154 +129,85 @@ impl<M: Model> Store<M> {
     }
 
     /// Applies the lines of the source file up to a length that is known to be durable.
-    fn advance(&self, source: &Source, state: &State<M>, length: u64) -> Result<(), Failure> {
-        let from = state.mark.length;
-        let bytes = source.file.read_range(from, length)?;
+    fn advance(&self, source: &JournalFile, state: &State<M>, length: u64) -> Result<(), Failure> {
         let mut model = state.model.clone();
-        let (valid, seq) = replay(&mut model, source, &bytes, state.seq + 1, state.seq)?;
-        let mark = Mark { length: from + valid, ..state.mark };
-        self.publish(source, State { model, seq, mark });
+        let mut into = IntoModel { model: &mut model, applied: state.seq };
+        let lines = replay(&mut into, source, state.mark.length..length, state.seq + 1)?;
+        let mark = Mark { length: lines.end, ..state.mark };
+        self.publish(source, State { model, seq: lines.last, mark });
         Ok(())
     }
 
     /// Goes over to the file that a compaction, here or elsewhere, has put in the journal's place. False: look again.
     ///
-    /// The old file holds the rest of its generation, all of it durable: whoever replaced it had the lock and had first
-    /// repaired its end.
-    pub(super) fn switch(&self, source: &mut Source) -> Result<bool, Failure> {
+    /// The old file holds the rest of its generation, and all of that is durable: the process that replaced it had the lock and
+    /// had repaired the end first.
+    pub(super) fn switch(&self, source: &mut JournalFile) -> Result<bool, Failure> {
         let old = self.state.load_full();
         let end = source.file.len()?;
         self.advance(source, &old, end)?;
         let state = self.state.load_full();
 
-        let Some(next) = open_journal(&self.paths)? else {
+        let Some(next) = JournalFile::open(&self.paths)? else {
             return Err(Failure::damage(&self.paths.journal, None, "it was removed while in use"));
         };
-        if next.source.header.store != source.header.store {
-            return Err(Failure::damage(
-                &self.paths.journal,
-                1,
-                "another store's journal was put in its place",
-            ));
+        if next.header.store != source.header.store {
+            let reason = "another store's journal was put in its place";
+            return Err(Failure::damage(&self.paths.journal, 1, reason));
         }
-        let generation = next.source.header.generation;
-        // The length comes before the mark: while the mark is of an older generation, nobody has appended to this file
-        // (each writer sets the mark first), so that it holds what was synced before its rename and no more.
-        let length = next.source.file.len()?;
+        let generation = next.header.generation;
+        // The length is read before the mark. While the mark is of an older generation, nobody has appended to this file, since
+        // each writer sets the mark first; so the file holds what was synced before its rename, and no more.
+        let length = next.file.len()?;
         let length = match self.read_mark()? {
             mark if mark.generation == generation => mark.length,
             mark if mark.generation < generation => length,
             _ => return Ok(false),
         };
-        let (mut model, applied) = if state.seq >= next.source.header.base {
-            (state.model.clone(), state.seq)
-        } else {
-            let Some(model) = load_arrays(&self.paths, &next.source.header)? else { return Ok(false) };
-            (model, next.source.header.base)
-        };
-        let bytes = next.source.file.read_range(next.body, length)?;
-        let (valid, seq) = replay(&mut model, &next.source, &bytes, next.source.header.base + 1, applied)?;
+        let Some((model, end, seq)) = self.load(&next, &state, length)? else { return Ok(false) };
         if seq < state.seq {
             let reason = format!("it ends with line {seq}, and {} was acknowledged", state.seq);
             return Err(Failure::damage(&self.paths.journal, None, reason));
         }
-        let mark = Mark { generation, length: next.body + valid };
-        *source = next.source;
+        let mark = Mark { generation, length: end };
+        *source = next;
         self.publish(source, State { model, seq, mark });
         Ok(true)
     }
-}
 
-/// A journal file, just opened.
-pub(super) struct Opened {
-    pub(super) source: Source,
-    /// Where the first line begins.
-    pub(super) body: u64,
-}
-
-/// The journal that the path names now, or `None` where there is none.
-pub(super) fn open_journal(paths: &Paths) -> Result<Option<Opened>, Failure> {
-    if !paths.volume.exists(&paths.journal)? {
-        return Ok(None);
-    }
-    let file = paths.volume.open(&paths.journal)?;
-    // while it is open, it says that this store is in use: see `whole`
-    if !file.share()? {
-        let moving = io::Error::new(
-            io::ErrorKind::ResourceBusy,
-            "`mercado migrar` is reading this store; start again when that has ended",
-        );
-        return Err(Failure::io(&paths.journal, moving));
-    }
-    opened(paths, file).map(Some)
-}
-
-/// The same, only to look at it.
-pub(super) fn look_at_journal(paths: &Paths) -> Result<Option<Opened>, Failure> {
-    if paths.volume.exists(&paths.journal)? {
-        opened(paths, paths.volume.open_to_read(&paths.journal)?).map(Some)
-    } else {
-        Ok(None)
-    }
-}
-
-fn opened(paths: &Paths, file: File) -> Result<Opened, Failure> {
-    let inode = file.inode()?;
-    // A header is a few hundred bytes; this is room for many collections.
-    let (header, body) =
-        Header::decode(&file.read_range(0, 64 << 10)?).map_err(|e| Failure::damage(&paths.journal, 1, e))?;
-    Ok(Opened { source: Source { file, inode, header }, body })
-}
-
-/// The model of a header's arrays; `None` where the files have other bytes, since a compaction has just replaced them.
-fn load_arrays<M: Model>(paths: &Paths, header: &Header) -> Result<Option<M>, Failure> {
-    let mut model = M::default();
-    for collection in M::COLLECTIONS {
-        let Some(entry) = header.arrays.get(*collection) else { continue };
-        let path = paths.array(collection);
-        let mut found = false;
-        for path in [&path, &Paths::tmp(&path)] {
-            let Some(bytes) = paths.volume.read(path)? else { continue };
-            if Image::of(&bytes) == entry.now {
-                array::load(&mut model, collection, path, &bytes)?;
-                found = true;
-                break;
-            }
-        }
-        if !found {
+    /// Reads a newer journal up to a length: the model, where the last line ends, and its number. `None` where an array has
+    /// other bytes than the header says, since a further compaction has just replaced it. The arrays are not read where the
+    /// state has all of their lines already.
+    fn load(
+        &self,
+        next: &JournalFile,
+        state: &State<M>,
+        length: u64,
+    ) -> Result<Option<(M, u64, u64)>, Failure> {
+        let base = next.header.base;
+        let (mut model, applied, arrays) = if state.seq >= base {
+            (state.model.clone(), state.seq, &[] as &[&str])
+        } else {
+            (M::default(), base, M::COLLECTIONS)
+        };
+        let known: Vec<&str> =
+            arrays.iter().copied().filter(|c| next.header.arrays.contains_key(*c)).collect();
+        let mut into = IntoModel { model: &mut model, applied };
+        let mut found = load(&self.paths, next, None, &known, Upto::Byte(length), &mut into)?;
+        if found.arrays.iter().any(|array| matches!(array.origin, Origin::Edited | Origin::Missing)) {
             return Ok(None);
         }
-    }
-    Ok(Some(model))
-}
-
-/// Applies lines, all of which must be good, the first being number `next`; those up to `applied` are in the model
-/// already. Returns the bytes of the lines and the number of the last.
-pub(super) fn replay<M: Model>(
-    model: &mut M,
-    source: &Source,
-    bytes: &[u8],
-    next: u64,
-    applied: u64,
-) -> Result<(u64, u64), Failure> {
-    let scan = scan_changes(bytes, source.header.store, next, |seq, changes: Vec<M::Change>| {
-        if seq > applied {
-            changes.iter().for_each(|change| model.apply(change));
+        // An edit that a person must decide about refuses a start. A process that runs goes on with the array that it knows.
+        let disputed = |damage: &Damage| {
+            found.arrays.iter().any(|array| array.origin == Origin::Disputed && array.file == damage.file)
+        };
+        found.damage.retain(|damage| !disputed(damage));
+        found.refuse_damage()?;
+        match &found.lines.stop {
+            Some(stop) => Err(next.damaged(stop).into()),
+            None => Ok(Some((model, found.lines.end, found.lines.last))),
         }
-    });
-    match scan.stop {
-        Some(stop) => Err(damaged(source, &stop)),
-        None => Ok((scan.valid as u64, scan.next - 1)),
     }
-}
-
-/// A line that was acknowledged and is not what it was.
-pub(super) fn damaged(source: &Source, stop: &Stop) -> Failure {
-    let reason = format!(
-        "line {} was acknowledged and is damaged: {}; restore the directory from a copy",
-        stop.seq, stop.reason
-    );
-    Failure::damage(source.file.path(), source.header.line_of(stop.seq), reason)
 }
 
 /// A new store's identity.

@@ -1,11 +1,12 @@
-//! The writer: one batch at a time, one line for each write and one sync for all of them. [`Writer::run`] is a future that
-//! knows no thread: a journal drives it on a thread of its own, a simulation as one of its tasks.
+//! The writer: one batch at a time, one line for each write, and one sync for all lines of a batch. [`Writer::run`] is a future
+//! that knows no thread. A journal drives it on a thread of its own, and a simulation as one of its tasks.
 
 use super::{
-    Model,
+    budget::{Budget, Room},
     error::{Failure, StoreError},
     format::push_line,
     lock::Locks,
+    model::Model,
     store::Store,
 };
 use std::{
@@ -21,7 +22,7 @@ use tokio::{
 
 /// How often a latched store tries to reopen, and an idle one looks for other processes' lines.
 const IDLE: Duration = Duration::from_secs(1);
-/// The same look while somebody listens for changes: what they wait for is another process's purchase.
+/// How often it looks while somebody listens for changes, which other processes may make.
 const LISTENING: Duration = Duration::from_millis(50);
 /// Bounds the work that is lost if the sync fails, and the time that another process waits for the lock.
 const MOST_IN_BATCH: usize = 1024;
@@ -30,9 +31,15 @@ const MOST_IN_BATCH: usize = 1024;
 pub struct Tx<'a, M: Model> {
     model: &'a mut M,
     changes: Vec<M::Change>,
+    room: Room,
 }
 
 impl<M: Model> Tx<'_, M> {
+    /// Whether a write is to be refused for want of memory.
+    pub(super) fn is_full(&self, ending: bool) -> bool {
+        self.room > if ending { Room::Reserve } else { Room::Free }
+    }
+
     /// Applies a change to what this write sees, and records it for the journal.
     pub fn put(&mut self, change: M::Change) {
         self.model.apply(&change);
@@ -48,17 +55,17 @@ impl<M: Model> Deref for Tx<'_, M> {
 }
 
 /// Tells a write's caller how it ended.
-pub(super) type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+pub(super) type Acknowledge = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 /// What a write's closure came to.
-pub(super) struct Verdict {
+pub(super) struct Done {
     /// Its puts are to be written.
     pub(super) keep: bool,
-    pub(super) answer: Answer,
+    pub(super) acknowledge: Acknowledge,
 }
 
 /// A queued write: run against a working copy, or told why it cannot be.
-pub(super) type Work<M> = Box<dyn FnOnce(Result<&mut Tx<'_, M>, StoreError>) -> Option<Verdict> + Send>;
+pub(super) type Work<M> = Box<dyn FnOnce(Result<&mut Tx<'_, M>, StoreError>) -> Option<Done> + Send>;
 
 pub(super) enum Message<M: Model> {
     Write(Work<M>),
@@ -133,7 +140,7 @@ impl<M: Model> Writer<M> {
                 break;
             }
         }
-        // What came after the close; a write that comes later still finds no queue.
+        // These came after the close. A write that comes later finds no queue.
         while let Ok(message) = self.queue.try_recv() {
             if let Message::Write(work) = message {
                 work(Err(StoreError::Closed));
@@ -154,16 +161,16 @@ impl<M: Model> Writer<M> {
         }
     }
 
-    /// Runs a batch: all of it under the lock, answered after the sync. Also those that put nothing are answered only
-    /// then: they may have seen a neighbour's change.
+    /// Runs a batch under the lock, and answers after the sync. Writes that put nothing are answered only then as well, since
+    /// they may have seen a change of the same batch.
     fn commit(&mut self, batch: impl Iterator<Item = Work<M>>) {
-        let mut answers = Vec::new();
-        let outcome = self.locked(batch, &mut answers);
+        let mut waiting = Vec::new();
+        let outcome = self.locked(batch, &mut waiting);
         if let Err(error) = &outcome {
             self.latch(error);
         }
-        for answer in answers {
-            answer(outcome.clone());
+        for acknowledge in waiting {
+            acknowledge(outcome.clone());
         }
         if outcome.is_ok() {
             self.compact_if_due();
@@ -173,7 +180,7 @@ impl<M: Model> Writer<M> {
     fn locked(
         &mut self,
         batch: impl Iterator<Item = Work<M>>,
-        answers: &mut Vec<Answer>,
+        waiting: &mut Vec<Acknowledge>,
     ) -> Result<(), StoreError> {
         let ready = self.locks.hold().and_then(|held| self.store.recover(&held).map(|()| held));
         let held = match ready {
@@ -187,28 +194,29 @@ impl<M: Model> Writer<M> {
             }
         };
         let store_id = self.store.source().header.store;
+        let room = self.store.options.budget.as_ref().map_or(Room::Free, Budget::room);
         let state = self.store.state.load_full();
         let (mut model, mut lines, mut seq) = (state.model.clone(), Vec::new(), state.seq);
         for work in batch {
             let before = model.clone();
-            let mut tx = Tx { model: &mut model, changes: Vec::new() };
-            let Some(Verdict { keep, answer }) = work(Ok(&mut tx)) else { continue };
+            let mut tx = Tx { model: &mut model, changes: Vec::new(), room };
+            let Some(Done { keep, acknowledge }) = work(Ok(&mut tx)) else { continue };
             let changes = tx.changes;
             if !keep || changes.is_empty() {
                 if !keep {
                     model = before;
                 }
-                answers.push(answer);
+                waiting.push(acknowledge);
                 continue;
             }
             match push_line(&mut lines, store_id, seq + 1, state.seq + 1, &changes) {
                 Ok(()) => {
                     seq += 1;
-                    answers.push(answer);
+                    waiting.push(acknowledge);
                 }
                 Err(e) => {
                     model = before;
-                    answer(Err(StoreError::Rejected {
+                    acknowledge(Err(StoreError::Rejected {
                         reason: format!("a change does not serialize: {e}").into(),
                     }));
                 }
@@ -238,7 +246,7 @@ impl<M: Model> Writer<M> {
     /// Between writes: a latched store is reopened, another looks for what other processes wrote.
     fn tick(&mut self) {
         if self.store.latched().is_none() {
-            // Whoever reads will meet the same error; here it has no one to go to.
+            // A caller that reads gets the same error. Here nobody waits for it.
             if let Err(e) = self.store.read() {
                 log::debug!("{}: {e}", M::NAME);
             }
@@ -279,7 +287,7 @@ impl<M: Model> Writer<M> {
         let may = match self.compaction() {
             Compaction::None => true,
             Compaction::Running => false,
-            // Not at once again.
+            // A compaction that failed is not tried again at once.
             Compaction::Failed(when) => when.elapsed() >= IDLE,
         };
         if !may || !self.store.due() {

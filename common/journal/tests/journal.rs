@@ -5,12 +5,12 @@
 #[path = "journal_model/mod.rs"]
 mod model;
 
-use journal::{Journal, OpenError, Options, StoreError, check};
-use model::{Banco, Change, Cuenta, Nota, files, open, put};
+use journal::{Journal, OpenError, Options, StoreError, Words, check};
+use model::{Account, Bank, Change, Note, files, open, put};
 use std::fs;
 
 fn refused(options: Options) -> OpenError {
-    match Journal::<Banco>::open(options) {
+    match Journal::<Bank>::open(options) {
         Ok(_) => panic!("it opened"),
         Err(e) => e,
     }
@@ -26,7 +26,7 @@ async fn what_was_acknowledged_is_there_after_a_reopen() {
     drop(journal);
     let journal = open(dir.path());
     let now = journal.read().unwrap();
-    assert_eq!((now.saldo(1), now.saldo(2), now.seq()), (Some(10), Some(20), seq));
+    assert_eq!((now.balance(1), now.balance(2), now.seq()), (Some(10), Some(20), seq));
 }
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn an_err_and_a_panic_roll_back_their_own_write_only() {
     let before = journal.stats();
     let refused: Result<(), &str> = journal
         .write(|tx| {
-            tx.put(Change::Cuenta(Cuenta { id: 1, saldo: 0 }));
+            tx.put(Change::Account(Account { id: 1, balance: 0 }));
             Err("no")
         })
         .await
@@ -45,19 +45,19 @@ async fn an_err_and_a_panic_roll_back_their_own_write_only() {
     assert_eq!(refused, Err("no"));
     let panicked = journal
         .write(|tx| -> Result<(), ()> {
-            tx.put(Change::Cuenta(Cuenta { id: 1, saldo: 0 }));
+            tx.put(Change::Account(Account { id: 1, balance: 0 }));
             panic!("on purpose")
         })
         .await;
     assert!(matches!(panicked, Err(StoreError::Rejected { .. })), "{panicked:?}");
     let unserializable = journal
         .write(|tx| -> Result<(), ()> {
-            tx.put(Change::Imposible(model::Unserializable));
+            tx.put(Change::Impossible(model::Unserializable));
             Ok(())
         })
         .await;
     assert!(matches!(unserializable, Err(StoreError::Rejected { .. })), "{unserializable:?}");
-    assert_eq!(journal.read().unwrap().saldo(1), Some(10));
+    assert_eq!(journal.read().unwrap().balance(1), Some(10));
     assert_eq!(journal.stats().syncs, before.syncs, "a refusal costs no sync");
     assert_eq!(journal.stats().journal_bytes, before.journal_bytes, "a refusal costs no write");
     put(&journal, 2, 20).await;
@@ -72,9 +72,9 @@ async fn concurrent_writers_share_syncs() {
         .map(|id| {
             let journal = journal.clone();
             tokio::spawn(async move {
-                for saldo in 0..20 {
-                    put(&journal, id, saldo).await;
-                    assert_eq!(journal.read().unwrap().saldo(id), Some(saldo), "it reads its own write");
+                for balance in 0..20 {
+                    put(&journal, id, balance).await;
+                    assert_eq!(journal.read().unwrap().balance(id), Some(balance), "it reads its own write");
                 }
             })
         })
@@ -95,10 +95,10 @@ async fn a_clean_close_leaves_complete_arrays_and_an_empty_journal() {
     put(&journal, 1, 10).await;
     journal.close().unwrap();
     assert!(matches!(journal.write(|_| Ok::<(), ()>(())).await, Err(StoreError::Closed)));
-    assert_eq!(journal.read().unwrap().saldo(1), Some(10), "reads go on");
-    let array = fs::read_to_string(dir.path().join("cuentas.json")).unwrap();
-    assert_eq!(array, "[\n{\"id\":1,\"saldo\":10},\n{\"id\":2,\"saldo\":20}\n]\n");
-    assert_eq!(fs::read_to_string(dir.path().join("banco.journal")).unwrap().lines().count(), 1);
+    assert_eq!(journal.read().unwrap().balance(1), Some(10), "reads go on");
+    let array = fs::read_to_string(dir.path().join("accounts.json")).unwrap();
+    assert_eq!(array, "[\n{\"id\":1,\"balance\":10},\n{\"id\":2,\"balance\":20}\n]\n");
+    assert_eq!(fs::read_to_string(dir.path().join("bank.journal")).unwrap().lines().count(), 1);
     assert!(!files(dir.path()).iter().any(|(name, _)| name.ends_with(".tmp")));
 
     let generation = journal.stats().generation;
@@ -111,16 +111,17 @@ async fn a_clean_close_leaves_complete_arrays_and_an_empty_journal() {
 #[tokio::test]
 async fn the_seed_is_taken_once() {
     let (dir, seed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    fs::write(seed.path().join("cuentas.json"), r#"[{"id":1,"saldo":100}, {"saldo":50,"id":2}]"#).unwrap();
+    fs::write(seed.path().join("accounts.json"), r#"[{"id":1,"balance":100}, {"balance":50,"id":2}]"#)
+        .unwrap();
     let options = Options { seed_dir: Some(seed.path().into()), ..Options::new(dir.path()) };
-    let journal = Journal::<Banco>::open(options.clone()).unwrap();
-    assert_eq!(journal.read().unwrap().saldo(1), Some(100));
-    assert_eq!(journal.read().unwrap().notas(), ["apertura cuentas"], "on_open saw the seed");
+    let journal = Journal::<Bank>::open(options.clone()).unwrap();
+    assert_eq!(journal.read().unwrap().balance(1), Some(100));
+    assert_eq!(journal.read().unwrap().notes(), ["opening accounts"], "on_open saw the seed");
     put(&journal, 1, 7).await;
     drop(journal);
-    let journal = Journal::<Banco>::open(options).unwrap();
-    assert_eq!(journal.read().unwrap().saldo(1), Some(7));
-    assert_eq!(journal.read().unwrap().notas().len(), 1, "and only once");
+    let journal = Journal::<Bank>::open(options).unwrap();
+    assert_eq!(journal.read().unwrap().balance(1), Some(7));
+    assert_eq!(journal.read().unwrap().notes().len(), 1, "and only once");
 }
 
 #[tokio::test]
@@ -129,12 +130,12 @@ async fn an_edit_between_a_clean_stop_and_a_start_is_taken_and_told_to_on_open()
     let journal = open(dir.path());
     put(&journal, 1, 10).await;
     journal.close().unwrap();
-    fs::write(dir.path().join("cuentas.json"), "[ {\n \"id\": 1,\n \"saldo\": 11 } ]").unwrap();
+    fs::write(dir.path().join("accounts.json"), "[ {\n \"id\": 1,\n \"balance\": 11 } ]").unwrap();
     let journal = open(dir.path());
-    assert_eq!(journal.read().unwrap().saldo(1), Some(11));
-    assert_eq!(journal.read().unwrap().notas(), ["apertura cuentas"]);
+    assert_eq!(journal.read().unwrap().balance(1), Some(11));
+    assert_eq!(journal.read().unwrap().notes(), ["opening accounts"]);
     drop(journal);
-    assert_eq!(open(dir.path()).read().unwrap().notas().len(), 1, "the next start takes it as known");
+    assert_eq!(open(dir.path()).read().unwrap().notes().len(), 1, "the next start takes it as known");
 }
 
 #[tokio::test]
@@ -143,22 +144,81 @@ async fn an_edit_after_an_unclean_stop_is_refused() {
     let journal = open(dir.path());
     put(&journal, 1, 10).await;
     drop(journal);
-    fs::write(dir.path().join("cuentas.json"), "[]").unwrap();
+    fs::write(dir.path().join("accounts.json"), "[]").unwrap();
     let before = files(dir.path());
     let error = refused(Options::new(dir.path()));
-    assert!(matches!(&error, OpenError::Data { file, .. } if file.ends_with("cuentas.json")), "{error}");
+    assert!(matches!(&error, OpenError::Data { file, .. } if file.ends_with("accounts.json")), "{error}");
     assert!(error.to_string().contains("holds 1 changes"), "{error}");
     assert_eq!(error.exit_code(), 65);
     assert_eq!(files(dir.path()), before);
 }
 
+#[tokio::test]
+async fn a_full_queue_refuses_at_once_and_has_room_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::<Bank>::open(Options { queue: 2, ..Options::new(dir.path()) }).unwrap();
+    let (open_gate, gate) = std::sync::mpsc::channel::<()>();
+    let (reached, at_gate) = tokio::sync::oneshot::channel();
+    // The first write is under way until the gate opens, and the second waits.
+    let held = tokio::spawn({
+        let journal = journal.clone();
+        async move {
+            let written = journal.write(move |_| -> Result<(), ()> {
+                reached.send(()).unwrap();
+                gate.recv().map_err(drop)
+            });
+            written.await.unwrap().unwrap();
+        }
+    });
+    at_gate.await.unwrap();
+    let mut waiting = Box::pin(journal.write(|_| Ok::<(), ()>(())));
+    assert!(poll_once(&mut waiting).is_none());
+    assert_eq!(journal.stats().queued, 2);
+    let refused = journal.write(|_| Ok::<(), ()>(())).await;
+    assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
+    assert_eq!(journal.stats().refused, 1);
+    journal.health().unwrap();
+    open_gate.send(()).unwrap();
+    held.await.unwrap();
+    waiting.await.unwrap().unwrap();
+    assert_eq!(journal.stats().queued, 0);
+    put(&journal, 1, 1).await;
+}
+
+/// Polls a future once.
+fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::Pin::new(future).poll(&mut context) {
+        std::task::Poll::Ready(output) => Some(output),
+        std::task::Poll::Pending => None,
+    }
+}
+
+#[tokio::test]
+async fn a_megabyte_that_looks_like_lines_after_the_end_is_cut_like_any_torn_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path());
+    put(&journal, 1, 10).await;
+    let end = usize::try_from(journal.stats().journal_bytes).unwrap();
+    drop(journal);
+    let path = dir.path().join("bank.journal");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.truncate(end);
+    bytes.extend_from_slice(" {".repeat(1 << 19).as_bytes());
+    fs::write(&path, &bytes).unwrap();
+    let report = check::check(dir.path(), "bank", Words::default()).unwrap();
+    assert!(report.sound() && report.journal.torn == 1 << 20, "{report}");
+    assert_eq!(open(dir.path()).read().unwrap().list(), [(1, 10)]);
+    assert_eq!(fs::metadata(&path).unwrap().len(), end as u64);
+}
+
 #[test]
 fn arrays_that_a_person_put_there_are_loaded() {
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("cuentas.json"), r#"[{"id":9,"saldo":1}]"#).unwrap();
+    fs::write(dir.path().join("accounts.json"), r#"[{"id":9,"balance":1}]"#).unwrap();
     let journal = open(dir.path());
-    assert_eq!(journal.read().unwrap().saldo(9), Some(1));
-    assert_eq!(journal.read().unwrap().notas(), ["apertura cuentas"]);
+    assert_eq!(journal.read().unwrap().balance(9), Some(1));
+    assert_eq!(journal.read().unwrap().notes(), ["opening accounts"]);
 }
 
 #[test]
@@ -166,26 +226,26 @@ fn a_bad_array_is_named_with_its_line_and_left_alone() {
     for (text, line, word) in [
         ("", 1, "EOF"),
         ("{}", 1, "array"),
-        ("[\n{\"id\":1,\"saldo\":1},\n{\"id\":1,\"saldo\":2}\n]", 3, "there already"),
-        ("[\n{\"id\":1,\"saldo\":1},\n\n{\"id\":2,\n\"saldo\":-2}\n]", 4, "saldo"),
-        ("[{\"id\":1,\"saldo\":1}\n{\"id\":2,\"saldo\":1}]", 2, "expected"),
+        ("[\n{\"id\":1,\"balance\":1},\n{\"id\":1,\"balance\":2}\n]", 3, "there already"),
+        ("[\n{\"id\":1,\"balance\":1},\n\n{\"id\":2,\n\"balance\":-2}\n]", 4, "balance"),
+        ("[{\"id\":1,\"balance\":1}\n{\"id\":2,\"balance\":1}]", 2, "expected"),
         ("[]\n\n[]", 3, "trailing"),
         ("\u{feff}[]", 1, "byte order mark"),
         ("[\n\"a\"\n]", 2, "invalid type"),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("cuentas.json");
+        let file = dir.path().join("accounts.json");
         fs::write(&file, text).unwrap();
         let error = refused(Options::new(dir.path()));
         let named = format!("{}:{line}: ", file.display());
         assert!(error.to_string().starts_with(&named), "{text:?}: {error}");
         assert!(error.to_string().contains(word), "{text:?}: {error}");
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
-        assert!(!dir.path().join("banco.journal").exists());
+        assert!(!dir.path().join("bank.journal").exists());
     }
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("cuentas.json"), b"[\n\xff]").unwrap();
-    assert!(refused(Options::new(dir.path())).to_string().contains("cuentas.json:2: "));
+    fs::write(dir.path().join("accounts.json"), b"[\n\xff]").unwrap();
+    assert!(refused(Options::new(dir.path())).to_string().contains("accounts.json:2: "));
 }
 
 #[tokio::test]
@@ -196,15 +256,15 @@ async fn a_missing_array_and_a_cut_journal_are_refused() {
     put(&journal, 2, 10).await;
     let durable = journal.stats().journal_bytes;
     drop(journal);
-    let path = dir.path().join("banco.journal");
+    let path = dir.path().join("bank.journal");
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..usize::try_from(durable).unwrap() - 1]).unwrap();
     let error = refused(Options::new(dir.path()));
-    assert!(error.to_string().contains("banco.journal"), "{error}");
+    assert!(error.to_string().contains("bank.journal"), "{error}");
     fs::write(&path, whole).unwrap();
-    fs::remove_file(dir.path().join("cuentas.json")).unwrap();
+    fs::remove_file(dir.path().join("accounts.json")).unwrap();
     let error = refused(Options::new(dir.path()));
-    assert!(error.to_string().contains("cuentas.json: it is missing"), "{error}");
+    assert!(error.to_string().contains("accounts.json: it is missing"), "{error}");
 }
 
 #[test]
@@ -221,31 +281,31 @@ async fn check_and_dump_change_nothing() {
     let journal = open(dir.path());
     put(&journal, 1, 10).await;
     let two = journal.write(|tx| -> Result<(), ()> {
-        tx.put(Change::Cuenta(Cuenta { id: 2, saldo: 5 }));
-        tx.put(Change::Nota(Nota { id: 1, texto: "hola".into() }));
+        tx.put(Change::Account(Account { id: 2, balance: 5 }));
+        tx.put(Change::Note(Note { id: 1, text: "hello".into() }));
         Ok(())
     });
     two.await.unwrap().unwrap();
     drop(journal);
-    let path = dir.path().join("banco.journal");
-    fs::remove_file(dir.path().join("banco.lock")).unwrap();
+    let path = dir.path().join("bank.journal");
+    fs::remove_file(dir.path().join("bank.lock")).unwrap();
     let before = files(dir.path());
-    assert_eq!(check::stores(dir.path()).unwrap(), ["banco"]);
-    let report = check::check(dir.path(), "banco").unwrap();
+    assert_eq!(check::stores(dir.path()).unwrap(), ["bank"]);
+    let report = check::check(dir.path(), "bank", Words::default()).unwrap();
     assert!(report.sound(), "{report}");
     assert_eq!((report.journal.seqs, report.journal.changes), (Some((1, 2)), 3));
     let mut out = Vec::new();
-    check::dump(dir.path(), "banco", &mut out).unwrap();
+    check::dump(dir.path(), "bank", &mut out).unwrap();
     let out = String::from_utf8(out).unwrap();
-    assert!(out.contains("line 2\n  {\"Cuenta\":{\"id\":2,\"saldo\":5}}\n  {\"Nota\""), "{out}");
+    assert!(out.contains("line 2\n  {\"Account\":{\"id\":2,\"balance\":5}}\n  {\"Note\""), "{out}");
     assert_eq!(files(dir.path()), before);
 
     let mut bytes = fs::read(&path).unwrap();
     let second = bytes.iter().position(|b| *b == b'\n').unwrap() + 1;
     bytes[second + 30] ^= 1;
     fs::write(&path, &bytes).unwrap();
-    let report = check::check(dir.path(), "banco").unwrap();
+    let report = check::check(dir.path(), "bank", Words::default()).unwrap();
     assert_eq!(report.damage[0].line, Some(2), "{report}");
-    assert!(check::dump(dir.path(), "banco", &mut Vec::new()).is_err());
+    assert!(check::dump(dir.path(), "bank", &mut Vec::new()).is_err());
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }

@@ -7,7 +7,7 @@
 mod model;
 
 use journal::{Journal, OpenError, Options};
-use model::{Banco, Change, Cuenta, Nota, files, open};
+use model::{Account, Bank, Change, Note, files, open};
 use proptest::prelude::*;
 use std::{fs, path::Path};
 
@@ -23,9 +23,9 @@ enum Step {
 
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
-        3 => (0..6u64, 0..1000u64).prop_map(|(id, saldo)| Change::Cuenta(Cuenta { id, saldo })),
-        1 => (0..6u64).prop_map(Change::SinCuenta),
-        1 => (0..3u64, "[a-zé\"\\\\\n]{0,12}").prop_map(|(id, texto)| Change::Nota(Nota { id, texto })),
+        3 => (0..6u64, 0..1000u64).prop_map(|(id, balance)| Change::Account(Account { id, balance })),
+        1 => (0..6u64).prop_map(Change::Closed),
+        1 => (0..3u64, "[a-zé\"\\\\\n]{0,12}").prop_map(|(id, text)| Change::Note(Note { id, text })),
     ]
 }
 
@@ -40,15 +40,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 type Records = (Vec<(u64, u64)>, Vec<(u64, String)>);
 
-fn records(banco: &Banco) -> Records {
-    (banco.lista(), banco.notas.values().map(|nota| (nota.id, nota.texto.clone())).collect())
+fn records(bank: &Bank) -> Records {
+    (bank.list(), bank.notes.values().map(|note| (note.id, note.text.clone())).collect())
 }
 
 /// Where the current journal file's lines end, with what a reader saw then; the first is the end of the header.
 async fn run(dir: &Path, steps: Vec<Step>) -> Vec<(usize, Records)> {
     let mut journal = open(dir);
-    let mut expected = Banco::default();
-    let note = |journal: &Journal<Banco>, expected: &Banco| {
+    let mut expected = Bank::default();
+    let note = |journal: &Journal<Bank>, expected: &Bank| {
         assert_eq!(records(&journal.read().unwrap()), records(expected));
         (usize::try_from(journal.stats().journal_bytes).unwrap(), records(expected))
     };
@@ -85,16 +85,16 @@ fn variant(dir: &Path, journal: &[u8], forget: bool) -> tempfile::TempDir {
     for (name, bytes) in files(dir) {
         fs::write(copy.path().join(name), bytes).unwrap();
     }
-    fs::write(copy.path().join("banco.journal"), journal).unwrap();
+    fs::write(copy.path().join("bank.journal"), journal).unwrap();
     if forget {
-        fs::remove_file(copy.path().join("banco.lock")).unwrap();
+        fs::remove_file(copy.path().join("bank.lock")).unwrap();
     }
     copy
 }
 
 fn refusal(dir: &Path) -> Option<OpenError> {
     let before = files(dir);
-    let error = Journal::<Banco>::open(Options::new(dir)).err()?;
+    let error = Journal::<Bank>::open(Options::new(dir)).err()?;
     let unlocked = |files: Vec<(String, Vec<u8>)>| -> Vec<(String, Vec<u8>)> {
         files.into_iter().filter(|(name, _)| name.ends_with("json") || name.ends_with("journal")).collect()
     };
@@ -113,7 +113,7 @@ proptest! {
     fn cut_anywhere_it_reopens_to_a_prefix_with_everything_acknowledged(steps in steps(), cut in 0.0..1.0f64) {
         let dir = tempfile::tempdir().unwrap();
         let ends = block_on(run(dir.path(), steps));
-        let whole = fs::read(dir.path().join("banco.journal")).unwrap();
+        let whole = fs::read(dir.path().join("bank.journal")).unwrap();
         let (header, durable) = (ends[0].0, ends.last().unwrap().0);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
         let cut = ((durable + 5) as f64 * cut) as usize;
@@ -121,19 +121,19 @@ proptest! {
 
         let after_power_failure = variant(dir.path(), &whole[..cut], true);
         if cut < header {
-            prop_assert!(refusal(after_power_failure.path()).unwrap().to_string().contains("banco.journal:1: "));
+            prop_assert!(refusal(after_power_failure.path()).unwrap().to_string().contains("bank.journal:1: "));
         } else {
             let (_, expected) = ends.iter().rev().find(|(end, _)| *end <= cut).unwrap();
             let journal = open(after_power_failure.path());
             prop_assert_eq!(&records(&journal.read().unwrap()), expected);
             block_on(model::put(&journal, 99, 1));
             drop(journal);
-            prop_assert_eq!(open(after_power_failure.path()).read().unwrap().saldo(99), Some(1));
+            prop_assert_eq!(open(after_power_failure.path()).read().unwrap().balance(99), Some(1));
         }
         // The machine stayed up, so the mark tells what was acknowledged.
         let after_kill = variant(dir.path(), &whole[..cut], false);
         if cut < durable {
-            prop_assert!(refusal(after_kill.path()).unwrap().to_string().contains("banco.journal"));
+            prop_assert!(refusal(after_kill.path()).unwrap().to_string().contains("bank.journal"));
         } else {
             prop_assert_eq!(&records(&open(after_kill.path()).read().unwrap()), &ends.last().unwrap().1);
         }
@@ -143,28 +143,28 @@ proptest! {
     fn part_of_a_line_after_the_end_is_cut(steps in steps(), part in 1..60usize) {
         let dir = tempfile::tempdir().unwrap();
         let ends = block_on(run(dir.path(), steps));
-        let mut bytes = fs::read(dir.path().join("banco.journal")).unwrap();
+        let mut bytes = fs::read(dir.path().join("bank.journal")).unwrap();
         let end = ends.last().unwrap().0;
         bytes.truncate(end);
-        bytes.extend_from_slice(&b"0123456789abcdef {\"seq\":1,\"cambios\":[{\"Cuenta\":{\"id\":1,\"saldo\":1}}]}"[..part]);
+        bytes.extend_from_slice(&b"0123456789abcdef {\"seq\":1,\"cambios\":[{\"Account\":{\"id\":1,\"balance\":1}}]}"[..part]);
         bytes.extend_from_slice(b"\r\r\r");
         let torn = variant(dir.path(), &bytes, false);
         let journal = open(torn.path());
         prop_assert_eq!(&records(&journal.read().unwrap()), &ends.last().unwrap().1);
-        prop_assert_eq!(fs::metadata(torn.path().join("banco.journal")).unwrap().len(), end as u64);
+        prop_assert_eq!(fs::metadata(torn.path().join("bank.journal")).unwrap().len(), end as u64);
     }
 
     #[test]
     fn a_flipped_byte_of_an_acknowledged_line_is_named(steps in steps(), at in 0.0..1.0f64, flip in 1..=255u8) {
         let dir = tempfile::tempdir().unwrap();
         let ends = block_on(run(dir.path(), steps));
-        let mut bytes = fs::read(dir.path().join("banco.journal")).unwrap();
+        let mut bytes = fs::read(dir.path().join("bank.journal")).unwrap();
         let durable = ends.last().unwrap().0;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
         let at = (durable as f64 * at) as usize;
         bytes[at] ^= flip;
         let line = ends.iter().take_while(|(end, _)| *end <= at).count() + 1;
-        let named = format!("banco.journal:{line}: ");
+        let named = format!("bank.journal:{line}: ");
         let error = refusal(variant(dir.path(), &bytes, false).path()).unwrap();
         prop_assert!(error.to_string().contains(&named), "{error}");
         prop_assert_eq!(error.exit_code(), 65);

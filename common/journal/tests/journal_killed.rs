@@ -9,7 +9,7 @@
 mod model;
 
 use journal::{Journal, Options};
-use model::{Banco, Change, Cuenta, Nota};
+use model::{Account, Bank, Change, Note};
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Write},
@@ -22,7 +22,7 @@ use std::{
 const DIR: &str = "JOURNAL_KILLED_DIR";
 const NUMBER: &str = "JOURNAL_KILLED_NUMBER";
 /// Accounts of each process. Only it writes them, counting up; a note in the same line says the same.
-const CUENTAS: u64 = 4;
+const ACCOUNTS: u64 = 4;
 
 fn number_from(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -34,29 +34,29 @@ fn options(dir: impl Into<PathBuf>) -> Options {
 }
 
 /// What a store shows: each account's balance, whose note must agree.
-fn state(banco: &Banco) -> BTreeMap<u64, u64> {
-    let notas: BTreeMap<u64, u64> =
-        banco.notas.values().map(|nota| (nota.id, nota.texto.parse().unwrap())).collect();
-    let cuentas: BTreeMap<u64, u64> = banco.lista().into_iter().collect();
-    assert_eq!(cuentas, notas, "each line is there whole or not at all");
-    cuentas
+fn state(bank: &Bank) -> BTreeMap<u64, u64> {
+    let notes: BTreeMap<u64, u64> =
+        bank.notes.values().map(|note| (note.id, note.text.parse().unwrap())).collect();
+    let accounts: BTreeMap<u64, u64> = bank.list().into_iter().collect();
+    assert_eq!(accounts, notes, "each line is there whole or not at all");
+    accounts
 }
 
-fn tell(what: &str, id: u64, saldo: u64) {
+fn tell(what: &str, id: u64, balance: u64) {
     // One write of a short line to a pipe is never torn, also by a kill.
-    let line = format!("\n{what} {id} {saldo}\n");
+    let line = format!("\n{what} {id} {balance}\n");
     let mut out = std::io::stdout().lock();
     out.write_all(line.as_bytes()).unwrap();
     out.flush().unwrap();
 }
 
-async fn count_up(journal: Journal<Banco>, id: u64) {
+async fn count_up(journal: Journal<Bank>, id: u64) {
     loop {
         let written = journal.write(move |tx| -> Result<u64, ()> {
-            let saldo = tx.saldo(id).unwrap_or_default() + 1;
-            tx.put(Change::Cuenta(Cuenta { id, saldo }));
-            tx.put(Change::Nota(Nota { id, texto: saldo.to_string() }));
-            Ok(saldo)
+            let balance = tx.balance(id).unwrap_or_default() + 1;
+            tx.put(Change::Account(Account { id, balance }));
+            tx.put(Change::Note(Note { id, text: balance.to_string() }));
+            Ok(balance)
         });
         tell("ack", id, written.await.unwrap().unwrap());
     }
@@ -66,16 +66,16 @@ async fn count_up(journal: Journal<Banco>, id: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child() {
     let Some(dir) = std::env::var_os(DIR) else { return };
-    let first = number_from(NUMBER, 0) * CUENTAS;
-    let journal = Journal::<Banco>::open(options(dir)).unwrap();
+    let first = number_from(NUMBER, 0) * ACCOUNTS;
+    let journal = Journal::<Bank>::open(options(dir)).unwrap();
     let writers: Vec<_> =
-        (first..first + CUENTAS).map(|id| tokio::spawn(count_up(journal.clone(), id))).collect();
+        (first..first + ACCOUNTS).map(|id| tokio::spawn(count_up(journal.clone(), id))).collect();
     let (mut changed, mut told) = (journal.changed(), BTreeMap::new());
     while !writers.iter().any(tokio::task::JoinHandle::is_finished) {
         // Said only after it was seen: whatever is heard of it must be there in the end.
-        for (id, saldo) in state(&journal.read().unwrap()) {
-            if told.insert(id, saldo) != Some(saldo) {
-                tell("saw", id, saldo);
+        for (id, balance) in state(&journal.read().unwrap()) {
+            if told.insert(id, balance) != Some(balance) {
+                tell("saw", id, balance);
             }
         }
         changed.changed().await.unwrap();
@@ -96,19 +96,19 @@ impl Heard {
     /// True: an answer, as against a look.
     fn note(&mut self, line: &str) -> bool {
         let words: Vec<&str> = line.split(' ').collect();
-        let [what @ ("ack" | "saw"), id, saldo] = words[..] else { return false };
-        let (id, saldo): (u64, u64) = (id.parse().unwrap(), saldo.parse().unwrap());
+        let [what @ ("ack" | "saw"), id, balance] = words[..] else { return false };
+        let (id, balance): (u64, u64) = (id.parse().unwrap(), balance.parse().unwrap());
         if what == "ack" {
             self.open.remove(&id);
         }
         let most = if what == "ack" { &mut self.acked } else { &mut self.seen };
         let most = most.entry(id).or_default();
-        *most = saldo.max(*most);
+        *most = balance.max(*most);
         what == "ack"
     }
 
     fn died(&mut self, number: u64) {
-        for id in number * CUENTAS..(number + 1) * CUENTAS {
+        for id in number * ACCOUNTS..(number + 1) * ACCOUNTS {
             *self.open.entry(id).or_default() += 1;
         }
     }
@@ -116,11 +116,14 @@ impl Heard {
     /// Each account has what was promised and, once nobody writes, no more than was asked for.
     fn check(&self, state: &BTreeMap<u64, u64>, settled: bool) {
         for (id, most) in self.acked.iter().chain(&self.seen) {
-            let saldo = state.get(id).copied().unwrap_or_default();
-            assert!(saldo >= *most, "account {id} has {saldo}, and {most} was promised");
+            let balance = state.get(id).copied().unwrap_or_default();
+            assert!(balance >= *most, "account {id} has {balance}, and {most} was promised");
             let told = |map: &BTreeMap<u64, u64>| map.get(id).copied().unwrap_or_default();
             let asked = told(&self.acked) + told(&self.open);
-            assert!(!settled || saldo <= asked, "account {id} has {saldo}, and only {asked} was asked for");
+            assert!(
+                !settled || balance <= asked,
+                "account {id} has {balance}, and only {asked} was asked for"
+            );
         }
     }
 }
@@ -201,7 +204,7 @@ fn kill_them(processes: u64, kills: u64, mut seed: u64) {
         }
         dying.iter().for_each(|process| heard.died(process.number));
         // A start beside the others shows all that they were told and have seen.
-        let ours = Journal::<Banco>::open(options(dir.path())).unwrap();
+        let ours = Journal::<Bank>::open(options(dir.path())).unwrap();
         heard.check(&state(&ours.read().unwrap()), all);
         generations = ours.stats().generation;
         drop(ours);
@@ -221,7 +224,7 @@ fn kill_them(processes: u64, kills: u64, mut seed: u64) {
         heard.note(&line);
     }
     (0..processes).for_each(|number| heard.died(number));
-    let ours = Journal::<Banco>::open(options(dir.path())).unwrap();
+    let ours = Journal::<Bank>::open(options(dir.path())).unwrap();
     let last = state(&ours.read().unwrap());
     heard.check(&last, true);
     let lines = ours.read().unwrap().seq();

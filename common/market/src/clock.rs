@@ -1,5 +1,5 @@
-//! The wall clock: the machine's, or for one task another that was put in its place. A simulation gives each of its
-//! processes one that jumps and drifts.
+//! The wall clock: the machine's, or another clock that one task was given in its place. A simulation gives each of its
+//! processes a clock that jumps and drifts.
 
 use chrono::{DateTime, Utc};
 use std::fmt;
@@ -9,7 +9,7 @@ tokio::task_local! {
     static CURRENT: Clock;
 }
 
-/// What a process takes for the time.
+/// What a process takes for the time of day.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
 
@@ -20,12 +20,12 @@ impl fmt::Debug for Clock {
 }
 
 impl Clock {
-    /// Shows what the function says.
+    /// A clock that shows what a function says.
     pub fn new(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// Runs a task by this clock; what it spawns goes by the machine's again.
+    /// Runs a task by this clock. Tasks that it spawns go by the machine's clock again.
     pub async fn scope<F: Future>(self, task: F) -> F::Output {
         CURRENT.scope(self, task).await
     }
@@ -36,7 +36,7 @@ impl Clock {
     }
 }
 
-/// The time now.
+/// The time now, by the current task's clock.
 pub fn now() -> DateTime<Utc> {
     CURRENT.try_with(|clock| (clock.0)()).unwrap_or_else(|_| Utc::now())
 }

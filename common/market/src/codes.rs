@@ -1,38 +1,38 @@
-//! The market's own errors, beside those that any service has ([`General`](http_kit::problem::General)).
+//! The market's own errors, beside the errors that any service has ([`General`](http_kit::problem::General)).
 
 use http_kit::problem::{Code, General};
 
 http_kit::codes! {
     /// Errors of the market. Names never change; new ones may come. `docs/ERRORS.md` repeats them, and a test holds the two
     /// together.
-    pub enum Codigo {
+    pub enum MarketCode {
         /// No such user.
-        UsuarioNoEncontrado = "usuario-no-encontrado", NOT_FOUND, "No existe este usuario", "There is no such user";
+        UsuarioNotFound = "usuario-no-encontrado", NOT_FOUND, "No existe este usuario", "There is no such user";
         /// No such token.
-        TokenNoEncontrado = "token-no-encontrado", NOT_FOUND, "No existe este token", "There is no such token";
+        TokenNotFound = "token-no-encontrado", NOT_FOUND, "No existe este token", "There is no such token";
         /// No such purchase.
-        TransaccionNoEncontrada = "transaccion-no-encontrada", NOT_FOUND, "No existe esta transacción", "There is no such transaction";
-        /// No try is known under this attempt.
-        IntentoNoEncontrado = "intento-no-encontrado", NOT_FOUND, "No existe este intento", "There is no such attempt";
+        TransaccionNotFound = "transaccion-no-encontrada", NOT_FOUND, "No existe esta transacción", "There is no such transaction";
+        /// No hold is known under this attempt.
+        IntentoNotFound = "intento-no-encontrado", NOT_FOUND, "No existe este intento", "There is no such attempt";
         /// Reserved for, or sold to, somebody.
-        TokenNoDisponible = "token-no-disponible", CONFLICT, "El token no está disponible", "The token is not available";
+        TokenNotAvailable = "token-no-disponible", CONFLICT, "El token no está disponible", "The token is not available";
         /// The balance is below the price.
-        SaldoInsuficiente = "saldo-insuficiente", CONFLICT, "El saldo no alcanza", "The balance is too low";
+        SaldoTooLow = "saldo-insuficiente", CONFLICT, "El saldo no alcanza", "The balance is too low";
         /// The buyer saw another price.
-        PrecioCambiado = "precio-cambiado", CONFLICT, "El precio ha cambiado", "The price has changed";
-        /// A confirmed try cannot be cancelled.
-        IntentoConfirmado = "intento-confirmado", CONFLICT, "El intento ya está confirmado", "The attempt is already confirmed";
+        PrecioChanged = "precio-cambiado", CONFLICT, "El precio ha cambiado", "The price has changed";
+        /// A confirmed hold cannot be cancelled.
+        IntentoConfirmed = "intento-confirmado", CONFLICT, "El intento ya está confirmado", "The attempt is already confirmed";
         /// One key, two different requests.
-        ClaveReutilizada = "clave-reutilizada", UNPROCESSABLE_ENTITY, "La clave ya se usó con otros datos", "The key was used with other data";
+        ClaveReused = "clave-reutilizada", UNPROCESSABLE_ENTITY, "La clave ya se usó con otros datos", "The key was used with other data";
         /// A balance would pass 2^53 - 1.
-        SaldoExcedido = "saldo-excedido", UNPROCESSABLE_ENTITY, "El saldo pasaría del máximo", "The balance would pass the maximum";
+        SaldoTooHigh = "saldo-excedido", UNPROCESSABLE_ENTITY, "El saldo pasaría del máximo", "The balance would pass the maximum";
     }
 }
 
 /// Every error that a client of the market can meet.
 pub fn all() -> impl Iterator<Item = Code> {
     let general = General::ALL.iter().map(|row| row.code());
-    general.chain(Codigo::ALL.iter().map(|row| row.code()))
+    general.chain(MarketCode::ALL.iter().map(|row| row.code()))
 }
 
 #[cfg(test)]

@@ -1,30 +1,30 @@
 //! The domain's values in the columns of tables.
 
-use crate::domain::{Clave, Intento, Resumen};
+use crate::domain::{Clave, Intento, RunningDigest};
 use pg::read;
 use sqlx::Error;
 
-/// A key, as its column has it.
+/// A clave from its column.
 ///
 /// # Errors
-/// That it is none.
+/// Where the text is no clave.
 pub fn clave(text: &str) -> Result<Clave, Error> {
     text.parse().map_err(|e| Error::Decode(format!("{text:?}: {e}").into()))
 }
 
-/// An attempt, as its two columns have it.
+/// An attempt from its two columns.
 ///
 /// # Errors
-/// That it is none.
+/// Where they make no attempt.
 pub fn intento(text: &str, numero: i64) -> Result<Intento, Error> {
     Ok(Intento { clave: clave(text)?, numero: read(numero, |n| u32::try_from(n).ok())? })
 }
 
-impl Resumen {
-    /// From the three columns that keep one, the two large ones as text.
+impl RunningDigest {
+    /// A digest from its three columns; the two large numbers come as text.
     ///
     /// # Errors
-    /// That they are none.
+    /// Where a column is no number, or is out of range.
     pub fn of_columns(cuenta: i64, suma: &str, huella: &str) -> Result<Self, Error> {
         let large = |s: &str| s.parse().map_err(|e| Error::Decode(format!("{s}: {e}").into()));
         Ok(Self { cuenta: read(cuenta, Some)?, suma: large(suma)?, huella: large(huella)? })

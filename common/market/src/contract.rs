@@ -2,123 +2,135 @@
 //!
 //! | call | body | answers |
 //! | --- | --- | --- |
-//! | tokens `PUT /interno/reservas/{intento}` | [`PedidoReserva`] | [`Reservado`] (201 new, 200 known), or a [`Refusal`] |
+//! | tokens `PUT /interno/reservas/{intento}` | [`ReservaRequest`] | [`HeldToken`] (201 new, 200 known), or a [`Refusal`] |
 //! | tokens `PUT /interno/reservas/{intento}/venta` | | 204 |
 //! | tokens `DELETE /interno/reservas/{intento}` | | 204 |
-//! | usuarios `PUT /interno/cargos/{intento}` | [`PedidoCargo`] | `null` (201 new, 200 known), or a [`Refusal`] |
+//! | usuarios `PUT /interno/cargos/{intento}` | [`CargoRequest`] | `null` (201 new, 200 known), or a [`Refusal`] |
 //! | usuarios `PUT /interno/cargos/{intento}/confirmacion` | | 204 |
 //! | usuarios `DELETE /interno/cargos/{intento}` | | 204 |
-//! | both `GET /interno/{reservas,cargos}?pendientes=true&antes=MS` | | [`Try`]s, oldest first; `&desde=MS&despues=INTENTO` of the last one leads on |
-//! | both `GET /interno/{reservas,cargos}?pendientes=false&despues=INTENTO` | | settled [`Try`]s behind one, in an order that stays |
+//! | both `GET /interno/{reservas,cargos}?pendientes=true&antes=MS` | | [`Hold`]s, pending ones, oldest first; `&desde=MS&despues=INTENTO` of the last one gives the next page |
+//! | both `GET /interno/{reservas,cargos}?pendientes=false` | | [`Hold`]s, settled ones, in an order that stays; `&despues=INTENTO` of the last one gives the next page |
 //! | both `GET /interno/resumen` | | [`Digest`] |
 //!
-//! `antes` is an age in milliseconds by the participant's own clock: the services' clocks need not agree.
+//! `antes` is an age in milliseconds by the participant's own clock: the services' clocks need not agree. The law that these
+//! calls keep stands at the trait `HoldStore`.
 
-use crate::domain::{Intento, Monto, Resumen, TokenId, UsuarioId};
+use crate::domain::{Intento, Monto, RunningDigest, TokenId, UsuarioId};
 use chrono::{DateTime, Utc};
 use http_kit::client;
 use serde::{Deserialize, Serialize};
 
-/// What a participant said: yes with a body, or no with a reason.
+/// What a participant said: yes with a value, or no with a reason.
 pub type Answer<T> = client::Answer<T, Refusal>;
 
-/// Rows of an internal page.
+/// The most rows of an internal page.
 pub const PAGE: usize = 1000;
 
-/// Hold a token for an attempt.
+/// The body of a call that holds a token for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct PedidoReserva {
-    /// Which.
+pub struct ReservaRequest {
+    /// Which token.
     pub token_id: TokenId,
-    /// For whom.
+    /// Who buys.
     pub usuario_id: UsuarioId,
 }
 
-/// The token is held.
+/// What the buyer's side learns of a token that is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reservado {
-    /// What it costs: it cannot change while it is held.
+pub struct HeldToken {
+    /// The token's price: it cannot change while the token is held.
     pub precio: Monto,
 }
 
-/// Hold money for an attempt.
+/// The body of a call that holds money for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct PedidoCargo {
-    /// Whose.
+pub struct CargoRequest {
+    /// Whose money.
     pub usuario_id: UsuarioId,
-    /// How much.
+    /// How many credits.
     pub monto: Monto,
 }
 
-/// A try at a participant, pending or settled.
+/// A hold of a participant, pending or settled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Try {
+pub struct Hold {
     /// Of which attempt.
     pub intento: Intento,
     /// Who buys.
     pub usuario_id: UsuarioId,
-    /// What; `usuarios` does not know.
+    /// Which token; `usuarios` does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_id: Option<TokenId>,
-    /// For how much.
+    /// For how many credits.
     pub monto: Monto,
-    /// When it was made, by the participant's clock.
+    /// When the hold was made (of a sale: when it was settled), by the participant's clock.
     pub desde: DateTime<Utc>,
 }
 
-/// A participant's side of the audit, in O(1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A participant's side of the audit, all of it of one moment. Its cost is that of what is in flight.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
-    /// The settled tries.
-    pub confirmados: Resumen,
-    /// Tries neither confirmed nor cancelled.
+    /// The settled holds.
+    pub confirmados: RunningDigest,
+    /// How many holds are neither confirmed nor cancelled.
     pub pendientes: u64,
     /// Users whose balance is not the sum of their movements (`usuarios` only).
     #[serde(default)]
     pub descuadrados: u64,
+    /// The holds that [`Self::settled`] does not count: all that are pending, and such as are settled and not counted
+    /// yet. At most [`PAGE`] of them, and then there may be more.
+    #[serde(default, rename = "enVuelo", skip_serializing_if = "Vec::is_empty")]
+    pub in_flight: Vec<Hold>,
 }
 
-/// Why a participant said no. The names are those of [`crate::codes::Codigo`].
+/// Why a participant said no. The names are those of [`crate::codes::MarketCode`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "codigo", rename_all = "kebab-case")]
 pub enum Refusal {
     /// No such token.
-    TokenNoEncontrado,
+    #[serde(rename = "token-no-encontrado")]
+    TokenNotFound,
     /// Held for another attempt, or sold.
-    TokenNoDisponible,
+    #[serde(rename = "token-no-disponible")]
+    TokenNotAvailable,
     /// No such user.
-    UsuarioNoEncontrado,
+    #[serde(rename = "usuario-no-encontrado")]
+    UsuarioNotFound,
     /// The balance is below the amount.
-    SaldoInsuficiente,
+    #[serde(rename = "saldo-insuficiente")]
+    SaldoTooLow,
     /// The attempt is known with another body.
-    ClaveReutilizada,
+    #[serde(rename = "clave-reutilizada")]
+    ClaveReused,
     /// Nothing is held under this attempt.
-    IntentoNoEncontrado,
-    /// A confirmed try cannot be cancelled.
-    IntentoConfirmado,
+    #[serde(rename = "intento-no-encontrado")]
+    IntentoNotFound,
+    /// A confirmed hold cannot be cancelled.
+    #[serde(rename = "intento-confirmado")]
+    IntentoConfirmed,
 }
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.codigo().code().name)
+        f.write_str(self.code().code().name)
     }
 }
 
 impl Refusal {
-    /// The code that it travels under.
-    pub const fn codigo(self) -> crate::codes::Codigo {
-        use crate::codes::Codigo;
+    /// The code under which the refusal travels.
+    pub const fn code(self) -> crate::codes::MarketCode {
+        use crate::codes::MarketCode;
         match self {
-            Self::TokenNoEncontrado => Codigo::TokenNoEncontrado,
-            Self::TokenNoDisponible => Codigo::TokenNoDisponible,
-            Self::UsuarioNoEncontrado => Codigo::UsuarioNoEncontrado,
-            Self::SaldoInsuficiente => Codigo::SaldoInsuficiente,
-            Self::ClaveReutilizada => Codigo::ClaveReutilizada,
-            Self::IntentoNoEncontrado => Codigo::IntentoNoEncontrado,
-            Self::IntentoConfirmado => Codigo::IntentoConfirmado,
+            Self::TokenNotFound => MarketCode::TokenNotFound,
+            Self::TokenNotAvailable => MarketCode::TokenNotAvailable,
+            Self::UsuarioNotFound => MarketCode::UsuarioNotFound,
+            Self::SaldoTooLow => MarketCode::SaldoTooLow,
+            Self::ClaveReused => MarketCode::ClaveReused,
+            Self::IntentoNotFound => MarketCode::IntentoNotFound,
+            Self::IntentoConfirmed => MarketCode::IntentoConfirmed,
         }
     }
 }
@@ -131,16 +143,16 @@ mod tests {
     fn a_refusal_reads_back_from_its_problem() {
         use Refusal as R;
         for refusal in [
-            R::TokenNoEncontrado,
-            R::TokenNoDisponible,
-            R::UsuarioNoEncontrado,
-            R::SaldoInsuficiente,
-            R::ClaveReutilizada,
-            R::IntentoNoEncontrado,
-            R::IntentoConfirmado,
+            R::TokenNotFound,
+            R::TokenNotAvailable,
+            R::UsuarioNotFound,
+            R::SaldoTooLow,
+            R::ClaveReused,
+            R::IntentoNotFound,
+            R::IntentoConfirmed,
         ] {
             let document =
-                format!(r#"{{"status":409,"codigo":"{}","detail":"x"}}"#, refusal.codigo().code().name);
+                format!(r#"{{"status":409,"codigo":"{}","detail":"x"}}"#, refusal.code().code().name);
             assert_eq!(serde_json::from_str::<R>(&document).unwrap(), refusal);
         }
     }

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 /// The largest id and the largest sum of money: 2^53 - 1, the last integer that an IEEE 754 double counts to.
-pub const MAX_ENTERO: u64 = (1 << 53) - 1;
+pub const MAX_INTEGER: u64 = (1 << 53) - 1;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -23,14 +23,14 @@ macro_rules! id {
             /// The smallest.
             pub const MIN: Self = Self(1);
             /// The largest.
-            pub const MAX: Self = Self(MAX_ENTERO);
+            pub const MAX: Self = Self(MAX_INTEGER);
 
             /// The id, where it is in `1 ..= 2^53 - 1`.
             pub const fn new(n: u64) -> Option<Self> {
-                if n >= 1 && n <= MAX_ENTERO { Some(Self(n)) } else { None }
+                if n >= 1 && n <= MAX_INTEGER { Some(Self(n)) } else { None }
             }
 
-            /// The bare number.
+            /// The number.
             pub const fn get(self) -> u64 {
                 self.0
             }
@@ -45,7 +45,7 @@ macro_rules! id {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
                 let n = u64::deserialize(d)?;
-                Self::new(n).ok_or_else(|| de::Error::custom(format!("id {n} is not in 1 ..= {MAX_ENTERO}")))
+                Self::new(n).ok_or_else(|| de::Error::custom(format!("id {n} is not in 1 ..= {MAX_INTEGER}")))
             }
         }
     };
@@ -60,7 +60,7 @@ id! {
     TokenId
 }
 id! {
-    /// A recorded purchase; ids grow in the order in which purchases commit.
+    /// A recorded purchase. Ids are unique, and nearly in the order in which purchases commit.
     TransaccionId
 }
 
@@ -71,27 +71,27 @@ pub struct Monto(u64);
 
 impl Monto {
     /// No money.
-    pub const CERO: Self = Self(0);
-    /// The most there can be in one place.
-    pub const MAX: Self = Self(MAX_ENTERO);
+    pub const ZERO: Self = Self(0);
+    /// The most that a balance or a price can be.
+    pub const MAX: Self = Self(MAX_INTEGER);
 
-    /// The sum, where it is in range.
+    /// A sum of money, where it is in range.
     pub const fn new(n: u64) -> Option<Self> {
-        if n <= MAX_ENTERO { Some(Self(n)) } else { None }
+        if n <= MAX_INTEGER { Some(Self(n)) } else { None }
     }
 
-    /// Credits.
+    /// The number of credits.
     pub const fn get(self) -> u64 {
         self.0
     }
 
     /// `self + other`, or `None` where that leaves the range.
-    pub const fn sumar(self, other: Self) -> Option<Self> {
+    pub const fn plus(self, other: Self) -> Option<Self> {
         Self::new(self.0 + other.0)
     }
 
     /// `self - other`, or `None` where that is below zero.
-    pub const fn restar(self, other: Self) -> Option<Self> {
+    pub const fn minus(self, other: Self) -> Option<Self> {
         match self.0.checked_sub(other.0) {
             Some(n) => Some(Self(n)),
             None => None,
@@ -108,12 +108,12 @@ impl fmt::Display for Monto {
 impl<'de> Deserialize<'de> for Monto {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let n = u64::deserialize(d)?;
-        Self::new(n).ok_or_else(|| de::Error::custom(format!("{n} credits are more than {MAX_ENTERO}")))
+        Self::new(n).ok_or_else(|| de::Error::custom(format!("{n} credits are more than {MAX_INTEGER}")))
     }
 }
 
 /// Now, to the millisecond: finer digits would only make the JSON harder to read.
-pub fn ahora() -> DateTime<Utc> {
+pub fn timestamp() -> DateTime<Utc> {
     clock::now().trunc_subsecs(3)
 }
 
@@ -123,12 +123,12 @@ pub fn ahora() -> DateTime<Utc> {
 #[serde(transparent)]
 pub struct Clave(Arc<str>);
 
-/// Most characters in a clave.
+/// The most characters of a clave.
 pub const MAX_CLAVE: usize = 255;
 
 impl Clave {
-    /// A fresh one, for a client that sent none (a UUID v4).
-    pub fn nueva() -> Self {
+    /// A fresh clave, for a client that sent none (a UUID v4).
+    pub fn fresh() -> Self {
         Self(uuid::Uuid::new_v4().to_string().into())
     }
 
@@ -141,19 +141,19 @@ impl Clave {
 /// Text that is no clave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a clave has 1 to {MAX_CLAVE} visible ASCII characters, and is not # with a number")]
-pub struct ClaveInvalida;
+pub struct InvalidClave;
 
 impl FromStr for Clave {
-    type Err = ClaveInvalida;
+    type Err = InvalidClave;
 
-    fn from_str(s: &str) -> Result<Self, ClaveInvalida> {
+    fn from_str(s: &str) -> Result<Self, InvalidClave> {
         let of_a_table = s
             .strip_prefix('#')
             .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()));
         if (1..=MAX_CLAVE).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_graphic()) && !of_a_table {
             Ok(Self(s.into()))
         } else {
-            Err(ClaveInvalida)
+            Err(InvalidClave)
         }
     }
 }
@@ -173,9 +173,9 @@ impl<'de> Deserialize<'de> for Clave {
 /// One attempt at a purchase, as the participants know it: `clave#numero`, numbered from 1.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Intento {
-    /// Whose attempt.
+    /// The key of the purchase.
     pub clave: Clave,
-    /// Which: 1 for the first.
+    /// Which attempt under the clave: 1 for the first.
     pub numero: u32,
 }
 
@@ -188,18 +188,18 @@ impl fmt::Display for Intento {
 /// Text that is no attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an attempt is `clave#number`, numbered from 1")]
-pub struct IntentoInvalido;
+pub struct InvalidIntento;
 
 impl FromStr for Intento {
-    type Err = IntentoInvalido;
+    type Err = InvalidIntento;
 
-    fn from_str(s: &str) -> Result<Self, IntentoInvalido> {
-        let (clave, numero) = s.rsplit_once('#').ok_or(IntentoInvalido)?;
+    fn from_str(s: &str) -> Result<Self, InvalidIntento> {
+        let (clave, numero) = s.rsplit_once('#').ok_or(InvalidIntento)?;
         // a second spelling of one number ("01", "+1") would be a second key for one attempt
         let canonical = numero.bytes().all(|b| b.is_ascii_digit()) && !numero.starts_with('0');
         match (clave.parse(), numero.parse()) {
             (Ok(clave), Ok(numero)) if canonical => Ok(Self { clave, numero }),
-            _ => Err(IntentoInvalido),
+            _ => Err(InvalidIntento),
         }
     }
 }
@@ -216,15 +216,16 @@ impl<'de> Deserialize<'de> for Intento {
     }
 }
 
-/// Order-free summary of a set of attempts with their facts, kept running so that two services compare in O(1).
+/// An order-free digest of a set of attempts with their facts. Each service keeps its digest up to date, so that two of them
+/// compare at a cost that does not grow with the sets.
 ///
 /// `huella` is the sum modulo 2^128 of the XXH3-128 of each element: adding and taking out commute, and two sets
 /// that differ have equal sums with a chance of about 2^-128.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resumen {
-    /// How many.
+pub struct RunningDigest {
+    /// How many attempts.
     pub cuenta: u64,
-    /// The sum of their money, in credits (it can pass 2^53: it is no balance).
+    /// The sum of their money, in credits. It can pass 2^53, since it is no balance.
     #[serde(with = "text")]
     pub suma: u128,
     /// The order-free hash.
@@ -232,29 +233,29 @@ pub struct Resumen {
     pub huella: u128,
 }
 
-impl Resumen {
-    /// Puts one element in: all that a try says, so that no part of it can differ unseen. Debits know no token.
-    pub fn agregar(&mut self, intento: &Intento, de: UsuarioId, token: Option<TokenId>, monto: Monto) {
+impl RunningDigest {
+    /// Puts one element in: everything that a hold says, so that no part of it can differ unseen. Debits know no token.
+    pub fn add(&mut self, intento: &Intento, usuario: UsuarioId, token: Option<TokenId>, monto: Monto) {
         self.cuenta = self.cuenta.wrapping_add(1);
         self.suma = self.suma.wrapping_add(u128::from(monto.get()));
-        self.huella = self.huella.wrapping_add(huella(intento, de, token, monto));
+        self.huella = self.huella.wrapping_add(hash(intento, usuario, token, monto));
     }
 
     /// Takes one element out again.
-    pub fn quitar(&mut self, intento: &Intento, de: UsuarioId, token: Option<TokenId>, monto: Monto) {
+    pub fn remove(&mut self, intento: &Intento, usuario: UsuarioId, token: Option<TokenId>, monto: Monto) {
         self.cuenta = self.cuenta.wrapping_sub(1);
         self.suma = self.suma.wrapping_sub(u128::from(monto.get()));
-        self.huella = self.huella.wrapping_sub(huella(intento, de, token, monto));
+        self.huella = self.huella.wrapping_sub(hash(intento, usuario, token, monto));
     }
 }
 
-fn huella(intento: &Intento, de: UsuarioId, token: Option<TokenId>, monto: Monto) -> u128 {
+fn hash(intento: &Intento, usuario: UsuarioId, token: Option<TokenId>, monto: Monto) -> u128 {
     let mut bytes = [0; MAX_CLAVE + 28];
     let clave = intento.clave.as_str().as_bytes();
     let (name, rest) = bytes.split_at_mut(clave.len());
     name.copy_from_slice(clave);
     rest[..4].copy_from_slice(&intento.numero.to_le_bytes());
-    rest[4..12].copy_from_slice(&de.get().to_le_bytes());
+    rest[4..12].copy_from_slice(&usuario.get().to_le_bytes());
     // ids start at 1
     rest[12..20].copy_from_slice(&token.map_or(0, TokenId::get).to_le_bytes());
     rest[20..28].copy_from_slice(&monto.get().to_le_bytes());
@@ -282,9 +283,9 @@ mod tests {
     fn ids_and_money_end_where_javascript_ends() {
         assert_eq!(UsuarioId::new(0), None);
         assert_eq!(UsuarioId::new(1 << 53), None);
-        assert_eq!(TokenId::new(MAX_ENTERO).map(TokenId::get), Some(MAX_ENTERO));
-        assert_eq!(Monto::MAX.sumar(Monto::new(1).unwrap()), None);
-        assert_eq!(Monto::CERO.restar(Monto::new(1).unwrap()), None);
+        assert_eq!(TokenId::new(MAX_INTEGER).map(TokenId::get), Some(MAX_INTEGER));
+        assert_eq!(Monto::MAX.plus(Monto::new(1).unwrap()), None);
+        assert_eq!(Monto::ZERO.minus(Monto::new(1).unwrap()), None);
         assert!(serde_json::from_str::<Monto>("-1").is_err());
         assert!(serde_json::from_str::<UsuarioId>("0").is_err());
     }
@@ -306,7 +307,7 @@ mod tests {
         let intento: Intento = "a#7#12".parse().unwrap();
         assert_eq!((intento.clave.as_str(), intento.numero), ("a#7", 12), "a clave may have a # itself");
         for wrong in ["a", "a#0", "a#01", "a#+1", "#1", "a b#1", "a#4294967296", "á#1", "#7#1"] {
-            assert_eq!(wrong.parse::<Intento>(), Err(IntentoInvalido), "{wrong}");
+            assert_eq!(wrong.parse::<Intento>(), Err(InvalidIntento), "{wrong}");
         }
     }
 
@@ -315,23 +316,23 @@ mod tests {
         let a: Intento = "a#1".parse().unwrap();
         let b: Intento = "b#1".parse().unwrap();
         let (m, n) = (Monto::new(5).unwrap(), Monto::new(7).unwrap());
-        let mut one = Resumen::default();
+        let mut one = RunningDigest::default();
         let (ana, luis, gato) = (UsuarioId::new(1).unwrap(), UsuarioId::new(2).unwrap(), TokenId::new(101));
-        one.agregar(&a, ana, gato, m);
-        one.agregar(&b, luis, None, n);
-        let mut two = Resumen::default();
-        two.agregar(&b, luis, None, n);
-        two.agregar(&a, ana, gato, m);
+        one.add(&a, ana, gato, m);
+        one.add(&b, luis, None, n);
+        let mut two = RunningDigest::default();
+        two.add(&b, luis, None, n);
+        two.add(&a, ana, gato, m);
         assert_eq!(one, two);
-        for (de, token, monto) in
+        for (usuario, token, monto) in
             [(luis, gato, m), (ana, TokenId::new(102), m), (ana, None, m), (ana, gato, n)]
         {
             let mut other = two;
-            other.quitar(&a, ana, gato, m);
-            other.agregar(&a, de, token, monto);
+            other.remove(&a, ana, gato, m);
+            other.add(&a, usuario, token, monto);
             assert_ne!(one, other, "another user, token or price is another element");
         }
         let json = serde_json::to_string(&one).unwrap();
-        assert_eq!(serde_json::from_str::<Resumen>(&json).unwrap(), one);
+        assert_eq!(serde_json::from_str::<RunningDigest>(&json).unwrap(), one);
     }
 }

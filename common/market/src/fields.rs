@@ -1,6 +1,6 @@
-//! The domain's values as they come in requests. Each parser says what would do.
+//! The domain's values as they come in requests. Each parser says what it would take.
 
-use crate::domain::{Clave, Intento, MAX_ENTERO, Monto, TokenId, TransaccionId, UsuarioId};
+use crate::domain::{Clave, Intento, MAX_INTEGER, Monto, TokenId, TransaccionId, UsuarioId};
 use crate::openapi::schema;
 use http_kit::openapi::schema::Id;
 use http_kit::problem::Text;
@@ -24,7 +24,7 @@ pub fn transaccion_id(raw: &Raw) -> Parsed<TransaccionId> {
 }
 
 fn id<T>(raw: &Raw, new: fn(u64) -> Option<T>) -> Parsed<T> {
-    let n = integer(1..=MAX_ENTERO)(raw)?;
+    let n = integer(1..=MAX_INTEGER)(raw)?;
     new(n).ok_or_else(|| Text::new("no es un id", "is not an id"))
 }
 
@@ -39,7 +39,7 @@ pub fn intento(raw: &Raw) -> Parsed<Intento> {
 
 /// A sum of money, zero included.
 pub fn monto(raw: &Raw) -> Parsed<Monto> {
-    integer(0..=MAX_ENTERO)(raw).map(|n| Monto::new(n).unwrap_or(Monto::MAX))
+    integer(0..=MAX_INTEGER)(raw).map(|n| Monto::new(n).unwrap_or(Monto::MAX))
 }
 
 macro_rules! fields {
@@ -58,8 +58,8 @@ fields! {
     UsuarioId, Id, usuario_id;
     TokenId, Id, token_id;
     TransaccionId, Id, transaccion_id;
-    Monto, schema::Creditos, monto;
-    PositiveMonto, schema::CreditosPositivos, PositiveMonto::of;
+    Monto, schema::Credits, monto;
+    PositiveMonto, schema::PositiveCredits, PositiveMonto::of;
     Clave, schema::Clave, clave;
 }
 
@@ -74,7 +74,7 @@ impl PositiveMonto {
     }
 
     fn of(raw: &Raw) -> Parsed<Self> {
-        integer(1..=MAX_ENTERO)(raw).map(|n| Self(Monto::new(n).unwrap_or(Monto::MAX)))
+        integer(1..=MAX_INTEGER)(raw).map(|n| Self(Monto::new(n).unwrap_or(Monto::MAX)))
     }
 }
 

@@ -1,10 +1,13 @@
-//! What the three service binaries have in common: one store, a public and an internal port, one life.
+//! A host: a process with open stores, listening on ports. A service of its own is a host of one store and two ports;
+//! `mercado` is a host of three stores and one port.
 
+use crate::backend::Backend;
+use crate::domain::MAX_INTEGER;
 use crate::openapi::{PRODUCT, with_schemas};
-use crate::store::StoreOptions;
-use crate::store::{Opened, Place};
+use crate::store::{Place, Sample, ServiceStore, StoreOptions};
 use actix_web::web::{Data, ServiceConfig};
 use clap::Args;
+use futures_util::future::join_all;
 use http_kit::config::{InternalToken, ServerOptions};
 use http_kit::edge::Edge;
 use http_kit::exit::StartError;
@@ -41,42 +44,88 @@ pub struct HostOptions {
     pub server: ServerOptions,
 }
 
-/// A service whose store is open and whose ports are not yet.
-pub struct Host<'a, M: Model> {
+impl HostOptions {
+    /// The port of the public API.
+    pub fn public(&self, routes: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> Port<'_> {
+        Port::new(&self.host, self.port, "--port (PORT)", routes)
+    }
+
+    /// The port of the internal API; its routes find the secret.
+    pub fn internal(&self, routes: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> Port<'_> {
+        let token = Data::new(self.internal_token.clone());
+        Port::new(&self.host, self.internal_port, "--internal-port (INTERNAL_PORT)", move |c| {
+            c.app_data(token.clone()).configure(&routes);
+        })
+    }
+}
+
+type Routes = Box<dyn Fn(&mut ServiceConfig) + Send + Sync>;
+
+/// A port, and what it serves beside the routes of [`http_kit::ops`].
+pub struct Port<'a> {
+    host: &'a str,
+    port: u16,
+    option: &'static str,
+    routes: Routes,
+}
+
+impl<'a> Port<'a> {
+    /// A port of an address. `option` names what set it, for the operator who has to set another.
+    pub fn new(
+        host: &'a str,
+        port: u16,
+        option: &'static str,
+        routes: impl Fn(&mut ServiceConfig) + Send + Sync + 'static,
+    ) -> Self {
+        Self { host, port, option, routes: Box::new(routes) }
+    }
+}
+
+/// A process that is starting: its stores open, its ports not yet.
+pub struct Host<'a> {
     name: &'static str,
-    options: &'a HostOptions,
+    options: &'a ServerOptions,
+    store: &'a StoreOptions,
+    place: Place<'a>,
+    stores: Vec<Arc<dyn Backend>>,
     start: Instant,
     /// Counts, and knows whether the process is leaving.
     pub edge: Arc<Edge>,
-    /// The store.
-    pub store: Opened<M>,
-    /// What every service answers.
-    pub ops: Ops,
 }
 
-impl<'a, M: Model> Host<'a, M> {
-    /// Opens the store. Blocking; must be called on the process's Tokio runtime.
+impl<'a> Host<'a> {
+    /// Nothing is open yet. Must be called on the process's Tokio runtime.
+    pub fn new(name: &'static str, options: &'a ServerOptions, store: &'a StoreOptions) -> Self {
+        let start = Instant::now();
+        let hostname = &options.hostname;
+        let edge = Arc::new(Edge::new(PRODUCT, hostname, options.connection_age()));
+        let place = Place::of(store, &format!("{name}@{hostname}"), &edge.metrics);
+        Self { name, options, store, place, stores: Vec::new(), start, edge }
+    }
+
+    /// Opens a store; [`Host::keep`] then puts it into this host's care. Blocking.
     ///
     /// # Errors
     /// One line for the operator and an exit code.
-    pub fn open(
-        name: &'static str,
-        options: &'a HostOptions,
-        openapi: utoipa::openapi::OpenApi,
-    ) -> Result<Self, StartError>
-    where
-        M: Tables,
-    {
-        let start = Instant::now();
-        let hostname = &options.server.hostname;
-        let edge = Arc::new(Edge::new(PRODUCT, hostname, options.server.connection_age()));
-        let place = Place::of(&options.store, &format!("{name}@{hostname}"), &edge.metrics);
-        let store = place.open::<M>(&[])?;
-        store.measure(&edge.metrics);
-        let health = store.clone();
-        let ready = move || health.health();
-        let ops = Ops::new(name, hostname, Arc::clone(&edge), with_schemas(openapi), ready)?;
-        Ok(Self { name, options, start, edge, store, ops })
+    pub fn open<M: Tables>(&self, sample: Sample) -> Result<ServiceStore<M>, StartError> {
+        self.place.open(sample)
+    }
+
+    /// From now on this process is as ready as the store is, shows the store's numbers, and closes it at its end.
+    pub fn keep<M: Model>(&mut self, opened: &ServiceStore<M>) {
+        let store = opened.backend();
+        store.measure(&self.edge.metrics);
+        self.stores.push(store);
+    }
+
+    /// What every port answers: for the stores that are kept, with this description of the API.
+    ///
+    /// # Errors
+    /// Exit code 70 where the description does not serialize, which is a bug.
+    pub fn ops(&self, openapi: utoipa::openapi::OpenApi) -> Result<Ops, StartError> {
+        let stores = self.stores.clone();
+        let ready = move || stores.iter().try_for_each(|store| store.health());
+        Ops::new(self.name, &self.options.hostname, Arc::clone(&self.edge), with_schemas(openapi), ready)
     }
 
     /// Opens the ports, each with its routes and those of [`http_kit::ops`].
@@ -85,66 +134,60 @@ impl<'a, M: Model> Host<'a, M> {
     /// One line for the operator and an exit code.
     pub fn serve(
         self,
-        public: impl Fn(&mut ServiceConfig) + Send + Sync + 'static,
-        internal: impl Fn(&mut ServiceConfig) + Send + Sync + 'static,
-    ) -> Result<Serving<M>, StartError> {
-        let options = self.options;
-        let outside = server::listen(&options.host, options.port, "--port (PORT)")?;
-        let inside = server::listen(&options.host, options.internal_port, "--internal-port (INTERNAL_PORT)")?;
-        let addresses = (server::address(&outside)?, server::address(&inside)?);
-        let mut server = Server::new(&options.server, self.edge);
-        let ops = Data::new(self.ops);
-        server.serve(outside, {
+        ops: Ops,
+        public: Port<'_>,
+        internal: Option<Port<'_>>,
+    ) -> Result<Serving, StartError> {
+        let listen = |port: &Port<'_>| server::listen(port.host, port.port, port.option);
+        let outside = listen(&public)?;
+        let inside = internal.as_ref().map(listen).transpose()?;
+        let public_address = server::address(&outside)?;
+        let internal_address = inside.as_ref().map(server::address).transpose()?;
+        let mut server = Server::new(self.options, self.edge);
+        let ops = Data::new(ops);
+        let ports = [(Some(outside), Some(public)), (inside, internal)];
+        for (listener, port) in ports.into_iter().filter_map(|(listener, port)| listener.zip(port)) {
             let ops = ops.clone();
-            move |c| {
-                c.app_data(ops.clone()).configure(&public).configure(http_kit::ops::routes);
-            }
-        })?;
-        server.serve(inside, {
-            let (ops, token) = (ops.clone(), Data::new(options.internal_token.clone()));
-            move |c| {
-                c.app_data(ops.clone())
-                    .app_data(token.clone())
-                    .configure(&internal)
-                    .configure(http_kit::ops::routes);
-            }
-        })?;
+            server.serve(listener, move |c| {
+                c.app_data(ops.clone()).configure(&port.routes).configure(http_kit::ops::routes);
+            })?;
+        }
+        let describe: Vec<_> = self.stores.iter().map(|store| store.describe()).collect();
         log::info!(
-            "{} {} on http://{} (internal {}), store {}: {}; started in {} ms",
+            "{} {} on http://{public_address}{}, store {}: {}; started in {} ms",
             self.name,
             env!("CARGO_PKG_VERSION"),
-            addresses.0,
-            addresses.1,
-            options.store.store,
-            self.store.describe(),
+            internal_address.map(|address| format!(" (internal {address})")).unwrap_or_default(),
+            self.store.store,
+            describe.join("; "),
             self.start.elapsed().as_millis()
         );
         Ok(Serving {
             name: self.name,
             server,
-            behind: Box::pin(async {}),
-            store: self.store,
-            public: addresses.0,
-            internal: addresses.1,
+            background: Box::pin(async {}),
+            stores: self.stores,
+            public: public_address,
+            internal: internal_address,
         })
     }
 }
 
-/// A service that is open for business once it [`Serving::run`]s.
-pub struct Serving<M: Model> {
+/// A process that is open for business once it [`Serving::run`]s.
+pub struct Serving {
     name: &'static str,
     server: Server,
-    behind: Pin<Box<dyn Future<Output = ()> + Send>>,
-    store: Opened<M>,
+    background: Pin<Box<dyn Future<Output = ()> + Send>>,
+    stores: Vec<Arc<dyn Backend>>,
     public: SocketAddr,
-    internal: SocketAddr,
+    internal: Option<SocketAddr>,
 }
 
-impl<M: Model> Serving<M> {
-    /// Adds what is to be finished between the last answer and the store's end.
+impl Serving {
+    /// Adds background work that must end after the last answer and before the stores are closed.
     #[must_use]
-    pub fn finish(self, behind: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self { behind: Box::pin(behind), ..self }
+    pub fn finish(self, background: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self { background: Box::pin(background), ..self }
     }
 
     /// Where the public API listens.
@@ -152,20 +195,22 @@ impl<M: Model> Serving<M> {
         self.public
     }
 
-    /// Where the internal API listens.
-    pub fn internal(&self) -> SocketAddr {
+    /// Where the internal API listens, if there is one.
+    pub fn internal(&self) -> Option<SocketAddr> {
         self.internal
     }
 
-    /// Serves until `leave` completes; then finishes what runs, compacts and closes the store.
+    /// Serves until `leave` completes; then finishes what runs, compacts and closes the stores: all of them, also where one
+    /// fails.
     ///
     /// # Errors
     /// One line for the operator and an exit code.
     pub async fn run(self, leave: impl Future<Output = Leave>) -> Result<(), StartError> {
         let served = self.server.run(leave).await;
-        self.behind.await;
-        let closed = self.store.close().await?;
-        log::info!("{} has left: {closed}", self.name);
+        self.background.await;
+        let closed = join_all(self.stores.iter().map(|store| store.close())).await;
+        let closed = closed.into_iter().collect::<Result<Vec<_>, _>>()?;
+        log::info!("{} has left: {}", self.name, closed.join("; "));
         served.map(|_| ())
     }
 }
@@ -183,7 +228,8 @@ pub fn share_visits(ops: &mut Ops, url: &RedisUrl) -> Redis {
     let shared = redis.clone();
     ops.share(Box::new(move || {
         let (redis, one_more) = (shared.clone(), add(1));
-        Box::pin(async move { redis.ask(&one_more).await })
+        // somebody else may have put another number there
+        Box::pin(async move { redis.ask(&one_more).await.filter(|visits| *visits <= MAX_INTEGER) })
     }));
     redis
 }

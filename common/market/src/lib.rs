@@ -4,11 +4,14 @@
 //! | --- | --- |
 //! | [`domain`], [`clock`] | ids, money, claves and attempts: values that are legal once parsed; what the time is |
 //! | [`codes`] | the table of the market's errors |
-//! | [`contract`], [`tries`] | what `transacciones` and the participants say to each other |
+//! | [`contract`] | what `transacciones` and the participants say to each other |
+//! | [`participant`] | a participant: its law, its routes, and its calls over HTTP and in process |
 //! | [`fields`], [`openapi`], [`columns`] | the domain's values in requests, in the API's description, in tables |
-//! | [`store`], [`moving`] | how a service opens its store of either kind; a market from one store to another |
-//! | [`host`] | what a service's `app` wires |
+//! | [`store`], [`backend`] | how a service opens its store of either kind; what a host does with it |
+//! | [`moving`] | a market from one store to another |
+//! | [`host`] | a process: stores and ports |
 
+pub mod backend;
 pub mod clock;
 pub mod codes;
 pub mod columns;
@@ -18,5 +21,5 @@ pub mod fields;
 pub mod host;
 pub mod moving;
 pub mod openapi;
+pub mod participant;
 pub mod store;
-pub mod tries;

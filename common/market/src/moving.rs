@@ -1,44 +1,44 @@
-//! Moving a market from one store to another of any kind: [`Source`] is where it is, [`Target`] where it will be. What is
-//! done with them, and in which order: `mercado::migrar`. Why so: ADR 0010.
+//! Moving a market from one store to another of any kind: [`MarketSource`] is where the market is, [`MarketTarget`] where it will be.
+//! `mercado::migrar` says what is done with them and in which order; ADR 0010 says why.
 //!
-//! 1. A source is never changed. Nobody else changes it unnoticed: files are locked against every process that would open
-//!    them; of a database one state is read, twice.
-//! 2. A target becomes a market at one moment, all of it, or stays as empty as it was. Killed at any other moment, it is
-//!    none: no service takes it for one, and the next move begins anew.
+//! 1. A move never changes its source, and nobody else changes the source unnoticed. Files are locked against every process
+//!    that would open them. Of a database one state is read, twice.
+//! 2. A target becomes a market at one moment, all of it, or stays as empty as it was. If the move is killed at any other
+//!    moment, no service takes the target for a market, and the next move begins anew.
 
-use crate::store::StoreUrl;
+use crate::store::{StoreUrl, WORDS};
 use chrono::{DateTime, Utc};
 use http_kit::exit::{EX_USAGE, StartError};
 use journal::{Filling, OpenError, Quiet};
-use pg::{Part, PostgresUrl, Tables, Version, Whole};
+use pg::{Part, PostgresUrl, Tables, Version, WholeDatabase};
 use sqlx::Error as SqlError;
 use sqlx::migrate::MigrateError;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// `sysexits.h`: what was read is wrong, or not what was expected.
+/// Of `sysexits.h`: what was read is wrong, or not what was expected.
 const EX_DATA: i32 = 65;
 /// There is no source.
 const EX_NOINPUT: i32 = 66;
-/// Others are at work on it.
+/// Others are at work on the store.
 const EX_UNAVAILABLE: i32 = 69;
-/// A disk, a network or a database failed; run it again.
+/// A disk, a network or a database failed; the move can be run again.
 const EX_IO: i32 = 74;
-/// How long the connections of services that have just been stopped may still be seen.
+/// How long a database may still show the connections of services that have just been stopped.
 const LEAVING: Duration = Duration::from_secs(5);
 
-/// What the processes of a market call themselves to a database, before an `@` and their host.
+/// The names of a market's processes at a database, where an `@` and the host follow each.
 const SERVICES: [&str; 4] = ["mercado", "usuarios", "tokens", "transacciones"];
 
-/// Which side something is said of.
+/// The side of a move of which an error speaks.
 #[derive(Clone, Copy, Debug)]
 enum Side {
     De,
     A,
 }
 
-/// Of an option, with its value: `--de json:./datos: `.
+/// An error that begins with an option and its value: `--de json:./datos: `.
 fn said(side: Side, url: &dyn std::fmt::Display, code: i32, what: impl std::fmt::Display) -> StartError {
     let option = match side {
         Side::De => "--de",
@@ -73,7 +73,7 @@ fn migrations(side: Side, url: &PostgresUrl, e: &MigrateError) -> StartError {
     }
 }
 
-/// Whether two stores are one, as far as their names say; [`Source::is`] says it of databases with two names.
+/// Whether two stores are one, as far as their names say. [`MarketSource::is`] finds out for a database that has two names.
 pub fn is_same(de: &StoreUrl, a: &StoreUrl) -> bool {
     match (de, a) {
         (StoreUrl::Json(de), StoreUrl::Json(a)) => {
@@ -85,30 +85,30 @@ pub fn is_same(de: &StoreUrl, a: &StoreUrl) -> bool {
     }
 }
 
-/// That both are one.
+/// The error that both stores are one.
 pub fn one_and_the_same(a: &StoreUrl) -> StartError {
     said(Side::A, a, EX_USAGE, "this is where the market is already: --de and --a must be different stores")
 }
 
 /// Where a market is.
-pub struct Source {
+pub struct MarketSource {
     side: Side,
     kind: Kind,
 }
 
 enum Kind {
-    /// With what is locked of it.
+    /// A directory, with the files that are locked.
     Json(PathBuf, BTreeMap<&'static str, Quiet>),
-    /// In a transaction that sees one state, and when each schema was filled.
-    Postgres(PostgresUrl, Box<Whole>, Vec<DateTime<Utc>>),
+    /// A database, in a transaction that sees one state, and when each schema was filled.
+    Postgres(PostgresUrl, Box<WholeDatabase>, Vec<DateTime<Utc>>),
 }
 
-impl Source {
-    /// Opens `--de`, which has all of the parts.
+impl MarketSource {
+    /// Opens `--de`, which must have all of the parts.
     ///
     /// # Errors
-    /// Exit code 65 where it is not whole or not this version's, 66 where there is none, 69 where services are at work on it,
-    /// 74 where it cannot be read.
+    /// Exit code 65 where the market is not whole or of another version, 66 where there is none, 69 where services are at work on
+    /// it, 74 where it cannot be read.
     pub async fn open(url: &StoreUrl, parts: &[Part]) -> Result<Self, StartError> {
         Self::at(Side::De, url, parts).await
     }
@@ -118,7 +118,7 @@ impl Source {
             StoreUrl::Json(dir) => {
                 let there = |part: &&Part| dir.join(part.name).with_extension("journal").exists();
                 let missing: Vec<_> = parts.iter().filter(|part| !there(part)).map(|p| p.name).collect();
-                if missing.len() == parts.len() && !dir.join("migrar.pendiente").exists() {
+                if missing.len() == parts.len() && !dir.join(WORDS.filling).exists() {
                     return Err(said(
                         side,
                         url,
@@ -147,7 +147,7 @@ impl Source {
     /// All that a service keeps.
     ///
     /// # Errors
-    /// As those of [`Source::open`].
+    /// As those of [`MarketSource::open`].
     pub async fn read<M: Tables>(&mut self) -> Result<M, StartError> {
         let side = self.side;
         match &mut self.kind {
@@ -155,7 +155,7 @@ impl Source {
                 let failed = |e: OpenError| files(side, dir, &e);
                 if !held.contains_key(M::NAME) {
                     let gone = || said(side, &dir.display(), EX_DATA, format!("{}.journal is gone", M::NAME));
-                    held.insert(M::NAME, Quiet::of::<M>(dir).map_err(failed)?.ok_or_else(gone)?);
+                    held.insert(M::NAME, Quiet::of::<M>(dir, WORDS).map_err(failed)?.ok_or_else(gone)?);
                 }
                 held[M::NAME].read::<M>().map_err(failed)
             }
@@ -165,7 +165,7 @@ impl Source {
         }
     }
 
-    /// From here on [`Source::read`] gives what is there now.
+    /// Begins anew: from here on [`MarketSource::read`] gives what is there now.
     ///
     /// # Errors
     /// Exit code 69 where services have come meanwhile, 74 where the database fails.
@@ -173,14 +173,14 @@ impl Source {
         if let Kind::Postgres(url, whole, _) = &mut self.kind {
             let failed = |e: SqlError| database(self.side, url, &e);
             whole.rollback().await.map_err(failed)?;
-            // who comes after this comes after the move
+            // a service that comes after this look comes after the move
             nobody(self.side, url, whole).await?;
             whole.begin_reading().await.map_err(failed)?;
         }
         Ok(())
     }
 
-    /// Whether both are one database: two were not filled at the same microsecond.
+    /// Whether both are the same database: no two databases were filled at the same microsecond.
     pub fn is(&self, other: &Self) -> bool {
         match (&self.kind, &other.kind) {
             (Kind::Postgres(.., ours), Kind::Postgres(.., theirs)) => ours == theirs,
@@ -189,14 +189,14 @@ impl Source {
     }
 }
 
-/// The error of a schema's rows, with its name.
+/// An error of a schema's rows, with the schema's name.
 fn schema<M: Tables>(side: Side, url: &PostgresUrl, e: &SqlError) -> StartError {
     let StartError { message, exit_code } = database(side, url, e);
     StartError::new(exit_code, format!("{message} (schema {})", M::NAME))
 }
 
-/// Waits for services that are leaving.
-async fn nobody(side: Side, url: &PostgresUrl, whole: &mut Whole) -> Result<(), StartError> {
+/// Waits until no service is connected, for those that are leaving.
+async fn nobody(side: Side, url: &PostgresUrl, whole: &mut WholeDatabase) -> Result<(), StartError> {
     let services = SERVICES.map(str::to_owned);
     let start = Instant::now();
     loop {
@@ -217,9 +217,9 @@ async fn look(
     side: Side,
     url: &PostgresUrl,
     parts: &[Part],
-) -> Result<(Whole, Vec<DateTime<Utc>>), StartError> {
+) -> Result<(WholeDatabase, Vec<DateTime<Utc>>), StartError> {
     let failed = |e: SqlError| database(side, url, &e);
-    let mut whole = Whole::connect(url, "mercado migrar").await.map_err(failed)?;
+    let mut whole = WholeDatabase::connect(url, "mercado migrar").await.map_err(failed)?;
     nobody(side, url, &mut whole).await?;
     whole.begin_reading().await.map_err(failed)?;
     let mut since = Vec::new();
@@ -265,23 +265,23 @@ fn other_version(part: &Part) -> String {
     )
 }
 
-/// Where a market will be. Dropped, or killed, it is none.
-pub struct Target(To);
+/// Where a market will be. Until [`MarketTarget::finish`] it is no market, whatever happens to this process.
+pub struct MarketTarget(To);
 
 enum To {
     Json(PathBuf, Filling),
-    Postgres(PostgresUrl, Box<Whole>),
+    Postgres(PostgresUrl, Box<WholeDatabase>),
 }
 
-/// A store that a market is to be moved to.
-pub enum Opened {
-    /// It has none.
-    Empty(Target),
-    /// It has one, which may be this one, moved before: and what is there, for people.
-    Filled(Source, String),
+/// What a market is to be moved to.
+pub enum OpenedTarget {
+    /// A store without a market.
+    Empty(MarketTarget),
+    /// A store with a market, which may be the one that is moved, from an earlier move; and what is there, for people.
+    Filled(MarketSource, String),
 }
 
-/// That a target has another market.
+/// The error that a target has another market.
 pub fn not_empty(a: &StoreUrl, there: &str, why: &str) -> StartError {
     let what = format!(
         "it is not empty ({there}), and it is not what --de has: {why}; name an empty directory or database, or take away \
@@ -290,18 +290,18 @@ pub fn not_empty(a: &StoreUrl, there: &str, why: &str) -> StartError {
     said(Side::A, a, EX_DATA, what)
 }
 
-impl Target {
+impl MarketTarget {
     /// Opens `--a`, for all of the parts at once.
     ///
     /// # Errors
-    /// Exit code 65 where it holds something else than a market of this version, 69 where others are at work on it, 73 and 74
-    /// where it cannot be made or written.
-    pub async fn open(a: &StoreUrl, parts: &[Part]) -> Result<Opened, StartError> {
+    /// Exit code 65 where the store has something else than a market of this version, 69 where others are at work on it, 73 and
+    /// 74 where it cannot be made or written.
+    pub async fn open(a: &StoreUrl, parts: &[Part]) -> Result<OpenedTarget, StartError> {
         let there = match a {
             StoreUrl::Json(dir) => {
                 let stores: Vec<_> = parts.iter().map(|part| (part.name, part.collections)).collect();
-                match Filling::begin(dir, &stores).map_err(|e| files(Side::A, dir, &e))? {
-                    Ok(filling) => return Ok(Opened::Empty(Self(To::Json(dir.clone(), filling)))),
+                match Filling::begin(dir, WORDS, &stores).map_err(|e| files(Side::A, dir, &e))? {
+                    Ok(filling) => return Ok(OpenedTarget::Empty(Self(To::Json(dir.clone(), filling)))),
                     Err(found) => {
                         let names = found.iter().filter_map(|f| f.file_name()).map(|f| f.to_string_lossy());
                         names.collect::<Vec<_>>().join(", ")
@@ -309,12 +309,14 @@ impl Target {
                 }
             }
             StoreUrl::Postgres(url) => match begin(url, parts).await? {
-                Ok(whole) => return Ok(Opened::Empty(Self(To::Postgres(url.clone(), Box::new(whole))))),
-                Err(found) => found,
+                Begun::Empty(whole) => {
+                    return Ok(OpenedTarget::Empty(Self(To::Postgres(url.clone(), whole))));
+                }
+                Begun::Filled(found) => found,
             },
         };
-        match Source::at(Side::A, a, parts).await {
-            Ok(source) => Ok(Opened::Filled(source, there)),
+        match MarketSource::at(Side::A, a, parts).await {
+            Ok(source) => Ok(OpenedTarget::Filled(source, there)),
             Err(e) => Err(not_empty(a, &there, &e.message)),
         }
     }
@@ -322,7 +324,7 @@ impl Target {
     /// Writes what a service keeps.
     ///
     /// # Errors
-    /// Exit code 65 where it cannot be held there, 73 and 74 where it cannot be written.
+    /// Exit code 65 where the target cannot hold a record, 73 and 74 where it cannot be written.
     pub async fn write<M: Tables>(&mut self, model: &M) -> Result<(), StartError> {
         match &mut self.0 {
             To::Json(dir, filling) => filling.write(model).map_err(|e| files(Side::A, dir, &e)),
@@ -335,7 +337,7 @@ impl Target {
     /// Reads back what was written.
     ///
     /// # Errors
-    /// As those of [`Source::read`].
+    /// As those of [`MarketSource::read`].
     pub async fn read<M: Tables>(&mut self) -> Result<M, StartError> {
         match &mut self.0 {
             To::Json(dir, filling) => filling.read::<M>().map_err(|e| files(Side::A, dir, &e)),
@@ -345,10 +347,10 @@ impl Target {
         }
     }
 
-    /// Makes it a market, durably.
+    /// Makes the target a market, durably.
     ///
     /// # Errors
-    /// Exit code 74 where it is not known whether it is one: the next move finds out.
+    /// Exit code 74 where it is not known whether the target is a market now: the next move finds out.
     pub async fn finish(self) -> Result<(), StartError> {
         let unknown = |e: &dyn std::fmt::Display| {
             format!("whether this was done is not known ({e}): run it again, which finds out")
@@ -365,7 +367,7 @@ impl Target {
         }
     }
 
-    /// Leaves it as empty as it was, where the disk or the server still lets it.
+    /// Leaves the target as empty as it was, where the disk or the server still allows it.
     pub async fn abandon(self) {
         match self.0 {
             To::Json(dir, filling) => {
@@ -383,10 +385,18 @@ impl Target {
     }
 }
 
-/// Begins to fill a database that has no market; else what it has, for people.
-async fn begin(url: &PostgresUrl, parts: &[Part]) -> Result<Result<Whole, String>, StartError> {
+/// A database that is to be filled.
+enum Begun {
+    /// It has no market: the transaction that fills it has begun.
+    Empty(Box<WholeDatabase>),
+    /// It has a market; what is there, for people.
+    Filled(String),
+}
+
+/// Begins to fill a database, unless it has a market.
+async fn begin(url: &PostgresUrl, parts: &[Part]) -> Result<Begun, StartError> {
     let (side, failed) = (Side::A, |e: SqlError| database(Side::A, url, &e));
-    let mut whole = Whole::connect(url, "mercado migrar").await.map_err(failed)?;
+    let mut whole = WholeDatabase::connect(url, "mercado migrar").await.map_err(failed)?;
     let mut there = Vec::new();
     for part in parts {
         match whole.version(*part).await.map_err(|e| migrations(side, url, &e))? {
@@ -405,15 +415,15 @@ async fn begin(url: &PostgresUrl, parts: &[Part]) -> Result<Result<Whole, String
         }
         whole.begin().await.map_err(failed)?;
         for part in parts {
-            // a service may have come first, since we looked
+            // a service may have come first, after the look above
             if !whole.claim(*part).await.map_err(failed)? {
                 there.push(format!("schema {}, filled just now", part.name));
             }
         }
     }
     if there.is_empty() {
-        return Ok(Ok(whole));
+        return Ok(Begun::Empty(Box::new(whole)));
     }
     whole.close().await;
-    Ok(Err(there.join("; ")))
+    Ok(Begun::Filled(there.join("; ")))
 }

@@ -1,11 +1,11 @@
-//! What the descriptions of the three services share.
+//! What the API descriptions of the three services share.
 
-use crate::codes::Codigo;
+use crate::codes::MarketCode;
 use http_kit::openapi::{Product, described};
 use http_kit::problem::General;
 use utoipa::openapi::OpenApi;
 
-/// Who answers.
+/// The product, as descriptions and errors name it.
 pub const PRODUCT: Product = Product {
     name: "Mercado de Tokens",
     about: "Digital collectibles, bought exactly once. Errors are `application/problem+json` (RFC 9457) with a stable \
@@ -14,21 +14,21 @@ pub const PRODUCT: Product = Product {
 };
 
 http_kit::responses! {
-    /// Of a route under `/usuarios/{id}`.
-    SinUsuario = [Codigo::UsuarioNoEncontrado];
-    /// Of a route under `/tokens/{id}`.
-    SinToken = [Codigo::TokenNoEncontrado];
-    /// Of a route under `/transacciones/{id}`.
-    SinTransaccion = [Codigo::TransaccionNoEncontrada];
-    /// Of a change of a token that is reserved or sold.
-    TokenOcupado = [Codigo::TokenNoDisponible];
-    /// Of an abono.
-    Abono = [General::JsonInvalido, Codigo::UsuarioNoEncontrado, General::CuerpoDemasiadoGrande, General::TipoNoSoportado,
-        General::DatosInvalidos, Codigo::ClaveReutilizada, Codigo::SaldoExcedido];
-    /// Of a purchase.
-    Compra = [General::JsonInvalido, Codigo::UsuarioNoEncontrado, Codigo::TokenNoEncontrado, Codigo::TokenNoDisponible,
-        Codigo::SaldoInsuficiente, Codigo::PrecioCambiado, General::CuerpoDemasiadoGrande, General::TipoNoSoportado,
-        General::DatosInvalidos, Codigo::ClaveReutilizada, General::ServicioNoDisponible, General::AlmacenNoDisponible];
+    /// The errors of a route under `/usuarios/{id}`.
+    NoUsuario = [MarketCode::UsuarioNotFound];
+    /// The errors of a route under `/tokens/{id}`.
+    NoToken = [MarketCode::TokenNotFound];
+    /// The errors of a route under `/transacciones/{id}`.
+    NoTransaccion = [MarketCode::TransaccionNotFound];
+    /// The error of changing a token that is reserved or sold.
+    TokenTaken = [MarketCode::TokenNotAvailable];
+    /// The errors of an abono.
+    Abono = [General::InvalidJson, MarketCode::UsuarioNotFound, General::BodyTooLarge, General::UnsupportedType,
+        General::InvalidData, MarketCode::ClaveReused, MarketCode::SaldoTooHigh];
+    /// The errors of a purchase.
+    Compra = [General::InvalidJson, MarketCode::UsuarioNotFound, MarketCode::TokenNotFound, MarketCode::TokenNotAvailable,
+        MarketCode::SaldoTooLow, MarketCode::PrecioChanged, General::BodyTooLarge, General::UnsupportedType,
+        General::InvalidData, MarketCode::ClaveReused, General::ServiceUnavailable, General::StoreUnavailable];
 }
 
 /// Adds the schemas that only parameters refer to, which utoipa does not collect.
@@ -45,12 +45,14 @@ pub mod schema {
     /// Whole credits
     #[derive(ToSchema)]
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 50)]
-    pub struct Creditos(u64);
+    #[schema(as = Creditos)]
+    pub struct Credits(u64);
 
     /// Whole credits, at least one
     #[derive(ToSchema)]
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 25)]
-    pub struct CreditosPositivos(u64);
+    #[schema(as = CreditosPositivos)]
+    pub struct PositiveCredits(u64);
 
     /// An idempotency key
     #[derive(ToSchema)]

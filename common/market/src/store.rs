@@ -1,35 +1,43 @@
-//! How a service opens its store, of whichever kind, tells of it, and closes it.
+//! How a process opens the stores of its services, of whichever kind.
 
+use crate::backend::Backend;
 use clap::Args;
 use http_kit::exit::{EX_USAGE, StartError};
 use http_kit::metrics::Metrics;
-use http_kit::server;
-use journal::{Journal, Model, OpenError, Options};
+use journal::{Journal, Model, OpenError, Options, Words};
 use pg::{Database, PostgresUrl, Schema, Tables};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::{fs, io};
+
+/// What the JSON store calls the program around it. The names of files are on disk, and stay as they are for ever.
+pub const WORDS: Words = Words {
+    filling: "migrar.pendiente",
+    mover: "`mercado migrar`",
+    instead_of_network: "use a local disk, or PostgreSQL (STORE=postgres://...)",
+    edited: "editado",
+};
 
 /// Array files by collection, for a store that was never used and is given no `SEED_DIR`.
 pub type Sample = &'static [(&'static str, &'static str)];
 
-/// Where a process's stores are; a database is connected to once for all of them.
-pub enum Place<'a> {
-    /// A directory.
-    Json(&'a StoreOptions, &'a Path),
-    /// A database.
-    Postgres(&'a StoreOptions, Database),
+/// Where a process's stores are. A process connects to a database once, for all of its stores.
+pub struct Place<'a> {
+    options: &'a StoreOptions,
+    /// Where `STORE` names one.
+    database: Option<Database>,
 }
 
-/// A service's open store.
-pub enum Opened<M: Model> {
+/// A service's open store. Clones share it.
+pub enum ServiceStore<M: Model> {
     /// In a directory.
     Json(Journal<M>),
-    /// In a schema; it may not be reached yet.
+    /// In a schema; the database may not be reached yet.
     Postgres(Schema),
 }
 
-impl<M: Model> Clone for Opened<M> {
+impl<M: Model> Clone for ServiceStore<M> {
     fn clone(&self) -> Self {
         match self {
             Self::Json(journal) => Self::Json(journal.clone()),
@@ -38,44 +46,71 @@ impl<M: Model> Clone for Opened<M> {
     }
 }
 
-impl<'a> Place<'a> {
-    /// Of a process that names itself to the database. Must be called on its Tokio runtime.
-    pub fn of(options: &'a StoreOptions, application: &str, metrics: &Metrics) -> Self {
-        match &options.store {
-            StoreUrl::Json(dir) => Self::Json(options, dir),
-            StoreUrl::Postgres(url) => {
-                let database = Database::open(url, options.pool.into(), application);
-                database.measure(metrics);
-                Self::Postgres(options, database)
-            }
+impl<M: Model> ServiceStore<M> {
+    /// The store as its host sees it.
+    pub fn backend(&self) -> Arc<dyn Backend> {
+        match self {
+            Self::Json(journal) => Arc::new(journal.clone()),
+            Self::Postgres(schema) => Arc::new(schema.clone()),
         }
     }
+}
 
-    /// Opens a service's store. Blocking: for the start of the process.
+/// In a method of an enum with the variants `Json` and `Postgres`, calls an async method of the store that there is:
+/// `on_store!(self, store => store.token(id))`. The future of a database is boxed: it is large, and beside a round trip the
+/// allocation is nothing. The future of files stays small.
+#[macro_export]
+macro_rules! on_store {
+    ($self:ident, $store:ident => $call:expr) => {
+        match $self {
+            Self::Json($store) => $call.await,
+            Self::Postgres($store) => Box::pin($call).await,
+        }
+    };
+}
+
+impl<'a> Place<'a> {
+    /// The place that options name. `application` is the process's name at the database. Must be called on the process's Tokio
+    /// runtime.
+    pub fn of(options: &'a StoreOptions, application: &str, metrics: &Metrics) -> Self {
+        let database = match &options.store {
+            StoreUrl::Json(_) => None,
+            StoreUrl::Postgres(url) => {
+                let (size, queue) = (options.pool.into(), options.pool_queue.into());
+                let database = Database::open(url, size, queue, application);
+                database.measure(metrics);
+                Some(database)
+            }
+        };
+        Self { options, database }
+    }
+
+    /// Opens a service's store. Blocking: for the start of the process. A database that cannot be reached is no error: the
+    /// process is not ready until it can be.
     ///
     /// # Errors
-    /// With the exit code of [`OpenError`] and its line for the operator; 64 for a bad `SEED_DIR`. A database that cannot be reached is none: the
-    /// process is not ready until it can.
-    pub fn open<M: Tables>(&self, sample: Sample) -> Result<Opened<M>, StartError> {
-        let (Self::Json(options, _) | Self::Postgres(options, _)) = self;
-        if let Some(dir) = &options.seed_dir {
+    /// One line for the operator with the exit code of [`OpenError`], or 64 for a bad `SEED_DIR`.
+    pub fn open<M: Tables>(&self, sample: Sample) -> Result<ServiceStore<M>, StartError> {
+        let StoreOptions { store, seed_dir, .. } = self.options;
+        if let Some(dir) = seed_dir {
             look_at_seed(dir, M::NAME, M::COLLECTIONS)?;
         }
-        match self {
-            Self::Json(options, dir) => {
-                let journal = Journal::open(from(options, dir, sample)).map_err(|e| refused::<M>(&e))?;
-                Ok(Opened::Json(journal))
-            }
-            Self::Postgres(options, database) => {
-                let seed = journal::seed(&from(options, "", sample)).map_err(|e| refused::<M>(&e))?;
-                Ok(Opened::Postgres(Schema::open::<M>(database, seed)))
+        let dir = if let StoreUrl::Json(dir) = store { dir.clone() } else { PathBuf::new() };
+        let options = Options { seed_dir: seed_dir.clone(), sample, words: WORDS, ..Options::new(dir) };
+        let refused = |e: OpenError| StartError::new(e.exit_code(), format!("{}: {e}", M::NAME));
+        match &self.database {
+            None => Ok(ServiceStore::Json(Journal::open(options).map_err(refused)?)),
+            Some(database) => {
+                let seed = journal::seeded(&options).map_err(refused)?;
+                Ok(ServiceStore::Postgres(Schema::open::<M>(database, seed)))
             }
         }
     }
 }
 
-/// A seed directory can be read, or the start ends, also where the store is in use already: a typing error is noticed at the
-/// first start that has it, and not at the one that should have taken the data. Whether one of the files is there.
+/// Looks whether a seed directory can be read and whether one of a store's files is in it. The start ends where the directory
+/// cannot be read, also if the store is in use already: so a typing error is noticed at the first start that has it, and not
+/// at the start that should have taken the data.
 fn look_at_seed(dir: &Path, store: &str, collections: &[&str]) -> Result<bool, StartError> {
     let names: io::Result<Vec<_>> =
         fs::read_dir(dir).and_then(|all| all.map(|e| Ok(e?.file_name())).collect());
@@ -98,93 +133,6 @@ fn look_at_seed(dir: &Path, store: &str, collections: &[&str]) -> Result<bool, S
     Ok(found)
 }
 
-fn from(options: &StoreOptions, dir: impl Into<PathBuf>, sample: Sample) -> Options {
-    Options { seed_dir: options.seed_dir.clone(), sample, ..Options::new(dir) }
-}
-
-fn refused<M: Model>(e: &OpenError) -> StartError {
-    StartError::new(e.exit_code(), format!("{}: {e}", M::NAME))
-}
-
-impl<M: Model> Opened<M> {
-    /// Whether it takes writes.
-    ///
-    /// # Errors
-    /// Why not, for the log.
-    pub fn health(&self) -> Result<(), String> {
-        let health = match self {
-            Self::Json(journal) => journal.health(),
-            Self::Postgres(schema) => schema.health(),
-        };
-        health.map_err(|e| e.to_string())
-    }
-
-    /// `2 usuarios, 3 movimientos, opened in 4 ms`: for the line that a start logs.
-    pub fn describe(&self) -> String {
-        match self {
-            Self::Json(journal) => {
-                format!("{}, opened in {} ms", counts(journal), journal.stats().load.as_millis())
-            }
-            Self::Postgres(_) => format!("schema {}", M::NAME),
-        }
-    }
-
-    /// Adds the store's numbers to `/metrics`. Those of a database are its [`Place`]'s.
-    pub fn measure(&self, metrics: &Metrics) {
-        if let Self::Json(journal) = self {
-            measure(journal, metrics);
-        }
-    }
-
-    /// Compacts and closes: for the end of the process. What it came to, for the line that a stop logs.
-    ///
-    /// # Errors
-    /// Exit code 74 where the last compaction failed. Nothing acknowledged is lost then: it is in the journal.
-    pub async fn close(self) -> Result<String, StartError> {
-        match self {
-            Self::Json(journal) => server::blocking(move || close(&journal)).await,
-            Self::Postgres(schema) => {
-                schema.database().close().await;
-                Ok(format!("schema {}", M::NAME))
-            }
-        }
-    }
-}
-
-fn measure<M: Model>(journal: &Journal<M>, metrics: &Metrics) {
-    let read = |pick: fn(&journal::Stats) -> u64| {
-        let journal = journal.clone();
-        move || pick(&journal.stats())
-    };
-    let name = M::NAME;
-    let label = |what: &str| -> &'static str { Box::leak(format!("journal_{name}_{what}").into_boxed_str()) };
-    metrics.counter(label("lines"), "Changes that this process wrote", read(|s| s.lines));
-    metrics.counter(
-        label("syncs"),
-        "Times that this process synced them; fewer than lines: group commit",
-        read(|s| s.syncs),
-    );
-    metrics.counter(label("compactions"), "Compactions that this process finished", read(|s| s.compactions));
-    metrics.gauge(label("bytes"), "Length of the journal file", read(|s| s.journal_bytes));
-    let health = journal.clone();
-    metrics.gauge(label("writable"), "1 where the store takes writes", move || {
-        u64::from(health.health().is_ok())
-    });
-}
-
-fn close<M: Model>(journal: &Journal<M>) -> Result<String, StartError> {
-    let start = std::time::Instant::now();
-    journal
-        .close()
-        .map_err(|e| StartError::new(74, format!("{}: the last compaction failed: {e}", M::NAME)))?;
-    Ok(format!("{}, closed in {} ms", counts(journal), start.elapsed().as_millis()))
-}
-
-fn counts<M: Model>(journal: &Journal<M>) -> String {
-    let stats = journal.stats();
-    stats.records.iter().map(|(name, n)| format!("{n} {name}")).collect::<Vec<_>>().join(", ")
-}
-
 /// Where a service keeps its data.
 #[derive(Args, Clone, Debug)]
 pub struct StoreOptions {
@@ -194,6 +142,9 @@ pub struct StoreOptions {
     /// Connections to PostgreSQL that this process may have open, besides one that looks whether it is there
     #[arg(long, env = "POOL", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub pool: u16,
+    /// Operations that may wait for one of them; the next one is answered 503 at once
+    #[arg(long, env = "POOL_QUEUE", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..))]
+    pub pool_queue: u16,
     /// A directory with the JSON arrays that fill an empty store, once
     #[arg(long, env = "SEED_DIR")]
     pub seed_dir: Option<PathBuf>,
@@ -218,7 +169,7 @@ impl FromStr for StoreUrl {
         match s.strip_prefix("json:") {
             Some("") => Err("json: needs a directory, as in json:./datos".to_owned()),
             Some(dir) => Ok(Self::Json(dir.into())),
-            // it is not repeated: a misspelt URL may have a password in it
+            // the text is not repeated: a misspelt URL may have a password in it
             None => {
                 Err("expected json:DIR, as in json:./datos, or postgres://USER:PASSWORD@HOST:PORT/DATABASE"
                     .to_owned())
@@ -245,7 +196,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let look = || look_at_seed(dir.path(), "usuarios", &["usuarios", "movimientos"]).unwrap();
         fs::write(dir.path().join("tokens.json"), "[]").unwrap();
-        assert!(!look(), "which is warned of");
+        assert!(!look(), "and a warning is logged");
         fs::write(dir.path().join("movimientos.json"), "[]").unwrap();
         assert!(look());
     }

@@ -5,7 +5,7 @@
 use http_kit::client::Client;
 use http_kit::context::Context;
 use market::contract::Answer;
-use market::contract::{PedidoCargo, Refusal, Reservado};
+use market::contract::{CargoRequest, HeldToken, Refusal};
 use market::domain::{Monto, UsuarioId};
 use reqwest::Method;
 use std::net::SocketAddr;
@@ -91,18 +91,18 @@ async fn serve(mut connection: TcpStream, acts: Vec<Act>, seen: Arc<Mutex<Vec<St
     }
 }
 
-async fn call(address: SocketAddr, within: Duration) -> Answer<Reservado> {
+async fn call(address: SocketAddr, within: Duration) -> Answer<HeldToken> {
     let url = format!("http://{address}").parse().unwrap();
     let client = Client::new("prueba", &url, &TOKEN.parse().unwrap()).unwrap();
-    let body = PedidoCargo { usuario_id: UsuarioId::new(7).unwrap(), monto: Monto::new(50).unwrap() };
+    let body = CargoRequest { usuario_id: UsuarioId::new(7).unwrap(), monto: Monto::new(50).unwrap() };
     let path = ["interno", "cargos", "a/b#1"];
     client.call(Method::PUT, &path, &[("q", "ñ&".to_owned())], Some(&body), Instant::now() + within).await
 }
 
 const RIGHT: &str = r#"{"precio":50}"#;
 
-fn reservado() -> Reservado {
-    Reservado { precio: Monto::new(50).unwrap() }
+fn reservado() -> HeldToken {
+    HeldToken { precio: Monto::new(50).unwrap() }
 }
 
 /// What no service of ours says; the client must ask again.
@@ -179,9 +179,9 @@ async fn the_deadline_is_kept() {
 #[tokio::test]
 async fn a_refusal_is_an_answer_at_once() {
     for (status, codigo, refusal) in [
-        ("404 Not Found", "usuario-no-encontrado", Refusal::UsuarioNoEncontrado),
-        ("409 Conflict", "saldo-insuficiente", Refusal::SaldoInsuficiente),
-        ("422 Unprocessable Entity", "clave-reutilizada", Refusal::ClaveReutilizada),
+        ("404 Not Found", "usuario-no-encontrado", Refusal::UsuarioNotFound),
+        ("409 Conflict", "saldo-insuficiente", Refusal::SaldoTooLow),
+        ("422 Unprocessable Entity", "clave-reutilizada", Refusal::ClaveReused),
     ] {
         let body = format!(r#"{{"type":"urn:mercado:error:{codigo}","title":"x","codigo":"{codigo}"}}"#);
         let stub = Stub::new([response(status, "application/problem+json", &body)]).await;

@@ -11,48 +11,67 @@ pub(super) struct Failed {
     pub passing: bool,
     /// Whether the server gave it up for another transaction that was under way at once.
     pub conflict: bool,
-    /// Whether the connection leads to no server that writes: it, and those made before it, are not to be used again.
+    /// Whether the same will fail in the same way until somebody changes the data or the database.
+    pub permanent: bool,
+    /// Whether the connection leads to no server that writes. Neither this connection nor an older one is used again then.
     pub cut: bool,
     /// For the log.
     pub reason: String,
 }
 
 impl Failed {
-    /// No connection was had, so nothing was asked of the server.
-    pub fn to_connect(e: &Error) -> Self {
-        Self { maybe_done: false, passing: true, conflict: false, cut: false, reason: e.to_string() }
+    fn new(reason: String) -> Self {
+        Self { maybe_done: false, passing: false, conflict: false, permanent: false, cut: false, reason }
     }
 
-    /// Of an error that a statement met, or the commit behind it.
+    /// No connection was had, so nothing was asked of the server.
+    pub fn to_connect(e: &Error) -> Self {
+        Self { passing: true, ..Self::new(e.to_string()) }
+    }
+
+    /// Nor was one waited for.
+    pub fn full(queue: usize) -> Self {
+        Self::new(format!("{queue} operations wait for a connection already"))
+    }
+
+    /// Of an error that a statement or its commit met.
     pub fn of(e: &Error) -> Self {
-        let reason = e.to_string();
-        if let Error::Io(io) = e
-            && io.kind() == std::io::ErrorKind::TimedOut
-        {
-            // ours: the connection is well, and its statement under way
-            return Self {
-                maybe_done: true,
-                passing: false,
-                conflict: false,
-                cut: false,
-                reason: "no answer in time".to_owned(),
-            };
+        let failed = Self::new(e.to_string());
+        match e {
+            // Our own time limit: the connection is well, and its statement is still under way.
+            Error::Io(io) if io.kind() == std::io::ErrorKind::TimedOut => {
+                Self { maybe_done: true, ..Self::new("no answer in time".to_owned()) }
+            }
+            // Our own reading of a row: somebody wrote the row past this program. The tables' checks let this program read
+            // every row that it has just written, so the row is an old one, and the statement that read it wrote nothing.
+            Error::Decode(_) => Self { permanent: true, ..failed },
+            Error::Database(answer) => {
+                let code = answer.code().unwrap_or_default();
+                let cut = matches!(&*code, "25006" | "57P01" | "57P02" | "57P03") || code.starts_with("08");
+                let conflict = matches!(&*code, "40001" | "40P01");
+                Self {
+                    maybe_done: !is_refusal(&code),
+                    passing: cut || conflict || code == "53300",
+                    conflict,
+                    // the data, or a constraint
+                    permanent: matches!(code.get(..2), Some("22" | "23")),
+                    cut,
+                    reason: format!("{} ({code})", failed.reason),
+                }
+            }
+            // The answer was lost, or cannot be understood: the server may have done what it was asked.
+            _ => {
+                let cut =
+                    matches!(e, Error::Io(_) | Error::Tls(_) | Error::Protocol(_) | Error::WorkerCrashed);
+                Self { maybe_done: true, passing: cut, cut, ..failed }
+            }
         }
-        let Error::Database(answer) = e else {
-            // The answer was lost, or is not to be understood: the server may have done it.
-            let cut = matches!(e, Error::Io(_) | Error::Tls(_) | Error::Protocol(_) | Error::WorkerCrashed);
-            return Self { maybe_done: true, passing: cut, conflict: false, cut, reason };
-        };
-        let code = answer.code().unwrap_or_default();
-        let cut = matches!(&*code, "25006" | "57P01" | "57P02" | "57P03") || code.starts_with("08");
-        let conflict = matches!(&*code, "40001" | "40P01");
-        let passing = cut || conflict || code == "53300";
-        Self { maybe_done: !is_refusal(&code), passing, conflict, cut, reason: format!("{reason} ({code})") }
     }
 }
 
-/// Whether the server says this before it commits, and rolls back. A shutdown (57P01) can end a commit that is on the
-/// disk and waits for its standby; of 40003, 58, XX and what we do not know nothing is certain.
+/// Whether the server says this only before a commit, so that it has rolled back. After a shutdown (57P01) that is not
+/// certain: a commit may be on the disk and wait for its standby. After 40003, 58, XX and codes that we do not know, nothing
+/// is certain.
 fn is_refusal(code: &str) -> bool {
     let class = code.get(..2).unwrap_or_default();
     matches!(code, "40001" | "40P01" | "57014" | "57P03")
@@ -73,6 +92,11 @@ fn is_refusal(code: &str) -> bool {
                 | "54"
                 | "55"
         )
+}
+
+/// Whether a sequence has given its last number (`sequence_generator_limit_exceeded`).
+pub fn is_exhausted(e: &Error) -> bool {
+    e.as_database_error().and_then(|answer| answer.code()).is_some_and(|code| code == "2200H")
 }
 
 /// The name of the constraint that a row would have broken.

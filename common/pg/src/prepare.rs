@@ -1,32 +1,36 @@
 //! A service's tables: migrations, and the seed of a database that was never filled.
 
-use super::{LOOK, Word, leave};
+use crate::connect::{Connected, Connector, leave};
+use crate::{LOOK, Word};
 use journal::Model;
-use sqlx::migrate::{MigrateError, Migration, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Error, SqlSafeStr};
+use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection, Error, SqlSafeStr};
+use std::collections::HashMap;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 /// What a service keeps, as tables.
 pub trait Tables: Model {
-    /// All that was ever done to the schema `NAME`; a new version only adds to it, in a way that the version before can
-    /// live with, since both run during an update. The first makes `NAME.siembra`, which says that it was filled.
+    /// All that was ever done to the schema `NAME`. A new version of the program only adds to it, in a way that the version
+    /// before can live with, since both run during an update. The first migration makes `NAME.siembra`, whose row says that
+    /// the schema was filled.
     fn migrations() -> Migrator;
 
-    /// Writes all of it into empty tables.
+    /// Writes all that the service keeps into empty tables.
     ///
     /// # Errors
     /// The database's.
     fn fill(&self, connection: &mut PgConnection) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Reads all of it, in batches. What the tables keep besides - digests, sums, places - is held against their rows.
+    /// Reads all that the service keeps, in batches. What the tables keep besides (digests, sums, places) is held against
+    /// their rows.
     ///
     /// # Errors
     /// The database's; [`Error::Decode`] where a row or a digest is wrong.
     fn read(connection: &mut PgConnection) -> impl Future<Output = Result<Self, Error>> + Send;
 
-    /// It, without what tables have no room for and nobody asks for.
+    /// The same, without what tables have no room for and nobody asks for.
     #[must_use]
     fn kept_by_tables(self) -> Self {
         self
@@ -35,10 +39,12 @@ pub trait Tables: Model {
 
 /// `undefined_function`: of an engine without advisory locks.
 const UNDEFINED_FUNCTION: &str = "42883";
+/// The advisory lock of whoever migrates, in any schema of a database: "migrates" in ASCII.
+const LOCK: i64 = 0x6d69_6772_6174_6573;
 
-/// Tries until it is done, each time that the database is there.
+/// Tries until the schema is prepared, each time that the database is there.
 pub(super) async fn prepare<M: Tables>(
-    options: PgConnectOptions,
+    connector: Connector,
     mut database: watch::Receiver<Word>,
     seed: M,
     said: watch::Sender<Word>,
@@ -47,7 +53,7 @@ pub(super) async fn prepare<M: Tables>(
         if database.wait_for(Result::is_ok).await.is_err() {
             return; // it is being closed
         }
-        match once::<M>(&options, &seed).await {
+        match once::<M>(&connector, &seed).await {
             Ok(()) => {
                 said.send_modify(|word| *word = Ok(()));
                 return;
@@ -68,9 +74,9 @@ pub(super) async fn prepare<M: Tables>(
     }
 }
 
-async fn once<M: Tables>(options: &PgConnectOptions, seed: &M) -> Result<(), MigrateError> {
-    // no statement timeout: a migration may take long, and one that waits for another process's waits for its lock
-    let mut connection = options.connect().await?;
+async fn once<M: Tables>(connector: &Connector, seed: &M) -> Result<(), MigrateError> {
+    // No statement timeout: a migration may take long, and a process that waits for another one's waits for its lock.
+    let Connected { mut connection, .. } = connector.connect().await?;
     migrate(M::NAME, M::migrations(), &mut connection).await?;
     let mut tx = connection.begin().await?;
     if claim(M::NAME, &mut tx).await? {
@@ -96,41 +102,99 @@ pub(super) fn table(name: &str) -> String {
     format!("{name}.migraciones")
 }
 
-/// Under sqlx's advisory lock, so that replicas which start at once do it one after another. The lock is of the session:
-/// it ends with the connection, also where this process is killed.
+/// Does to a schema what was never done to it. Where there is nothing to do, nobody waits for anybody. All of it is one
+/// transaction, and so is the lock that lets replicas which start at once do it one after another: nothing of it stays in
+/// the session, which behind a proxy may be somebody else's in the next moment.
 pub(super) async fn migrate(
     name: &'static str,
     mut migrator: Migrator,
     connection: &mut PgConnection,
 ) -> Result<(), MigrateError> {
     migrator.dangerous_set_table_name(table(name));
-    // during an update, and after one that was taken back, the tables are newer than this process
+    // During an update, and after one that was taken back, the tables are newer than this process.
     migrator.set_ignore_missing(true);
-    // `if not exists` asks for the right to make one, also where it does
-    let there = sqlx::query_scalar!(
-        r#"select exists (select 1 from information_schema.schemata where schema_name = $1) as "it!""#,
-        name
-    );
-    if !there.fetch_one(&mut *connection).await? {
+    migrator.set_locking(false);
+    let mut tx = connection.begin().await?;
+    let state = state(name, &migrator, &mut tx).await?;
+    tx.rollback().await?;
+    if !state.due {
+        return Ok(());
+    }
+    // `create schema if not exists` asks for the right to create one, also where the schema exists.
+    if !state.schema {
         migrator.create_schema(name);
     }
-    let version = sqlx::query_scalar!(r#"select version() as "it!""#).fetch_one(&mut *connection).await?;
-    if version.starts_with("CockroachDB") {
+    if state.cockroach {
         migrator.migrations.to_mut().iter_mut().for_each(without_collation);
     }
-    match migrator.run_direct(None, connection, false).await {
+    let migrated = run(&migrator, connection, true).await;
+    match migrated {
         Err(MigrateError::Execute(e)) if code(&e).is_some_and(|c| c == UNDEFINED_FUNCTION) => {
-            // Replicas may then collide; the one that fails tries again, and finds it done.
-            migrator.set_locking(false);
-            migrator.run_direct(None, connection, false).await
+            // Replicas may then collide. The one that fails tries again, and finds the work done.
+            run(&migrator, connection, false).await
         }
         done => done,
     }
 }
 
+async fn run(migrator: &Migrator, connection: &mut PgConnection, lock: bool) -> Result<(), MigrateError> {
+    // At any other level the statements after the wait would see what was there before the wait.
+    let mut tx = connection.begin_with("begin isolation level read committed").await?;
+    if lock {
+        sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *tx).await?;
+    }
+    migrator.run_direct(None, &mut *tx, false).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// What a schema is like before it is migrated.
+struct State {
+    schema: bool,
+    /// Whether something has never been done to it.
+    due: bool,
+    cockroach: bool,
+}
+
+async fn state(
+    name: &str,
+    migrator: &Migrator,
+    connection: &mut PgConnection,
+) -> Result<State, MigrateError> {
+    let (schema, there, version): (bool, bool, String) = sqlx::query_as(
+        "select exists (select 1 from information_schema.schemata where schema_name = $1),
+                exists (select 1 from information_schema.tables where table_schema = $1 and table_name = 'migraciones'),
+                version()",
+    )
+    .bind(name)
+    .fetch_one(&mut *connection)
+    .await?;
+    let cockroach = version.starts_with("CockroachDB");
+    if !there {
+        return Ok(State { schema, due: true, cockroach });
+    }
+    if let Some(version) = connection.dirty_version(&table(name)).await? {
+        return Err(MigrateError::Dirty(version));
+    }
+    let done = connection.list_applied_migrations(&table(name)).await?;
+    let done: HashMap<_, _> = done.into_iter().map(|m| (m.version, m.checksum)).collect();
+    let mut due = false;
+    for migration in migrator.iter().filter(|m| m.migration_type.is_up_migration()) {
+        match done.get(&migration.version) {
+            // the text of a migration on CockroachDB is another, its checksum is not
+            Some(checksum) if *checksum != migration.checksum => {
+                return Err(MigrateError::VersionMismatch(migration.version));
+            }
+            Some(_) => {}
+            None => due = true,
+        }
+    }
+    Ok(State { schema, due, cockroach })
+}
+
 /// Keys are compared byte by byte. PostgreSQL has to be told so: the order of its default collation changes with the
-/// system's libraries, and a unique index built in the old order then lets a key in twice. CockroachDB does nothing else,
-/// and refuses columns that ask for it.
+/// system's libraries, and a unique index that was built in the old order then lets a key in twice. CockroachDB always
+/// compares byte by byte, and refuses columns that ask for it.
 fn without_collation(migration: &mut Migration) {
     let sql = migration.sql.as_str().replace(r#" collate "C""#, "");
     migration.sql = AssertSqlSafe(sql).into_sql_str();

@@ -2,12 +2,17 @@
 //!
 //! Redis slow, gone, full, read-only or restarted is no reason to fail or to wait: [`Redis::ask`] answers `None` within
 //! [`BOUND`], and its caller goes on without. From the first failure on nobody asks any more ([`Redis::ask`] is `None` at
-//! once), until a task behind the requests has found that Redis takes writes again, within the same bound.
+//! once), until a background task has found that Redis takes writes again, within the same bound.
+//!
+//! Others may write to the same Redis. So what comes out of it is input: a value of another type than the caller expects is
+//! as good as none ([`Redis::ask`] is `None`, and the connection stays), and the caller checks what the value says.
 
 use arc_swap::ArcSwapOption;
 use http_kit::metrics::Metrics;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo, RedisError, Value,
+};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -21,9 +26,9 @@ use tokio::time::{Instant, sleep, timeout};
 pub const BOUND: Duration = Duration::from_millis(50);
 /// Between two looks at a connection that works: it may have died while nobody asked.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long connecting may take; nobody waits for it.
+/// How long connecting may take. No request waits for it.
 const CONNECTING: Duration = Duration::from_secs(1);
-/// Between two tries to connect: doubled each time from the first to the last.
+/// Between two attempts to connect: doubled each time from the first to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// One warning in so long.
 const SELDOM: Duration = Duration::from_secs(60);
@@ -95,7 +100,7 @@ struct Shared {
 }
 
 impl Redis {
-    /// Connects behind the requests, again and again. `probe` is a write that changes nothing, such as `INCRBY key 0`: only
+    /// Connects in a background task, again and again. `probe` is a write that changes nothing, such as `INCRBY key 0`: only
     /// one that works tells a full, or read-only, Redis from one of use. Must be called on the process's Tokio runtime.
     pub fn open(url: &RedisUrl, probe: Cmd) -> Self {
         let shared = Arc::<Shared>::default();
@@ -108,7 +113,13 @@ impl Redis {
         let shared = &self.0.shared;
         let link = shared.link.load_full();
         let answer = match &link {
-            Some(link) => ask(link, command).await.map_err(|why| shared.cut(link, why)).ok(),
+            Some(link) => match ask(link, command).await {
+                Ok(value) => value.and_then(|value| T::from_redis_value(value).ok()),
+                Err(why) => {
+                    shared.cut(link, why);
+                    None
+                }
+            },
             None => None,
         };
         if answer.is_none() {
@@ -133,7 +144,7 @@ impl Shared {
     /// From now on nobody asks over this connection.
     fn cut(&self, link: &Arc<MultiplexedConnection>, why: String) {
         let before = self.link.compare_and_swap(link, None);
-        // the others that asked over it meet the same end, and have nothing to add
+        // The others that asked over this connection meet the same end, and have nothing to add.
         if before.as_ref().is_some_and(|before| Arc::ptr_eq(before, link)) {
             self.reason.store(Some(Arc::new(why)));
             self.broken.notify_one();
@@ -141,11 +152,22 @@ impl Shared {
     }
 }
 
-async fn ask<T: FromRedisValue>(link: &MultiplexedConnection, command: &Cmd) -> Result<T, String> {
+/// What Redis answers; `None` where somebody else keeps something under this key that the command is not for.
+async fn ask(link: &MultiplexedConnection, command: &Cmd) -> Result<Option<Value>, String> {
     let mut connection = link.clone();
     match timeout(BOUND, command.query_async(&mut connection)).await {
-        Ok(answer) => answer.map_err(|e| e.to_string()),
+        Ok(Ok(value)) => Ok(Some(value)),
+        Ok(Err(e)) if RedisError::code(&e) == Some("WRONGTYPE") => Ok(None),
+        Ok(Err(e)) => Err(e.to_string()),
         Err(_) => Err(format!("no answer within {BOUND:?}")),
+    }
+}
+
+/// Whether it takes writes, within the bound.
+async fn prove(link: &MultiplexedConnection, probe: &Cmd) -> Result<(), String> {
+    match ask(link, probe).await? {
+        Some(_) => Ok(()),
+        None => Err("somebody else keeps something under the key of the probe".to_owned()),
     }
 }
 
@@ -160,7 +182,7 @@ async fn keep(url: RedisUrl, probe: Cmd, shared: Arc<Shared>) {
                 let born = Instant::now();
                 shared.link.store(Some(Arc::clone(&link)));
                 while timeout(LOOK, shared.broken.notified()).await.is_err() {
-                    if let Err(why) = ask::<()>(&link, &probe).await {
+                    if let Err(why) = prove(&link, &probe).await {
                         shared.cut(&link, why);
                     }
                 }
@@ -189,7 +211,7 @@ async fn connect(url: &RedisUrl, probe: &Cmd) -> Result<Arc<MultiplexedConnectio
         Ok(connected) => connected.map_err(|e| e.to_string())?,
         Err(_) => return Err(format!("no connection within {CONNECTING:?}")),
     };
-    ask::<()>(&link, probe).await?;
+    prove(&link, probe).await?;
     Ok(Arc::new(link))
 }
 

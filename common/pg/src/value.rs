@@ -16,3 +16,8 @@ pub fn written(n: u64) -> i64 {
     // what is larger is no id and no money
     i64::try_from(n).unwrap_or(i64::MAX)
 }
+
+/// A number of rows, for `limit`.
+pub fn row_limit(limit: usize) -> i64 {
+    written(limit as u64)
+}

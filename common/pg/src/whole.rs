@@ -2,11 +2,12 @@
 //! without the haste of requests: a role's or a proxy's `statement_timeout` does not hold here.
 
 use super::prepare::{claim, migrate, table};
-use super::{PostgresUrl, Tables, leave};
+use super::{PostgresUrl, Tables};
+use crate::connect::{Connector, leave};
 use chrono::{DateTime, Utc};
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, ConnectOptions, Error};
+use sqlx::{AssertSqlSafe, Error};
 
 /// A service's schema, whatever is in it.
 #[derive(Clone, Copy)]
@@ -39,15 +40,16 @@ pub enum Version {
 }
 
 /// A connection that reads or fills.
-pub struct Whole(PgConnection);
+pub struct WholeDatabase(PgConnection);
 
-impl Whole {
+impl WholeDatabase {
     /// Connects.
     ///
     /// # Errors
     /// The database's.
     pub async fn connect(url: &PostgresUrl, application: &str) -> Result<Self, Error> {
-        url.options().application_name(application).connect().await.map(Self)
+        let connector = Connector::new(url.hosts(), url.wants_read_write(), application);
+        connector.connect().await.map(|connected| Self(connected.connection))
     }
 
     /// The processes of these services that are connected to the database: application, address, start. Some engines do not
@@ -56,15 +58,16 @@ impl Whole {
     /// # Errors
     /// The database's.
     pub async fn services(&mut self, names: &[String]) -> Result<Vec<String>, Error> {
-        let who = sqlx::query_scalar!(
-            r#"select distinct application_name || coalesce(' at ' || host(client_addr), '') as "who!"
-               from pg_stat_activity
-               where datname = current_database()
-                 and split_part(application_name, '@', 1) = any($1)
-                 and application_name like '%@%'
-               order by 1"#,
-            names
-        );
+        // after the # comes the connection's number
+        let who = sqlx::query_scalar(
+            "select distinct split_part(application_name, '#', 1) || coalesce(' at ' || host(client_addr), '')
+             from pg_stat_activity
+             where datname = current_database()
+               and split_part(application_name, '@', 1) = any($1)
+               and application_name like '%@%'
+             order by 1",
+        )
+        .bind(names);
         who.fetch_all(&mut self.0).await
     }
 

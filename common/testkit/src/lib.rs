@@ -9,11 +9,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it goes wrong")]
 
-pub mod almacen;
+pub mod data;
+mod nat;
+pub mod participant;
+mod pgbouncer;
 pub mod postgres;
 pub mod raw;
 mod redis;
 
+pub use nat::Nat;
+pub use pgbouncer::PgBouncer;
 pub use redis::RedisServer;
 
 use actix_web::web::Bytes;
@@ -60,6 +65,17 @@ impl Api {
     #[must_use]
     pub fn with_token(self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self }
+    }
+
+    /// Waits until the service is ready where its store is a database, to which it connects in the background. On files it
+    /// is ready at once, and nobody asks.
+    pub async fn connected(&self) {
+        if postgres::is_chosen() {
+            eventually(PATIENCE, async || {
+                self.get("/readyz").attempt().await.is_ok_and(|a| a.status == 200).then_some(())
+            })
+            .await;
+        }
     }
 
     /// A request to a path (with its query).
@@ -127,16 +143,16 @@ impl Call {
     ///
     /// # Errors
     /// The client's.
-    pub async fn attempt(self) -> Result<Answer, reqwest::Error> {
+    pub async fn attempt(self) -> Result<HttpAnswer, reqwest::Error> {
         let response = self.0.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Answer { status, headers, body: response.bytes().await? })
+        Ok(HttpAnswer { status, headers, body: response.bytes().await? })
     }
 }
 
 impl IntoFuture for Call {
-    type Output = Answer;
-    type IntoFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
+    type Output = HttpAnswer;
+    type IntoFuture = Pin<Box<dyn Future<Output = HttpAnswer> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async { self.attempt().await.expect("an answer") })
@@ -145,7 +161,7 @@ impl IntoFuture for Call {
 
 /// A whole answer.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct HttpAnswer {
     /// The status code.
     pub status: u16,
     /// All headers.
@@ -154,7 +170,7 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-impl Answer {
+impl HttpAnswer {
     /// The body as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
@@ -179,20 +195,20 @@ impl Answer {
     }
 
     /// The error code of a problem document; empty where the answer is none.
-    pub fn codigo(&self) -> String {
+    pub fn code(&self) -> String {
         let document = serde_json::from_slice::<Value>(&self.body).unwrap_or_default();
         document["codigo"].as_str().unwrap_or_default().to_owned()
     }
 
     /// The names of the bad fields of a 422, sorted.
     #[track_caller]
-    pub fn campos(&self) -> Vec<String> {
+    pub fn fields(&self) -> Vec<String> {
         let document = self.json();
         let errores = document["errores"].as_array().expect("errores");
-        let mut campos: Vec<_> =
+        let mut fields: Vec<_> =
             errores.iter().map(|e| e["campo"].as_str().expect("a campo").to_owned()).collect();
-        campos.sort();
-        campos
+        fields.sort();
+        fields
     }
 
     /// The target of `Link: rel="next"`.
@@ -211,7 +227,7 @@ impl Answer {
     /// Checks everything that makes a problem (RFC 9457, `docs/ERRORS.md`); gives its document for more.
     #[track_caller]
     pub fn assert_problem(&self, status: u16, codigo: &str) -> Value {
-        assert_eq!((self.status, self.codigo().as_str()), (status, codigo), "{}", self.text());
+        assert_eq!((self.status, self.code().as_str()), (status, codigo), "{}", self.text());
         assert_eq!(self.header("Content-Type"), "application/problem+json");
         assert_eq!(self.header("Cache-Control"), "no-store");
         assert!(matches!(self.header("Content-Language"), "es" | "en"), "{:?}", self.headers);

@@ -4,6 +4,7 @@
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -13,9 +14,21 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Whether the tests of the API are to run on PostgreSQL: `PRUEBA_STORE=postgres`.
+/// Whether the tests of the API are to run on PostgreSQL: `TEST_STORE=postgres`.
 pub fn is_chosen() -> bool {
-    std::env::var("PRUEBA_STORE").is_ok_and(|store| store == "postgres")
+    std::env::var("TEST_STORE").is_ok_and(|store| store == "postgres")
+}
+
+/// Ends a test where tests run on PostgreSQL, since it is about files: for this reason. `./test` counts such tests, and shows
+/// the reasons.
+#[macro_export]
+macro_rules! files_only {
+    ($reason:literal) => {
+        if $crate::postgres::is_chosen() {
+            println!("not on PostgreSQL: it {}", $reason);
+            return;
+        }
+    };
 }
 
 /// `--store` of a service that a test starts on a directory: the directory, or where [`is_chosen`] the database that goes
@@ -94,6 +107,11 @@ impl Server {
         server
     }
 
+    /// Where it listens, on the loopback address.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
@@ -161,6 +179,12 @@ impl Server {
         self.url(name)
     }
 
+    /// What a query of one number answers, by a connection of its own.
+    pub async fn count(&self, database: &str, sql: &str) -> i64 {
+        let mut connection = self.connect(database).await;
+        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut connection).await.expect(sql)
+    }
+
     /// Runs a statement in a database by a connection of its own.
     pub async fn execute(&self, database: &str, sql: &str) {
         let mut connection = self.connect(database).await;
@@ -175,8 +199,8 @@ impl Server {
     }
 }
 
-/// Who ends the server when this process ends: also when it is killed, since the kernel closes the pipe. Servers in
-/// statics are never dropped, so this is how each test binary cleans up.
+/// A shell that ends the server when this process ends, also where this process is killed: the kernel closes the pipe then.
+/// Servers in statics are never dropped, so this is how each test binary cleans up.
 fn guard(data: &Path) -> (Child, Option<ChildStdin>) {
     let script = r#"trap '' INT TERM HUP
         cat >/dev/null
@@ -218,15 +242,20 @@ fn bin() -> &'static Path {
     })
 }
 
-/// One of its programs, as the user `postgres` where this process is root's: it refuses to run as root.
+/// One of its programs.
 fn as_postgres(program: &str) -> Command {
-    let program = bin().join(program);
+    let mut command = as_postgres_user(bin().join(program));
+    command.current_dir("/");
+    command
+}
+
+/// A program as the user `postgres` where this process is root's: PostgreSQL and PgBouncer refuse to run as root.
+pub(crate) fn as_postgres_user(program: impl AsRef<OsStr>) -> Command {
     if !is_root() {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");
     command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups", "--"]).arg(program);
-    command.current_dir("/");
     command
 }
 
@@ -234,7 +263,8 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-fn own(dir: &Path) {
+/// Gives a directory to the user `postgres`.
+pub(crate) fn own(dir: &Path) {
     if is_root() {
         let given = Command::new("chown").arg("postgres:").arg(dir).status().expect("chown");
         assert!(given.success());

@@ -19,15 +19,36 @@ class Answer:
         return json.loads(self.body)
 
 
-class Client:
-    """One connection for each request, unless it is told to keep one."""
+class Connection(http.client.HTTPConnection):
+    """Sends the head and the body of a request together, as browsers, curl and k6 do; `http.client` makes two segments of
+    them. What becomes of a body that comes later: test_limits."""
 
-    def __init__(self, host: str, port: int, keep: bool = False):
-        self.host, self.port, self.keep = host, port, keep
+    held: list[bytes] | None = None
+
+    def request(self, *args, **kwargs):
+        self.held = []
+        super().request(*args, **kwargs)
+        parts, self.held = self.held, None
+        self.send(b"".join(parts))
+
+    def send(self, data):
+        if self.held is None:
+            super().send(data)
+        else:
+            self.held.append(data)
+
+
+class Client:
+    """One connection for each request, unless it is told to keep one. `address` is its own, where that matters."""
+
+    def __init__(self, host: str, port: int, keep: bool = False, address: str = ""):
+        self.host, self.port, self.keep, self.address = host, port, keep, address
         self.connection: http.client.HTTPConnection | None = None
 
     def request(self, method: str, path: str, body=None, headers=None) -> Answer:
-        connection = self.connection or http.client.HTTPConnection(self.host, self.port, timeout=30)
+        connection = self.connection or Connection(
+            self.host, self.port, timeout=30, source_address=(self.address, 0) if self.address else None
+        )
         headers = dict(headers or {})
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
@@ -62,6 +83,8 @@ class Load:
         self.failed: list[str] = []
         self.answers: deque = deque(maxlen=200_000)
         self.over = threading.Event()
+        # the readers that have a connection
+        self.begun: set[int] = set()
         self.threads = [threading.Thread(target=self.read, daemon=True) for _ in range(readers)]
 
     def read(self):
@@ -72,6 +95,7 @@ class Load:
                 if answer.status != 200:
                     self.failed.append(f"{answer.status} {answer.body!r}")
                 self.answers.append((time.monotonic(), answer.pod))
+                self.begun.add(threading.get_ident())
                 if self.stay and not client.connection:
                     return
             except OSError as e:
@@ -83,6 +107,10 @@ class Load:
         """Answers of each pod in the last seconds."""
         since = time.monotonic() - seconds
         return Counter(pod for at, pod in list(self.answers) if at >= since)
+
+    @property
+    def all_begun(self) -> bool:
+        return len(self.begun) == len(self.threads)
 
     @property
     def reading(self) -> bool:

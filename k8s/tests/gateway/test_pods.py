@@ -1,12 +1,14 @@
 """Pods that come, leave and die under load, behind the gateway."""
 
+import http.client
+import select
 import signal
 import socket
 import threading
 import time
 import unittest
 
-from .client import Client, Load
+from .client import Answer, Client, Load
 from .world import ASKS_DNS, DOMAIN, World, eventually
 
 
@@ -121,6 +123,32 @@ class Pods(unittest.TestCase):
         self.assertEqual(until_deaf("tokens", lambda: client.post("/tokens", nuevo, Idempotency_Key="k")).status, 503)
         self.assertIs(client.get("/transacciones/auditoria").json()["correcto"], True)
 
+    def test_a_body_that_comes_in_pieces_is_sent_once(self):
+        deaf = Deaf(self.world)
+        self.addCleanup(deaf.close)
+        for pods in self.world.pods.values():
+            pods.append(deaf)
+        self.world.open(ready=False)
+        client = self.world.client
+        head = b"POST /transacciones HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\nContent-Length: 9\r\n\r\n"
+
+        def once():
+            """The answer, if the pod has heard of the request: as long as nginx knows no pod, it says so at once."""
+            with socket.create_connection((client.host, client.port), 30) as s:
+                s.sendall(head + b"{half")
+                eventually(lambda: deaf.heard or select.select([s], [], [], 0)[0])
+                if deaf.heard:
+                    s.sendall(b" it}")
+                    answer = http.client.HTTPResponse(s)
+                    answer.begin()
+                    return Answer(answer)
+
+        answer = eventually(once)
+        problem = answer.json()
+        self.assertEqual((problem["status"], problem["codigo"]), (503, "servicio-no-disponible"))
+        self.assertEqual(answer.headers["Retry-After"], "1")
+        self.assertEqual(deaf.heard, [b"POST /transacciones HTTP/1.1"])
+
     def test_without_pods_it_says_so_and_comes_back(self):
         client = self.open()
         pod = self.world.pods["tokens"][0]
@@ -191,7 +219,7 @@ class Discovery(unittest.TestCase):
 
     def test_a_gateway_that_leaves_fails_no_read(self):
         with Load(self.client, stay=True) as load:
-            eventually(lambda: load.share(1))
+            eventually(lambda: load.all_begun)
             # as kubelet does after preStop, when load balancers send nothing new
             self.world.gateway.send_signal(signal.SIGQUIT)
             eventually(lambda: not load.reading)

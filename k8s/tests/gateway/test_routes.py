@@ -101,8 +101,8 @@ class Routes(unittest.TestCase):
         for asset in page.body.decode().split('"'):
             if asset.startswith("/web/"):
                 self.assertEqual(self.client.get(asset).status, 200, asset)
-        self.assertIn("javascript", self.client.get("/web/mercado.js").headers["Content-Type"])
-        posted = self.client.post("/web/mercado.js", {})
+        self.assertIn("javascript", self.client.get("/web/main.js").headers["Content-Type"])
+        posted = self.client.post("/web/main.js", {})
         self.problem(posted, 405, "metodo-no-permitido")
         self.assertEqual(posted.headers["Allow"], "GET, HEAD")
 
@@ -122,14 +122,29 @@ class Routes(unittest.TestCase):
         offered = set(re.findall(r'url: "([^"]+)"', chooser))
         self.assertEqual(offered, {f"/openapi/{s}.json" for s in SERVICES})
 
+    def test_every_answer_says_what_a_browser_may_do_with_it(self):
+        own = ("/web/index.html", "/web/mercado.js", "/openapi.json", "/docs", "/docs/swagger-initializer.js")
+        for path in (*own, "/livez", "/readyz", "/nada", "/web/nada"):
+            headers = self.client.get(path).headers
+            self.assertEqual(headers.get_all("X-Content-Type-Options"), ["nosniff"], path)
+            self.assertEqual(headers.get_all("Referrer-Policy"), ["same-origin"], path)
+            (policy,) = headers.get_all("Content-Security-Policy")
+            self.assertIn("frame-ancestors 'none'", policy, path)
+        # those of a service come through as they are
+        for path in ("/tokens", "/docs/", "/tokens/none"):
+            direct = Client(self.world.pods["tokens"][0].address, 8000).get(path).headers
+            through = self.client.get(path).headers
+            for name in ("X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy"):
+                self.assertEqual(through.get_all(name), direct.get_all(name), path)
+
     def test_it_lives_by_itself(self):
         for path in ("/livez", "/readyz"):
             self.assertEqual(self.client.get(path).json(), {"estado": "ok"})
 
-    def test_bodies_end_at_64_kib(self):
-        at_most = self.client.post("/tokens", b"x" * 65536, Content_Type="application/json")
+    def test_bodies_end_at_8_kib(self):
+        at_most = self.client.post("/tokens", b"x" * 8192, Content_Type="application/json")
         self.problem(at_most, 400, "json-invalido")
-        over = self.client.post("/tokens", b"x" * 65537, Content_Type="application/json")
+        over = self.client.post("/tokens", b"x" * 8193, Content_Type="application/json")
         self.problem(over, 413, "cuerpo-demasiado-grande")
 
     def test_errors_speak_the_readers_language(self):

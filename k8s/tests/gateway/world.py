@@ -30,6 +30,15 @@ DOMAIN = ".mercado.svc.cluster.local"
 TOKEN = "gateway-0123456789"
 # far above what anything here takes
 PATIENCE = 30
+# what nginx.conf is filled in with, but for addresses: in the cluster the Deployment says it
+OPTIONS = {
+    "GATEWAY_CLIENT_WRITES": "10000",
+    "GATEWAY_CLIENT_BURST": "10000",
+    "GATEWAY_CLIENT_REQUESTS": "200",
+    "GATEWAY_CLIENT_STREAMS": "200",
+    "GATEWAY_LISTEN_IPV6": "",
+    "GATEWAY_REAL_IP": "",
+}
 
 
 def nginx_version() -> tuple:
@@ -51,17 +60,26 @@ def eventually(what, patience=PATIENCE, every=0.02):
         time.sleep(every)
 
 
+def authority(host: str, port: int) -> str:
+    """As in a URL."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def family_of(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 class Dns(threading.Thread):
-    """Answers A from a table that may change. Its answers may be kept for 30 s, as in many clusters."""
+    """Answers A and AAAA from a table that may change. Its answers may be kept for 30 s, as in many clusters."""
 
     def __init__(self, host: str):
         super().__init__(daemon=True)
         self.table: dict[str, list[str]] = {}
         self.silent, self.unanswered = False, 0
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket = socket.socket(family_of(host), socket.SOCK_DGRAM)
         # whoever has this one has the network
         self.socket.bind((host, 5300))
-        self.address = "%s:%d" % self.socket.getsockname()
+        self.address = authority(host, 5300)
         self.start()
 
     def run(self):
@@ -81,11 +99,12 @@ class Dns(threading.Thread):
             labels.append(query[at + 1 : at + 1 + length].decode())
             at += 1 + length
         found = self.table.get(".".join(labels))
-        is_a = query[at + 1 : at + 3] == b"\0\1"
-        addresses = found if found and is_a else []
+        (kind,) = struct.unpack(">H", query[at + 1 : at + 3])
+        family = {1: socket.AF_INET, 28: socket.AF_INET6}.get(kind)
+        addresses = [socket.inet_pton(family, a) for a in found or [] if family == family_of(a)]
         flags = 0x8180 if found is not None else 0x8183
         head = query[:2] + struct.pack(">HHHHH", flags, 1, len(addresses), 0, 0)
-        rows = (struct.pack(">HHHIH", 0xC00C, 1, 1, 30, 4) + socket.inet_aton(a) for a in addresses)
+        rows = (struct.pack(">HHHIH", 0xC00C, kind, 1, 30, len(a)) + a for a in addresses)
         return head + query[12 : at + 5] + b"".join(rows)
 
 
@@ -93,7 +112,7 @@ class Pod:
     """A process of a service, with an address of its own."""
 
     def __init__(self, world: "World", service: str, address: str):
-        self.address, self.name = address, f"{service}-{address.rpartition('.')[2]}"
+        self.address, self.name = address, f"{service}-{re.split('[.:]', address)[-1]}"
         environment = {
             "HOST": self.address,
             "INTERNAL_TOKEN": TOKEN,
@@ -104,8 +123,8 @@ class Pod:
             "WORKERS": "1",
             # nginx asks DNS anew within 2 s; in the cluster it is 8, since there DNS itself has old answers
             "DRAIN_SECONDS": "3",
-            "USUARIOS_URL": f"http://{world.internal['usuarios']}:9000",
-            "TOKENS_URL": f"http://{world.internal['tokens']}:9000",
+            "USUARIOS_URL": f"http://{authority(world.internal['usuarios'], 9000)}",
+            "TOKENS_URL": f"http://{authority(world.internal['tokens'], 9000)}",
         }
         with open(world.dir / f"{self.name}.log", "wb") as log:
             self.process = subprocess.Popen([BINARIES / service], env=environment, stdout=log, stderr=log)
@@ -131,14 +150,16 @@ class Pod:
         self.process.send_signal(signal.SIGTERM)
 
 
-def own_network() -> tuple[str, Dns]:
+def own_network(ipv6: bool) -> tuple[str, Dns]:
     """One where nobody else is: not another run, and not the gateway that a run which was killed left behind. That one would
     answer in place of ours."""
     while True:
-        network = f"127.{random.randint(1, 250)}.{random.randint(0, 250)}"
+        # of IPv6, loopback has one address only, unless it is given more: test_ipv6
+        network = "fd12::" if ipv6 else f"127.{random.randint(1, 250)}.{random.randint(0, 250)}."
         try:
-            socket.create_server((f"{network}.254", 8080)).close()
-            return network, Dns(f"{network}.253")
+            host = f"{network}254"
+            socket.create_server((host, 8080), family=family_of(host)).close()
+            return network, Dns(f"{network}253")
         except OSError as e:
             if e.errno != errno.EADDRINUSE:
                 raise
@@ -147,20 +168,24 @@ def own_network() -> tuple[str, Dns]:
 class World:
     """Pods, DNS and nginx; everything ends with `close`."""
 
-    def __init__(self):
+    def __init__(self, ipv6: bool = False):
         self.dir = Path(tempfile.mkdtemp(prefix="mercado-gateway-"))
         self.processes: list[subprocess.Popen] = []
-        self.network, self.dns = own_network()
+        self.network, self.dns = own_network(ipv6)
         self.last = 0
         # where transacciones finds the others: the first pod of each
-        self.internal = {s: f"{self.network}.{n}" for n, s in enumerate(SERVICES, 1)}
+        self.internal = {s: self.host(n) for n, s in enumerate(SERVICES, 1)}
         self.pods: dict[str, list] = {s: [] for s in SERVICES}
         self.gateway: subprocess.Popen | None = None
         self.client: Client | None = None
 
+    def host(self, n: int) -> str:
+        """The address with this number: pods have the first ones, clients may have those from 200 on."""
+        return f"{self.network}{n}"
+
     def address(self) -> str:
         self.last += 1
-        return f"{self.network}.{self.last}"
+        return self.host(self.last)
 
     def start(self, service: str, address: str | None = None) -> Pod:
         """A pod that nobody knows yet."""
@@ -192,18 +217,24 @@ class World:
 
         def written_in(match: re.Match) -> str:
             service = match.group(1).removesuffix("-pods")
-            return "\n".join(f"    server {p.address}:8000 {match.group(2)};" for p in self.pods[service])
+            return "\n".join(f"    server {authority(p.address, 8000)} {match.group(2)};" for p in self.pods[service])
 
         return re.sub(r"^ *server ([\w-]+)\$\{GATEWAY_DOMAIN\}:8000 resolve (.*);$", written_in, text, flags=re.M)
 
-    def open(self) -> "World":
-        """Starts nginx, and waits until it knows the way to every service."""
+    def open(self, ready: bool = True, **options: str) -> "World":
+        """Starts nginx, with other options than those above where it is told to, and waits until it knows the way to every
+        service: to pods that are `ready`."""
         self.publish()
         conf = self.dir / "nginx"
         conf.mkdir()
         shutil.copytree(ROOT / "web", conf / "web")
-        address = f"{self.network}.254"
-        given = {"GATEWAY_LISTEN": f"{address}:8080", "GATEWAY_DOMAIN": DOMAIN, "NGINX_LOCAL_RESOLVERS": self.dns.address}
+        address = self.host(254)
+        addresses = {
+            "GATEWAY_LISTEN": authority(address, 8080),
+            "GATEWAY_DOMAIN": DOMAIN,
+            "NGINX_LOCAL_RESOLVERS": self.dns.address,
+        }
+        given = OPTIONS | addresses | options
         for template in TEMPLATES.glob("*.template"):
             text = self.upstreams() if template.name.startswith("upstreams") else template.read_text()
             text = re.sub(r"\$\{(\w+)\}", lambda m: given[m.group(1)], text)
@@ -219,7 +250,8 @@ class World:
         def routes():
             assert self.gateway.poll() is None, (self.dir / "nginx.log").read_text()
             try:
-                return all(self.client.get(f"/{s}").status == 200 for s in SERVICES if self.pods[s])
+                paths = [f"/{s}" for s in SERVICES if self.pods[s]] if ready else ["/livez"]
+                return all(self.client.get(path).status == 200 for path in paths)
             except OSError:
                 return False
 

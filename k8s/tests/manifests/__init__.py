@@ -1,5 +1,5 @@
 """What k8s/check holds of the manifests.
 
-market: one rendered overlay, looked at as pods, Services and policies; pods, network, repository: the rules; mutations:
+market: one rendered overlay, looked at as pods, Services and policies; pods, network, limits, repository: the rules; mutations:
 what the rules must refuse; __main__: renders and runs them all.
 """

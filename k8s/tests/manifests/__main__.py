@@ -12,7 +12,7 @@ from pathlib import Path
 
 import kubernetes_validate
 
-from . import mutations, network, pods, repository
+from . import limits, mutations, network, pods, repository
 from .market import K8S, ROOT, Market, object_name
 
 # the newest that the package knows, and three minor versions before: what clouds still run
@@ -27,7 +27,7 @@ MORE = {
     "local-hpa-redis": ("local", ["hpa", "redis"]),
     "local-everything": ("local-postgres", ["ingress", "gateway-api", "loadbalancer", "three-nodes"]),
 }
-RULES = pods.RULES + network.RULES + repository.RULES
+RULES = pods.RULES + network.RULES + limits.RULES + repository.RULES
 
 
 def kustomize(directory: Path) -> str:

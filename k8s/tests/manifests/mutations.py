@@ -1,6 +1,6 @@
 """Breaks a good overlay in one place at a time; the rule that is there for it must say so."""
 
-from . import network, pods, repository
+from . import limits, network, pods, repository
 from .market import Market
 
 BASE = "local-postgres"
@@ -33,8 +33,25 @@ def secret_in_the_open(market: Market):
 
 
 def other_words(market: Market):
-    data = next(d["data"] for d in market.of("ConfigMap") if "problems.conf.template" in d.get("data", {}))
-    data["problems.conf.template"] = data["problems.conf.template"].replace("El cuerpo es demasiado grande", "Demasiado")
+    gateway_text(market, "problems.conf.template", "El cuerpo es demasiado grande", "Demasiado")
+
+
+def gateway_text(market: Market, file: str, old: str, new: str):
+    data = network.gateway_files(market)
+    assert old in data[file], (file, old)
+    data[file] = data[file].replace(old, new)
+
+
+def dns_everywhere(market: Market):
+    spec(market, "NetworkPolicy", "dns")["egress"][0].pop("to")
+
+
+def dns_in_any_namespace(market: Market):
+    spec(market, "NetworkPolicy", "dns")["egress"][0]["to"][0]["namespaceSelector"] = {}
+
+
+def anybody_scrapes(market: Market):
+    spec(market, "NetworkPolicy", "metrics")["ingress"][0]["from"][0]["namespaceSelector"] = {}
 
 
 def network_volume(market: Market):
@@ -66,6 +83,8 @@ MUTATIONS = [
     (pods.hardened, "no memory limit", lambda m: container(m, "compras")["resources"]["limits"].pop("memory")),
     (pods.images, "latest", lambda m: container(m, "redis").update(image="redis:latest")),
     (pods.images, "no tag", lambda m: container(m, "postgres").update(image="localhost:5000/postgres")),
+    (pods.images, "no digest", lambda m: container(m, "postgres").update(image="postgres:17.10-alpine")),
+    (pods.images, "half a digest", lambda m: container(m, "lecturas").update(image=container(m, "lecturas")["image"][:-1])),
     (pods.images, "always pulled", lambda m: container(m, "tokens").update(imagePullPolicy="Always")),
     (pods.probes, "no liveness", lambda m: container(m, "transacciones").pop("livenessProbe")),
     (pods.probes, "liveness on the store", lambda m: container(m, "tokens")["livenessProbe"]["httpGet"].update(path="/readyz")),
@@ -84,14 +103,45 @@ MUTATIONS = [
     (network.services, "an open service", lambda m: spec(m, "Service", "transacciones").update(type="NodePort")),
     (network.policies, "all may pass", lambda m: drop(m, "NetworkPolicy", "deny-all")),
     (network.policies, "no DNS", lambda m: drop(m, "NetworkPolicy", "dns")),
+    (network.policies, "any server at port 53", dns_everywhere),
+    (network.policies, "whoever calls itself DNS", dns_in_any_namespace),
+    (network.policies, "DNS without TCP", lambda m: spec(m, "NetworkPolicy", "dns")["egress"][0]["ports"].pop()),
+    (network.policies, "nobody scrapes", lambda m: drop(m, "NetworkPolicy", "metrics")),
+    (network.policies, "everybody scrapes", anybody_scrapes),
+    (network.policies, "a scraper at the internal port", lambda m: spec(m, "NetworkPolicy", "metrics")["ingress"][0]["ports"][0].update(port=9000)),
     (network.policies, "anybody may reserve", open_policy),
     (network.policies, "no way to the database", lambda m: drop(m, "NetworkPolicy", "services-postgres")),
+    (network.families, "a Service of one family", lambda m: spec(m, "Service", "tokens-pods").pop("ipFamilyPolicy")),
+    (network.families, "a service on IPv4", lambda m: set_env(m, "usuarios", "HOST", "0.0.0.0")),
+    (network.families, "names of IPv4", lambda m: gateway_text(m, "upstreams.conf.template", "valid=1s;", "valid=1s ipv6=off;")),
+    (network.families, "a gateway on IPv4", lambda m: gateway_text(m, "nginx.conf.template", "${GATEWAY_LISTEN_IPV6}", "")),
+    (network.client_addresses, "the node's address", lambda m: spec(m, "Service", "gateway").pop("externalTrafficPolicy")),
+    (network.client_addresses, "a slow load balancer", lambda m: spec(m, "Service", "gateway").update(type="LoadBalancer")),
     (network.urls, "another port", lambda m: set_env(m, "transacciones", "TOKENS_URL", "http://tokens:9001")),
     (network.urls, "the public port", lambda m: set_env(m, "transacciones", "TOKENS_URL", "http://tokens:8000")),
     (network.urls, "a host that is none", lambda m: set_env(m, "tokens", "REDIS_URL", "redis://cache:6379")),
     (network.nginx, "a balanced Service of pods", lambda m: spec(m, "Service", "tokens-pods").pop("clusterIP")),
     (network.nginx, "an unknown Service", lambda m: drop(m, "Service", "usuarios-pods")),
     (network.nginx, "another port of nginx", lambda m: set_env(m, "gateway", "GATEWAY_LISTEN", "80")),
+    (network.nginx, "a script that is not sourced", lambda m: next(v for v in m.workload("gateway").pod["volumes"] if v["name"] == "entrypoint")["configMap"]["items"][0].update(mode=0o444)),
+    (network.nginx, "an option that nobody sets", lambda m: container(m, "gateway")["env"].remove({"name": "GATEWAY_CLIENT_WRITES", "value": "50"})),
+    (limits.gateway_memory, "less memory", lambda m: container(m, "gateway")["resources"]["limits"].update(memory="128Mi")),
+    (limits.gateway_memory, "more connections", lambda m: gateway_text(m, "nginx.conf.template", "worker_connections 3072;", "worker_connections 8192;")),
+    (limits.gateway_memory, "larger answers", lambda m: gateway_text(m, "limits.conf.template", "proxy_buffers 12 8k;", "proxy_buffers 16 16k;")),
+    (limits.gateway_memory, "any number at once", lambda m: gateway_text(m, "limits.conf.template", "limit_conn requests 400;", "")),
+    (limits.bodies, "larger bodies", lambda m: gateway_text(m, "limits.conf.template", "client_max_body_size 8k;", "client_max_body_size 64k;")),
+    (limits.bodies, "bodies on the disk", lambda m: gateway_text(m, "limits.conf.template", "client_body_buffer_size 8k;", "client_body_buffer_size 4k;")),
+    (limits.bodies, "bodies without an end", lambda m: gateway_text(m, "limits.conf.template", "proxy_request_buffering off;", "")),
+    (limits.rates, "no limit of writes", lambda m: gateway_text(m, "limits.conf.template", "limit_req zone=writes_of_client", "# ")),
+    (limits.rates, "refusals without a word", lambda m: gateway_text(m, "errors.conf.template", " 429", "")),
+    (limits.headers, "a page in a frame", lambda m: gateway_text(m, "headers.conf.template", "frame-ancestors 'none'; ", "")),
+    (limits.headers, "an answer of any type", lambda m: gateway_text(m, "headers.conf.template", "X-Content-Type-Options", "X-Other")),
+    (limits.headers, "files without headers", lambda m: gateway_text(m, "nginx.conf.template", "include headers.conf;", "")),
+    (limits.quotas, "no quota", lambda m: drop(m, "ResourceQuota", "mercado")),
+    (limits.quotas, "a quota that stops the autoscaler", lambda m: spec(m, "ResourceQuota", "mercado")["hard"].update({"limits.memory": "6Gi"})),
+    (limits.quotas, "a quota that is none", lambda m: spec(m, "ResourceQuota", "mercado")["hard"].update({"limits.cpu": "1000"})),
+    (limits.quotas, "no range", lambda m: drop(m, "LimitRange", "mercado")),
+    (limits.quotas, "a container out of range", lambda m: container(m, "compras")["resources"]["limits"].update(memory="2Gi")),
     (repository.seeds, "another seed", lambda m: m.get("ConfigMap", "usuarios")["data"].update({"usuarios.json": "[]\n"})),
     (repository.errors, "other words", other_words),
     (repository.page, "half a page", lambda m: next(d for d in m.of("ConfigMap") if "index.html" in d.get("data", {}))["data"].pop("index.html")),

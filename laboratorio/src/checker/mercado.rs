@@ -59,7 +59,7 @@ fn readings(h: &Historia, v: &mut Veredicto) {
     for p in &h.peticiones {
         let token = match p.op {
             Op::Comprar { token, .. } if p.fin() == Fin::Hecho && p.hasta - p.desde < CONFIRMACION => token,
-            Op::VerToken { token } if vendido(p) == Some(true) => token,
+            Op::VerToken { token } if is_sold(p) == Some(true) => token,
             _ => continue,
         };
         let first = sold.entry(token).or_insert((p.hasta, p));
@@ -69,7 +69,7 @@ fn readings(h: &Historia, v: &mut Veredicto) {
     }
     for p in &h.peticiones {
         if let Op::VerToken { token } = p.op
-            && vendido(p) == Some(false)
+            && is_sold(p) == Some(false)
             && let Some((since, why)) = sold.get(&token)
             && p.desde > *since
         {
@@ -85,7 +85,7 @@ fn readings(h: &Historia, v: &mut Veredicto) {
     }
 }
 
-fn vendido(p: &Peticion) -> Option<bool> {
+fn is_sold(p: &Peticion) -> Option<bool> {
     (p.estado == Some(200)).then(|| p.cuerpo.get("vendido")?.as_bool())?
 }
 

@@ -3,13 +3,13 @@
 //! In this order: the source is read, and audited; the target begun, written, read back and compared record by record; the
 //! source read again and compared; and only then is the target a market. What makes that safe: [`market::moving`].
 
-mod auditoria;
+mod audit;
 
 use crate::config::Migrar;
-use auditoria::auditar;
+use audit::audit;
 use http_kit::exit::StartError;
 use journal::{Content, contents, difference};
-use market::moving::{self, Opened, Source, Target};
+use market::moving::{self, MarketSource, MarketTarget, OpenedTarget};
 use market::store::StoreUrl;
 use pg::{Part, Tables};
 use std::io::{self, Write};
@@ -17,16 +17,16 @@ use std::time::Instant;
 
 /// All that a market keeps.
 struct Mercado {
-    usuarios: usuarios::store::json::Modelo,
-    tokens: tokens::store::json::Modelo,
-    transacciones: transacciones::store::json::Modelo,
+    usuarios: usuarios::store::state::State,
+    tokens: tokens::store::state::State,
+    transacciones: transacciones::store::state::State,
 }
 
 fn parts() -> [Part; 3] {
     [
-        Part::of::<usuarios::store::json::Modelo>(),
-        Part::of::<tokens::store::json::Modelo>(),
-        Part::of::<transacciones::store::json::Modelo>(),
+        Part::of::<usuarios::store::state::State>(),
+        Part::of::<tokens::store::state::State>(),
+        Part::of::<transacciones::store::state::State>(),
     ]
 }
 
@@ -48,16 +48,16 @@ pub async fn run(migrar: &Migrar, out: &mut impl Write) -> Result<(), StartError
         return Err(moving::one_and_the_same(a));
     }
     let start = Instant::now();
-    let mut source = Source::open(de, &parts()).await?;
+    let mut source = MarketSource::open(de, &parts()).await?;
     let tables = [de, a].iter().any(|url| matches!(url, StoreUrl::Postgres(_)));
     let mercado = Mercado {
         usuarios: read(&mut source, tables).await?,
         tokens: read(&mut source, tables).await?,
         transacciones: read(&mut source, tables).await?,
     };
-    let auditoria = auditar(&mercado.usuarios, &mercado.tokens, &mercado.transacciones);
-    if let Some(wrong) = auditoria.diferencias.first() {
-        let n = auditoria.diferencias.len();
+    let audit = audit(&mercado.usuarios, &mercado.tokens, &mercado.transacciones);
+    if let Some(wrong) = audit.diferencias.first() {
+        let n = audit.diferencias.len();
         let what = format!(
             "--de {de}: its audit finds {n} differences, the first: {wrong}; nothing was moved. GET /transacciones/auditoria \
              lists them"
@@ -65,19 +65,19 @@ pub async fn run(migrar: &Migrar, out: &mut impl Write) -> Result<(), StartError
         return Err(StartError::new(65, what));
     }
     let held = Held { mercado, tables };
-    let done = match Target::open(a, &parts()).await? {
-        Opened::Empty(target) => {
+    let done = match MarketTarget::open(a, &parts()).await? {
+        OpenedTarget::Empty(target) => {
             held.fill(target, source, de).await?;
             "moved"
         }
-        Opened::Filled(there, _) if there.is(&source) => return Err(moving::one_and_the_same(a)),
-        Opened::Filled(mut there, what) => {
+        OpenedTarget::Filled(there, _) if there.is(&source) => return Err(moving::one_and_the_same(a)),
+        OpenedTarget::Filled(mut there, what) => {
             held.is_what_is_in(&mut there, a, &what).await?;
             "it was moved before"
         }
     };
     let report = held.report(out).and_then(|()| {
-        let (n, pendientes) = (auditoria.transacciones, auditoria.pendientes);
+        let (n, pendientes) = (audit.transacciones, audit.pendientes);
         writeln!(out, "audit: {n} transacciones, {pendientes} pending, correct on both sides")?;
         let millis = start.elapsed().as_millis();
         writeln!(out, "{done}, and equal record by record: {de} -> {a}, in {millis} ms")
@@ -85,7 +85,7 @@ pub async fn run(migrar: &Migrar, out: &mut impl Write) -> Result<(), StartError
     report.map_err(|e| StartError::new(74, format!("{done}, but the report cannot be written: {e}")))
 }
 
-async fn read<M: Tables>(source: &mut Source, tables: bool) -> Result<M, StartError> {
+async fn read<M: Tables>(source: &mut MarketSource, tables: bool) -> Result<M, StartError> {
     let model = source.read::<M>().await?;
     Ok(if tables { model.kept_by_tables() } else { model })
 }
@@ -101,7 +101,12 @@ fn same<M: Tables>(one: &M, other: &M) -> Result<(), String> {
 
 impl Held {
     /// Writes it, and makes it a market if both sides are then what was read.
-    async fn fill(&self, mut target: Target, source: Source, de: &StoreUrl) -> Result<(), StartError> {
+    async fn fill(
+        &self,
+        mut target: MarketTarget,
+        source: MarketSource,
+        de: &StoreUrl,
+    ) -> Result<(), StartError> {
         match self.written(&mut target, source, de).await {
             Ok(source) => {
                 target.finish().await?;
@@ -118,10 +123,10 @@ impl Held {
 
     async fn written(
         &self,
-        target: &mut Target,
-        mut source: Source,
+        target: &mut MarketTarget,
+        mut source: MarketSource,
         de: &StoreUrl,
-    ) -> Result<Source, StartError> {
+    ) -> Result<MarketSource, StartError> {
         let Mercado { usuarios, tokens, transacciones } = &self.mercado;
         target.write(usuarios).await?;
         target.write(tokens).await?;
@@ -149,7 +154,12 @@ impl Held {
     }
 
     /// Whether a target that has a market has this one.
-    async fn is_what_is_in(&self, there: &mut Source, a: &StoreUrl, what: &str) -> Result<(), StartError> {
+    async fn is_what_is_in(
+        &self,
+        there: &mut MarketSource,
+        a: &StoreUrl,
+        what: &str,
+    ) -> Result<(), StartError> {
         let Mercado { usuarios, tokens, transacciones } = &self.mercado;
         let other = |e: String| moving::not_empty(a, what, &e);
         // a market that cannot even be read, since it is at work, is another one as well
@@ -167,7 +177,7 @@ impl Held {
         for Content { collection, records, hash } in all {
             writeln!(out, "{collection:<14} {records:>12}  {hash:032x}")?;
         }
-        let (cargos, ventas) = (usuarios.resumen().confirmados, tokens.resumen().confirmados);
+        let (cargos, ventas) = (usuarios.digest().confirmados, tokens.digest().confirmados);
         let saldos: u128 = usuarios.usuarios.values().map(|u| u128::from(u.saldo.get())).sum();
         writeln!(
             out,

@@ -1,10 +1,10 @@
-//! Finished pages of the list. Everybody who looks at the shop asks for the same few pages: each is read from the store,
+//! Finished pages of the list. Everybody who looks at the shop asks for the same few pages. Each page is read from the store,
 //! written as JSON, hashed and compressed once, and then sent until the store changes.
 //!
-//! A page is good for one state of the store only, and a reader says which one he has just read: a page older than that
-//! is never given out. Readers take no lock.
+//! A page shows one state of the store. A reader says which state it has just found, and never gets a page of an older one.
+//! Readers take no lock.
 //!
-//! In front of a database, and with a Redis, there is a second cache behind this one, which pods share: `redis`.
+//! Between this cache and a database there can be a second one, in Redis, which pods share: `redis`.
 
 mod redis;
 
@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use http_kit::paging::Written;
 use http_kit::reply::Representation;
 use pg::redis::Redis;
-use redis::Paginas;
+use redis::SharedPages;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -21,14 +21,14 @@ use std::sync::Arc;
 const MAX_PAGES: usize = 64;
 /// The most bytes, as [`cost`] counts them.
 const MAX_BYTES: usize = 4 << 20;
-/// The longest query that is remembered.
+/// The longest query of which a page is kept.
 const MAX_QUERY: usize = 512;
 
 /// Pages by query string.
 #[derive(Default)]
 pub struct Cache {
     pages: ArcSwap<Pages>,
-    shared: Option<Paginas>,
+    shared: Option<SharedPages>,
 }
 
 #[derive(Clone, Default)]
@@ -38,19 +38,19 @@ struct Pages {
     by_query: HashMap<Arc<str>, Arc<Representation>>,
 }
 
-/// A page's memory: its body as it is, and compressed in two ways, either of which is smaller.
+/// The memory of a page: its body as it is, and compressed in two ways, each of which is smaller.
 fn cost(query: &str, page: &Representation) -> usize {
     query.len() + 3 * page.body().len()
 }
 
 impl Cache {
-    /// Of a store's pages, with one behind it that pods share where that saves a question to a database.
+    /// A cache of a store's pages. It uses the pods' shared cache where that saves a question to a database.
     pub fn of(store: &Store, redis: Option<Redis>) -> Self {
-        let shared = redis.filter(|_| matches!(store, Store::Postgres(_))).map(Paginas::new);
+        let shared = redis.filter(|_| matches!(store, Store::Postgres(_))).map(SharedPages::new);
         Self { shared, ..Self::default() }
     }
 
-    /// The page of a query in the state `version` that another pod has written, where it is there.
+    /// What stands in Redis as the page of a query in the state `version`. Its reader checks whether it can be that page.
     pub async fn fetch(&self, version: Version, query: &str) -> Option<Written> {
         self.shared.as_ref().filter(|_| query.len() <= MAX_QUERY)?.get(version, query).await
     }
@@ -64,7 +64,7 @@ impl Cache {
         }
     }
 
-    /// Looks at the page of a query in the state `version`, where it is there.
+    /// Looks at the page of a query in the state `version`, where this process has it.
     pub fn get<R>(
         &self,
         version: Version,
@@ -76,8 +76,8 @@ impl Cache {
         Some(look(page))
     }
 
-    /// Keeps a page of the state `version`. One that is too large is not kept; when there is no room all others go, and those
-    /// that are asked for come back by themselves.
+    /// Keeps a page of the state `version`, unless it is too large. When there is no room, all other pages go: those that are
+    /// asked for come back by themselves.
     pub fn put(&self, version: Version, query: &str, page: &Arc<Representation>) {
         let cost = cost(query, page);
         if query.len() > MAX_QUERY || cost > MAX_BYTES {

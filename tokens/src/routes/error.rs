@@ -1,43 +1,46 @@
-//! Where errors meet HTTP.
+//! What each error is in HTTP.
 
 use crate::error::Error;
 use http_kit::problem::Problem;
 use http_kit::text;
-use market::codes::Codigo;
+use journal::StoreError;
+use market::codes::MarketCode;
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
-            Error::TokenNoEncontrado(id) => {
-                Self::new(Codigo::TokenNoEncontrado, text!("No hay token {id}.", "There is no token {id}."))
+            Error::TokenNotFound(id) => {
+                Self::new(MarketCode::TokenNotFound, text!("No hay token {id}.", "There is no token {id}."))
             }
-            Error::TokenReservado(id) => Self::new(
-                Codigo::TokenNoDisponible,
+            Error::TokenReserved(id) => Self::new(
+                MarketCode::TokenNotAvailable,
                 text!(
                     "El token {id} está reservado para una compra en curso.",
                     "Token {id} is reserved for a purchase under way."
                 ),
             ),
-            Error::TokenVendido(id) => Self::new(
-                Codigo::TokenNoDisponible,
+            Error::TokenSold(id) => Self::new(
+                MarketCode::TokenNotAvailable,
                 text!("El token {id} ya está vendido.", "Token {id} is sold already."),
             ),
-            Error::ClaveReutilizada(intento) => Self::new(
-                Codigo::ClaveReutilizada,
+            Error::ClaveReused(intento) => Self::new(
+                MarketCode::ClaveReused,
                 text!(
                     "«{intento}» ya se usó con otros datos; use una clave nueva.",
                     "\"{intento}\" was used with other data; use a new key."
                 ),
             ),
-            Error::IntentoNoEncontrado(intento) => Self::new(
-                Codigo::IntentoNoEncontrado,
+            Error::IntentoNotFound(intento) => Self::new(
+                MarketCode::IntentoNotFound,
                 text!("No hay reserva {intento}.", "There is no reserva {intento}."),
             ),
-            Error::IntentoConfirmado(intento) => Self::new(
-                Codigo::IntentoConfirmado,
+            Error::IntentoConfirmed(intento) => Self::new(
+                MarketCode::IntentoConfirmed,
                 text!("La reserva {intento} es una venta.", "The reserva {intento} is a sale."),
             ),
-            Error::SinIds => Self::internal(error),
+            Error::NoIdsLeft => Self::internal(error),
+            // the same will fail again: nobody is told to try
+            Error::Store(cause @ StoreError::Rejected { .. }) => Self::internal(cause),
             Error::Store(cause) => Self::store(cause),
         }
     }

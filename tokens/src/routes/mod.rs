@@ -1,9 +1,8 @@
-//! The route table. One file for each path; `interno` is the other port.
+//! The route table of the public API. One file for each path. The internal API is [`market::participant::routes`].
 
 mod error;
-mod imagen;
-pub mod interno;
-mod lista;
+mod list;
+mod picture;
 mod tokens;
 
 use actix_web::http::Method;
@@ -14,24 +13,24 @@ use utoipa::OpenApi;
 /// The public API.
 pub fn public(config: &mut ServiceConfig) {
     config
-        .service(Methods::at("/tokens").get(lista::listar).post(tokens::crear).done())
+        .service(Methods::at("/tokens").get(list::list).post(tokens::create).done())
         .service(
             Methods::at("/tokens/{id}")
-                .get(tokens::ver)
-                .patch(tokens::cambiar)
-                .on(Method::DELETE, tokens::borrar)
+                .get(tokens::show)
+                .patch(tokens::change)
+                .on(Method::DELETE, tokens::delete)
                 .done(),
         )
-        .service(Methods::at("/tokens/{id}/imagen").get(imagen::ver).done());
+        .service(Methods::at("/tokens/{id}/imagen").get(picture::show).done());
 }
 
 /// The public API's description.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     #[derive(OpenApi)]
     #[openapi(
-        paths(lista::listar, tokens::ver, tokens::crear, tokens::cambiar, tokens::borrar, imagen::ver),
+        paths(list::list, tokens::show, tokens::create, tokens::change, tokens::delete, picture::show),
         // schemas of parameters are not collected by themselves, as those of bodies are
-        components(schemas(lista::SortingSchema, lista::CursorVisto))
+        components(schemas(list::SortingSchema, list::CursorView))
     )]
     struct Api;
     Api::openapi()

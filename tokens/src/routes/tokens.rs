@@ -1,29 +1,30 @@
 //! `/tokens` (but for its list) and `/tokens/{id}`.
 
-use crate::domain::{MAX_IMAGEN, Token, es_imagen};
-use crate::store::{Alta, Cambio, Store};
+use crate::domain::{Availability, MAX_PICTURE_NAME, Token, is_name, is_picture_name};
+use crate::store::{NewToken, Store, TokenChange};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use http_kit::name::Name;
 use http_kit::openapi::schema::Id;
-use http_kit::openapi::{ConAlmacen, ConCuerpo, ConParametros};
+use http_kit::openapi::{WithBody, WithParameters, WithStore};
 use http_kit::problem::Problem;
 use http_kit::reply::Representation;
 use http_kit::request::Field;
 use http_kit::validate::{Parsed, Raw};
 use http_kit::{request, text};
 use market::domain::{Monto, TokenId};
-use market::openapi::schema::Creditos;
-use market::openapi::{SinToken, TokenOcupado};
-use serde::Serialize;
+use market::openapi::schema::Credits;
+use market::openapi::{NoToken, TokenTaken};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A token
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Token)]
-pub struct TokenVisto {
+pub struct TokenView {
     #[schema(value_type = Id)]
     id: u64,
     #[schema(value_type = Name)]
@@ -31,17 +32,28 @@ pub struct TokenVisto {
     #[schema(value_type = PictureName)]
     imagen: Box<str>,
     /// Credits
-    #[schema(value_type = Creditos)]
+    #[schema(value_type = Credits)]
     precio: u64,
     /// Whether somebody has bought it
     #[schema(example = false)]
     vendido: bool,
 }
 
-impl From<Token> for TokenVisto {
+impl From<Token> for TokenView {
     fn from(t: Token) -> Self {
-        let vendido = t.vendido();
+        let vendido = t.is_sold();
         Self { id: t.id.get(), nombre: t.nombre, imagen: t.imagen, precio: t.precio.get(), vendido }
+    }
+}
+
+impl TokenView {
+    /// The token that it shows, as far as it shows it, where there can be such a token.
+    pub fn token(&self) -> Option<Token> {
+        let legal = is_name(&self.nombre) && is_picture_name(&self.imagen);
+        let estado = if self.vendido { Availability::Sold(None) } else { Availability::Free };
+        let (nombre, imagen) = (self.nombre.clone(), self.imagen.clone());
+        let (id, precio) = (TokenId::new(self.id)?, Monto::new(self.precio)?);
+        legal.then_some(Token { id, nombre, imagen, precio, estado })
     }
 }
 
@@ -90,57 +102,59 @@ impl Field for PictureName {
 
     fn read(raw: &Raw) -> Parsed<Self> {
         match raw {
-            Raw::Json(Value::String(s)) if es_imagen(s) && s.len() <= MAX_IMAGEN => Ok(Self(s.clone())),
+            Raw::Json(Value::String(s)) if is_picture_name(s) && s.len() <= MAX_PICTURE_NAME => {
+                Ok(Self(s.clone()))
+            }
             _ => Err(text!(
-                "debe ser un nombre de archivo de 1 a {MAX_IMAGEN} bytes, sin / ni caracteres de control",
-                "must be a file name of 1 to {MAX_IMAGEN} bytes, without / and control characters"
+                "debe ser un nombre de archivo de 1 a {MAX_PICTURE_NAME} bytes, sin / ni caracteres de control",
+                "must be a file name of 1 to {MAX_PICTURE_NAME} bytes, without / and control characters"
             )),
         }
     }
 }
 
 /// Read a token
-#[utoipa::path(get, path = "/tokens/{id}", tag = "tokens", params(OneToken),
-    responses((status = 200, description = "The token", body = TokenVisto), SinToken, ConParametros, ConAlmacen))]
-pub async fn ver(req: HttpRequest, asked: OneToken, store: Data<Store>) -> Result<HttpResponse, Problem> {
-    let token = TokenVisto::from(store.token(asked.id).await?);
+#[utoipa::path(get, operation_id = "ver", path = "/tokens/{id}", tag = "tokens", params(OneToken),
+    responses((status = 200, description = "The token", body = TokenView), NoToken, WithParameters, WithStore))]
+pub async fn show(req: HttpRequest, asked: OneToken, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    let token = TokenView::from(store.token(asked.id).await?);
     Ok(Representation::json(&token)?.respond(&req))
 }
 
 /// Create a token
-#[utoipa::path(post, path = "/tokens", tag = "tokens", request_body = NewTokenBody,
-    responses((status = 201, description = "Created; `Location` leads to it", body = TokenVisto), ConCuerpo, ConAlmacen))]
-pub async fn crear(
+#[utoipa::path(post, operation_id = "crear", path = "/tokens", tag = "tokens", request_body = NewTokenBody,
+    responses((status = 201, description = "Created; `Location` leads to it", body = TokenView), WithBody, WithStore))]
+pub async fn create(
     req: HttpRequest,
     asked: NewTokenBody,
     store: Data<Store>,
 ) -> Result<HttpResponse, Problem> {
     let (nombre, imagen) = (asked.nombre.into_string(), asked.imagen.map(|name| name.0));
-    let token = TokenVisto::from(store.crear(Alta { nombre, precio: asked.precio, imagen }).await?);
+    let token = TokenView::from(store.create(NewToken { nombre, precio: asked.precio, imagen }).await?);
     let location = HeaderValue::try_from(format!("/tokens/{}", token.id)).map_err(Problem::internal)?;
     Ok(Representation::json(&token)?.header(header::LOCATION, location).respond_as(&req, StatusCode::CREATED))
 }
 
 /// Change a token that is neither reserved nor sold
-#[utoipa::path(patch, path = "/tokens/{id}", tag = "tokens", request_body = TokenPatch, params(TokenPatch),
-    responses((status = 200, description = "The token as it is now", body = TokenVisto), SinToken, TokenOcupado, ConCuerpo, ConAlmacen))]
-pub async fn cambiar(
+#[utoipa::path(patch, operation_id = "cambiar", path = "/tokens/{id}", tag = "tokens", request_body = TokenPatch, params(TokenPatch),
+    responses((status = 200, description = "The token as it is now", body = TokenView), NoToken, TokenTaken, WithBody, WithStore))]
+pub async fn change(
     req: HttpRequest,
     asked: TokenPatch,
     store: Data<Store>,
 ) -> Result<HttpResponse, Problem> {
     let (nombre, imagen) = (asked.nombre.map(Name::into_string), asked.imagen.map(|name| name.0));
-    let cambio = Cambio { nombre, precio: asked.precio, imagen };
-    let token = TokenVisto::from(store.cambiar(asked.id, cambio).await?);
+    let change = TokenChange { nombre, precio: asked.precio, imagen };
+    let token = TokenView::from(store.change(asked.id, change).await?);
     Ok(Representation::json(&token)?.respond(&req))
 }
 
 /// Delete a token that is neither reserved nor sold
 ///
 /// Its id is never given again.
-#[utoipa::path(delete, path = "/tokens/{id}", tag = "tokens", params(OneToken),
-    responses((status = 204, description = "Deleted"), SinToken, TokenOcupado, ConParametros, ConAlmacen))]
-pub async fn borrar(asked: OneToken, store: Data<Store>) -> Result<HttpResponse, Problem> {
-    store.borrar(asked.id).await?;
+#[utoipa::path(delete, operation_id = "borrar", path = "/tokens/{id}", tag = "tokens", params(OneToken),
+    responses((status = 204, description = "Deleted"), NoToken, TokenTaken, WithParameters, WithStore))]
+pub async fn delete(asked: OneToken, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    store.delete(asked.id).await?;
     Ok(HttpResponse::NoContent().finish())
 }

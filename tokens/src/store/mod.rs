@@ -1,21 +1,26 @@
 //! What `tokens` does, without HTTP: its routes call this, and so does `mercado` from the same process.
 //!
-//! [`Store`] is the law. [`json`] and [`postgres`] keep it, and one suite of tests (`tests/almacen`) holds both to it.
+//! The law stands at [`Store`]. [`json`] and [`postgres`] keep it, and one suite of tests (`tests/store`) holds both to it.
+//! [`state`] is everything that the service knows, as files load it and tables are filled from it.
 
-mod consulta;
 pub mod json;
 pub mod postgres;
+mod query;
+pub mod state;
 
-pub use consulta::{Consulta, Cursor, Orden};
+pub use query::{Cursor, ListQuery, SortBy};
 
 use crate::domain::Token;
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use http_kit::paging::Page;
 use journal::Journal;
-use market::contract::{Digest, PedidoReserva, Reservado, Try};
+use market::contract::{Digest, HeldToken, Hold, Refusal, ReservaRequest};
 use market::domain::{Intento, Monto, TokenId};
-use market::store::Opened;
+use market::on_store;
+use market::participant::{HoldStore, Recorded};
+use market::store::ServiceStore;
+use state::State;
 use std::fmt;
 
 /// The catalogue and its reservations. Clones share them.
@@ -26,10 +31,9 @@ use std::fmt;
 ///    sees it. Operations are as if done one after another.
 /// 2. A token is free, held for one attempt, or sold, to one attempt and for ever. An attempt has one token at most.
 /// 3. While it is held, and once it is sold, nothing of a token changes.
-/// 4. An attempt holds its token once. The same call again finds what was done; with other data it is
-///    [`Error::ClaveReutilizada`], and changes nothing.
-/// 5. [`Error::Store`] with `Unknown` leaves open whether it was done: the same call again says so, except for
-///    [`Store::crear`]. With every other error it was not done.
+/// 4. Reservations are holds, and keep the law of [`HoldStore`]. A confirmed hold is a sale.
+/// 5. [`Error::Store`] with `Unknown` leaves open whether the operation was done: the same call again tells, except for
+///    [`Store::create`]. After every other error it was not done.
 #[derive(Clone)]
 pub enum Store {
     /// In files.
@@ -38,38 +42,29 @@ pub enum Store {
     Postgres(postgres::Store),
 }
 
-/// What was there already, or was made just now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hecho<T> {
-    /// It.
-    pub valor: T,
-    /// Whether this call made it.
-    pub nuevo: bool,
-}
-
 /// A new token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alta {
-    /// Its name.
+pub struct NewToken {
+    /// The token's name.
     pub nombre: String,
-    /// Its price.
+    /// The token's price.
     pub precio: Monto,
-    /// Its picture's file name; `<id>.svg` if it is left out.
+    /// The picture's file name; `<id>.svg` if it is left out.
     pub imagen: Option<String>,
 }
 
 /// What to change of a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cambio {
-    /// Its name.
+pub struct TokenChange {
+    /// The token's name.
     pub nombre: Option<String>,
-    /// Its price.
+    /// The token's price.
     pub precio: Option<Monto>,
-    /// Its picture's file name.
+    /// The picture's file name.
     pub imagen: Option<String>,
 }
 
-/// A number of the state: what lists show of two states with one number is the same. It grows.
+/// The number of a state of the store. Two states with the same number show the same lists. The number grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub u128);
 
@@ -81,104 +76,92 @@ impl fmt::Display for Version {
 
 /// A page of tokens, and the state that it shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Vista {
-    /// Which state.
+pub struct VersionedPage {
+    /// The state's number.
     pub version: Version,
-    /// Its rows.
+    /// The page.
     pub page: Page<Token>,
 }
 
-/// Calls the store that there is. A database's futures are large, and boxed: beside a round trip that is nothing, and the
-/// files' stay small.
-macro_rules! of {
-    ($self:ident, $store:ident => $call:expr) => {
-        match $self {
-            Self::Json($store) => $call.await,
-            Self::Postgres($store) => Box::pin($call).await,
-        }
-    };
-}
-
 impl Store {
-    /// Over what was opened. Blocks while a large catalogue in files is sorted: for the start of the process.
-    pub fn new(opened: Opened<json::Modelo>) -> Self {
+    /// The store over what was opened. Blocks while a large catalogue in files is sorted: for the start of the process.
+    pub fn new(opened: ServiceStore<State>) -> Self {
         match opened {
-            Opened::Json(journal) => Self::json(journal),
-            Opened::Postgres(schema) => Self::Postgres(postgres::Store::new(schema)),
+            ServiceStore::Json(journal) => Self::json(journal),
+            ServiceStore::Postgres(schema) => Self::Postgres(postgres::Store::new(schema)),
         }
     }
 
-    /// Over an open journal.
-    pub fn json(journal: Journal<json::Modelo>) -> Self {
+    /// The store over an open journal.
+    pub fn json(journal: Journal<State>) -> Self {
         Self::Json(json::Store::new(journal))
     }
 
-    /// The number of the state that this call finds: not that of one before it began.
+    /// The number of a state that is no older than this call.
     pub async fn version(&self) -> Result<Version, Error> {
-        of!(self, s => s.version())
+        on_store!(self, s => s.version())
     }
 
-    /// A page.
-    pub async fn listar(&self, consulta: Consulta) -> Result<Vista, Error> {
-        of!(self, s => s.listar(consulta))
+    /// A page of tokens.
+    pub async fn list(&self, query: ListQuery) -> Result<VersionedPage, Error> {
+        on_store!(self, s => s.list(query))
     }
 
     /// One token.
     pub async fn token(&self, id: TokenId) -> Result<Token, Error> {
-        of!(self, s => s.token(id))
+        on_store!(self, s => s.token(id))
     }
 
-    /// Adds a token, under an id that was never given. Not repeatable: after `Unknown` there may be such a token.
-    pub async fn crear(&self, alta: Alta) -> Result<Token, Error> {
-        of!(self, s => s.crear(alta))
+    /// Adds a token, under an id that was never given. This cannot be repeated: after `Unknown` there may be such a token.
+    pub async fn create(&self, new_token: NewToken) -> Result<Token, Error> {
+        on_store!(self, s => s.create(new_token))
     }
 
     /// Changes a token that nobody holds or has bought.
-    pub async fn cambiar(&self, id: TokenId, cambio: Cambio) -> Result<Token, Error> {
-        of!(self, s => s.cambiar(id, cambio))
+    pub async fn change(&self, id: TokenId, change: TokenChange) -> Result<Token, Error> {
+        on_store!(self, s => s.change(id, change))
     }
 
     /// Deletes a token that nobody holds or has bought.
-    pub async fn borrar(&self, id: TokenId) -> Result<(), Error> {
-        of!(self, s => s.borrar(id))
+    pub async fn delete(&self, id: TokenId) -> Result<(), Error> {
+        on_store!(self, s => s.delete(id))
+    }
+}
+
+/// A token that is held or sold is [`Error::TokenReserved`] or [`Error::TokenSold`] for every other attempt.
+impl HoldStore for Store {
+    type Request = ReservaRequest;
+    type Error = Error;
+
+    fn refusal(error: &Error) -> Option<Refusal> {
+        error.refusal()
     }
 
-    /// Holds a token for an attempt, once.
-    pub async fn reservar(&self, intento: Intento, pedido: PedidoReserva) -> Result<Hecho<Reservado>, Error> {
-        of!(self, s => s.reservar(intento, pedido))
+    async fn hold(&self, intento: Intento, request: ReservaRequest) -> Result<Recorded<HeldToken>, Error> {
+        on_store!(self, s => s.hold(intento, request))
     }
 
-    /// Sells the token of a committed attempt; again and again, to the same effect. [`Error::IntentoNoEncontrado`] where it
-    /// has none.
-    pub async fn confirmar(&self, intento: Intento) -> Result<(), Error> {
-        of!(self, s => s.confirmar(intento))
+    async fn confirm(&self, intento: Intento) -> Result<(), Error> {
+        on_store!(self, s => s.confirm(intento))
     }
 
-    /// Lets the token of an aborted attempt go; again and again, to the same effect, also where it has none.
-    /// [`Error::IntentoConfirmado`] where it is sold.
-    pub async fn cancelar(&self, intento: Intento) -> Result<(), Error> {
-        of!(self, s => s.cancelar(intento))
+    async fn cancel(&self, intento: Intento) -> Result<(), Error> {
+        on_store!(self, s => s.cancel(intento))
     }
 
-    /// Reservations that wait for their end for `edad` or longer by the store's clock, oldest first, behind one; at most
-    /// [`market::contract::PAGE`]. One from the future (the clock was set back) counts as old: nobody should wait until the
-    /// clock comes round again.
-    pub async fn pendientes(
+    async fn pending(
         &self,
-        edad: TimeDelta,
-        despues: Option<(DateTime<Utc>, Intento)>,
-    ) -> Result<Vec<Try>, Error> {
-        of!(self, s => s.pendientes(edad, despues))
+        age: TimeDelta,
+        after: Option<(DateTime<Utc>, Intento)>,
+    ) -> Result<Vec<Hold>, Error> {
+        on_store!(self, s => s.pending(age, after))
     }
 
-    /// Sales behind an attempt's, in an order that stays; at most [`market::contract::PAGE`].
-    /// [`Error::IntentoNoEncontrado`] where that attempt has no token.
-    pub async fn confirmados(&self, despues: Option<Intento>) -> Result<Vec<Try>, Error> {
-        of!(self, s => s.confirmados(despues))
+    async fn settled(&self, after: Option<Intento>) -> Result<Vec<Hold>, Error> {
+        on_store!(self, s => s.settled(after))
     }
 
-    /// This service's side of the audit. Its cost does not grow with the sales.
-    pub async fn resumen(&self) -> Result<Digest, Error> {
-        of!(self, s => s.resumen())
+    async fn digest(&self) -> Result<Digest, Error> {
+        on_store!(self, s => s.digest())
     }
 }

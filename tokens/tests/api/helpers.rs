@@ -18,11 +18,15 @@ use tokio::task::JoinHandle;
 /// What every service shares.
 pub const TOKEN: &str = "0123456789abcdef-test";
 
-/// The sample data of the project.
-pub const SEED: &str = include_str!("../../tokens.json");
+/// The first two of the sample data, in its form.
+pub const SEED: &str = r#"[
+{"id":101,"nombre":"Gato Cósmico","imagen":"gato.jpg","precio":50,"vendido":false},
+{"id":102,"nombre":"Paisaje Lunar","imagen":"luna.jpg","precio":70,"vendido":false}
+]
+"#;
 
 /// A running service.
-pub struct Mercado {
+pub struct Market {
     dir: TempDir,
     client: Client,
     public: String,
@@ -31,8 +35,8 @@ pub struct Mercado {
     running: JoinHandle<Result<(), StartError>>,
 }
 
-impl Mercado {
-    /// With the sample data.
+impl Market {
+    /// With [`SEED`].
     pub async fn start() -> Self {
         Self::seeded(SEED).await
     }
@@ -55,7 +59,7 @@ impl Mercado {
     /// Over the files of one that was stopped.
     pub async fn reopen(dir: TempDir) -> Self {
         let app = app::build(&config(dir.path())).unwrap();
-        let (public, internal) = (app.public(), app.internal());
+        let (public, internal) = (app.public(), app.internal().unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(app.run(async {
             let _ = stopped.await;
@@ -180,7 +184,7 @@ impl Pod {
         let mut config = config(dir.path());
         more(&mut config);
         let app = app::build(&config).unwrap();
-        let (api, inner) = (Api::new(app.public()), Api::new(app.internal()).with_token(TOKEN));
+        let (api, inner) = (Api::new(app.public()), Api::new(app.internal().unwrap()).with_token(TOKEN));
         tokio::spawn(app.run(std::future::pending::<Leave>()));
         Self { api, inner, _dir: dir }
     }

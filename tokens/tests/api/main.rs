@@ -5,11 +5,11 @@
 
 mod helpers;
 mod hits;
-mod imagen;
-mod interno;
-mod lista;
+mod internal;
+mod list;
 mod ops;
-mod paginas;
+mod pages;
+mod picture;
 mod replicas;
 mod restart;
 mod tokens;

@@ -1,12 +1,14 @@
 //! What every service has, with this one's name in it.
 
-use crate::helpers::{Mercado, config};
+use crate::helpers::{Market, config};
 use serde_json::Value;
+use testkit::files_only;
 use tokens::app;
 
 #[tokio::test]
 async fn it_says_who_it_is_and_that_it_is_well() {
-    let m = Mercado::start().await;
+    files_only!("reads the metrics of the journal");
+    let m = Market::start().await;
     assert_eq!(m.json("/").await["servicio"], "tokens");
     assert_eq!(m.json("/livez").await["estado"], "ok");
     assert_eq!(m.json("/readyz").await["estado"], "ok");
@@ -15,7 +17,7 @@ async fn it_says_who_it_is_and_that_it_is_well() {
 
 #[tokio::test]
 async fn the_description_names_every_public_route_and_no_other() {
-    let m = Mercado::start().await;
+    let m = Market::start().await;
     let api = m.json("/openapi.json").await;
     let text = api.to_string();
     for part in text.split("\"$ref\":\"#").skip(1) {

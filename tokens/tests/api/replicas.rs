@@ -1,6 +1,6 @@
 //! Several services on one directory: each reads at once what another acknowledged.
 
-use crate::helpers::{Mercado, TOKEN, config, try_path};
+use crate::helpers::{Market, TOKEN, config, try_path};
 use futures_util::future::join_all;
 use http_kit::server::Leave;
 use reqwest::{Client, Method, Response};
@@ -16,9 +16,10 @@ struct Replica {
 }
 
 impl Replica {
-    fn of(m: &Mercado) -> Self {
+    fn of(m: &Market) -> Self {
         let app = app::build(&config(m.path())).unwrap();
-        let (public, internal) = (format!("http://{}", app.public()), format!("http://{}", app.internal()));
+        let (public, internal) =
+            (format!("http://{}", app.public()), format!("http://{}", app.internal().unwrap()));
         tokio::spawn(app.run(std::future::pending::<Leave>()));
         Self { client: Client::new(), public, internal }
     }
@@ -59,7 +60,7 @@ fn catalogue(count: u64) -> Vec<Value> {
 #[tokio::test]
 async fn thousands_of_reads_follow_the_writes_of_the_other_replica() {
     const ROUNDS: u64 = 150;
-    let m = Mercado::with(&catalogue(10)).await;
+    let m = Market::with(&catalogue(10)).await;
     let replicas = [Replica::of(&m), Replica::of(&m)];
     let reads = AtomicU64::new(0);
     // each task has a token of its own, writes it through one replica and reads it through the other
@@ -84,7 +85,7 @@ async fn thousands_of_reads_follow_the_writes_of_the_other_replica() {
 
 #[tokio::test]
 async fn a_reader_never_goes_back_in_time() {
-    let m = Mercado::with(&catalogue(1)).await;
+    let m = Market::with(&catalogue(1)).await;
     let (writer, reader) = (Replica::of(&m), Replica::of(&m));
     let done = AtomicBool::new(false);
     let write = async {
@@ -108,7 +109,7 @@ async fn a_reader_never_goes_back_in_time() {
 
 #[tokio::test]
 async fn replicas_give_each_token_to_one_attempt() {
-    let m = Mercado::with(&catalogue(25)).await;
+    let m = Market::with(&catalogue(25)).await;
     let replicas = [Replica::of(&m), Replica::of(&m)];
     for id in 1..=25 {
         let answers = join_all((0..8).map(|n| {

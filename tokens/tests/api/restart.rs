@@ -1,24 +1,25 @@
 //! What was acknowledged is there after a stop and a start.
 
-use crate::helpers::{Mercado, problem};
+use crate::helpers::{Market, problem};
 use serde_json::{Value, json};
+use testkit::files_only;
 
 #[tokio::test]
 async fn everything_survives_a_restart() {
-    let m = Mercado::start().await;
+    let m = Market::start().await;
     m.post(&json!({"nombre": "Río", "precio": 5})).await;
     m.patch(102, &json!({"precio": 71})).await;
     m.reserve("a#1", 101, 7).await;
     m.sell("a#1").await;
     m.reserve("b#1", 102, 8).await;
     let tokens = m.json("/tokens?orden=nombre").await;
-    let resumen = m.inner_json("/interno/resumen").await;
+    let digest = m.inner_json("/interno/resumen").await;
     let pendientes = m.inner_json("/interno/reservas?pendientes=true&antes=0").await;
     let ventas = m.inner_json("/interno/reservas?pendientes=false").await;
 
     let m = m.restart().await;
     assert_eq!(m.json("/tokens?orden=nombre").await, tokens);
-    assert_eq!(m.inner_json("/interno/resumen").await, resumen);
+    assert_eq!(m.inner_json("/interno/resumen").await, digest);
     assert_eq!(m.inner_json("/interno/reservas?pendientes=true&antes=0").await, pendientes);
     assert_eq!(m.inner_json("/interno/reservas?pendientes=false").await, ventas);
     assert_eq!(m.reserve("a#1", 101, 7).await.status(), 200);
@@ -29,7 +30,7 @@ async fn everything_survives_a_restart() {
 
 #[tokio::test]
 async fn the_id_of_a_deleted_token_is_not_given_again_after_a_restart_either() {
-    let m = Mercado::start().await;
+    let m = Market::start().await;
     m.post(&json!({"nombre": "a", "precio": 1})).await;
     assert_eq!(m.delete(103).await.status(), 204);
     let m = m.restart().await;
@@ -47,7 +48,8 @@ async fn the_id_of_a_deleted_token_is_not_given_again_after_a_restart_either() {
 
 #[tokio::test]
 async fn the_file_of_a_stopped_service_is_for_people_to_read_and_edit() {
-    let m = Mercado::start().await;
+    files_only!("edits a file");
+    let m = Market::start().await;
     m.reserve("a#1", 101, 7).await;
     m.sell("a#1").await;
     let dir = m.stop().await;
@@ -60,6 +62,6 @@ async fn the_file_of_a_stopped_service_is_for_people_to_read_and_edit() {
     assert_eq!(lines[2], crate::helpers::SEED.lines().nth(2).unwrap(), "a free one has nothing more");
 
     std::fs::write(&file, text.replace("Paisaje Lunar", "Paisaje Solar")).unwrap();
-    let m = Mercado::reopen(dir).await;
+    let m = Market::reopen(dir).await;
     assert_eq!(m.json("/tokens/102").await["nombre"], "Paisaje Solar");
 }

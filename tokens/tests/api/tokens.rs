@@ -1,12 +1,12 @@
 //! `/tokens/{id}`, and `POST /tokens`.
 
-use crate::helpers::{Mercado, invalid, problem};
+use crate::helpers::{Market, invalid, problem};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_token_is_its_five_fields_in_their_order() {
-    let m = Mercado::start().await;
+    let m = Market::start().await;
     let response = m.get("/tokens/101").await;
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "application/json");
@@ -23,7 +23,7 @@ async fn a_token_is_its_five_fields_in_their_order() {
 
 #[tokio::test]
 async fn unknown_ids_are_404_and_no_ids_are_422() {
-    let m = Mercado::start().await;
+    let m = Market::start().await;
     for method in [Method::GET, Method::DELETE] {
         problem(m.call(method.clone(), "/tokens/7").send().await.unwrap(), 404, "token-no-encontrado").await;
         for wrong in ["0", "abc", "-1", "9007199254740992", "1.0"] {
@@ -36,7 +36,7 @@ async fn unknown_ids_are_404_and_no_ids_are_422() {
 
 #[tokio::test]
 async fn an_unchanged_token_is_304_until_it_changes() {
-    let m = Mercado::start().await;
+    let m = Market::start().await;
     let etag = m.get("/tokens/101").await.headers()["etag"].clone();
     let again =
         || async { m.call(Method::GET, "/tokens/101").header("if-none-match", &etag).send().await.unwrap() };
@@ -50,7 +50,7 @@ async fn an_unchanged_token_is_304_until_it_changes() {
 
 #[tokio::test]
 async fn head_is_get_without_the_body() {
-    let m = Mercado::start().await;
+    let m = Market::start().await;
     for path in ["/tokens", "/tokens/101", "/tokens/101/imagen"] {
         let get = m.get(path).await;
         let head = m.call(Method::HEAD, path).send().await.unwrap();
@@ -64,7 +64,7 @@ async fn head_is_get_without_the_body() {
 
 #[tokio::test]
 async fn other_methods_are_405_with_those_that_are_allowed() {
-    let m = Mercado::start().await;
+    let m = Market::start().await;
     for (method, path, allow) in [
         (Method::PUT, "/tokens", "HEAD, GET, POST"),
         (Method::DELETE, "/tokens", "HEAD, GET, POST"),
@@ -79,7 +79,7 @@ async fn other_methods_are_405_with_those_that_are_allowed() {
 
 #[tokio::test]
 async fn a_created_token_is_where_its_location_says() {
-    let m = Mercado::start().await;
+    let m = Market::start().await;
     let created = m.post(&json!({"nombre": "  Río ", "precio": 0})).await;
     assert_eq!(created.status(), 201);
     let location = created.headers()["location"].to_str().unwrap().to_owned();
@@ -97,7 +97,7 @@ async fn a_created_token_is_where_its_location_says() {
 
 #[tokio::test]
 async fn every_bad_field_of_a_body_is_named() {
-    let m = Mercado::start().await;
+    let m = Market::start().await;
     invalid(m.post(&json!({})).await, &["nombre", "precio"]).await;
     invalid(
         m.post(&json!({"nombre": " ", "precio": -1, "imagen": "../x", "color": 1})).await,
@@ -121,7 +121,7 @@ async fn every_bad_field_of_a_body_is_named() {
 
 #[tokio::test]
 async fn bodies_that_are_no_json_are_told_apart() {
-    let m = Mercado::start().await;
+    let m = Market::start().await;
     for (method, path) in [(Method::POST, "/tokens"), (Method::PATCH, "/tokens/101")] {
         let send = |kind: &'static str, body: String| {
             m.call(method.clone(), path).header("content-type", kind).body(body).send()
@@ -135,7 +135,7 @@ async fn bodies_that_are_no_json_are_told_apart() {
 
 #[tokio::test]
 async fn any_part_of_a_token_can_be_changed_while_it_is_free() {
-    let m = Mercado::start().await;
+    let m = Market::start().await;
     for (change, key, value) in [
         (json!({"nombre": " Gata "}), "nombre", json!("Gata")),
         (json!({"precio": 1}), "precio", json!(1)),
@@ -165,7 +165,7 @@ async fn any_part_of_a_token_can_be_changed_while_it_is_free() {
 
 #[tokio::test]
 async fn a_deleted_token_is_gone_and_its_id_is_never_given_again() {
-    let m = Mercado::start().await;
+    let m = Market::start().await;
     m.reserve("a#1", 101, 7).await;
     problem(m.delete(101).await, 409, "token-no-disponible").await;
     m.sell("a#1").await;
@@ -183,7 +183,7 @@ async fn a_deleted_token_is_gone_and_its_id_is_never_given_again() {
 
 #[tokio::test]
 async fn errors_speak_the_reader_s_language() {
-    let m = Mercado::start().await;
+    let m = Market::start().await;
     let es = problem(m.get("/tokens/7").await, 404, "token-no-encontrado").await;
     assert_eq!(es["detail"], "No hay token 7.");
     let en = m.call(Method::GET, "/tokens/7").header("accept-language", "en").send().await.unwrap();

@@ -9,17 +9,18 @@
 //!  │ └── bought ────────> Confirm, answer again └─> Abort ─> Cancel ─> Answer 409 └─ aborted ─> Answer 503
 //! ```
 //!
-//! One request makes one attempt. Whoever aborted it meanwhile may have told its client 409, and only a request that begins
-//! after that may buy.
+//! One request makes one attempt. Whoever aborted the attempt meanwhile may have told a client 409, and only a request that
+//! begins after that answer may buy.
 //!
-//! The law: **nobody cancels a try before the abort of its attempt is durable in the coordinator's store**; only
+//! The law: **nobody cancels a hold before the abort of its attempt is durable in the coordinator's store**. Only
 //! [`Step::Abort`] leads to [`Step::Cancel`], and [`Step::Clear`] comes from an abort that was read from the store.
 
 pub mod runner;
 #[cfg(test)]
 mod tests;
 
-use crate::domain::{Compra, Palabra, Transaccion};
+use crate::domain::{Bought, Compra, Transaccion, Word};
+use crate::error::Error;
 use market::contract::Refusal;
 use market::domain::{Intento, Monto};
 
@@ -28,7 +29,7 @@ use market::domain::{Intento, Monto};
 pub enum Step {
     /// Asking the store for its word on the clave.
     Look,
-    /// Asking it again, after somebody else decided this request's attempt: it makes no other.
+    /// Asking the store again, after somebody else decided this request's attempt. The request makes no other attempt.
     Overtaken,
     /// Cancelling what is left of an aborted attempt, before the next.
     Clear {
@@ -59,68 +60,37 @@ pub enum Step {
         /// What.
         transaccion: Transaccion,
         /// Whether an earlier request bought it.
-        repetida: bool,
+        replayed: bool,
     },
     /// Making the attempt's end durable, before anybody may cancel.
     Abort {
         /// Which.
         numero: u32,
         /// What the buyer will hear.
-        motivo: Motivo,
+        why: Error,
         /// What may be held.
-        retenido: Retenido,
+        held: StillHeld,
     },
     /// Cancelling what is held.
     Cancel {
         /// Of this attempt.
         numero: u32,
         /// What the buyer will hear.
-        motivo: Motivo,
+        why: Error,
         /// What may be held.
-        retenido: Retenido,
+        held: StillHeld,
     },
     /// The end.
-    Answer(Outcome),
-}
-
-/// Why a purchase comes to nothing, for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Motivo {
-    /// A participant said no.
-    Rechazo(Refusal),
-    /// The buyer saw another price than this.
-    PrecioCambiado(Monto),
+    Answer(Result<Bought, Error>),
 }
 
 /// What an attempt may hold when it is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Retenido {
+pub enum StillHeld {
     /// Nothing: the token was refused.
-    Nada,
+    Nothing,
     /// The token.
     Reserva,
-}
-
-/// How a purchase ends for its client.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// Bought: 201.
-    Comprado {
-        /// What was recorded.
-        transaccion: Transaccion,
-        /// Whether an earlier request with this key did it.
-        repetida: bool,
-    },
-    /// Not bought, and nothing is held: 4xx. This key has not bought and will not, unless it is sent again.
-    Rechazado(Motivo),
-    /// The key was used for something else: 422.
-    ClaveReutilizada,
-    /// A participant gave no answer: 503; the same key may be sent again.
-    SinRespuesta,
-    /// Another request or recovery gave this attempt up: 503; the same key may be sent again.
-    Superado,
-    /// The store gave no answer, or one that leaves the outcome open: 503; the same key may be sent again.
-    SinAlmacen,
 }
 
 /// What to do in a step.
@@ -134,11 +104,11 @@ pub enum Action {
     Charge(Intento, Monto),
     /// Write the transaction, where the clave is free and the attempt not aborted.
     Commit(Intento, Monto),
-    /// Confirm both tries of the transaction.
+    /// Confirm both holds of the transaction.
     Confirm(Transaccion),
     /// Write the abort, where the clave is not bought.
     Abort(Intento),
-    /// Cancel these tries.
+    /// Cancel these holds.
     Cancel {
         /// Of which attempt.
         intento: Intento,
@@ -146,14 +116,14 @@ pub enum Action {
         cargo: bool,
     },
     /// Tell the client.
-    Answer(Outcome),
+    Answer(Result<Bought, Error>),
 }
 
 /// How an action came out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// The store's word.
-    Word(Palabra),
+    Word(Word),
     /// The token is held, at this price.
     Reserved(Monto),
     /// The money is held.
@@ -196,9 +166,9 @@ impl Step {
             Self::Commit { numero, precio } => Action::Commit(intento(*numero), *precio),
             Self::Confirm { transaccion, .. } => Action::Confirm(transaccion.clone()),
             Self::Abort { numero, .. } => Action::Abort(intento(*numero)),
-            // a debit that was refused is not there; one that arrives late is recovery's
+            // a debit that was refused is not there; recovery cancels one that arrives late
             Self::Cancel { numero, .. } => Action::Cancel { intento: intento(*numero), cargo: false },
-            Self::Answer(outcome) => Action::Answer(outcome.clone()),
+            Self::Answer(answer) => Action::Answer(answer.clone()),
         }
     }
 }
@@ -208,80 +178,83 @@ impl Step {
 /// # Errors
 /// [`Unexpected`] for a pair that the protocol does not have.
 pub fn next(compra: &Compra, step: Step, event: Event) -> Result<Step, Box<Unexpected>> {
-    use Outcome::{ClaveReutilizada, Rechazado, SinAlmacen, SinRespuesta, Superado};
+    let no = |why: Error| Step::Answer(Err(why));
     Ok(match (step, event) {
         (Step::Look, Event::Word(word)) => look(compra, word),
         (Step::Overtaken, Event::Word(word)) => match look(compra, word) {
             // another attempt would be a request that nobody sent
-            Step::Clear { .. } | Step::Reserve { .. } => Step::Answer(Superado),
+            Step::Clear { .. } | Step::Reserve { .. } => no(Error::GivenUp),
             decided => decided,
         },
-        (Step::Look | Step::Overtaken, Event::NoStore) => Step::Answer(SinAlmacen),
+        (Step::Look | Step::Overtaken, Event::NoStore) => no(Error::NoStore),
 
         // the token may still be held by the attempt that is to be cleared: a refusal of the next would be a lie
-        (Step::Clear { .. }, Event::NoAnswer) => Step::Answer(SinRespuesta),
+        (Step::Clear { .. }, Event::NoAnswer) => no(Error::NoAnswer),
         (Step::Clear { numero }, Event::Done) => Step::Reserve { numero: numero.saturating_add(1) },
 
         (Step::Reserve { numero }, Event::Reserved(precio)) => match compra.precio {
-            Some(visto) if visto != precio => {
-                Step::Abort { numero, motivo: Motivo::PrecioCambiado(precio), retenido: Retenido::Reserva }
+            Some(seen) if seen != precio => {
+                let why = Error::PrecioChanged { token_id: compra.token_id, precio };
+                Step::Abort { numero, why, held: StillHeld::Reserva }
             }
             _ => Step::Charge { numero, precio },
         },
-        (Step::Reserve { .. }, Event::Refused(Refusal::ClaveReutilizada)) => Step::Answer(ClaveReutilizada),
-        // the token was free for this body, so the debit is what is left of a reservation that was given up: of another
-        // body, or of this one at another price
-        (Step::Charge { .. }, Event::Refused(Refusal::ClaveReutilizada)) => Step::Overtaken,
+        (Step::Reserve { .. }, Event::Refused(Refusal::ClaveReused)) => {
+            no(Error::ClaveReused(compra.clave.clone()))
+        }
+        // the token was free for this body, so the debit is left over from a reservation that was given up: one of another
+        // body, or of this body at another price
+        (Step::Charge { .. }, Event::Refused(Refusal::ClaveReused)) => Step::Overtaken,
         (Step::Reserve { numero }, Event::Refused(refusal)) => {
-            let motivo = Motivo::Rechazo(refusal);
-            if compra.clave_del_cliente {
+            let why = refused(compra, refusal);
+            if compra.clave_from_client {
                 // an earlier request with this key may be under way elsewhere, and must not buy after this refusal
-                Step::Abort { numero, motivo, retenido: Retenido::Nada }
+                Step::Abort { numero, why, held: StillHeld::Nothing }
             } else {
-                Step::Answer(Rechazado(motivo))
+                no(why)
             }
         }
         (Step::Charge { numero, precio }, Event::Charged) => Step::Commit { numero, precio },
         (Step::Charge { numero, .. }, Event::Refused(refusal)) => {
-            Step::Abort { numero, motivo: Motivo::Rechazo(refusal), retenido: Retenido::Reserva }
+            Step::Abort { numero, why: refused(compra, refusal), held: StillHeld::Reserva }
         }
-        // what may be held stays held for the same key to be sent again; recovery frees it if it is not
-        (Step::Reserve { .. } | Step::Charge { .. }, Event::NoAnswer) => Step::Answer(SinRespuesta),
+        // what may be held stays held, so that the same key can go on; recovery frees it if the key is not sent again
+        (Step::Reserve { .. } | Step::Charge { .. }, Event::NoAnswer) => no(Error::NoAnswer),
 
         (Step::Commit { .. }, Event::Committed(transaccion)) => {
-            Step::Confirm { transaccion, repetida: false }
+            Step::Confirm { transaccion, replayed: false }
         }
         (Step::Commit { .. } | Step::Abort { .. }, Event::Overtaken) => Step::Overtaken,
         // the line may be on the disk after all: never cancel on a guess
-        (Step::Commit { .. } | Step::Abort { .. }, Event::NoStore) => Step::Answer(SinAlmacen),
+        (Step::Commit { .. } | Step::Abort { .. }, Event::NoStore) => no(Error::NoStore),
 
-        (Step::Abort { motivo, retenido: Retenido::Nada, .. }, Event::Aborted) => {
-            Step::Answer(Rechazado(motivo))
-        }
-        (Step::Abort { numero, motivo, retenido }, Event::Aborted) => {
-            Step::Cancel { numero, motivo, retenido }
-        }
-        (Step::Cancel { motivo, .. }, Event::Done | Event::NoAnswer) => Step::Answer(Rechazado(motivo)),
+        (Step::Abort { why, held: StillHeld::Nothing, .. }, Event::Aborted) => no(why),
+        (Step::Abort { numero, why, held }, Event::Aborted) => Step::Cancel { numero, why, held },
+        (Step::Cancel { why, .. }, Event::Done | Event::NoAnswer) => no(why),
 
-        // bought is bought: a confirmation that got lost is recovery's
-        (Step::Confirm { transaccion, repetida }, Event::Done | Event::NoAnswer) => {
-            Step::Answer(Outcome::Comprado { transaccion, repetida })
+        // bought is bought: recovery repeats a confirmation that got lost
+        (Step::Confirm { transaccion, replayed }, Event::Done | Event::NoAnswer) => {
+            Step::Answer(Ok(Bought { transaccion, replayed }))
         }
         (step, event) => return Err(Box::new(Unexpected { step, event })),
     })
 }
 
-fn look(compra: &Compra, word: Palabra) -> Step {
+fn refused(compra: &Compra, refusal: Refusal) -> Error {
+    Error::Refused { usuario_id: compra.usuario_id, token_id: compra.token_id, refusal }
+}
+
+fn look(compra: &Compra, word: Word) -> Step {
     match word {
-        Palabra::Nada => Step::Reserve { numero: 1 },
-        Palabra::Comprado(transaccion) if transaccion.responde_a(compra) => {
-            Step::Confirm { transaccion, repetida: true }
+        Word::Nothing => Step::Reserve { numero: 1 },
+        Word::Bought(transaccion) if transaccion.answers(compra) => {
+            Step::Confirm { transaccion, replayed: true }
         }
-        Palabra::Abortado(a)
+        Word::Aborted(a)
             if a.usuario_id == compra.usuario_id && a.token_id.is_none_or(|t| t == compra.token_id) =>
         {
             Step::Clear { numero: a.numero }
         }
-        Palabra::Comprado(_) | Palabra::Abortado(_) => Step::Answer(Outcome::ClaveReutilizada),
+        Word::Bought(_) | Word::Aborted(_) => Step::Answer(Err(Error::ClaveReused(compra.clave.clone()))),
     }
 }

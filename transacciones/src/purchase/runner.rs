@@ -1,18 +1,24 @@
 //! Runs a purchase: does what each [`Step`] asks for and feeds the outcome back.
 
-use super::{Action, Event, Outcome, Step, Unexpected, next};
-use crate::domain::Compra;
-use crate::participants::{Tokens, Usuarios};
+use super::{Action, Event, Step, next};
+use crate::complaint::Complaint;
+use crate::domain::{Bought, Compra};
+use crate::error::Error;
 use crate::store::{Overtaken, Store};
 use http_kit::client::Unavailable;
 use journal::StoreError;
 use market::contract::Answer;
-use market::contract::{PedidoCargo, PedidoReserva};
+use market::contract::{CargoRequest, ReservaRequest};
 use market::domain::Intento;
+use market::participant::Holder;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
+
+/// One of the purchases that may be under way at once. It is kept until the purchase's background task is done, too.
+pub type Slot = Arc<OwnedSemaphorePermit>;
 
 /// The coordinator: its own store and the two participants. Clones share them.
 #[derive(Clone)]
@@ -20,13 +26,15 @@ pub struct Coordinator {
     /// Decides.
     pub store: Store,
     /// Holds the goods.
-    pub tokens: Arc<dyn Tokens>,
+    pub tokens: Arc<dyn Holder<ReservaRequest>>,
     /// Holds the money.
-    pub usuarios: Arc<dyn Usuarios>,
+    pub usuarios: Arc<dyn Holder<CargoRequest>>,
     /// How long a purchase may wait for participants.
     pub deadline: Duration,
-    /// Work that goes on behind an answer; a process that leaves waits for it.
-    pub behind: TaskTracker,
+    /// Purchases and their background tasks; a process that leaves waits for them.
+    pub background: TaskTracker,
+    /// What is said of a store that decides nothing.
+    pub trouble: Arc<Complaint>,
 }
 
 impl Coordinator {
@@ -34,49 +42,49 @@ impl Coordinator {
     /// does not stop it half-way.
     ///
     /// # Errors
-    /// [`Unexpected`]: a bug. What is held then, recovery settles.
-    pub async fn run(&self, compra: &Compra) -> Result<Outcome, Box<Unexpected>> {
+    /// Why it is not bought. After [`Error::Bug`] recovery settles what is held.
+    pub async fn run(&self, compra: &Compra, slot: &Slot) -> Result<Bought, Error> {
         let deadline = Instant::now() + self.deadline;
         let mut step = Step::Look;
         loop {
             let event = match step.action(compra) {
-                Action::Answer(outcome) => return Ok(outcome),
-                action => self.perform(action, compra, deadline).await,
+                Action::Answer(answer) => return answer,
+                action => self.perform(action, compra, slot, deadline).await,
             };
             log::debug!("{}: {step:?} -> {event:?}", compra.clave);
-            step = next(compra, step, event)?;
+            step = next(compra, step, event).map_err(|unexpected| Error::bug(unexpected.to_string()))?;
         }
     }
 
-    async fn perform(&self, action: Action, compra: &Compra, deadline: Instant) -> Event {
+    async fn perform(&self, action: Action, compra: &Compra, slot: &Slot, deadline: Instant) -> Event {
         match action {
-            Action::Look => match self.store.palabra(&compra.clave).await {
-                Ok(palabra) => Event::Word(palabra),
-                Err(e) => no_store(&e),
+            Action::Look => match self.store.word(&compra.clave).await {
+                Ok(word) => Event::Word(word),
+                Err(e) => self.no_store(&e),
             },
             Action::Reserve(intento) => {
-                let pedido = PedidoReserva { token_id: compra.token_id, usuario_id: compra.usuario_id };
-                event(self.tokens.reserve(&intento, pedido, deadline).await, |r| Event::Reserved(r.precio))
+                let request = ReservaRequest { token_id: compra.token_id, usuario_id: compra.usuario_id };
+                event(self.tokens.hold(&intento, request, deadline).await, |r| Event::Reserved(r.precio))
             }
             Action::Charge(intento, monto) => {
-                let pedido = PedidoCargo { usuario_id: compra.usuario_id, monto };
-                event(self.usuarios.charge(&intento, pedido, deadline).await, |()| Event::Charged)
+                let request = CargoRequest { usuario_id: compra.usuario_id, monto };
+                event(self.usuarios.hold(&intento, request, deadline).await, |()| Event::Charged)
             }
             Action::Commit(intento, precio) => match self.store.commit(intento, compra, precio).await {
                 Ok(Ok(transaccion)) => Event::Committed(transaccion),
                 Ok(Err(Overtaken)) => Event::Overtaken,
-                Err(e) => no_store(&e),
+                Err(e) => self.no_store(&e),
             },
             Action::Abort(intento) => {
                 match self.store.abort(intento, compra.usuario_id, Some(compra.token_id)).await {
                     Ok(Ok(())) => Event::Aborted,
                     Ok(Err(Overtaken)) => Event::Overtaken,
-                    Err(e) => no_store(&e),
+                    Err(e) => self.no_store(&e),
                 }
             }
             Action::Cancel { intento, cargo } => self.cancel(&intento, cargo, deadline).await,
             Action::Confirm(transaccion) => match transaccion.intento {
-                Some(intento) => self.confirm(intento, deadline).await,
+                Some(intento) => self.confirm(intento, slot, deadline).await,
                 None => Event::Done,
             },
             Action::Answer(_) => Event::Done,
@@ -91,7 +99,7 @@ impl Coordinator {
             match answer {
                 Ok(Ok(())) => {}
                 Ok(Err(refusal)) => {
-                    log::error!("{intento} is aborted, and yet its try cannot be cancelled: {refusal}");
+                    log::error!("{intento} is aborted, and yet its hold cannot be cancelled: {refusal}");
                 }
                 Err(e) => return no_answer(&e),
             }
@@ -99,17 +107,23 @@ impl Coordinator {
         Event::Done
     }
 
-    /// The sale is waited for, so that the buyer's next read shows it in any replica; the debit's end shows nowhere, so
-    /// it happens behind the answer.
-    async fn confirm(&self, intento: Intento, deadline: Instant) -> Event {
-        // a purchase that used up its time still deserves a try: recovery would take ORPHAN_AGE
+    /// The sale is waited for, so that the buyer's next read shows it in any replica. The end of the debit shows nowhere, so
+    /// a background task confirms the debit.
+    async fn confirm(&self, intento: Intento, slot: &Slot, deadline: Instant) -> Event {
+        // also for a purchase that used up its time: recovery would take ORPHAN_AGE
         let deadline = deadline.max(Instant::now() + self.deadline / 3);
-        let (usuarios, of) = (Arc::clone(&self.usuarios), intento.clone());
+        let (usuarios, of, slot) = (Arc::clone(&self.usuarios), intento.clone(), Arc::clone(slot));
         let context = http_kit::context::Context::current().unwrap_or_default();
-        self.behind.spawn(context.scope(async move {
+        self.background.spawn(context.scope(async move {
             confirmed(&of, usuarios.confirm(&of, deadline).await);
+            drop(slot);
         }));
         confirmed(&intento, self.tokens.confirm(&intento, deadline).await)
+    }
+
+    fn no_store(&self, e: &StoreError) -> Event {
+        self.trouble.say(&format_args!("the store decides nothing: {e}"));
+        Event::NoStore
     }
 }
 
@@ -117,7 +131,7 @@ fn confirmed(intento: &Intento, answer: Answer<()>) -> Event {
     match answer {
         Ok(Ok(())) => Event::Done,
         Ok(Err(refusal)) => {
-            log::error!("{intento} is bought, and yet its try cannot be confirmed: {refusal}");
+            log::error!("{intento} is bought, and yet its hold cannot be confirmed: {refusal}");
             Event::Done
         }
         Err(e) => no_answer(&e),
@@ -132,12 +146,8 @@ fn event<T>(answer: Answer<T>, yes: impl FnOnce(T) -> Event) -> Event {
     }
 }
 
+/// The participant's breaker has logged it, once for all purchases that wait for the same answer.
 fn no_answer(e: &Unavailable) -> Event {
-    log::warn!("{e}");
+    log::debug!("{e}");
     Event::NoAnswer
-}
-
-fn no_store(e: &StoreError) -> Event {
-    log::error!("the store decides nothing: {e}");
-    Event::NoStore
 }

@@ -2,15 +2,15 @@
 //! that loses answers, repeats messages late and kills coordinators.
 
 use super::*;
-use crate::domain::Abortado;
-use market::domain::{Clave, TokenId, TransaccionId, UsuarioId, ahora};
+use crate::domain::Aborted;
+use market::domain::{Clave, TokenId, TransaccionId, UsuarioId, timestamp};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 fn compra(clave: &str, usuario: u64, token: u64, del_cliente: bool) -> Compra {
     Compra {
         clave: clave.parse().unwrap(),
-        clave_del_cliente: del_cliente,
+        clave_from_client: del_cliente,
         usuario_id: UsuarioId::new(usuario).unwrap(),
         token_id: TokenId::new(token).unwrap(),
         precio: None,
@@ -26,7 +26,7 @@ fn transaccion(compra: &Compra, numero: u32, precio: Monto, id: u64) -> Transacc
         id: TransaccionId::new(id).unwrap(),
         usuario_id: compra.usuario_id,
         token_id: compra.token_id,
-        fecha: ahora(),
+        fecha: timestamp(),
         precio,
         intento: Some(Intento { clave: compra.clave.clone(), numero }),
         lugar: None,
@@ -43,13 +43,13 @@ fn a_purchase_reserves_charges_commits_confirms_and_answers() {
     let c = compra("k", 1, 101, false);
     let t = transaccion(&c, 1, credits(50), 1);
     let way = [
-        Event::Word(Palabra::Nada),
+        Event::Word(Word::Nothing),
         Event::Reserved(credits(50)),
         Event::Charged,
         Event::Committed(t.clone()),
     ];
-    assert_eq!(walk(&c, way.clone()), Step::Confirm { transaccion: t.clone(), repetida: false });
-    let bought = Step::Answer(Outcome::Comprado { transaccion: t, repetida: false });
+    assert_eq!(walk(&c, way.clone()), Step::Confirm { transaccion: t.clone(), replayed: false });
+    let bought = Step::Answer(Ok(Bought { transaccion: t, replayed: false }));
     assert_eq!(walk(&c, way.iter().cloned().chain([Event::Done])), bought);
     assert_eq!(
         walk(&c, way.into_iter().chain([Event::NoAnswer])),
@@ -61,31 +61,33 @@ fn a_purchase_reserves_charges_commits_confirms_and_answers() {
 #[test]
 fn nothing_is_cancelled_before_its_abort_is_durable() {
     let c = compra("k", 1, 101, true);
-    let no = Event::Refused(Refusal::SaldoInsuficiente);
-    let refused = walk(&c, [Event::Word(Palabra::Nada), Event::Reserved(credits(50)), no]);
-    assert!(matches!(refused, Step::Abort { numero: 1, retenido: Retenido::Reserva, .. }));
-    assert_eq!(next(&c, refused.clone(), Event::NoStore).unwrap(), Step::Answer(Outcome::SinAlmacen));
+    let no = Event::Refused(Refusal::SaldoTooLow);
+    let refused = walk(&c, [Event::Word(Word::Nothing), Event::Reserved(credits(50)), no]);
+    assert!(matches!(refused, Step::Abort { numero: 1, held: StillHeld::Reserva, .. }));
+    assert_eq!(next(&c, refused.clone(), Event::NoStore).unwrap(), Step::Answer(Err(Error::NoStore)));
     assert_eq!(next(&c, refused.clone(), Event::Overtaken).unwrap(), Step::Overtaken);
     assert!(matches!(next(&c, refused, Event::Aborted).unwrap(), Step::Cancel { numero: 1, .. }));
 }
 
 #[test]
 fn a_refusal_under_a_clients_key_is_made_to_last_and_another_costs_no_write() {
-    let no = [Event::Word(Palabra::Nada), Event::Refused(Refusal::TokenNoDisponible)];
+    let no = [Event::Word(Word::Nothing), Event::Refused(Refusal::TokenNotAvailable)];
     assert!(matches!(
         walk(&compra("k", 1, 101, true), no.clone()),
-        Step::Abort { retenido: Retenido::Nada, .. }
+        Step::Abort { held: StillHeld::Nothing, .. }
     ));
-    let motivo = Motivo::Rechazo(Refusal::TokenNoDisponible);
-    assert_eq!(walk(&compra("k", 1, 101, false), no), Step::Answer(Outcome::Rechazado(motivo)));
+    let c = compra("k", 1, 101, false);
+    let (usuario_id, token_id, refusal) = (c.usuario_id, c.token_id, Refusal::TokenNotAvailable);
+    let refused = Error::Refused { usuario_id, token_id, refusal };
+    assert_eq!(walk(&c, no), Step::Answer(Err(refused)));
 }
 
 #[test]
 fn a_commit_of_unknown_outcome_is_not_cancelled() {
     let c = compra("k", 1, 101, true);
-    let way = [Event::Word(Palabra::Nada), Event::Reserved(credits(50)), Event::Charged];
+    let way = [Event::Word(Word::Nothing), Event::Reserved(credits(50)), Event::Charged];
     let commit = walk(&c, way);
-    assert_eq!(next(&c, commit.clone(), Event::NoStore).unwrap(), Step::Answer(Outcome::SinAlmacen));
+    assert_eq!(next(&c, commit.clone(), Event::NoStore).unwrap(), Step::Answer(Err(Error::NoStore)));
     assert_eq!(next(&c, commit, Event::Overtaken).unwrap(), Step::Overtaken);
 }
 
@@ -93,7 +95,7 @@ fn a_commit_of_unknown_outcome_is_not_cancelled() {
 fn an_aborted_attempt_is_cleared_before_the_next_and_another_body_is_refused() {
     let c = compra("k", 1, 101, true);
     let aborted = |token| {
-        Event::Word(Palabra::Abortado(Abortado {
+        Event::Word(Word::Aborted(Aborted {
             clave: c.clave.clone(),
             numero: 3,
             usuario_id: c.usuario_id,
@@ -102,17 +104,23 @@ fn an_aborted_attempt_is_cleared_before_the_next_and_another_body_is_refused() {
     };
     assert_eq!(walk(&c, [aborted(None)]), Step::Clear { numero: 3 });
     assert_eq!(walk(&c, [aborted(Some(c.token_id)), Event::Done]), Step::Reserve { numero: 4 });
-    assert_eq!(walk(&c, [aborted(Some(c.token_id)), Event::NoAnswer]), Step::Answer(Outcome::SinRespuesta));
-    assert_eq!(walk(&c, [aborted(TokenId::new(102))]), Step::Answer(Outcome::ClaveReutilizada));
+    assert_eq!(walk(&c, [aborted(Some(c.token_id)), Event::NoAnswer]), Step::Answer(Err(Error::NoAnswer)));
+    assert_eq!(
+        walk(&c, [aborted(TokenId::new(102))]),
+        Step::Answer(Err(Error::ClaveReused(c.clave.clone())))
+    );
     let t = transaccion(&compra("k", 1, 102, true), 1, credits(70), 1);
-    assert_eq!(walk(&c, [Event::Word(Palabra::Comprado(t))]), Step::Answer(Outcome::ClaveReutilizada));
+    assert_eq!(
+        walk(&c, [Event::Word(Word::Bought(t))]),
+        Step::Answer(Err(Error::ClaveReused(c.clave.clone())))
+    );
 }
 
 /// Found by the model: whoever overtook this request may have told the client 409, so it must not buy with another attempt.
 #[test]
 fn a_request_that_was_overtaken_says_what_was_bought_or_gives_up() {
     let c = compra("k", 1, 101, true);
-    let aborted = Palabra::Abortado(Abortado {
+    let aborted = Word::Aborted(Aborted {
         clave: c.clave.clone(),
         numero: 1,
         usuario_id: c.usuario_id,
@@ -121,33 +129,33 @@ fn a_request_that_was_overtaken_says_what_was_bought_or_gives_up() {
     let overtaken = |step| next(&c, step, Event::Overtaken).unwrap();
     let commit = overtaken(Step::Commit { numero: 1, precio: credits(50) });
     assert_eq!(commit.action(&c), Action::Look);
-    assert_eq!(next(&c, commit.clone(), Event::Word(aborted)).unwrap(), Step::Answer(Outcome::Superado));
+    assert_eq!(next(&c, commit.clone(), Event::Word(aborted)).unwrap(), Step::Answer(Err(Error::GivenUp)));
     let t = transaccion(&c, 1, credits(50), 1);
-    let bought = Step::Confirm { transaccion: t.clone(), repetida: true };
-    assert_eq!(next(&c, commit.clone(), Event::Word(Palabra::Comprado(t))).unwrap(), bought);
-    assert_eq!(next(&c, commit, Event::NoStore).unwrap(), Step::Answer(Outcome::SinAlmacen));
+    let bought = Step::Confirm { transaccion: t.clone(), replayed: true };
+    assert_eq!(next(&c, commit.clone(), Event::Word(Word::Bought(t))).unwrap(), bought);
+    assert_eq!(next(&c, commit, Event::NoStore).unwrap(), Step::Answer(Err(Error::NoStore)));
 }
 
 /// The reservation was given up and the price changed before its debit was taken back: no fault of the client's.
 #[test]
 fn a_debit_at_another_price_is_an_attempt_that_was_given_up_and_no_misused_key() {
     let c = compra("k", 1, 101, true);
-    let no = Event::Refused(Refusal::ClaveReutilizada);
-    let way = [Event::Word(Palabra::Nada), Event::Reserved(credits(70)), no.clone()];
+    let no = Event::Refused(Refusal::ClaveReused);
+    let way = [Event::Word(Word::Nothing), Event::Reserved(credits(70)), no.clone()];
     assert_eq!(walk(&c, way), Step::Overtaken);
-    assert_eq!(walk(&c, [Event::Word(Palabra::Nada), no]), Step::Answer(Outcome::ClaveReutilizada));
+    assert_eq!(
+        walk(&c, [Event::Word(Word::Nothing), no]),
+        Step::Answer(Err(Error::ClaveReused(c.clave.clone())))
+    );
 }
 
 #[test]
 fn a_price_that_the_buyer_did_not_see_is_refused() {
     let c = Compra { precio: Some(credits(50)), ..compra("k", 1, 101, false) };
-    let step = walk(&c, [Event::Word(Palabra::Nada), Event::Reserved(credits(51))]);
+    let step = walk(&c, [Event::Word(Word::Nothing), Event::Reserved(credits(51))]);
+    assert!(matches!(step, Step::Abort { why: Error::PrecioChanged { .. }, held: StillHeld::Reserva, .. }));
     assert!(matches!(
-        step,
-        Step::Abort { motivo: Motivo::PrecioCambiado(_), retenido: Retenido::Reserva, .. }
-    ));
-    assert!(matches!(
-        walk(&c, [Event::Word(Palabra::Nada), Event::Reserved(credits(50))]),
+        walk(&c, [Event::Word(Word::Nothing), Event::Reserved(credits(50))]),
         Step::Charge { numero: 1, .. }
     ));
 }
@@ -159,7 +167,7 @@ fn an_event_that_cannot_come_is_an_error_and_not_a_guess() {
     assert!(
         next(&c, Step::Reserve { numero: 1 }, Event::Committed(transaccion(&c, 1, credits(1), 1))).is_err()
     );
-    assert!(next(&c, Step::Answer(Outcome::SinRespuesta), Event::Done).is_err());
+    assert!(next(&c, Step::Answer(Err(Error::NoAnswer)), Event::Done).is_err());
 }
 
 const PRICE: u64 = 60;
@@ -174,7 +182,7 @@ struct World {
     sold: BTreeMap<TokenId, Intento>,
     charged: BTreeMap<Intento, (UsuarioId, bool)>,
     late: Vec<(Compra, Action)>,
-    answers: Vec<(Compra, Outcome)>,
+    answers: Vec<(Compra, Result<Bought, Error>)>,
 }
 
 impl World {
@@ -195,11 +203,11 @@ impl World {
                     self.held.insert(compra.token_id, (i, compra.usuario_id));
                     Event::Reserved(credits(PRICE))
                 }
-                _ => Event::Refused(Refusal::TokenNoDisponible),
+                _ => Event::Refused(Refusal::TokenNotAvailable),
             },
             Action::Charge(i, _) if self.charged.contains_key(&i) => Event::Charged,
             Action::Charge(..) if self.balance(compra.usuario_id) < PRICE => {
-                Event::Refused(Refusal::SaldoInsuficiente)
+                Event::Refused(Refusal::SaldoTooLow)
             }
             Action::Charge(i, _) => {
                 self.charged.insert(i, (compra.usuario_id, false));
@@ -233,16 +241,16 @@ impl World {
         }
     }
 
-    fn word(&self, compra: &Compra) -> Palabra {
+    fn word(&self, compra: &Compra) -> Word {
         match (self.committed.get(&compra.clave), self.aborted.get(&compra.clave)) {
-            (Some(t), _) => Palabra::Comprado(t.clone()),
-            (None, Some(n)) => Palabra::Abortado(Abortado {
+            (Some(t), _) => Word::Bought(t.clone()),
+            (None, Some(n)) => Word::Aborted(Aborted {
                 clave: compra.clave.clone(),
                 numero: *n,
                 usuario_id: compra.usuario_id,
                 token_id: None,
             }),
-            (None, None) => Palabra::Nada,
+            (None, None) => Word::Nothing,
         }
     }
 
@@ -266,13 +274,13 @@ impl World {
 
     /// What recovery does: the store's word, the abort first.
     fn recover(&mut self) {
-        let tries: BTreeSet<Intento> = self
+        let holds: BTreeSet<Intento> = self
             .held
             .values()
             .map(|(i, _)| i.clone())
             .chain(self.charged.iter().filter(|(_, (_, confirmed))| !confirmed).map(|(i, _)| i.clone()))
             .collect();
-        for i in tries {
+        for i in holds {
             let bought = |w: &Self| w.committed.get(&i.clave).is_some_and(|t| t.intento.as_ref() == Some(&i));
             if !bought(self) && !self.committed.contains_key(&i.clave) {
                 let n = self.aborted.entry(i.clave.clone()).or_default();
@@ -296,7 +304,7 @@ impl World {
         assert_eq!(self.sold.len(), self.committed.len(), "a token is sold without a purchase");
         assert!(self.held.is_empty());
         for (compra, outcome) in &self.answers {
-            if let Outcome::Comprado { transaccion, .. } = outcome {
+            if let Ok(Bought { transaccion, .. }) = outcome {
                 assert_eq!(
                     self.committed.get(&compra.clave),
                     Some(transaccion),
@@ -379,7 +387,9 @@ proptest! {
                         _ => world.perform(compra, action),
                     };
                     let next = next(compra, step, event).unwrap();
-                    if let Step::Answer(Outcome::Rechazado(_)) = &next && compra.clave_del_cliente {
+                    if let Step::Answer(Err(Error::Refused { .. } | Error::PrecioChanged { .. })) = &next
+                        && compra.clave_from_client
+                    {
                         let i = Intento { clave: compra.clave.clone(), numero: 1 };
                         prop_assert!(world.aborted.contains_key(&i.clave), "refused, and might yet be bought");
                     }

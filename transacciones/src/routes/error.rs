@@ -1,32 +1,40 @@
 //! Where errors meet HTTP.
 
-use crate::audit::Unaudited;
-use crate::domain::Compra;
 use crate::error::Error;
-use crate::purchase::Motivo;
 use http_kit::problem::{General, Problem, Text};
 use http_kit::text;
-use market::codes::Codigo;
+use market::codes::MarketCode;
 use market::contract::Refusal;
+use market::domain::{TokenId, UsuarioId};
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
-            Error::TransaccionNoEncontrada(id) => Self::new(
-                Codigo::TransaccionNoEncontrada,
+            Error::TransaccionNotFound(id) => Self::new(
+                MarketCode::TransaccionNotFound,
                 text!("No hay transacción {id}.", "There is no transaction {id}."),
             ),
-            Error::Rechazado { compra, motivo } => refused(&compra, motivo),
-            Error::ClaveReutilizada(clave) => Self::new(
-                Codigo::ClaveReutilizada,
+            Error::Refused { usuario_id, token_id, refusal } => refused(usuario_id, token_id, refusal),
+            Error::PrecioChanged { token_id, precio } => Self::new(
+                MarketCode::PrecioChanged,
+                text!("El token {token_id} cuesta ahora {precio}.", "Token {token_id} costs {precio} now."),
+            ),
+            Error::ClaveReused(clave) => Self::new(
+                MarketCode::ClaveReused,
                 text!(
                     "«{clave}» ya se usó con otros datos; use una clave nueva.",
                     "\"{clave}\" was used with other data; use a new key."
                 ),
             ),
-            Error::SinRespuesta => no_answer(),
-            Error::Superado => Self::new(
-                General::ServicioNoDisponible,
+            Error::NoAnswer => Self::new(
+                General::ServiceUnavailable,
+                Text::new(
+                    "Otro servicio no respondió a tiempo; repita la petición, una compra con la misma clave.",
+                    "Another service did not answer in time; repeat the request, a purchase with the same key.",
+                ),
+            ),
+            Error::GivenUp => Self::new(
+                General::ServiceUnavailable,
                 Text::new(
                     "La compra no se hizo: otra petición con la misma clave la dio por perdida, o tardó demasiado; repítala \
                      con la misma clave.",
@@ -34,63 +42,48 @@ impl From<Error> for Problem {
                      it with the same key.",
                 ),
             ),
-            // logged where it happened
-            Error::SinAlmacen => Self::new(
-                General::AlmacenNoDisponible,
+            Error::NoStore => Self::new(
+                General::StoreUnavailable,
                 Text::new(
                     "No se sabe si la compra quedó hecha; repítala con la misma clave.",
                     "Whether the purchase was made is not known; repeat it with the same key.",
                 ),
             ),
+            Error::TooManyPurchases => Self::new(
+                General::ServiceUnavailable,
+                Text::new(
+                    "Hay demasiadas compras en curso; no se empezó nada. Repita la petición, con la misma clave.",
+                    "Too many purchases are under way; nothing was begun. Repeat the request, with the same key.",
+                ),
+            ),
+            Error::TooManyReaders => Self::new(
+                General::ServiceUnavailable,
+                Text::new(
+                    "Demasiados clientes siguen ya los eventos aquí; vuelva más tarde.",
+                    "Too many clients follow the events here already; come back later.",
+                ),
+            ),
             Error::Store(cause) => Self::store(cause),
-            Error::Unaudited(Unaudited::Participant(cause)) => {
-                log::warn!("audit: {cause}");
-                no_answer()
-            }
-            Error::Unaudited(Unaudited::Store(cause)) => Self::store(cause),
-            Error::Unaudited(cause @ Unaudited::Refused(_)) => Self::internal(cause),
             Error::Bug(cause) => Self::internal(cause),
         }
     }
 }
 
-fn no_answer() -> Problem {
-    Problem::new(
-        General::ServicioNoDisponible,
-        Text::new(
-            "Otro servicio no respondió a tiempo; repita la petición, una compra con la misma clave.",
-            "Another service did not answer in time; repeat the request, a purchase with the same key.",
+fn refused(usuario: UsuarioId, token: TokenId, refusal: Refusal) -> Problem {
+    let detail = match refusal {
+        Refusal::TokenNotFound => text!("No hay token {token}.", "There is no token {token}."),
+        Refusal::TokenNotAvailable => {
+            text!("El token {token} está reservado o vendido.", "Token {token} is reserved or sold.")
+        }
+        Refusal::UsuarioNotFound => text!("No hay usuario {usuario}.", "There is no user {usuario}."),
+        Refusal::SaldoTooLow => text!(
+            "El saldo del usuario {usuario} no alcanza para el token {token}.",
+            "User {usuario}'s balance is below the price of token {token}."
         ),
-    )
-}
-
-fn refused(compra: &Compra, motivo: Motivo) -> Problem {
-    let (usuario, token) = (compra.usuario_id, compra.token_id);
-    let (codigo, detail) = match motivo {
-        Motivo::PrecioCambiado(precio) => (
-            Codigo::PrecioCambiado,
-            text!("El token {token} cuesta ahora {precio}.", "Token {token} costs {precio} now."),
-        ),
-        Motivo::Rechazo(refusal) => {
-            let detail = match refusal {
-                Refusal::TokenNoEncontrado => text!("No hay token {token}.", "There is no token {token}."),
-                Refusal::TokenNoDisponible => {
-                    text!("El token {token} está reservado o vendido.", "Token {token} is reserved or sold.")
-                }
-                Refusal::UsuarioNoEncontrado => {
-                    text!("No hay usuario {usuario}.", "There is no user {usuario}.")
-                }
-                Refusal::SaldoInsuficiente => text!(
-                    "El saldo del usuario {usuario} no alcanza para el token {token}.",
-                    "User {usuario}'s balance is below the price of token {token}."
-                ),
-                // the state machine answers these otherwise, or a participant broke its contract
-                Refusal::ClaveReutilizada | Refusal::IntentoNoEncontrado | Refusal::IntentoConfirmado => {
-                    return Problem::internal(format!("a purchase ended with {refusal}"));
-                }
-            };
-            (refusal.codigo(), detail)
+        // the state machine answers these otherwise, or a participant broke its contract
+        Refusal::ClaveReused | Refusal::IntentoNotFound | Refusal::IntentoConfirmed => {
+            return Problem::internal(format!("a purchase ended with {refusal}"));
         }
     };
-    Problem::new(codigo, detail)
+    Problem::new(refusal.code(), detail)
 }

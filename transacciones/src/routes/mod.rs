@@ -1,8 +1,8 @@
 //! The route table. One file for each path.
 
-mod auditoria;
+mod audit;
 mod error;
-mod eventos;
+pub mod events;
 mod transacciones;
 
 use actix_web::web::ServiceConfig;
@@ -12,21 +12,21 @@ use utoipa::OpenApi;
 /// The public API.
 pub fn public(config: &mut ServiceConfig) {
     config
-        .service(Methods::at("/transacciones").get(transacciones::listar).post(transacciones::comprar).done())
-        .service(Methods::at("/transacciones/auditoria").get(auditoria::auditar).done())
-        .service(Methods::at("/transacciones/eventos").get(eventos::seguir).done())
-        .service(Methods::at("/transacciones/{id}").get(transacciones::ver).done());
+        .service(Methods::at("/transacciones").get(transacciones::list).post(transacciones::buy).done())
+        .service(Methods::at("/transacciones/auditoria").get(audit::audit).done())
+        .service(Methods::at("/transacciones/eventos").get(events::follow).done())
+        .service(Methods::at("/transacciones/{id}").get(transacciones::show).done());
 }
 
 /// The public API's description.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     #[derive(OpenApi)]
     #[openapi(paths(
-        transacciones::listar,
-        transacciones::ver,
-        transacciones::comprar,
-        auditoria::auditar,
-        eventos::seguir
+        transacciones::list,
+        transacciones::show,
+        transacciones::buy,
+        audit::audit,
+        events::follow
     ))]
     struct Api;
     Api::openapi()

@@ -7,14 +7,14 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use chrono::{DateTime, Utc};
 use http_kit::openapi::schema::Id;
-use http_kit::openapi::{ConAlmacen, ConParametros};
+use http_kit::openapi::{WithParameters, WithStore};
 use http_kit::paging::Limit;
 use http_kit::problem::Problem;
 use http_kit::reply::{IDEMPOTENCY_REPLAYED, Representation};
 use http_kit::request;
 use market::domain::{Clave, Monto, TokenId, TransaccionId, UsuarioId};
-use market::openapi::schema::Creditos;
-use market::openapi::{Compra as ErroresDeCompra, SinTransaccion};
+use market::openapi::schema::Credits;
+use market::openapi::{Compra as PurchaseProblems, NoTransaccion};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Transaccion)]
-pub struct TransaccionVista {
+pub struct TransaccionView {
     #[schema(value_type = Id)]
     id: u64,
     #[schema(value_type = Id)]
@@ -32,11 +32,11 @@ pub struct TransaccionVista {
     #[schema(example = "2025-09-10T17:00:00Z")]
     fecha: DateTime<Utc>,
     /// What was paid
-    #[schema(value_type = Creditos)]
+    #[schema(value_type = Credits)]
     precio: u64,
 }
 
-impl From<Transaccion> for TransaccionVista {
+impl From<Transaccion> for TransaccionView {
     fn from(t: Transaccion) -> Self {
         Self {
             id: t.id.get(),
@@ -68,9 +68,9 @@ request! {
         /// Only this token's
         query token_id "tokenId": Option<TokenId>,
         /// Rows of a page
-        query limite: Limit,
+        query limit: Limit,
         /// The last id of the page before
-        query despues: Option<TransaccionId>,
+        query after: Option<TransaccionId>,
     }
 }
 
@@ -86,49 +86,49 @@ request! {
 /// With an `Idempotency-Key` the same request can be sent any number of times, to any replica, also at once: there is one
 /// purchase, and each answer is the same (a repeated one with `Idempotency-Replayed: true`). After a 503, or no answer at
 /// all, send it again with the same key.
-#[utoipa::path(post, path = "/transacciones", tag = "transacciones", request_body = NewCompra, params(NewCompra),
-    responses((status = 201, description = "Bought; `Location` leads to it", body = TransaccionVista), ErroresDeCompra))]
-pub async fn comprar(
+#[utoipa::path(post, operation_id = "comprar", path = "/transacciones", tag = "transacciones", request_body = NewCompra, params(NewCompra),
+    responses((status = 201, description = "Bought; `Location` leads to it", body = TransaccionView), PurchaseProblems))]
+pub async fn buy(
     req: HttpRequest,
     asked: NewCompra,
     service: Data<Service>,
 ) -> Result<HttpResponse, Problem> {
     let NewCompra { clave, usuario_id, token_id, precio } = asked;
-    let clave_del_cliente = clave.is_some();
-    let clave = clave.unwrap_or_else(Clave::nueva);
-    let comprado = service.comprar(Compra { clave, clave_del_cliente, usuario_id, token_id, precio }).await?;
-    let location = format!("/transacciones/{}", comprado.transaccion.id);
+    let clave_from_client = clave.is_some();
+    let clave = clave.unwrap_or_else(Clave::fresh);
+    let bought = service.buy(Compra { clave, clave_from_client, usuario_id, token_id, precio }).await?;
+    let location = format!("/transacciones/{}", bought.transaccion.id);
     let location = HeaderValue::try_from(location).map_err(Problem::internal)?;
-    let vista = TransaccionVista::from(comprado.transaccion);
-    let mut reply = Representation::json(&vista)?.header(header::LOCATION, location);
-    if comprado.repetida {
+    let view = TransaccionView::from(bought.transaccion);
+    let mut reply = Representation::json(&view)?.header(header::LOCATION, location);
+    if bought.replayed {
         reply = reply.header(IDEMPOTENCY_REPLAYED.clone(), HeaderValue::from_static("true"));
     }
     Ok(reply.respond_as(&req, StatusCode::CREATED))
 }
 
 /// List purchases in the order of their commits
-#[utoipa::path(get, path = "/transacciones", tag = "transacciones", params(ListTransacciones),
+#[utoipa::path(get, operation_id = "listar", path = "/transacciones", tag = "transacciones", params(ListTransacciones),
     responses((status = 200, description = "A page; `Link` leads to the next, `X-Total-Count` counts all",
-        body = Vec<TransaccionVista>), ConParametros, ConAlmacen))]
-pub async fn listar(
+        body = Vec<TransaccionView>), WithParameters, WithStore))]
+pub async fn list(
     req: HttpRequest,
     asked: ListTransacciones,
     service: Data<Service>,
 ) -> Result<HttpResponse, Problem> {
-    let ListTransacciones { usuario_id, token_id, limite, despues } = asked;
-    let page = service.store().lista(usuario_id, token_id, despues, limite.rows()).await?;
-    Ok(page.map(TransaccionVista::from).represent(&req)?.respond(&req))
+    let ListTransacciones { usuario_id, token_id, limit, after } = asked;
+    let page = service.list(usuario_id, token_id, after, limit.rows()).await?;
+    Ok(page.map(TransaccionView::from).represent(&req)?.respond(&req))
 }
 
 /// Read a purchase
-#[utoipa::path(get, path = "/transacciones/{id}", tag = "transacciones", params(OneTransaccion),
-    responses((status = 200, description = "The purchase", body = TransaccionVista), SinTransaccion, ConParametros, ConAlmacen))]
-pub async fn ver(
+#[utoipa::path(get, operation_id = "ver", path = "/transacciones/{id}", tag = "transacciones", params(OneTransaccion),
+    responses((status = 200, description = "The purchase", body = TransaccionView), NoTransaccion, WithParameters, WithStore))]
+pub async fn show(
     req: HttpRequest,
     asked: OneTransaccion,
     service: Data<Service>,
 ) -> Result<HttpResponse, Problem> {
-    let vista = TransaccionVista::from(service.store().transaccion(asked.id).await?);
-    Ok(Representation::json(&vista)?.respond(&req))
+    let view = TransaccionView::from(service.transaccion(asked.id).await?);
+    Ok(Representation::json(&view)?.respond(&req))
 }

@@ -1,16 +1,18 @@
 //! The coordinator's word: which purchases are committed, and which attempts never will be.
 //!
-//! [`Store`] is the law. [`json`] and [`postgres`] keep it, and one suite of tests (`tests/almacen`) holds both to it.
+//! [`Store`] is the law. [`json`] and [`postgres`] keep it, and one suite of tests (`tests/store`) holds both to it.
 
 pub mod json;
 pub mod postgres;
+pub mod state;
 
-use crate::domain::{Compra, Palabra, Suerte, Transaccion};
-use crate::error::Error;
+use crate::domain::{Compra, Fate, Transaccion, Word};
 use http_kit::paging::Page;
 use journal::{Journal, StoreError};
-use market::domain::{Clave, Intento, Monto, Resumen, TokenId, TransaccionId, UsuarioId};
-use market::store::Opened;
+use market::domain::{Clave, Intento, Monto, RunningDigest, TokenId, TransaccionId, UsuarioId};
+use market::on_store;
+use market::store::ServiceStore;
+use state::State;
 use tokio::sync::watch;
 
 /// Purchases, and the attempts at them that came to nothing. Clones share them.
@@ -32,28 +34,37 @@ pub enum Store {
     Postgres(postgres::Store),
 }
 
-/// The store has decided otherwise: ask it for its word.
+/// The store has decided otherwise meanwhile: ask for its word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overtaken;
 
 /// All purchases in a few numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cierre {
+pub struct Closing {
     /// How many there are.
     pub transacciones: u64,
     /// What `usuarios` should have confirmed: attempt, user, price.
-    pub cargos: Resumen,
+    pub cargos: RunningDigest,
     /// What `tokens` should have sold: attempt, user, token, price.
-    pub ventas: Resumen,
+    pub ventas: RunningDigest,
 }
 
-impl Cierre {
+/// How the purchases stand at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// All of them in a few numbers.
+    pub closing: Closing,
+    /// The last of them in the order of their commits.
+    pub last: Option<TransaccionId>,
+}
+
+impl Closing {
     /// Counts one purchase more.
-    pub fn agregar(&mut self, t: &Transaccion) {
+    pub fn add(&mut self, t: &Transaccion) {
         self.transacciones += 1;
         if let Some(intento) = &t.intento {
-            self.cargos.agregar(intento, t.usuario_id, None, t.precio);
-            self.ventas.agregar(intento, t.usuario_id, Some(t.token_id), t.precio);
+            self.cargos.add(intento, t.usuario_id, None, t.precio);
+            self.ventas.add(intento, t.usuario_id, Some(t.token_id), t.precio);
         }
     }
 }
@@ -62,43 +73,32 @@ impl Cierre {
 ///
 /// # Errors
 /// [`Overtaken`] where it may not.
-pub fn may_commit(palabra: &Palabra, numero: u32) -> Result<(), Overtaken> {
-    if palabra.suerte(numero) == Suerte::Abierta { Ok(()) } else { Err(Overtaken) }
+pub fn may_commit(word: &Word, numero: u32) -> Result<(), Overtaken> {
+    if word.fate(numero) == Fate::Open { Ok(()) } else { Err(Overtaken) }
 }
 
 /// Whether an attempt's abort has yet to be written.
 ///
 /// # Errors
 /// [`Overtaken`] where its clave is bought.
-pub fn must_abort(palabra: &Palabra, numero: u32) -> Result<bool, Overtaken> {
-    match palabra {
-        Palabra::Comprado(_) => Err(Overtaken),
-        Palabra::Nada | Palabra::Abortado(_) => Ok(palabra.suerte(numero) == Suerte::Abierta),
+pub fn must_abort(word: &Word, numero: u32) -> Result<bool, Overtaken> {
+    match word {
+        Word::Bought(_) => Err(Overtaken),
+        Word::Nothing | Word::Aborted(_) => Ok(word.fate(numero) == Fate::Open),
     }
-}
-
-/// Calls the store that there is. A database's futures are large, and boxed: beside a round trip that is nothing, and the
-/// files' stay small.
-macro_rules! of {
-    ($self:ident, $store:ident => $call:expr) => {
-        match $self {
-            Self::Json($store) => $call.await,
-            Self::Postgres($store) => Box::pin($call).await,
-        }
-    };
 }
 
 impl Store {
     /// Over what was opened.
-    pub fn new(opened: Opened<json::Modelo>) -> Self {
+    pub fn new(opened: ServiceStore<State>) -> Self {
         match opened {
-            Opened::Json(journal) => Self::json(journal),
-            Opened::Postgres(schema) => Self::Postgres(postgres::Store::new(schema)),
+            ServiceStore::Json(journal) => Self::json(journal),
+            ServiceStore::Postgres(schema) => Self::Postgres(postgres::Store::new(schema)),
         }
     }
 
     /// Over an open journal.
-    pub fn json(journal: Journal<json::Modelo>) -> Self {
+    pub fn json(journal: Journal<State>) -> Self {
         Self::Json(json::Store::new(journal))
     }
 
@@ -112,7 +112,7 @@ impl Store {
         compra: &Compra,
         precio: Monto,
     ) -> Result<Result<Transaccion, Overtaken>, StoreError> {
-        of!(self, s => s.commit(intento, compra, precio))
+        on_store!(self, s => s.commit(intento, compra, precio))
     }
 
     /// Decides against an attempt, and all before it, unless its clave is bought.
@@ -125,71 +125,85 @@ impl Store {
         usuario_id: UsuarioId,
         token_id: Option<TokenId>,
     ) -> Result<Result<(), Overtaken>, StoreError> {
-        of!(self, s => s.abort(intento, usuario_id, token_id))
+        on_store!(self, s => s.abort(intento, usuario_id, token_id))
     }
 
     /// What was decided under a clave. Bought beats aborted: earlier attempts of a bought clave may have been aborted.
     ///
     /// # Errors
     /// Where it cannot be read.
-    pub async fn palabra(&self, clave: &Clave) -> Result<Palabra, StoreError> {
-        of!(self, s => s.palabra(clave))
+    pub async fn word(&self, clave: &Clave) -> Result<Word, StoreError> {
+        on_store!(self, s => s.word(clave))
     }
 
-    /// The purchases under some claves, in any order; there are none under those that are not bought.
+    /// The purchases under some claves, in any order. A clave that is not bought has none.
     ///
     /// # Errors
     /// Where they cannot be read.
-    pub async fn bajo(&self, claves: &[Clave]) -> Result<Vec<Transaccion>, StoreError> {
-        of!(self, s => s.bajo(claves))
+    pub async fn under(&self, claves: &[Clave]) -> Result<Vec<Transaccion>, StoreError> {
+        on_store!(self, s => s.under(claves))
     }
 
-    /// One purchase.
-    pub async fn transaccion(&self, id: TransaccionId) -> Result<Transaccion, Error> {
-        of!(self, s => s.transaccion(id)).map_err(Error::from)?.ok_or(Error::TransaccionNoEncontrada(id))
+    /// One purchase, where there is one with this id.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub async fn transaccion(&self, id: TransaccionId) -> Result<Option<Transaccion>, StoreError> {
+        on_store!(self, s => s.transaccion(id))
     }
 
     /// A user's purchases, a token's, or all, in the order of their commits, behind one.
-    pub async fn lista(
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub async fn list(
         &self,
-        de: Option<UsuarioId>,
+        usuario: Option<UsuarioId>,
         token: Option<TokenId>,
-        despues: Option<TransaccionId>,
-        limite: usize,
-    ) -> Result<Page<Transaccion>, Error> {
-        let (rows, total) = of!(self, s => s.lista(de, token, despues, limite + 1))?;
-        Ok(Page::new(rows, limite, total, |t: &Transaccion| t.id.to_string()))
+        after: Option<TransaccionId>,
+        limit: usize,
+    ) -> Result<Page<Transaccion>, StoreError> {
+        let (rows, total) = on_store!(self, s => s.list(usuario, token, after, limit + 1))?;
+        Ok(Page::new(rows, limit, total, |t: &Transaccion| t.id.to_string()))
     }
 
     /// Purchases in the order of their commits, behind one, without counting them.
     ///
     /// # Errors
     /// Where they cannot be read.
-    pub async fn siguientes(
+    pub async fn following(
         &self,
-        despues: Option<TransaccionId>,
-        limite: usize,
+        after: Option<TransaccionId>,
+        limit: usize,
     ) -> Result<Vec<Transaccion>, StoreError> {
-        of!(self, s => s.siguientes(despues, limite))
+        on_store!(self, s => s.following(after, limit))
     }
 
     /// The last purchase of the order.
     ///
     /// # Errors
     /// Where it cannot be read.
-    pub async fn ultima(&self) -> Result<Option<TransaccionId>, StoreError> {
-        of!(self, s => s.ultima())
+    pub async fn last(&self) -> Result<Option<TransaccionId>, StoreError> {
+        on_store!(self, s => s.last())
     }
 
     /// All of them in a few numbers, at a cost that does not grow with them.
     ///
     /// # Errors
     /// Where they cannot be read.
-    pub async fn cierre(&self) -> Result<Cierre, StoreError> {
-        of!(self, s => s.cierre())
+    pub async fn closing(&self) -> Result<Closing, StoreError> {
+        on_store!(self, s => s.closing())
     }
 
-    /// Tells of purchases by whatever process, soon after their commits; of nothing else it is promised.
+    /// The same, with the last purchase that the numbers count.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub async fn standing(&self) -> Result<Standing, StoreError> {
+        on_store!(self, s => s.standing())
+    }
+
+    /// Tells of purchases by whatever process, soon after their commits. It may tell of nothing, too.
     pub fn changed(&self) -> watch::Receiver<u64> {
         match self {
             Self::Json(s) => s.changed(),

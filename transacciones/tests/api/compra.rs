@@ -1,17 +1,17 @@
 //! `POST /transacciones`: bought once, paid once, whoever asks how often and from where.
 
-use crate::helpers::{Mercado, Service, compra, people, persona, statuses, token, transacciones, usuarios};
+use crate::helpers::{Market, Service, compra, people, person, statuses, token, transacciones, usuarios};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use testkit::{Answer, PATIENCE, eventually, postgres};
+use testkit::{HttpAnswer, PATIENCE, eventually, postgres};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn the_sample_purchase() {
-    let m = Mercado::start();
+    let m = Market::start();
     let bought = m.compra(1, 101).await.expect(201);
     let document = bought.json();
     assert_eq!(bought.header("Location"), "/transacciones/1");
@@ -22,7 +22,7 @@ async fn the_sample_purchase() {
     assert_eq!(document, expected);
     // the buyer's next reads show it
     assert_eq!(m.looker.saldo(1).await, 50);
-    assert!(m.looker.vendido(101).await);
+    assert!(m.looker.is_sold(101).await);
     assert_eq!(m.transacciones.api.get("/transacciones/1").await.expect(200).json(), expected);
     assert_eq!(m.looker.transacciones().await, [expected]);
     assert_eq!(m.looker.calm().await["transacciones"], 1);
@@ -33,8 +33,8 @@ async fn the_sample_purchase() {
 
 /// 50 people with the means, one token.
 async fn race_for_one_token(keys: bool) {
-    let personas: Vec<_> = (1..=50).map(|id| persona(id, 60)).collect();
-    let m = Mercado::with(&json!(personas), &json!([token(1, 50)]));
+    let users: Vec<_> = (1..=50).map(|id| person(id, 60)).collect();
+    let m = Market::with(&json!(users), &json!([token(1, 50)]));
     let answers = join_all((1..=50).map(|id| {
         let call = m.compra(id, 1);
         let call = if keys { call.header("Idempotency-Key", &format!("de-{id}")) } else { call };
@@ -63,8 +63,8 @@ async fn of_fifty_clients_with_keys_one_gets_the_token() {
 
 #[tokio::test]
 async fn a_balance_is_never_spent_twice() {
-    let catalogo: Vec<_> = (1..=20).map(|id| token(id, 15)).collect();
-    let m = Mercado::with(&json!([persona(1, 100), persona(2, 1000)]), &json!(catalogo));
+    let catalogue: Vec<_> = (1..=20).map(|id| token(id, 15)).collect();
+    let m = Market::with(&json!([person(1, 100), person(2, 1000)]), &json!(catalogue));
     let race = join_all((1..=20).map(|id| m.compra(1, id).into_future()));
     tokio::pin!(race);
     let answers = loop {
@@ -88,7 +88,7 @@ async fn a_balance_is_never_spent_twice() {
 
 /// One purchase whose answers were these: the same one each time, told apart by who made it.
 #[track_caller]
-fn one_purchase(answers: &[Answer]) -> Value {
+fn one_purchase(answers: &[HttpAnswer]) -> Value {
     assert_eq!(statuses(answers), BTreeMap::from([(201, answers.len())]));
     let first = answers[0].json();
     for answer in answers {
@@ -103,7 +103,7 @@ fn one_purchase(answers: &[Answer]) -> Value {
 
 #[tokio::test]
 async fn one_key_from_twenty_clients_buys_once() {
-    let m = Mercado::start();
+    let m = Market::start();
     let answers =
         join_all((0..20).map(|_| m.compra(1, 101).header("Idempotency-Key", "k").into_future())).await;
     let bought = one_purchase(&answers);
@@ -112,8 +112,8 @@ async fn one_key_from_twenty_clients_buys_once() {
 
 #[tokio::test]
 async fn one_key_in_two_replicas_buys_once() {
-    let m = Mercado::with(
-        &json!([persona(1, 10_000)]),
+    let m = Market::with(
+        &json!([person(1, 10_000)]),
         &json!((1..=30).map(|id| token(id, 7)).collect::<Vec<_>>()),
     );
     let other = m.replica();
@@ -130,9 +130,9 @@ async fn one_key_in_two_replicas_buys_once() {
 
 #[tokio::test]
 async fn two_replicas_sell_each_token_once() {
-    let personas: Vec<_> = (1..=8).map(|id| persona(id, 1000)).collect();
-    let catalogo: Vec<_> = (1..=40).map(|id| token(id, 10)).collect();
-    let m = Mercado::with(&json!(personas), &json!(catalogo));
+    let users: Vec<_> = (1..=8).map(|id| person(id, 1000)).collect();
+    let catalogue: Vec<_> = (1..=40).map(|id| token(id, 10)).collect();
+    let m = Market::with(&json!(users), &json!(catalogue));
     let other = m.replica();
     let requests = (0..320).map(|n| {
         let api = if n % 2 == 0 { &m.transacciones.api } else { &other.api };
@@ -158,7 +158,7 @@ async fn two_replicas_sell_each_token_once() {
 
 #[tokio::test]
 async fn a_key_stands_for_one_body() {
-    let m = Mercado::start();
+    let m = Market::start();
     let keyed = |body: Value| {
         m.transacciones.api.post("/transacciones").header("Idempotency-Key", "k").json(body).into_future()
     };
@@ -189,11 +189,11 @@ async fn a_key_stands_for_one_body() {
 
 #[tokio::test]
 async fn a_key_is_remembered_over_restarts() {
-    let m = Mercado::start();
+    let m = Market::start();
     let first = m.compra(1, 101).header("Idempotency-Key", "k").await.expect(201).json();
     m.compra(1, 102).header("Idempotency-Key", "no").await.expect(409);
     m.looker.calm().await;
-    let Mercado { usuarios: people, tokens: goods, transacciones: mine, dir, .. } = m;
+    let Market { usuarios: people, tokens: goods, transacciones: mine, dir, .. } = m;
     mine.stop().await;
     people.stop().await;
     goods.stop().await;
@@ -211,25 +211,25 @@ async fn a_key_is_remembered_over_restarts() {
 
 #[tokio::test]
 async fn a_refused_key_buys_once_there_is_money() {
-    let m = Mercado::with(&json!([persona(1, 10)]), &json!([token(101, 50)]));
+    let m = Market::with(&json!([person(1, 10)]), &json!([token(101, 50)]));
     let buy = || m.compra(1, 101).header("Idempotency-Key", "k").into_future();
     for _ in 0..3 {
         buy().await.assert_problem(409, "saldo-insuficiente");
-        assert!(!m.looker.vendido(101).await);
+        assert!(!m.looker.is_sold(101).await);
         assert_eq!(m.looker.saldo(1).await, 10);
     }
     m.usuarios.api.post("/usuarios/1/abonos").json(json!({"monto": 40})).await.expect(201);
     let bought = buy().await.expect(201);
     assert_eq!(bought.header("Idempotency-Replayed"), "");
     assert_eq!(buy().await.expect(201).json(), bought.json());
-    let settled = m.usuarios.interno.get("/interno/cargos?pendientes=false");
+    let settled = m.usuarios.internal_api.get("/interno/cargos?pendientes=false");
     m.looker.check_with(&BTreeMap::from([(1, 40)])).await;
     assert_eq!(settled.await.expect(200).json()[0]["intento"], "k#4", "each refusal used up an attempt");
 }
 
 #[tokio::test]
 async fn the_price_that_was_seen_is_the_price_that_is_paid() {
-    let m = Mercado::start();
+    let m = Market::start();
     let buy = |precio: u64| {
         let body = json!({"usuarioId": 1, "tokenId": 101, "precio": precio});
         m.transacciones.api.post("/transacciones").json(body).into_future()
@@ -248,14 +248,14 @@ async fn the_price_that_was_seen_is_the_price_that_is_paid() {
 
 #[tokio::test]
 async fn what_costs_nothing_is_bought_as_well() {
-    let m = Mercado::with(&json!([persona(1, 0)]), &json!([token(1, 0)]));
+    let m = Market::with(&json!([person(1, 0)]), &json!([token(1, 0)]));
     assert_eq!(m.compra(1, 1).await.expect(201).json()["precio"], 0);
     assert_eq!(m.looker.check().await.len(), 1);
 }
 
 #[tokio::test]
 async fn what_is_not_there_cannot_be_bought() {
-    let m = Mercado::start();
+    let m = Market::start();
     m.compra(1, 999).await.assert_problem(404, "token-no-encontrado");
     m.compra(9, 101).await.assert_problem(404, "usuario-no-encontrado");
     m.compra(9, 999).header("Idempotency-Key", "k").await.assert_problem(404, "token-no-encontrado");
@@ -281,8 +281,8 @@ async fn hang_up(service: &Service, body: &Value) {
 
 #[tokio::test]
 async fn a_client_that_hangs_up_leaves_nothing_half_done() {
-    let catalogo: Vec<_> = (1..=40).map(|id| token(id, 1)).collect();
-    let m = Mercado::with(&json!([persona(1, 1000)]), &json!(catalogo));
+    let catalogue: Vec<_> = (1..=40).map(|id| token(id, 1)).collect();
+    let m = Market::with(&json!([person(1, 1000)]), &json!(catalogue));
     join_all((1..=40).map(|id| {
         let service = &m.transacciones;
         async move { hang_up(service, &json!({"usuarioId": 1, "tokenId": id})).await }

@@ -4,14 +4,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it goes wrong")]
 
-mod auditoria;
+mod audit;
 mod compra;
-mod eventos;
-mod fallos;
+mod death;
+mod events;
+mod faults;
 mod helpers;
-mod muerte;
-mod opciones;
+mod options;
 mod process;
 mod proxy;
-mod recuperacion;
+mod recovery;
 mod transacciones;

@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     /// Reserve or charge.
-    Try,
+    Hold,
     /// Sale or settlement.
     Confirm,
     /// Release or refund.
@@ -75,7 +75,7 @@ impl Proxy {
 
     /// From now on, every call.
     pub fn every(&self, fault: Fault) {
-        for step in [Step::Try, Step::Confirm, Step::Cancel, Step::Look] {
+        for step in [Step::Hold, Step::Confirm, Step::Cancel, Step::Look] {
             self.fault(step, fault);
         }
     }
@@ -145,7 +145,7 @@ fn step(request: &[u8]) -> Step {
     let line = head.lines().next().unwrap_or_default();
     match line.split(' ').collect::<Vec<_>>()[..] {
         ["PUT", path, _] if path.ends_with("/venta") || path.ends_with("/confirmacion") => Step::Confirm,
-        ["PUT", ..] => Step::Try,
+        ["PUT", ..] => Step::Hold,
         ["DELETE", ..] => Step::Cancel,
         _ => Step::Look,
     }

@@ -1,10 +1,10 @@
 //! `/transacciones` and `/transacciones/{id}` as a list: filters, pages, ETags, and every refusal.
 
-use crate::helpers::{Mercado, Service, all, fill, transacciones};
+use crate::helpers::{Market, Service, all, fill, transacciones};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use tempfile::TempDir;
-use testkit::Answer;
+use testkit::HttpAnswer;
 
 /// Nobody listens there.
 const NOBODY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
@@ -43,9 +43,9 @@ async fn filters_and_pages() {
         ("usuarioId=9", Box::new(|_: &Value| false)),
     ] {
         let expected: Vec<_> = old.iter().filter(|t| of(t)).cloned().collect();
-        for limite in [1, 3, 100] {
-            let path = format!("/transacciones?{query}&limite={limite}");
-            if limite > 1 || expected.len() < 5 {
+        for limit in [1, 3, 100] {
+            let path = format!("/transacciones?{query}&limite={limit}");
+            if limit > 1 || expected.len() < 5 {
                 assert_eq!(all(api, &path).await, expected, "{path}");
             }
             let total = api.get(&path).await.header("X-Total-Count").to_owned();
@@ -57,7 +57,7 @@ async fn filters_and_pages() {
 
 #[tokio::test]
 async fn an_etag_holds_until_somebody_buys() {
-    let m = Mercado::start();
+    let m = Market::start();
     let api = &m.transacciones.api;
     m.compra(1, 101).await.expect(201);
     for path in ["/transacciones", "/transacciones/1", "/transacciones?usuarioId=1"] {
@@ -76,9 +76,9 @@ async fn an_etag_holds_until_somebody_buys() {
 }
 
 #[track_caller]
-fn invalid(answer: &Answer, campos: &[&str]) {
+fn invalid(answer: &HttpAnswer, campos: &[&str]) {
     answer.assert_problem(422, "datos-invalidos");
-    assert_eq!(answer.campos(), campos, "{}", answer.text());
+    assert_eq!(answer.fields(), campos, "{}", answer.text());
 }
 
 #[tokio::test]
@@ -177,14 +177,14 @@ async fn paths_and_methods_that_are_not_there() {
         }
     }
     // the internal port has probes and numbers, and no purchases
-    service.interno.get("/livez").await.expect(200);
-    service.interno.get("/metrics").await.expect(200);
-    service.interno.get("/transacciones").await.assert_problem(404, "ruta-no-encontrada");
+    service.internal_api.get("/livez").await.expect(200);
+    service.internal_api.get("/metrics").await.expect(200);
+    service.internal_api.get("/transacciones").await.assert_problem(404, "ruta-no-encontrada");
 }
 
 #[tokio::test]
 async fn refusals_speak_the_reader_s_language() {
-    let m = Mercado::start();
+    let m = Market::start();
     let api = &m.transacciones.api;
     let es = api.get("/transacciones/7").await;
     assert_eq!(es.header("Content-Language"), "es");
@@ -203,6 +203,7 @@ async fn refusals_speak_the_reader_s_language() {
 async fn it_says_who_it_is_and_describes_its_routes() {
     let (service, _, _dir) = alone(0);
     assert_eq!(service.api.get("/").await.expect(200).json()["servicio"], "transacciones");
+    service.api.connected().await;
     service.api.get("/readyz").await.expect(200);
     let api = service.api.get("/openapi.json").await.expect(200).json();
     let paths: Vec<_> = api["paths"].as_object().unwrap().keys().map(String::as_str).collect();

@@ -1,11 +1,11 @@
 //! `/usuarios/{id}/abonos`.
 
-use super::movimientos::MovimientoVisto;
+use super::movimientos::MovimientoView;
 use crate::store::Store;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
-use http_kit::openapi::ConAlmacen;
+use http_kit::openapi::WithStore;
 use http_kit::problem::Problem;
 use http_kit::reply::{IDEMPOTENCY_REPLAYED, Representation};
 use http_kit::request;
@@ -28,15 +28,15 @@ request! {
 ///
 /// With an `Idempotency-Key` the same request can be sent any number of times: the money is added once, and each answer
 /// is the first one's (with `Idempotency-Replayed: true`).
-#[utoipa::path(post, path = "/usuarios/{id}/abonos", tag = "usuarios", request_body = NewAbono, params(NewAbono),
-    responses((status = 201, description = "Added; `Location` leads to the ledger", body = MovimientoVisto), Abono, ConAlmacen))]
-pub async fn abonar(req: HttpRequest, asked: NewAbono, store: Data<Store>) -> Result<HttpResponse, Problem> {
+#[utoipa::path(post, operation_id = "abonar", path = "/usuarios/{id}/abonos", tag = "usuarios", request_body = NewAbono, params(NewAbono),
+    responses((status = 201, description = "Added; `Location` leads to the ledger", body = MovimientoView), Abono, WithStore))]
+pub async fn credit(req: HttpRequest, asked: NewAbono, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let NewAbono { id, clave, monto } = asked;
-    let hecho = store.abonar(id, monto.monto(), clave.unwrap_or_else(Clave::nueva)).await?;
+    let recorded = store.credit(id, monto.monto(), clave.unwrap_or_else(Clave::fresh)).await?;
     let location = HeaderValue::try_from(format!("/usuarios/{id}/movimientos")).map_err(Problem::internal)?;
     let mut reply =
-        Representation::json(&MovimientoVisto::from(hecho.valor))?.header(header::LOCATION, location);
-    if !hecho.nuevo {
+        Representation::json(&MovimientoView::from(recorded.value))?.header(header::LOCATION, location);
+    if !recorded.is_new {
         reply = reply.header(IDEMPOTENCY_REPLAYED.clone(), HeaderValue::from_static("true"));
     }
     Ok(reply.respond_as(&req, StatusCode::CREATED))

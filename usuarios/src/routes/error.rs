@@ -1,44 +1,47 @@
-//! Where errors meet HTTP.
+//! What each error is in HTTP.
 
 use crate::error::Error;
 use http_kit::problem::Problem;
 use http_kit::text;
-use market::codes::Codigo;
+use journal::StoreError;
+use market::codes::MarketCode;
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
-            Error::UsuarioNoEncontrado(id) => Self::new(
-                Codigo::UsuarioNoEncontrado,
+            Error::UsuarioNotFound(id) => Self::new(
+                MarketCode::UsuarioNotFound,
                 text!("No hay usuario {id}.", "There is no user {id}."),
             ),
-            Error::SaldoInsuficiente { saldo, monto } => Self::new(
-                Codigo::SaldoInsuficiente,
+            Error::SaldoTooLow { saldo, monto } => Self::new(
+                MarketCode::SaldoTooLow,
                 text!(
                     "El saldo es {saldo} y hacen falta {monto}.",
                     "The balance is {saldo}, and {monto} is needed."
                 ),
             ),
-            Error::SaldoExcedido { saldo, monto } => Self::new(
-                Codigo::SaldoExcedido,
+            Error::SaldoTooHigh { saldo, monto } => Self::new(
+                MarketCode::SaldoTooHigh,
                 text!("{saldo} + {monto} pasa de 2^53 - 1.", "{saldo} + {monto} is more than 2^53 - 1."),
             ),
-            Error::ClaveReutilizada(clave) => Self::new(
-                Codigo::ClaveReutilizada,
+            Error::ClaveReused(clave) => Self::new(
+                MarketCode::ClaveReused,
                 text!(
                     "«{clave}» ya se usó con otros datos; use una clave nueva.",
                     "\"{clave}\" was used with other data; use a new key."
                 ),
             ),
-            Error::IntentoNoEncontrado(intento) => Self::new(
-                Codigo::IntentoNoEncontrado,
+            Error::IntentoNotFound(intento) => Self::new(
+                MarketCode::IntentoNotFound,
                 text!("No hay cargo {intento}.", "There is no cargo {intento}."),
             ),
-            Error::IntentoConfirmado(intento) => Self::new(
-                Codigo::IntentoConfirmado,
+            Error::IntentoConfirmed(intento) => Self::new(
+                MarketCode::IntentoConfirmed,
                 text!("El cargo {intento} está confirmado.", "The cargo {intento} is confirmed."),
             ),
-            Error::SinIds => Self::internal(error),
+            Error::NoIdsLeft => Self::internal(error),
+            // the same will fail again: nobody is told to try
+            Error::Store(cause @ StoreError::Rejected { .. }) => Self::internal(cause),
             Error::Store(cause) => Self::store(cause),
         }
     }

@@ -1,8 +1,7 @@
-//! The route table. One file for each path; `interno` is the other port.
+//! The route table of the public API. One file for each path. The internal API is [`market::participant::routes`].
 
 mod abonos;
 mod error;
-pub mod interno;
 mod movimientos;
 mod usuarios;
 
@@ -13,22 +12,22 @@ use utoipa::OpenApi;
 /// The public API.
 pub fn public(config: &mut ServiceConfig) {
     config
-        .service(Methods::at("/usuarios").get(usuarios::listar).post(usuarios::crear).done())
-        .service(Methods::at("/usuarios/{id}").get(usuarios::ver).patch(usuarios::renombrar).done())
-        .service(Methods::at("/usuarios/{id}/abonos").post(abonos::abonar).done())
-        .service(Methods::at("/usuarios/{id}/movimientos").get(movimientos::listar).done());
+        .service(Methods::at("/usuarios").get(usuarios::list).post(usuarios::create).done())
+        .service(Methods::at("/usuarios/{id}").get(usuarios::show).patch(usuarios::rename).done())
+        .service(Methods::at("/usuarios/{id}/abonos").post(abonos::credit).done())
+        .service(Methods::at("/usuarios/{id}/movimientos").get(movimientos::list).done());
 }
 
 /// The public API's description.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     #[derive(OpenApi)]
     #[openapi(paths(
-        usuarios::listar,
-        usuarios::ver,
-        usuarios::crear,
-        usuarios::renombrar,
-        abonos::abonar,
-        movimientos::listar
+        usuarios::list,
+        usuarios::show,
+        usuarios::create,
+        usuarios::rename,
+        abonos::credit,
+        movimientos::list
     ))]
     struct Api;
     Api::openapi()

@@ -7,31 +7,31 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use http_kit::name::Name;
 use http_kit::openapi::schema::Id;
-use http_kit::openapi::{ConAlmacen, ConCuerpo, ConParametros};
+use http_kit::openapi::{WithBody, WithParameters, WithStore};
 use http_kit::paging::Limit;
 use http_kit::problem::Problem;
 use http_kit::reply::Representation;
 use http_kit::request;
 use market::domain::{Monto, UsuarioId};
-use market::openapi::SinUsuario;
-use market::openapi::schema::Creditos;
+use market::openapi::NoUsuario;
+use market::openapi::schema::Credits;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 /// A user
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Usuario)]
-pub struct UsuarioVisto {
+pub struct UsuarioView {
     #[schema(value_type = Id)]
     id: u64,
     #[schema(value_type = Name)]
     nombre: String,
     /// Credits
-    #[schema(value_type = Creditos)]
+    #[schema(value_type = Credits)]
     saldo: u64,
 }
 
-impl From<Usuario> for UsuarioVisto {
+impl From<Usuario> for UsuarioView {
     fn from(u: Usuario) -> Self {
         Self { id: u.id.get(), nombre: u.nombre, saldo: u.saldo.get() }
     }
@@ -40,9 +40,9 @@ impl From<Usuario> for UsuarioVisto {
 request! {
     /// Which page
     pub struct ListUsuarios {
-        query limite: Limit,
+        query limit: Limit,
         /// The last id of the page before
-        query despues: Option<UsuarioId>,
+        query after: Option<UsuarioId>,
     }
 }
 
@@ -71,32 +71,36 @@ request! {
 }
 
 /// List users by id
-#[utoipa::path(get, path = "/usuarios", tag = "usuarios", params(ListUsuarios),
+#[utoipa::path(get, operation_id = "listar", path = "/usuarios", tag = "usuarios", params(ListUsuarios),
     responses((status = 200, description = "A page; `Link` leads to the next, `X-Total-Count` counts all",
-        body = Vec<UsuarioVisto>), ConParametros, ConAlmacen))]
-pub async fn listar(
+        body = Vec<UsuarioView>), WithParameters, WithStore))]
+pub async fn list(
     req: HttpRequest,
     asked: ListUsuarios,
     store: Data<Store>,
 ) -> Result<HttpResponse, Problem> {
-    let page = store.usuarios(asked.despues, asked.limite.rows()).await?.map(UsuarioVisto::from);
+    let page = store.usuarios(asked.after, asked.limit.rows()).await?.map(UsuarioView::from);
     Ok(page.represent(&req)?.respond(&req))
 }
 
 /// Read a user
-#[utoipa::path(get, path = "/usuarios/{id}", tag = "usuarios", params(OneUsuario),
-    responses((status = 200, description = "The user", body = UsuarioVisto), SinUsuario, ConParametros, ConAlmacen))]
-pub async fn ver(req: HttpRequest, asked: OneUsuario, store: Data<Store>) -> Result<HttpResponse, Problem> {
-    let usuario = UsuarioVisto::from(store.usuario(asked.id).await?);
+#[utoipa::path(get, operation_id = "ver", path = "/usuarios/{id}", tag = "usuarios", params(OneUsuario),
+    responses((status = 200, description = "The user", body = UsuarioView), NoUsuario, WithParameters, WithStore))]
+pub async fn show(req: HttpRequest, asked: OneUsuario, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    let usuario = UsuarioView::from(store.usuario(asked.id).await?);
     Ok(Representation::json(&usuario)?.respond(&req))
 }
 
 /// Create a user with an opening balance
-#[utoipa::path(post, path = "/usuarios", tag = "usuarios", request_body = NewUsuario,
-    responses((status = 201, description = "Created; `Location` leads to it", body = UsuarioVisto), ConCuerpo, ConAlmacen))]
-pub async fn crear(req: HttpRequest, asked: NewUsuario, store: Data<Store>) -> Result<HttpResponse, Problem> {
+#[utoipa::path(post, operation_id = "crear", path = "/usuarios", tag = "usuarios", request_body = NewUsuario,
+    responses((status = 201, description = "Created; `Location` leads to it", body = UsuarioView), WithBody, WithStore))]
+pub async fn create(
+    req: HttpRequest,
+    asked: NewUsuario,
+    store: Data<Store>,
+) -> Result<HttpResponse, Problem> {
     let NewUsuario { nombre, saldo } = asked;
-    let usuario = UsuarioVisto::from(store.crear(nombre.into_string(), saldo).await?);
+    let usuario = UsuarioView::from(store.create(nombre.into_string(), saldo).await?);
     let location = HeaderValue::try_from(format!("/usuarios/{}", usuario.id)).map_err(Problem::internal)?;
     Ok(Representation::json(&usuario)?
         .header(header::LOCATION, location)
@@ -104,14 +108,14 @@ pub async fn crear(req: HttpRequest, asked: NewUsuario, store: Data<Store>) -> R
 }
 
 /// Rename a user
-#[utoipa::path(patch, path = "/usuarios/{id}", tag = "usuarios", request_body = UsuarioPatch, params(UsuarioPatch),
-    responses((status = 200, description = "The user as it is now", body = UsuarioVisto), SinUsuario, ConCuerpo, ConAlmacen))]
-pub async fn renombrar(
+#[utoipa::path(patch, operation_id = "renombrar", path = "/usuarios/{id}", tag = "usuarios", request_body = UsuarioPatch, params(UsuarioPatch),
+    responses((status = 200, description = "The user as it is now", body = UsuarioView), NoUsuario, WithBody, WithStore))]
+pub async fn rename(
     req: HttpRequest,
     asked: UsuarioPatch,
     store: Data<Store>,
 ) -> Result<HttpResponse, Problem> {
     let UsuarioPatch { id, nombre } = asked;
-    let usuario = UsuarioVisto::from(store.renombrar(id, nombre.into_string()).await?);
+    let usuario = UsuarioView::from(store.rename(id, nombre.into_string()).await?);
     Ok(Representation::json(&usuario)?.respond(&req))
 }

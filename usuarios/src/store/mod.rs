@@ -1,18 +1,23 @@
 //! What `usuarios` does, without HTTP: its routes call this, and so does `mercado` from the same process.
 //!
-//! [`Store`] is the law. [`json`] and [`postgres`] keep it, and one suite of tests (`tests/almacen`) holds both to it.
+//! The law stands at [`Store`]. [`json`] and [`postgres`] keep it, and one suite of tests (`tests/store`) holds both to it.
+//! [`state`] is everything that the service knows, as files load it and tables are filled from it.
 
 pub mod json;
 pub mod postgres;
+pub mod state;
 
 use crate::domain::{Movimiento, Usuario};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use http_kit::paging::Page;
 use journal::Journal;
-use market::contract::{Digest, PedidoCargo, Try};
+use market::contract::{CargoRequest, Digest, Hold, Refusal};
 use market::domain::{Clave, Intento, Monto, UsuarioId};
-use market::store::Opened;
+use market::on_store;
+use market::participant::{HoldStore, Recorded};
+use market::store::ServiceStore;
+use state::State;
 
 /// The users and their ledger. Clones share them.
 ///
@@ -21,11 +26,12 @@ use market::store::Opened;
 /// 1. An operation is done whole or not at all. Once it answers `Ok` it is durable, and whoever begins to read afterwards
 ///    sees it. Operations are as if done one after another.
 /// 2. A balance is the sum of its ledger, and from 0 to [`Monto::MAX`].
-/// 3. A key adds money once and an attempt takes it once. The same call again finds what was done; with other data it is
-///    [`Error::ClaveReutilizada`], and changes nothing.
-/// 4. A debit is pending until it is confirmed, for ever, or cancelled, which removes it and returns the money.
-/// 5. [`Error::Store`] with `Unknown` leaves open whether it was done: the same call again says so. With every other error
-///    it was not done.
+/// 3. A key adds money once. The same call again finds what was done; with other data it is [`Error::ClaveReused`] and
+///    changes nothing.
+/// 4. Debits are holds, and keep the law of [`HoldStore`]. The money of a debit is taken from the balance when the debit is
+///    made; to cancel the debit returns the money.
+/// 5. [`Error::Store`] with `Unknown` leaves open whether the operation was done: the same call again tells. After every other
+///    error it was not done.
 #[derive(Clone)]
 pub enum Store {
     /// In files.
@@ -34,118 +40,98 @@ pub enum Store {
     Postgres(postgres::Store),
 }
 
-/// What was there already, or was made just now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hecho<T> {
-    /// It.
-    pub valor: T,
-    /// Whether this call made it.
-    pub nuevo: bool,
-}
-
-/// Calls the store that there is. A database's futures are large, and boxed: beside a round trip that is nothing, and the
-/// files' stay small.
-macro_rules! of {
-    ($self:ident, $store:ident => $call:expr) => {
-        match $self {
-            Self::Json($store) => $call.await,
-            Self::Postgres($store) => Box::pin($call).await,
-        }
-    };
-}
-
 impl Store {
-    /// Over what was opened.
-    pub fn new(opened: Opened<json::Modelo>) -> Self {
+    /// The store over what was opened.
+    pub fn new(opened: ServiceStore<State>) -> Self {
         match opened {
-            Opened::Json(journal) => Self::json(journal),
-            Opened::Postgres(schema) => Self::Postgres(postgres::Store::new(schema)),
+            ServiceStore::Json(journal) => Self::json(journal),
+            ServiceStore::Postgres(schema) => Self::Postgres(postgres::Store::new(schema)),
         }
     }
 
-    /// Over an open journal.
-    pub fn json(journal: Journal<json::Modelo>) -> Self {
+    /// The store over an open journal.
+    pub fn json(journal: Journal<State>) -> Self {
         Self::Json(json::Store::new(journal))
     }
 
     /// One user.
     pub async fn usuario(&self, id: UsuarioId) -> Result<Usuario, Error> {
-        of!(self, s => s.usuario(id))
+        on_store!(self, s => s.usuario(id))
     }
 
-    /// Users by id, behind one.
-    pub async fn usuarios(&self, despues: Option<UsuarioId>, limite: usize) -> Result<Page<Usuario>, Error> {
-        of!(self, s => s.usuarios(despues, limite))
+    /// A page of users by id, after one of them.
+    pub async fn usuarios(&self, after: Option<UsuarioId>, limit: usize) -> Result<Page<Usuario>, Error> {
+        on_store!(self, s => s.usuarios(after, limit))
     }
 
-    /// A user's ledger, oldest first, behind a line. A line that comes later is behind those that were seen.
+    /// A page of a user's ledger, oldest line first, after a line. A new line comes after all lines that were seen.
     pub async fn movimientos(
         &self,
-        de: UsuarioId,
-        despues: u64,
-        limite: usize,
+        usuario: UsuarioId,
+        after: u64,
+        limit: usize,
     ) -> Result<Page<Movimiento>, Error> {
-        of!(self, s => s.movimientos(de, despues, limite))
+        on_store!(self, s => s.movimientos(usuario, after, limit))
     }
 
-    /// Adds a user with an opening balance, under an id that was never given. Not repeatable: after `Unknown` there may be
-    /// such a user.
-    pub async fn crear(&self, nombre: String, saldo: Monto) -> Result<Usuario, Error> {
-        of!(self, s => s.crear(nombre, saldo))
+    /// Adds a user with an opening balance, under an id that was never given. This cannot be repeated: after `Unknown` there may
+    /// be such a user.
+    pub async fn create(&self, nombre: String, saldo: Monto) -> Result<Usuario, Error> {
+        on_store!(self, s => s.create(nombre, saldo))
     }
 
     /// Gives a user another name.
-    pub async fn renombrar(&self, id: UsuarioId, nombre: String) -> Result<Usuario, Error> {
-        of!(self, s => s.renombrar(id, nombre))
+    pub async fn rename(&self, id: UsuarioId, nombre: String) -> Result<Usuario, Error> {
+        on_store!(self, s => s.rename(id, nombre))
     }
 
-    /// Adds money, once for each key. [`Error::SaldoExcedido`] where the balance would pass [`Monto::MAX`].
-    pub async fn abonar(
+    /// Adds money, once for each key: [`Error::SaldoTooHigh`] where the balance would pass [`Monto::MAX`].
+    pub async fn credit(
         &self,
         id: UsuarioId,
         monto: Monto,
         clave: Clave,
-    ) -> Result<Hecho<Movimiento>, Error> {
-        of!(self, s => s.abonar(id, monto, clave))
+    ) -> Result<Recorded<Movimiento>, Error> {
+        on_store!(self, s => s.credit(id, monto, clave))
+    }
+}
+
+/// A hold is [`Error::SaldoTooLow`] where the balance is below the amount. To cancel is [`Error::SaldoTooHigh`] where
+/// abonos that came meanwhile have filled the balance: the refund waits for room.
+impl HoldStore for Store {
+    type Request = CargoRequest;
+    type Error = Error;
+
+    fn refusal(error: &Error) -> Option<Refusal> {
+        error.refusal()
     }
 
-    /// Takes the money of an attempt, once; whether this call did it. [`Error::SaldoInsuficiente`] where the balance is
-    /// below the amount.
-    pub async fn cargar(&self, intento: Intento, pedido: PedidoCargo) -> Result<bool, Error> {
-        of!(self, s => s.cargar(intento, pedido))
+    async fn hold(&self, intento: Intento, request: CargoRequest) -> Result<Recorded<()>, Error> {
+        let is_new = on_store!(self, s => s.hold(intento, request))?;
+        Ok(Recorded { value: (), is_new })
     }
 
-    /// Settles the debit of a committed attempt; again and again, to the same effect. [`Error::IntentoNoEncontrado`] where
-    /// there is none.
-    pub async fn confirmar(&self, intento: Intento) -> Result<(), Error> {
-        of!(self, s => s.confirmar(intento))
+    async fn confirm(&self, intento: Intento) -> Result<(), Error> {
+        on_store!(self, s => s.confirm(intento))
     }
 
-    /// Gives the money of an aborted attempt back; again and again, to the same effect, also where there is nothing.
-    /// [`Error::IntentoConfirmado`] where it is settled. [`Error::SaldoExcedido`] where abonos made meanwhile have filled
-    /// the balance: the refund waits for room.
-    pub async fn cancelar(&self, intento: Intento) -> Result<(), Error> {
-        of!(self, s => s.cancelar(intento))
+    async fn cancel(&self, intento: Intento) -> Result<(), Error> {
+        on_store!(self, s => s.cancel(intento))
     }
 
-    /// Debits that wait for their end for `edad` or longer by the store's clock, oldest first, behind one; at most
-    /// [`market::contract::PAGE`]. One from the future (the clock was set back) counts as old: nobody should wait until the
-    /// clock comes round again.
-    pub async fn pendientes(
+    async fn pending(
         &self,
-        edad: TimeDelta,
-        despues: Option<(DateTime<Utc>, Intento)>,
-    ) -> Result<Vec<Try>, Error> {
-        of!(self, s => s.pendientes(edad, despues))
+        age: TimeDelta,
+        after: Option<(DateTime<Utc>, Intento)>,
+    ) -> Result<Vec<Hold>, Error> {
+        on_store!(self, s => s.pending(age, after))
     }
 
-    /// Confirmed debits behind one, in an order that stays; at most [`market::contract::PAGE`].
-    pub async fn confirmados(&self, despues: Option<Intento>) -> Result<Vec<Try>, Error> {
-        of!(self, s => s.confirmados(despues))
+    async fn settled(&self, after: Option<Intento>) -> Result<Vec<Hold>, Error> {
+        on_store!(self, s => s.settled(after))
     }
 
-    /// This service's side of the audit. Its cost does not grow with the ledger.
-    pub async fn resumen(&self) -> Result<Digest, Error> {
-        of!(self, s => s.resumen())
+    async fn digest(&self) -> Result<Digest, Error> {
+        on_store!(self, s => s.digest())
     }
 }

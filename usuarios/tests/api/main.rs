@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it goes wrong")]
 
-mod ayuda;
-mod descripcion;
-mod interno;
-mod persistencia;
-mod problemas;
+mod description;
+mod helpers;
+mod internal;
+mod persistence;
+mod problems;
 mod usuarios;
 mod usuarios_abonos;
 mod usuarios_movimientos;

@@ -1,6 +1,6 @@
 //! `/usuarios` and `/usuarios/{id}`.
 
-use crate::ayuda::{MAX, TestApp};
+use crate::helpers::{MAX, TestApp};
 use serde_json::json;
 
 #[tokio::test]
@@ -13,7 +13,7 @@ async fn the_seed_is_there_as_it_stands_in_the_file() {
     assert_eq!(list.next(), None);
     let one = app.api.get("/usuarios/2").await.expect(200);
     assert_eq!(one.text(), r#"{"id":2,"nombre":"Luis","saldo":150}"#);
-    assert_eq!((app.saldo_cuadrado(1).await, app.saldo_cuadrado(2).await), (100, 150));
+    assert_eq!((app.balanced_saldo(1).await, app.balanced_saldo(2).await), (100, 150));
 }
 
 #[tokio::test]
@@ -24,8 +24,8 @@ async fn what_is_created_is_found_where_location_says() {
     assert_eq!(made.json(), json!({"id": 1, "nombre": "Zoë", "saldo": MAX}));
     assert_eq!(made.header("Location"), "/usuarios/1");
     assert_eq!(app.api.get(made.header("Location")).await.expect(200).json(), made.json());
-    assert_eq!(app.crear("cero", 0).await, 2, "ids go up");
-    assert_eq!(app.saldo_cuadrado(2).await, 0);
+    assert_eq!(app.create("cero", 0).await, 2, "ids go up");
+    assert_eq!(app.balanced_saldo(2).await, 0);
     // 7.0 is seven: JSON knows one kind of number
     let text = r#"{"nombre":"siete","saldo":7.0}"#;
     let made =
@@ -39,7 +39,7 @@ async fn a_new_name_changes_the_name_alone() {
     let renamed = app.api.patch("/usuarios/1").json(json!({"nombre": "Ana María"})).await.expect(200);
     assert_eq!(renamed.json(), json!({"id": 1, "nombre": "Ana María", "saldo": 100}));
     assert_eq!(app.api.get("/usuarios/1").await.json(), renamed.json());
-    assert_eq!(app.saldo_cuadrado(1).await, 100);
+    assert_eq!(app.balanced_saldo(1).await, 100);
     let unknown = app.api.patch("/usuarios/9").json(json!({"nombre": "Nadie"})).await;
     unknown.assert_problem(404, "usuario-no-encontrado");
 }
@@ -56,7 +56,7 @@ async fn a_user_that_is_not_there_is_404() {
 async fn pages_lead_to_the_last_row_and_none_comes_twice() {
     let app = TestApp::start().await;
     for n in 1..=23 {
-        app.crear(&format!("u{n}"), n).await;
+        app.create(&format!("u{n}"), n).await;
     }
     for limit in [1, 5, 23, 24, 1000] {
         let mut path = format!("/usuarios?limite={limit}");
@@ -81,7 +81,7 @@ async fn pages_lead_to_the_last_row_and_none_comes_twice() {
 async fn a_row_that_comes_while_somebody_pages_shifts_nothing() {
     let app = TestApp::seeded().await;
     let first = app.api.get("/usuarios?limite=1").await.expect(200);
-    app.crear("Eva", 1).await;
+    app.create("Eva", 1).await;
     let second = app.api.get(&first.next().unwrap()).await.expect(200);
     assert_eq!(second.json()[0]["id"], 2);
     assert_eq!(app.api.get(&second.next().unwrap()).await.json()[0]["id"], 3);
@@ -90,7 +90,7 @@ async fn a_row_that_comes_while_somebody_pages_shifts_nothing() {
 #[tokio::test]
 async fn a_hundred_rows_where_nobody_says_how_many() {
     let app = TestApp::start().await;
-    let all = (0..101).map(|n| app.crear("u", n));
+    let all = (0..101).map(|n| app.create("u", n));
     futures_util::future::join_all(all).await;
     let page = app.api.get("/usuarios").await.expect(200);
     assert_eq!(page.json().as_array().unwrap().len(), 100);

@@ -1,6 +1,6 @@
 //! `/usuarios/{id}/movimientos`.
 
-use crate::ayuda::{TestApp, cargo};
+use crate::helpers::{TestApp, cargo};
 use serde_json::json;
 
 #[tokio::test]
@@ -8,15 +8,15 @@ async fn the_ledger_sums_to_the_balance_at_every_step() {
     let app = TestApp::seeded().await;
     let abono = json!({"monto": 30});
     app.api.post("/usuarios/1/abonos").json(&abono).await.expect(201);
-    assert_eq!(app.saldo_cuadrado(1).await, 130);
-    app.cargar("a#1", 1, 50).await.expect(201);
-    assert_eq!(app.saldo_cuadrado(1).await, 80);
-    app.cargar("b#1", 1, 60).await.expect(201);
-    assert_eq!(app.saldo_cuadrado(1).await, 20);
-    app.interno.put(&format!("{}/confirmacion", cargo("a#1"))).await.expect(204);
-    assert_eq!(app.saldo_cuadrado(1).await, 20);
-    app.interno.delete(&cargo("b#1")).await.expect(204);
-    assert_eq!(app.saldo_cuadrado(1).await, 80);
+    assert_eq!(app.balanced_saldo(1).await, 130);
+    app.hold("a#1", 1, 50).await.expect(201);
+    assert_eq!(app.balanced_saldo(1).await, 80);
+    app.hold("b#1", 1, 60).await.expect(201);
+    assert_eq!(app.balanced_saldo(1).await, 20);
+    app.internal.put(&format!("{}/confirmacion", cargo("a#1"))).await.expect(204);
+    assert_eq!(app.balanced_saldo(1).await, 20);
+    app.internal.delete(&cargo("b#1")).await.expect(204);
+    assert_eq!(app.balanced_saldo(1).await, 80);
 
     let lines = app.movimientos(1).await;
     let seen: Vec<_> = lines
@@ -29,13 +29,13 @@ async fn the_ledger_sums_to_the_balance_at_every_step() {
     let ids: Vec<_> = lines.iter().map(|m| m["id"].as_u64().unwrap()).collect();
     assert!(ids.is_sorted());
     assert!(lines[0]["fecha"].as_str().unwrap().ends_with('Z'));
-    assert_eq!(app.saldo_cuadrado(2).await, 150, "nobody else's ledger moved");
+    assert_eq!(app.balanced_saldo(2).await, 150, "nobody else's ledger moved");
 }
 
 #[tokio::test]
 async fn a_debit_waits_visibly() {
     let app = TestApp::seeded().await;
-    app.cargar("a#1", 1, 50).await.expect(201);
+    app.hold("a#1", 1, 50).await.expect(201);
     let lines = app.movimientos(1).await;
     assert_eq!((&lines[1]["tipo"], &lines[1]["confirmado"]), (&json!("cargo"), &json!(false)));
 }
@@ -66,5 +66,5 @@ async fn its_errors() {
     app.api.get("/usuarios/9/movimientos").await.assert_problem(404, "usuario-no-encontrado");
     let answer = app.api.get("/usuarios/1/movimientos?limite=0&despues=-1&orden=fecha").await;
     answer.assert_problem(422, "datos-invalidos");
-    assert_eq!(answer.campos(), ["despues", "limite", "orden"]);
+    assert_eq!(answer.fields(), ["despues", "limite", "orden"]);
 }

@@ -3,7 +3,7 @@
 use crate::helpers::TestApp;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use testkit::{Answer, PATIENCE, eventually};
+use testkit::{HttpAnswer, PATIENCE, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -75,7 +75,7 @@ async fn probes_and_visits() {
 
 /// The samples of an OpenMetrics page, after checking that each of its lines is one of the format.
 #[track_caller]
-fn samples(page: &Answer) -> BTreeMap<String, f64> {
+fn samples(page: &HttpAnswer) -> BTreeMap<String, f64> {
     assert_eq!(page.header("Content-Type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
     let text = page.text();
     assert!(text.ends_with("# EOF\n"));

@@ -2,16 +2,16 @@
 
 use crate::helpers::TestApp;
 use serde_json::json;
-use testkit::Answer;
+use testkit::HttpAnswer;
 
-async fn post(app: &TestApp, body: impl Into<reqwest::Body>) -> Answer {
+async fn post(app: &TestApp, body: impl Into<reqwest::Body>) -> HttpAnswer {
     app.api.post("/notes").header("Content-Type", "application/json").body(body).await
 }
 
 #[track_caller]
-fn invalid(answer: &Answer, campos: &[&str]) {
+fn invalid(answer: &HttpAnswer, fields: &[&str]) {
     answer.assert_problem(422, "datos-invalidos");
-    assert_eq!(answer.campos(), campos, "{}", answer.text());
+    assert_eq!(answer.fields(), fields, "{}", answer.text());
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn bodies_that_are_no_object() {
     for body in ["[]", "5", "\"x\"", "null", "true"] {
         let answer = post(&app, body).await;
         answer.assert_problem(422, "datos-invalidos");
-        assert_eq!(answer.campos().len(), 1);
+        assert_eq!(answer.fields().len(), 1);
     }
     for body in ["", "{", "{\"name\":}", "nombre=Ana", "{\"weight\":NaN}", "\u{feff}{}", "{} {}"] {
         post(&app, body).await.assert_problem(400, "json-invalido");
@@ -179,5 +179,5 @@ async fn a_parameter_that_a_route_does_not_know_is_refused() {
     let app = TestApp::filled().await;
     let answer = app.api.get("/notes/1?sold=true").await;
     answer.assert_problem(422, "datos-invalidos");
-    assert_eq!(answer.campos(), ["sold"]);
+    assert_eq!(answer.fields(), ["sold"]);
 }

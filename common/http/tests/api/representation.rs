@@ -3,7 +3,7 @@
 use crate::helpers::TestApp;
 use serde_json::json;
 use std::io::Read;
-use testkit::Answer;
+use testkit::HttpAnswer;
 
 #[tokio::test]
 async fn what_has_not_changed_is_304() {
@@ -36,7 +36,7 @@ async fn a_change_changes_the_etag() {
     assert_ne!(after.header("ETag"), before);
 }
 
-fn decoded(answer: &Answer) -> Vec<u8> {
+fn decoded(answer: &HttpAnswer) -> Vec<u8> {
     let mut out = Vec::new();
     match answer.header("Content-Encoding") {
         "gzip" => flate2::read::GzDecoder::new(&*answer.body).read_to_end(&mut out).unwrap(),

@@ -12,7 +12,7 @@ async fn path_header_and_body_are_named_in_one_answer() {
         .body(r#"{"weight":1,"weight":2,"colour":"red"}"#)
         .await;
     answer.assert_problem(422, "datos-invalidos");
-    assert_eq!(answer.campos(), ["X-Author", "colour", "id", "weight"]);
+    assert_eq!(answer.fields(), ["X-Author", "colour", "id", "weight"]);
 }
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn one_of_some_fields_must_be_there() {
         json!([{"campo": "", "detalle": "the body must have name or weight"}])
     );
     let wrong = patch(json!({"weight": "x"})).await;
-    assert_eq!(wrong.campos(), ["weight"], "it is there");
+    assert_eq!(wrong.fields(), ["weight"], "it is there");
     assert_eq!(patch(json!({"weight": 7})).await.expect(200).json()["weight"], 7);
 }
 
@@ -47,7 +47,7 @@ async fn fields_that_do_not_fit_together_are_named_with_the_others() {
     assert_eq!(app.api.get("/notes?min=120&max=200").await.expect(200).json()[0]["name"], "salt");
     let answer = app.api.get("/notes?min=2&max=1&limite=0&x=1").await;
     answer.assert_problem(422, "datos-invalidos");
-    assert_eq!(answer.campos(), ["limite", "min", "x"]);
+    assert_eq!(answer.fields(), ["limite", "min", "x"]);
 }
 
 #[tokio::test]

@@ -136,9 +136,9 @@ impl Field for Weight {
 request! {
     /// Which page
     struct ListNotes {
-        query limite: Limit,
+        query limit: Limit,
         /// The last id of the page before
-        query despues: Option<NoteId>,
+        query after: Option<NoteId>,
         /// The least weight
         query min: Option<Weight>,
         /// The greatest weight
@@ -190,12 +190,12 @@ request! {
 async fn list(req: HttpRequest, asked: ListNotes, notes: Data<Notes>) -> Result<HttpResponse, Problem> {
     let all = notes.all.read().unwrap();
     let fits = |n: &&Note| {
-        n.id > asked.despues.as_ref().map_or(0, |id| id.0)
+        n.id > asked.after.as_ref().map_or(0, |id| id.0)
             && asked.min.is_none_or(|w| n.weight >= w.0)
             && asked.max.is_none_or(|w| n.weight <= w.0)
     };
-    let rows = all.iter().filter(fits).take(asked.limite.rows() + 1).cloned().collect();
-    Ok(Page::new(rows, asked.limite.rows(), all.len(), |n| n.id.to_string()).represent(&req)?.respond(&req))
+    let rows = all.iter().filter(fits).take(asked.limit.rows() + 1).cloned().collect();
+    Ok(Page::new(rows, asked.limit.rows(), all.len(), |n| n.id.to_string()).represent(&req)?.respond(&req))
 }
 
 #[utoipa::path(post, path = "/notes", tag = "notes", request_body = NewNote, responses((status = 201, body = Note)))]

@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::{fs, io, path::Path};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Cuenta {
+pub struct Account {
     pub id: u64,
-    pub saldo: u64,
+    pub balance: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Nota {
+pub struct Note {
     pub id: u64,
-    pub texto: String,
+    pub text: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -28,56 +28,56 @@ impl Serialize for Unserializable {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Change {
-    Cuenta(Cuenta),
-    SinCuenta(u64),
-    Nota(Nota),
-    Imposible(Unserializable),
+    Account(Account),
+    Closed(u64),
+    Note(Note),
+    Impossible(Unserializable),
 }
 
 #[derive(Clone, Default)]
-pub struct Banco {
-    pub cuentas: imbl::OrdMap<u64, Cuenta>,
-    pub notas: imbl::OrdMap<u64, Nota>,
+pub struct Bank {
+    pub accounts: imbl::OrdMap<u64, Account>,
+    pub notes: imbl::OrdMap<u64, Note>,
 }
 
-impl Banco {
-    pub fn saldo(&self, id: u64) -> Option<u64> {
-        self.cuentas.get(&id).map(|cuenta| cuenta.saldo)
+impl Bank {
+    pub fn balance(&self, id: u64) -> Option<u64> {
+        self.accounts.get(&id).map(|account| account.balance)
     }
 
-    pub fn notas(&self) -> Vec<&str> {
-        self.notas.values().map(|nota| nota.texto.as_str()).collect()
+    pub fn notes(&self) -> Vec<&str> {
+        self.notes.values().map(|note| note.text.as_str()).collect()
     }
 
-    pub fn lista(&self) -> Vec<(u64, u64)> {
-        self.cuentas.values().map(|cuenta| (cuenta.id, cuenta.saldo)).collect()
+    pub fn list(&self) -> Vec<(u64, u64)> {
+        self.accounts.values().map(|account| (account.id, account.balance)).collect()
     }
 }
 
-impl Model for Banco {
-    const NAME: &'static str = "banco";
-    const COLLECTIONS: &'static [&'static str] = &["cuentas", "notas"];
+impl Model for Bank {
+    const NAME: &'static str = "bank";
+    const COLLECTIONS: &'static [&'static str] = &["accounts", "notes"];
     type Change = Change;
 
     fn apply(&mut self, change: &Change) {
         match change {
-            Change::Cuenta(cuenta) => drop(self.cuentas.insert(cuenta.id, cuenta.clone())),
-            Change::SinCuenta(id) => drop(self.cuentas.remove(id)),
-            Change::Nota(nota) => drop(self.notas.insert(nota.id, nota.clone())),
-            Change::Imposible(_) => {}
+            Change::Account(account) => drop(self.accounts.insert(account.id, account.clone())),
+            Change::Closed(id) => drop(self.accounts.remove(id)),
+            Change::Note(note) => drop(self.notes.insert(note.id, note.clone())),
+            Change::Impossible(_) => {}
         }
     }
 
     fn load(&mut self, collection: &str, element: &str) -> Result<(), String> {
         let there = match collection {
-            "cuentas" => {
-                let cuenta: Cuenta =
-                    serde_json::from_str(element).map_err(|e| format!("saldo or id: {e}"))?;
-                self.cuentas.insert(cuenta.id, cuenta).map(|old| old.id)
+            "accounts" => {
+                let account: Account =
+                    serde_json::from_str(element).map_err(|e| format!("balance or id: {e}"))?;
+                self.accounts.insert(account.id, account).map(|old| old.id)
             }
             _ => {
-                let nota: Nota = serde_json::from_str(element).map_err(|e| e.to_string())?;
-                self.notas.insert(nota.id, nota).map(|old| old.id)
+                let note: Note = serde_json::from_str(element).map_err(|e| e.to_string())?;
+                self.notes.insert(note.id, note).map(|old| old.id)
             }
         };
         there.map_or(Ok(()), |id| Err(format!("id {id} is there already")))
@@ -85,33 +85,33 @@ impl Model for Banco {
 
     fn dump(&self, collection: &str, array: &mut ArrayWriter<'_>) -> io::Result<()> {
         match collection {
-            "cuentas" => self.cuentas.values().try_for_each(|cuenta| array.element(cuenta)),
-            _ => self.notas.values().try_for_each(|nota| array.element(nota)),
+            "accounts" => self.accounts.values().try_for_each(|account| array.element(account)),
+            _ => self.notes.values().try_for_each(|note| array.element(note)),
         }
     }
 
     fn count(&self, collection: &str) -> usize {
-        if collection == "cuentas" { self.cuentas.len() } else { self.notas.len() }
+        if collection == "accounts" { self.accounts.len() } else { self.notes.len() }
     }
 
     fn on_open(&self, edited: &[&'static str]) -> Result<Vec<Change>, String> {
         if edited.is_empty() {
             return Ok(Vec::new());
         }
-        let id = self.notas.len() as u64 + 1;
-        Ok(vec![Change::Nota(Nota { id, texto: format!("apertura {}", edited.join(" ")) })])
+        let id = self.notes.len() as u64 + 1;
+        Ok(vec![Change::Note(Note { id, text: format!("opening {}", edited.join(" ")) })])
     }
 }
 
-pub async fn put(journal: &Journal<Banco>, id: u64, saldo: u64) {
+pub async fn put(journal: &Journal<Bank>, id: u64, balance: u64) {
     let written = journal.write(move |tx| -> Result<(), ()> {
-        tx.put(Change::Cuenta(Cuenta { id, saldo }));
+        tx.put(Change::Account(Account { id, balance }));
         Ok(())
     });
     written.await.unwrap().unwrap();
 }
 
-pub fn open(dir: &Path) -> Journal<Banco> {
+pub fn open(dir: &Path) -> Journal<Bank> {
     Journal::open(Options::new(dir)).unwrap()
 }
 

@@ -1,30 +1,31 @@
-//! In a database: each operation is one statement, or a look and one statement, which the schema's constraints hold to the
-//! law where two of them meet. Why they are written so: `docs/SCALE.md`.
+//! In a database: each operation is one statement, or a look and one statement. Where two of them meet, the schema's
+//! constraints hold them to the law. Why the statements are written so: `docs/SCALE.md`.
 
-mod lista;
-mod siembra;
+mod listing;
+mod tables;
 mod version;
 
-use super::{Alta, Cambio, Consulta, Hecho, Version, Vista};
-use crate::domain::{Estado, Reserva, Token, Venta, plegar};
+use super::{ListQuery, NewToken, TokenChange, Version, VersionedPage};
+use crate::domain::{Availability, Reserva, Token, Venta, fold};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
-use market::contract::{Digest, PAGE, PedidoReserva, Reservado, Try};
-use market::domain::{Intento, Monto, Resumen, TokenId, UsuarioId};
-use pg::{Schema, broken, read, run, written};
+use market::contract::{Digest, HeldToken, Hold, PAGE, ReservaRequest};
+use market::domain::{Intento, Monto, RunningDigest, TokenId, UsuarioId};
+use market::participant::Recorded;
+use pg::{Schema, broken, is_exhausted, read, row_limit, run, written};
 use sqlx::{Error as SqlError, PgConnection};
 use std::sync::Arc;
-use version::Versiones;
+use version::Versions;
 
 /// The law is [`super::Store`]'s.
 #[derive(Clone)]
 pub struct Store {
     schema: Schema,
-    versiones: Arc<Versiones>,
+    versions: Arc<Versions>,
 }
 
 /// A row of the catalogue.
-struct Fila {
+struct Row {
     id: i64,
     nombre: String,
     imagen: String,
@@ -36,7 +37,7 @@ struct Fila {
     desde: Option<DateTime<Utc>>,
 }
 
-impl Fila {
+impl Row {
     fn token(self) -> Result<Token, SqlError> {
         let attempt = match (self.clave, self.numero, self.usuario_id, self.desde) {
             (Some(clave), Some(numero), Some(usuario), Some(desde)) => {
@@ -45,11 +46,11 @@ impl Fila {
             _ => None,
         };
         let estado = match (self.estado.as_str(), attempt) {
-            ("libre", None) => Estado::Libre,
+            ("libre", None) => Availability::Free,
             ("reservado", Some((intento, usuario_id, desde))) => {
-                Estado::Reservado(Box::new(Reserva { intento, usuario_id, desde }))
+                Availability::Reserved(Box::new(Reserva { intento, usuario_id, desde }))
             }
-            ("vendido", venta) => Estado::Vendido(
+            ("vendido", venta) => Availability::Sold(
                 venta.map(|(intento, usuario_id, fecha)| Box::new(Venta { intento, usuario_id, fecha })),
             ),
             (estado, _) => return Err(SqlError::Decode(format!("token {} is {estado}", self.id).into())),
@@ -59,43 +60,40 @@ impl Fila {
     }
 }
 
-fn tries(filas: Vec<Fila>) -> Result<Vec<Try>, SqlError> {
-    filas.into_iter().filter_map(|fila| fila.token().map(|token| token.as_try()).transpose()).collect()
-}
-
-fn rows(limit: usize) -> i64 {
-    written(limit as u64)
+fn holds(rows: Vec<Row>) -> Result<Vec<Hold>, SqlError> {
+    rows.into_iter().filter_map(|row| row.token().map(|token| token.as_hold()).transpose()).collect()
 }
 
 /// What a change adds to the number of the state.
-fn paso() -> i64 {
+fn step() -> i64 {
     // 2^62 of them, so that two that were never to be the same are not; and 2^66 changes fit the number
     rand::random_range(1..=1 << 62)
 }
 
 impl Store {
     pub(super) fn new(schema: Schema) -> Self {
-        Self { schema, versiones: Arc::default() }
+        Self { schema, versions: Arc::default() }
     }
 
     pub(super) async fn version(&self) -> Result<Version, Error> {
-        Ok(self.versiones.now(&self.schema).await?)
+        Ok(self.versions.now(&self.schema).await?)
     }
 
-    pub(super) async fn listar(&self, consulta: Consulta) -> Result<Vista, Error> {
-        Ok(run!(self.schema.repeatable(), |c, _| lista::listar(c, &consulta).await)?)
+    pub(super) async fn list(&self, query: ListQuery) -> Result<VersionedPage, Error> {
+        Ok(run!(self.schema.repeatable(), |c, _| listing::list(c, &query).await)?)
     }
 
     pub(super) async fn token(&self, id: TokenId) -> Result<Token, Error> {
         let found = run!(self.schema.repeatable(), |c, _| token(c, id).await)?;
-        found.ok_or(Error::TokenNoEncontrado(id))
+        found.ok_or(Error::TokenNotFound(id))
     }
 
-    pub(super) async fn crear(&self, alta: Alta) -> Result<Token, Error> {
-        let Alta { nombre, precio, imagen } = alta;
+    pub(super) async fn create(&self, new_token: NewToken) -> Result<Token, Error> {
+        let NewToken { nombre, precio, imagen } = new_token;
         let made = run!(self.schema.once(), |c, _| {
-            let made = sqlx::query!(
-                "with nuevo as (
+            loop {
+                let made = sqlx::query!(
+                    "with nuevo as (
                      insert into tokens.tokens (id, nombre, plegado, imagen, precio)
                      select id, $1, $2, coalesce($3, id::text || '.svg'), $4
                      from (select nextval('tokens.tokens_id') as id) s returning id, imagen
@@ -104,30 +102,33 @@ impl Store {
                      from nuevo n where c.parte = mod(n.id, 64)
                  )
                  select id, imagen from nuevo",
-                nombre,
-                plegar(&nombre),
-                imagen,
-                written(precio.get()),
-                paso()
-            );
-            match made.fetch_one(c).await {
-                Ok(fila) => Ok(Some((read(fila.id, TokenId::new)?, fila.imagen))),
-                Err(e) if is_exhausted(&e) => Ok(None),
-                Err(e) => Err(e),
+                    nombre,
+                    fold(&nombre),
+                    imagen,
+                    written(precio.get()),
+                    step()
+                );
+                return match made.fetch_one(&mut *c).await {
+                    Ok(row) => Ok(Some((read(row.id, TokenId::new)?, row.imagen))),
+                    Err(e) if is_exhausted(&e) => Ok(None),
+                    // somebody has put rows in by hand, past the sequence: the next number may be free
+                    Err(e) if broken(&e) == Some("tokens_pkey") => continue,
+                    Err(e) => Err(e),
+                };
             }
         })?;
-        let (id, imagen) = made.ok_or(Error::SinIds)?;
-        Ok(Token { id, nombre: nombre.into(), imagen: imagen.into(), precio, estado: Estado::Libre })
+        let (id, imagen) = made.ok_or(Error::NoIdsLeft)?;
+        Ok(Token { id, nombre: nombre.into(), imagen: imagen.into(), precio, estado: Availability::Free })
     }
 
     /// Not repeatable: what somebody else changed meanwhile would be changed back.
-    pub(super) async fn cambiar(&self, id: TokenId, cambio: Cambio) -> Result<Token, Error> {
-        let Cambio { nombre, precio, imagen } = cambio;
-        let plegado = nombre.as_deref().map(plegar);
+    pub(super) async fn change(&self, id: TokenId, change: TokenChange) -> Result<Token, Error> {
+        let TokenChange { nombre, precio, imagen } = change;
+        let folded = nombre.as_deref().map(fold);
         run!(self.schema.once(), |c, _| {
             loop {
                 let changed = sqlx::query_as!(
-                    Fila,
+                    Row,
                     r#"with cambiado as (
                            update tokens.tokens
                            set nombre = coalesce($2, nombre), plegado = coalesce($3, plegado),
@@ -141,16 +142,16 @@ impl Store {
                        select id, nombre, imagen, precio, estado, clave, numero, usuario_id, desde from cambiado"#,
                     written(id.get()),
                     nombre.as_deref(),
-                    plegado.as_deref(),
+                    folded.as_deref(),
                     imagen.as_deref(),
                     precio.map(|p| written(p.get())),
-                    paso()
+                    step()
                 );
-                if let Some(fila) = changed.fetch_optional(&mut *c).await? {
-                    return fila.token().map(Ok);
+                if let Some(row) = changed.fetch_optional(&mut *c).await? {
+                    return row.token().map(Ok);
                 }
-                let Some(token) = token(c, id).await? else { return Ok(Err(Error::TokenNoEncontrado(id))) };
-                if let Err(no) = token.libre() {
+                let Some(token) = token(c, id).await? else { return Ok(Err(Error::TokenNotFound(id))) };
+                if let Err(no) = token.free() {
                     return Ok(Err(no));
                 }
                 // it was let go between the two looks
@@ -158,7 +159,7 @@ impl Store {
         })?
     }
 
-    pub(super) async fn borrar(&self, id: TokenId) -> Result<(), Error> {
+    pub(super) async fn delete(&self, id: TokenId) -> Result<(), Error> {
         run!(self.schema.repeatable(), |c, turn| {
             loop {
                 let gone = sqlx::query!(
@@ -168,15 +169,15 @@ impl Store {
                      update tokens.cuentas c set version = version + $2::bigint, tokens = tokens - 1
                      from quitado t where c.parte = mod(t.id, 64)",
                     written(id.get()),
-                    paso()
+                    step()
                 );
                 if gone.execute(&mut *c).await?.rows_affected() == 1 {
                     return Ok(Ok(()));
                 }
                 return match token(c, id).await? {
                     None if turn.maybe_done => Ok(Ok(())),
-                    None => Ok(Err(Error::TokenNoEncontrado(id))),
-                    Some(token) => match token.libre() {
+                    None => Ok(Err(Error::TokenNotFound(id))),
+                    Some(token) => match token.free() {
                         Err(no) => Ok(Err(no)),
                         // it was let go between the two looks
                         Ok(_) => continue,
@@ -186,11 +187,11 @@ impl Store {
         })?
     }
 
-    pub(super) async fn reservar(
+    pub(super) async fn hold(
         &self,
         intento: Intento,
-        pedido: PedidoReserva,
-    ) -> Result<Hecho<Reservado>, Error> {
+        request: ReservaRequest,
+    ) -> Result<Recorded<HeldToken>, Error> {
         run!(self.schema.repeatable(), |c, _| {
             loop {
                 let held = sqlx::query_scalar!(
@@ -198,29 +199,29 @@ impl Store {
                      set estado = 'reservado', clave = $2, numero = $3, usuario_id = $4,
                          desde = date_trunc('milliseconds', statement_timestamp())
                      where id = $1 and estado = 'libre' returning precio",
-                    written(pedido.token_id.get()),
+                    written(request.token_id.get()),
                     intento.clave.as_str(),
                     i64::from(intento.numero),
-                    written(pedido.usuario_id.get())
+                    written(request.usuario_id.get())
                 );
                 match held.fetch_optional(&mut *c).await {
                     Ok(Some(precio)) => {
-                        let valor = Reservado { precio: read(precio, Monto::new)? };
-                        return Ok(Ok(Hecho { valor, nuevo: true }));
+                        let value = HeldToken { precio: read(precio, Monto::new)? };
+                        return Ok(Ok(Recorded { value, is_new: true }));
                     }
                     Ok(None) => {}
                     // the attempt has another token
                     Err(e) if broken(&e) == Some("tokens_intento") => {}
                     Err(e) => return Err(e),
                 }
-                if let Some(token) = de_intento(c, &intento).await? {
-                    let same = token.responde_a(&intento, pedido);
-                    return Ok(same.map(|valor| Hecho { valor, nuevo: false }));
+                if let Some(token) = of_intento(c, &intento).await? {
+                    let same = token.answers(&intento, request);
+                    return Ok(same.map(|value| Recorded { value, is_new: false }));
                 }
-                let Some(token) = token(c, pedido.token_id).await? else {
-                    return Ok(Err(Error::TokenNoEncontrado(pedido.token_id)));
+                let Some(token) = token(c, request.token_id).await? else {
+                    return Ok(Err(Error::TokenNotFound(request.token_id)));
                 };
-                if let Err(no) = token.libre() {
+                if let Err(no) = token.free() {
                     return Ok(Err(no));
                 }
                 // it was let go between the two looks
@@ -229,17 +230,17 @@ impl Store {
     }
 
     /// A look first: what the sale adds to the digest is a hash that only we can make.
-    pub(super) async fn confirmar(&self, intento: Intento) -> Result<(), Error> {
+    pub(super) async fn confirm(&self, intento: Intento) -> Result<(), Error> {
         run!(self.schema.repeatable(), |c, _| {
             loop {
-                let token = match de_intento(c, &intento).await? {
-                    None => return Ok(Err(Error::IntentoNoEncontrado(intento.clone()))),
-                    Some(token) if token.vendido() => return Ok(Ok(())),
+                let token = match of_intento(c, &intento).await? {
+                    None => return Ok(Err(Error::IntentoNotFound(intento.clone()))),
+                    Some(token) if token.is_sold() => return Ok(Ok(())),
                     Some(token) => token,
                 };
                 let Some((_, usuario)) = token.intento() else { continue };
-                let mut venta = Resumen::default();
-                venta.agregar(&intento, usuario, Some(token.id), token.precio);
+                let mut venta = RunningDigest::default();
+                venta.add(&intento, usuario, Some(token.id), token.precio);
                 let sold = sqlx::query!(
                     "with vendido as (
                          update tokens.tokens
@@ -258,7 +259,7 @@ impl Store {
                     i64::from(intento.numero),
                     written(usuario.get()),
                     written(token.precio.get()),
-                    paso(),
+                    step(),
                     venta.huella.to_string()
                 );
                 if sold.execute(&mut *c).await?.rows_affected() == 1 {
@@ -269,7 +270,7 @@ impl Store {
         })?
     }
 
-    pub(super) async fn cancelar(&self, intento: Intento) -> Result<(), Error> {
+    pub(super) async fn cancel(&self, intento: Intento) -> Result<(), Error> {
         run!(self.schema.repeatable(), |c, _| {
             loop {
                 let free = sqlx::query!(
@@ -282,10 +283,10 @@ impl Store {
                 if free.execute(&mut *c).await?.rows_affected() == 1 {
                     return Ok(Ok(()));
                 }
-                match de_intento(c, &intento).await? {
+                match of_intento(c, &intento).await? {
                     None => return Ok(Ok(())),
-                    Some(token) if token.vendido() => {
-                        return Ok(Err(Error::IntentoConfirmado(intento.clone())));
+                    Some(token) if token.is_sold() => {
+                        return Ok(Err(Error::IntentoConfirmed(intento.clone())));
                     }
                     // it was reserved between the two looks
                     Some(_) => {}
@@ -294,18 +295,18 @@ impl Store {
         })?
     }
 
-    pub(super) async fn pendientes(
+    pub(super) async fn pending(
         &self,
-        edad: TimeDelta,
-        despues: Option<(DateTime<Utc>, Intento)>,
-    ) -> Result<Vec<Try>, Error> {
-        let edad = TimeDelta::milliseconds(edad.num_milliseconds().clamp(0, 1_000 * 86_400_000));
+        age: TimeDelta,
+        after: Option<(DateTime<Utc>, Intento)>,
+    ) -> Result<Vec<Hold>, Error> {
+        let age = TimeDelta::milliseconds(age.num_milliseconds().clamp(0, 1_000 * 86_400_000));
         let start = (DateTime::UNIX_EPOCH, String::new(), 0);
         let (desde, clave, numero) =
-            despues.map_or(start, |(desde, i)| (desde, i.clave.to_string(), i.numero.into()));
+            after.map_or(start, |(desde, i)| (desde, i.clave.to_string(), i.numero.into()));
         let found = run!(self.schema.repeatable(), |c, _| {
-            let filas = sqlx::query_as!(
-                Fila,
+            let rows = sqlx::query_as!(
+                Row,
                 "select id, nombre, imagen, precio, estado, clave, numero, usuario_id, desde from tokens.tokens
                  where estado = 'reservado' and (desde, clave, numero) > ($1, $2, $3)
                    and (desde <= date_trunc('milliseconds', statement_timestamp()) - $4::float8 * interval '1 second'
@@ -314,47 +315,55 @@ impl Store {
                 desde,
                 clave,
                 numero,
-                edad.as_seconds_f64(),
-                rows(PAGE)
+                age.as_seconds_f64(),
+                row_limit(PAGE)
             );
-            tries(filas.fetch_all(c).await?)
+            holds(rows.fetch_all(c).await?)
         });
         Ok(found?)
     }
 
-    pub(super) async fn confirmados(&self, despues: Option<Intento>) -> Result<Vec<Try>, Error> {
+    pub(super) async fn settled(&self, after: Option<Intento>) -> Result<Vec<Hold>, Error> {
         run!(self.schema.repeatable(), |c, _| {
-            let behind = match &despues {
+            let behind = match &after {
                 None => 0,
-                Some(intento) => match de_intento(c, intento).await? {
+                Some(intento) => match of_intento(c, intento).await? {
                     Some(token) => written(token.id.get()),
-                    None => return Ok(Err(Error::IntentoNoEncontrado(intento.clone()))),
+                    None => return Ok(Err(Error::IntentoNotFound(intento.clone()))),
                 },
             };
-            let filas = sqlx::query_as!(
-                Fila,
+            let rows = sqlx::query_as!(
+                Row,
                 "select id, nombre, imagen, precio, estado, clave, numero, usuario_id, desde from tokens.tokens
                  where estado = 'vendido' and clave is not null and id > $1 order by id limit $2",
                 behind,
-                rows(PAGE)
+                row_limit(PAGE)
             );
-            tries(filas.fetch_all(c).await?).map(Ok)
+            holds(rows.fetch_all(c).await?).map(Ok)
         })?
     }
 
-    pub(super) async fn resumen(&self) -> Result<Digest, Error> {
+    pub(super) async fn digest(&self) -> Result<Digest, Error> {
         let digest = run!(self.schema.repeatable(), |c, _| {
-            let fila = sqlx::query!(
+            let row = sqlx::query!(
                 r#"select sum(cuenta)::bigint as "cuenta!", sum(suma)::text as "suma!",
                           mod(sum(huella), 340282366920938463463374607431768211456)::text as "huella!",
-                          (select count(*) from tokens.tokens where estado = 'reservado') as "pendientes!"
-                   from tokens.cuentas"#
+                          (select count(*) from tokens.tokens where estado = 'reservado') as "pendientes!",
+                          -- of one moment with the sums, so in one statement
+                          (select coalesce(json_agg(json_build_object(
+                                      'intento', t.clave || '#' || t.numero::text, 'usuarioId', t.usuario_id,
+                                      'tokenId', t.id, 'monto', t.precio, 'desde', t.desde)), '[]')::text
+                           from (select clave, numero, usuario_id, id, precio, desde from tokens.tokens
+                                 where estado = 'reservado' limit $1) t) as "en_vuelo!"
+                   from tokens.cuentas"#,
+                row_limit(PAGE)
             )
             .fetch_one(c)
             .await?;
             Ok(Digest {
-                confirmados: Resumen::of_columns(fila.cuenta, &fila.suma, &fila.huella)?,
-                pendientes: read(fila.pendientes, Some)?,
+                confirmados: RunningDigest::of_columns(row.cuenta, &row.suma, &row.huella)?,
+                pendientes: read(row.pendientes, Some)?,
+                in_flight: serde_json::from_str(&row.en_vuelo).map_err(|e| SqlError::Decode(e.into()))?,
                 ..Digest::default()
             })
         });
@@ -363,26 +372,21 @@ impl Store {
 }
 
 async fn token(c: &mut PgConnection, id: TokenId) -> Result<Option<Token>, SqlError> {
-    let fila = sqlx::query_as!(
-        Fila,
+    let row = sqlx::query_as!(
+        Row,
         "select id, nombre, imagen, precio, estado, clave, numero, usuario_id, desde from tokens.tokens where id = $1",
         written(id.get())
     );
-    fila.fetch_optional(c).await?.map(Fila::token).transpose()
+    row.fetch_optional(c).await?.map(Row::token).transpose()
 }
 
-async fn de_intento(c: &mut PgConnection, intento: &Intento) -> Result<Option<Token>, SqlError> {
-    let fila = sqlx::query_as!(
-        Fila,
+async fn of_intento(c: &mut PgConnection, intento: &Intento) -> Result<Option<Token>, SqlError> {
+    let row = sqlx::query_as!(
+        Row,
         "select id, nombre, imagen, precio, estado, clave, numero, usuario_id, desde from tokens.tokens
          where clave = $1 and numero = $2",
         intento.clave.as_str(),
         i64::from(intento.numero)
     );
-    fila.fetch_optional(c).await?.map(Fila::token).transpose()
-}
-
-/// `sequence_generator_limit_exceeded`.
-fn is_exhausted(e: &SqlError) -> bool {
-    e.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "2200H")
+    row.fetch_optional(c).await?.map(Row::token).transpose()
 }

@@ -1,4 +1,4 @@
-//! The number of the state, asked for once for all who want to know it at the same time.
+//! The number of the state. Readers who ask for it at the same time share one query.
 
 use crate::store::Version;
 use journal::StoreError;
@@ -7,22 +7,22 @@ use sqlx::Error as SqlError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;
 
-/// Who asks while a question is under way gets the next one's answer: that under way may have been asked before the write
-/// which he knows of. So one question at a time answers any number of readers, and none too old.
+/// Callers that arrive during a query share the result of the next query: the query under way may have been sent before the
+/// write that they know of. So there is one query at a time, for any number of readers, and no result is too old.
 #[derive(Default)]
-pub(super) struct Versiones {
+pub(super) struct Versions {
     asked: AtomicU64,
-    last: Mutex<Answer>,
+    last: Mutex<LastVersion>,
 }
 
 #[derive(Default)]
-struct Answer {
-    /// The last who had asked when the question was sent.
+struct LastVersion {
+    /// The number of the last caller who had arrived when the query was sent.
     to: u64,
     word: Option<Result<Version, StoreError>>,
 }
 
-impl Versiones {
+impl Versions {
     pub(super) async fn now(&self, schema: &Schema) -> Result<Version, StoreError> {
         let mine = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
         let mut last = self.last.lock().await;
@@ -33,9 +33,9 @@ impl Versiones {
                 let word = run!(schema.repeatable(), |c, _| {
                     let version =
                         sqlx::query_scalar!(r#"select sum(version)::text as "version!" from tokens.cuentas"#);
-                    leer(&version.fetch_one(c).await?)
+                    read_version(&version.fetch_one(c).await?)
                 });
-                *last = Answer { to, word: Some(word.clone()) };
+                *last = LastVersion { to, word: Some(word.clone()) };
                 word
             }
         }
@@ -43,6 +43,6 @@ impl Versiones {
 }
 
 /// A number that came as text.
-pub(super) fn leer(text: &str) -> Result<Version, SqlError> {
+pub(super) fn read_version(text: &str) -> Result<Version, SqlError> {
     text.parse().map(Version).map_err(|e| SqlError::Decode(format!("version {text}: {e}").into()))
 }

@@ -1,17 +1,17 @@
-//! In a database: each operation is one statement, which the schema's constraints hold to the law where two of them meet.
-//! Why they are written so: `docs/SCALE.md`.
+//! In a database: each operation is one statement. Where two of them meet, the schema's constraints hold them to the law.
+//! Why the statements are written so: `docs/SCALE.md`.
 
-mod asiento;
-mod siembra;
+mod posting;
+mod tables;
 
-use super::Hecho;
-use crate::domain::{Movimiento, Tipo, Usuario};
+use crate::domain::{Movimiento, MovimientoKind, Usuario};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use http_kit::paging::Page;
-use market::contract::{PAGE, PedidoCargo, Try};
+use market::contract::{CargoRequest, Hold, PAGE};
 use market::domain::{Clave, Intento, Monto, UsuarioId};
-use pg::{Schema, broken, read, run, written};
+use market::participant::Recorded;
+use pg::{Schema, broken, is_exhausted, read, row_limit, run, written};
 use sqlx::{Error as SqlError, PgConnection};
 
 /// The law is [`super::Store`]'s.
@@ -19,7 +19,7 @@ use sqlx::{Error as SqlError, PgConnection};
 pub struct Store(Schema);
 
 /// A row of the ledger.
-struct Fila {
+struct Row {
     usuario_id: i64,
     id: i64,
     tipo: String,
@@ -30,14 +30,14 @@ struct Fila {
     confirmado: bool,
 }
 
-impl Fila {
+impl Row {
     fn movimiento(self) -> Result<Movimiento, SqlError> {
         let tipo = match (self.tipo.as_str(), self.clave, self.numero) {
-            ("apertura", ..) => Tipo::Apertura,
-            ("ajusteAlza", ..) => Tipo::AjusteAlza,
-            ("ajusteBaja", ..) => Tipo::AjusteBaja,
-            ("abono", Some(clave), _) => Tipo::Abono { clave: market::columns::clave(&clave)? },
-            ("cargo", Some(clave), Some(numero)) => Tipo::Cargo {
+            ("apertura", ..) => MovimientoKind::Opening,
+            ("ajusteAlza", ..) => MovimientoKind::AdjustmentUp,
+            ("ajusteBaja", ..) => MovimientoKind::AdjustmentDown,
+            ("abono", Some(clave), _) => MovimientoKind::Abono { clave: market::columns::clave(&clave)? },
+            ("cargo", Some(clave), Some(numero)) => MovimientoKind::Cargo {
                 intento: market::columns::intento(&clave, numero)?,
                 confirmado: self.confirmado,
             },
@@ -49,19 +49,20 @@ impl Fila {
     }
 
     /// Where it is a debit.
-    fn cargo(self) -> Result<Option<Try>, SqlError> {
+    fn cargo(self) -> Result<Option<Hold>, SqlError> {
         let Movimiento { usuario_id, monto, fecha: desde, tipo, .. } = self.movimiento()?;
-        let Tipo::Cargo { intento, .. } = tipo else { return Ok(None) };
-        Ok(Some(Try { intento, usuario_id, token_id: None, monto, desde }))
+        let MovimientoKind::Cargo { intento, .. } = tipo else { return Ok(None) };
+        Ok(Some(Hold { intento, usuario_id, token_id: None, monto, desde }))
     }
 }
 
-fn cargos(filas: Vec<Fila>) -> Result<Vec<Try>, SqlError> {
-    filas.into_iter().filter_map(|fila| fila.cargo().transpose()).collect()
+/// Whether the number that the sequence gave is some row's already.
+fn is_taken(e: &SqlError) -> bool {
+    matches!(broken(e), Some("usuarios_pkey" | "movimientos_pkey"))
 }
 
-fn rows(limit: usize) -> i64 {
-    written(limit as u64)
+fn cargos(rows: Vec<Row>) -> Result<Vec<Hold>, SqlError> {
+    rows.into_iter().filter_map(|row| row.cargo().transpose()).collect()
 }
 
 impl Store {
@@ -74,20 +75,20 @@ impl Store {
 
     pub(super) async fn usuario(&self, id: UsuarioId) -> Result<Usuario, Error> {
         let found = run!(self.0.repeatable(), |c, _| usuario(c, id).await)?;
-        found.ok_or(Error::UsuarioNoEncontrado(id))
+        found.ok_or(Error::UsuarioNotFound(id))
     }
 
     pub(super) async fn usuarios(
         &self,
-        despues: Option<UsuarioId>,
-        limite: usize,
+        after: Option<UsuarioId>,
+        limit: usize,
     ) -> Result<Page<Usuario>, Error> {
-        let behind = despues.map_or(0, |id| written(id.get()));
-        let (filas, total) = run!(self.0.repeatable(), |c, _| {
-            let filas = sqlx::query!(
+        let behind = after.map_or(0, |id| written(id.get()));
+        let (rows, total) = run!(self.0.repeatable(), |c, _| {
+            let rows = sqlx::query!(
                 "select id, nombre, saldo from usuarios.usuarios where id > $1 order by id limit $2",
                 behind,
-                rows(limite + 1)
+                row_limit(limit + 1)
             )
             .try_map(|f| {
                 let (id, saldo) = (read(f.id, UsuarioId::new)?, read(f.saldo, Monto::new)?);
@@ -96,19 +97,19 @@ impl Store {
             .fetch_all(&mut *c)
             .await?;
             let total = sqlx::query_scalar!(r#"select count(*) as "n!" from usuarios.usuarios"#);
-            Ok((filas, total.fetch_one(c).await?))
+            Ok((rows, total.fetch_one(c).await?))
         })?;
         let total = usize::try_from(total).unwrap_or_default();
-        Ok(Page::new(filas, limite, total, |u: &Usuario| u.id.to_string()))
+        Ok(Page::new(rows, limit, total, |u: &Usuario| u.id.to_string()))
     }
 
     pub(super) async fn movimientos(
         &self,
-        de: UsuarioId,
-        despues: u64,
-        limite: usize,
+        usuario: UsuarioId,
+        after: u64,
+        limit: usize,
     ) -> Result<Page<Movimiento>, Error> {
-        let id = written(de.get());
+        let id = written(usuario.get());
         let page = run!(self.0.repeatable(), |c, _| {
             let total = sqlx::query_scalar!(
                 r#"select (select count(*) from usuarios.movimientos where usuario_id = u.id) as "n!"
@@ -116,69 +117,74 @@ impl Store {
                 id
             );
             let Some(total) = total.fetch_optional(&mut *c).await? else { return Ok(None) };
-            let filas = sqlx::query_as!(
-                    Fila,
+            let rows = sqlx::query_as!(
+                    Row,
                     "select usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado from usuarios.movimientos
                      where usuario_id = $1 and id > $2 order by id limit $3",
                     id,
-                    written(despues),
-                    rows(limite + 1)
+                    written(after),
+                    row_limit(limit + 1)
                 )
-                .try_map(Fila::movimiento)
+                .try_map(Row::movimiento)
                 .fetch_all(c)
                 .await?;
-            Ok(Some((filas, total)))
+            Ok(Some((rows, total)))
         })?;
-        let (filas, total) = page.ok_or(Error::UsuarioNoEncontrado(de))?;
+        let (rows, total) = page.ok_or(Error::UsuarioNotFound(usuario))?;
         let total = usize::try_from(total).unwrap_or_default();
-        Ok(Page::new(filas, limite, total, |m: &Movimiento| m.id.to_string()))
+        Ok(Page::new(rows, limit, total, |m: &Movimiento| m.id.to_string()))
     }
 
-    pub(super) async fn crear(&self, nombre: String, saldo: Monto) -> Result<Usuario, Error> {
+    pub(super) async fn create(&self, nombre: String, saldo: Monto) -> Result<Usuario, Error> {
         let id = run!(self.0.once(), |c, _| {
-            let made = sqlx::query_scalar!(
-                "with nuevo as (
+            loop {
+                let made = sqlx::query_scalar!(
+                    "with nuevo as (
                          insert into usuarios.usuarios (nombre, saldo) values ($1, $2) returning id, saldo
                      )
                      insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha)
                      select id, nextval('usuarios.movimientos_id'), 'apertura', saldo,
                             date_trunc('milliseconds', statement_timestamp())
                      from nuevo returning usuario_id",
-                nombre,
-                written(saldo.get())
-            );
-            match made.fetch_one(c).await {
-                Ok(id) => read(id, UsuarioId::new).map(Some),
-                Err(e) if is_exhausted(&e) => Ok(None),
-                Err(e) => Err(e),
+                    nombre,
+                    written(saldo.get())
+                );
+                return match made.fetch_one(&mut *c).await {
+                    Ok(id) => read(id, UsuarioId::new).map(Some),
+                    Err(e) if is_exhausted(&e) => Ok(None),
+                    // somebody has put rows in by hand, past the sequence: the next number may be free
+                    Err(e) if is_taken(&e) => continue,
+                    Err(e) => Err(e),
+                };
             }
         })?;
-        Ok(Usuario { id: id.ok_or(Error::SinIds)?, nombre, saldo })
+        Ok(Usuario { id: id.ok_or(Error::NoIdsLeft)?, nombre, saldo })
     }
 
-    pub(super) async fn renombrar(&self, id: UsuarioId, nombre: String) -> Result<Usuario, Error> {
+    pub(super) async fn rename(&self, id: UsuarioId, nombre: String) -> Result<Usuario, Error> {
         let saldo = run!(self.0.repeatable(), |c, _| {
             sqlx::query!(
                 "update usuarios.usuarios set nombre = $2 where id = $1 returning saldo",
                 written(id.get()),
                 nombre
             )
-            .try_map(|fila| read(fila.saldo, Monto::new))
+            .try_map(|row| read(row.saldo, Monto::new))
             .fetch_optional(c)
             .await
         })?;
-        Ok(Usuario { id, nombre, saldo: saldo.ok_or(Error::UsuarioNoEncontrado(id))? })
+        Ok(Usuario { id, nombre, saldo: saldo.ok_or(Error::UsuarioNotFound(id))? })
     }
 
-    pub(super) async fn abonar(
+    pub(super) async fn credit(
         &self,
         id: UsuarioId,
         monto: Monto,
         clave: Clave,
-    ) -> Result<Hecho<Movimiento>, Error> {
+    ) -> Result<Recorded<Movimiento>, Error> {
         run!(self.0.repeatable(), |c, _| {
             loop {
-                // where the row was locked by somebody else, what he did under this key is not seen: the index sees it
+                // Where somebody else had locked the row, this statement does not see what he did under this key. The index
+                // does.
                 let made = sqlx::query!(
                         "with abonado as (
                              update usuarios.usuarios set saldo = saldo + $2
@@ -196,24 +202,25 @@ impl Store {
                         clave.as_str()
                     );
                 match made.fetch_optional(&mut *c).await {
-                    Ok(Some(fila)) => {
-                        let tipo = Tipo::Abono { clave: clave.clone() };
-                        let (n, fecha) = (read(fila.id, Some)?, fila.fecha);
-                        let valor = Movimiento { id: n, usuario_id: id, monto, fecha, tipo };
-                        return Ok(Ok(Hecho { valor, nuevo: true }));
+                    Ok(Some(row)) => {
+                        let tipo = MovimientoKind::Abono { clave: clave.clone() };
+                        let (n, fecha) = (read(row.id, Some)?, row.fecha);
+                        let value = Movimiento { id: n, usuario_id: id, monto, fecha, tipo };
+                        return Ok(Ok(Recorded { value, is_new: true }));
                     }
                     Ok(None) => {}
                     Err(e) if broken(&e) == Some("movimientos_abono") => {}
+                    Err(e) if is_taken(&e) => continue,
                     Err(e) => return Err(e),
                 }
-                if let Some(valor) = abono(c, &clave).await? {
-                    let same = valor.responde_a(id, monto, &clave);
-                    return Ok(same.map(|()| Hecho { valor, nuevo: false }));
+                if let Some(value) = abono(c, &clave).await? {
+                    let same = value.answers(id, monto, &clave);
+                    return Ok(same.map(|()| Recorded { value, is_new: false }));
                 }
                 let Some(usuario) = usuario(c, id).await? else {
-                    return Ok(Err(Error::UsuarioNoEncontrado(id)));
+                    return Ok(Err(Error::UsuarioNotFound(id)));
                 };
-                if let Err(no) = usuario.con(monto) {
+                if let Err(no) = usuario.saldo_plus(monto) {
                     return Ok(Err(no));
                 }
                 // it changed between the two looks
@@ -221,8 +228,8 @@ impl Store {
         })?
     }
 
-    pub(super) async fn cargar(&self, intento: Intento, pedido: PedidoCargo) -> Result<bool, Error> {
-        let PedidoCargo { usuario_id: id, monto } = pedido;
+    pub(super) async fn hold(&self, intento: Intento, request: CargoRequest) -> Result<bool, Error> {
+        let CargoRequest { usuario_id: id, monto } = request;
         run!(self.0.repeatable(), |c, _| {
             loop {
                 let made = sqlx::query!(
@@ -247,15 +254,16 @@ impl Store {
                     Ok(done) if done.rows_affected() == 1 => return Ok(Ok(true)),
                     Ok(_) => {}
                     Err(e) if broken(&e) == Some("movimientos_cargo") => {}
+                    Err(e) if is_taken(&e) => continue,
                     Err(e) => return Err(e),
                 }
-                if let Some(hecho) = cargo(c, &intento).await? {
-                    return Ok(hecho.responde_a(id, monto, &intento).map(|()| false));
+                if let Some(recorded) = cargo(c, &intento).await? {
+                    return Ok(recorded.answers(id, monto, &intento).map(|()| false));
                 }
                 let Some(usuario) = usuario(c, id).await? else {
-                    return Ok(Err(Error::UsuarioNoEncontrado(id)));
+                    return Ok(Err(Error::UsuarioNotFound(id)));
                 };
-                if let Err(no) = usuario.sin(monto) {
+                if let Err(no) = usuario.saldo_minus(monto) {
                     return Ok(Err(no));
                 }
                 // it changed between the two looks
@@ -263,7 +271,7 @@ impl Store {
         })?
     }
 
-    pub(super) async fn confirmar(&self, intento: Intento) -> Result<(), Error> {
+    pub(super) async fn confirm(&self, intento: Intento) -> Result<(), Error> {
         let there = run!(self.0.repeatable(), |c, _| {
             let done = sqlx::query!(
                 "update usuarios.movimientos set confirmado = true
@@ -273,10 +281,10 @@ impl Store {
             );
             Ok(done.execute(&mut *c).await?.rows_affected() == 1 || cargo(c, &intento).await?.is_some())
         })?;
-        if there { Ok(()) } else { Err(Error::IntentoNoEncontrado(intento)) }
+        if there { Ok(()) } else { Err(Error::IntentoNotFound(intento)) }
     }
 
-    pub(super) async fn cancelar(&self, intento: Intento) -> Result<(), Error> {
+    pub(super) async fn cancel(&self, intento: Intento) -> Result<(), Error> {
         run!(self.0.repeatable(), |c, _| {
             loop {
                 let done = sqlx::query!(
@@ -295,13 +303,13 @@ impl Store {
                     Err(e) if broken(&e) == Some("usuarios_saldo") => true,
                     Err(e) => return Err(e),
                 };
-                let Some(hecho) = cargo(c, &intento).await? else { return Ok(Ok(())) };
-                if matches!(hecho.tipo, Tipo::Cargo { confirmado: true, .. }) {
-                    return Ok(Err(Error::IntentoConfirmado(intento.clone())));
+                let Some(recorded) = cargo(c, &intento).await? else { return Ok(Ok(())) };
+                if matches!(recorded.tipo, MovimientoKind::Cargo { confirmado: true, .. }) {
+                    return Ok(Err(Error::IntentoConfirmed(intento.clone())));
                 }
                 if full
-                    && let Some(usuario) = usuario(c, hecho.usuario_id).await?
-                    && let Err(no) = usuario.con(hecho.monto)
+                    && let Some(usuario) = usuario(c, recorded.usuario_id).await?
+                    && let Err(no) = usuario.saldo_plus(recorded.monto)
                 {
                     return Ok(Err(no));
                 }
@@ -310,18 +318,18 @@ impl Store {
         })?
     }
 
-    pub(super) async fn pendientes(
+    pub(super) async fn pending(
         &self,
-        edad: TimeDelta,
-        despues: Option<(DateTime<Utc>, Intento)>,
-    ) -> Result<Vec<Try>, Error> {
-        let edad = TimeDelta::milliseconds(edad.num_milliseconds().clamp(0, 1_000 * 86_400_000));
+        age: TimeDelta,
+        after: Option<(DateTime<Utc>, Intento)>,
+    ) -> Result<Vec<Hold>, Error> {
+        let age = TimeDelta::milliseconds(age.num_milliseconds().clamp(0, 1_000 * 86_400_000));
         let start = (DateTime::UNIX_EPOCH, String::new(), 0);
         let (desde, clave, numero) =
-            despues.map_or(start, |(desde, i)| (desde, i.clave.to_string(), i.numero.into()));
+            after.map_or(start, |(desde, i)| (desde, i.clave.to_string(), i.numero.into()));
         let found = run!(self.0.repeatable(), |c, _| {
-            let filas = sqlx::query_as!(
-                Fila,
+            let rows = sqlx::query_as!(
+                Row,
                 "select usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado from usuarios.movimientos
                  where not confirmado and (fecha, clave, numero) > ($1, $2, $3)
                    and (fecha <= date_trunc('milliseconds', statement_timestamp()) - $4::float8 * interval '1 second'
@@ -330,64 +338,64 @@ impl Store {
                 desde,
                 clave,
                 numero,
-                edad.as_seconds_f64(),
-                rows(PAGE)
+                age.as_seconds_f64(),
+                row_limit(PAGE)
             );
-            cargos(filas.fetch_all(c).await?)
+            cargos(rows.fetch_all(c).await?)
         });
         Ok(found?)
     }
 
-    pub(super) async fn confirmados(&self, despues: Option<Intento>) -> Result<Vec<Try>, Error> {
-        let (clave, numero) = despues.map_or((String::new(), 0), |i| (i.clave.to_string(), i.numero.into()));
-        let found = run!(self.0.repeatable(), |c, _| {
-            let filas = sqlx::query_as!(
-                Fila,
+    pub(super) async fn settled(&self, after: Option<Intento>) -> Result<Vec<Hold>, Error> {
+        run!(self.0.repeatable(), |c, _| {
+            let (clave, numero) = match &after {
+                None => ("", 0),
+                Some(intento) if cargo(c, intento).await?.is_none() => {
+                    return Ok(Err(Error::IntentoNotFound(intento.clone())));
+                }
+                Some(intento) => (intento.clave.as_str(), i64::from(intento.numero)),
+            };
+            let rows = sqlx::query_as!(
+                Row,
                 "select usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado from usuarios.movimientos
                  where tipo = 'cargo' and confirmado and (clave, numero) > ($1, $2) order by clave, numero limit $3",
                 clave,
                 numero,
-                rows(PAGE)
+                row_limit(PAGE)
             );
-            cargos(filas.fetch_all(c).await?)
-        });
-        Ok(found?)
+            cargos(rows.fetch_all(c).await?).map(Ok)
+        })?
     }
 }
 
 async fn usuario(c: &mut PgConnection, id: UsuarioId) -> Result<Option<Usuario>, SqlError> {
     sqlx::query!("select nombre, saldo from usuarios.usuarios where id = $1", written(id.get()))
-        .try_map(|fila| Ok(Usuario { id, nombre: fila.nombre, saldo: read(fila.saldo, Monto::new)? }))
+        .try_map(|row| Ok(Usuario { id, nombre: row.nombre, saldo: read(row.saldo, Monto::new)? }))
         .fetch_optional(c)
         .await
 }
 
 async fn cargo(c: &mut PgConnection, intento: &Intento) -> Result<Option<Movimiento>, SqlError> {
     sqlx::query_as!(
-        Fila,
+        Row,
         "select usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado from usuarios.movimientos
          where tipo = 'cargo' and clave = $1 and numero = $2",
         intento.clave.as_str(),
         i64::from(intento.numero)
     )
-    .try_map(Fila::movimiento)
+    .try_map(Row::movimiento)
     .fetch_optional(c)
     .await
 }
 
 async fn abono(c: &mut PgConnection, clave: &Clave) -> Result<Option<Movimiento>, SqlError> {
     sqlx::query_as!(
-        Fila,
+        Row,
         "select usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado from usuarios.movimientos
          where tipo = 'abono' and clave = $1",
         clave.as_str()
     )
-    .try_map(Fila::movimiento)
+    .try_map(Row::movimiento)
     .fetch_optional(c)
     .await
-}
-
-/// `sequence_generator_limit_exceeded`.
-fn is_exhausted(e: &SqlError) -> bool {
-    e.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "2200H")
 }

@@ -1,0 +1,165 @@
+//! A participant as a coordinator calls it: over HTTP, or in the same process.
+
+use super::{HoldRequest, HoldStore};
+use crate::contract::{Answer, Digest, Hold};
+use crate::domain::Intento;
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use http_kit::client::{Client, Unavailable};
+use http_kit::config::{InternalToken, ServiceUrl};
+use http_kit::exit::StartError;
+use reqwest::Method;
+use std::marker::PhantomData;
+use tokio::time::{Instant, timeout_at};
+
+/// What every participant does, whatever it holds: the law of [`HoldStore`], from outside. Each call can be repeated without
+/// harm and gives up at its deadline; whether it took effect is then not known.
+#[async_trait]
+pub trait Participant: Send + Sync {
+    /// Settles a hold for good.
+    async fn confirm(&self, intento: &Intento, deadline: Instant) -> Answer<()>;
+    /// Takes a hold back; where there is none, it was taken back already.
+    async fn cancel(&self, intento: &Intento, deadline: Instant) -> Answer<()>;
+    /// Holds that have been pending for this long by the participant's clock, oldest first: a page after a hold of the page
+    /// before.
+    async fn pending(&self, age: TimeDelta, after: Option<&Hold>, deadline: Instant) -> Answer<Vec<Hold>>;
+    /// Settled holds in an order that stays: a page after an attempt of the page before.
+    async fn settled(&self, after: Option<&Intento>, deadline: Instant) -> Answer<Vec<Hold>>;
+    /// Its side of the audit.
+    async fn digest(&self, deadline: Instant) -> Answer<Digest>;
+}
+
+/// A participant that holds what an `R` asks for.
+#[async_trait]
+pub trait Holder<R: HoldRequest>: Participant {
+    /// Holds it for an attempt.
+    async fn hold(&self, intento: &Intento, request: R, deadline: Instant) -> Answer<R::Held>;
+}
+
+/// A participant that is reached by its internal port.
+#[derive(Clone, Debug)]
+pub struct Http<R> {
+    client: Client,
+    holds: PhantomData<fn(R)>,
+}
+
+/// No body.
+const NONE: Option<&()> = None;
+
+impl<R: HoldRequest> Http<R> {
+    /// The service that holds what an `R` asks for, at a URL.
+    ///
+    /// # Errors
+    /// Where the HTTP client cannot be made.
+    pub fn at(url: &ServiceUrl, token: &InternalToken) -> Result<Self, StartError> {
+        Ok(Self { client: Client::new(R::SERVICE, url, token)?, holds: PhantomData })
+    }
+
+    async fn page(&self, query: &[(&str, String)], deadline: Instant) -> Answer<Vec<Hold>> {
+        self.client.call(Method::GET, &segments(R::HOLDS, ""), query, NONE, deadline).await
+    }
+}
+
+/// The segments of one of the paths of [`HoldRequest`], for an attempt.
+fn segments<'a>(pattern: &'static str, intento: &'a str) -> Vec<&'a str> {
+    let below = pattern.split('/').skip(1);
+    let filled = below.map(|segment| if segment == "{intento}" { intento } else { segment });
+    std::iter::once("interno").chain(filled).collect()
+}
+
+#[async_trait]
+impl<R: HoldRequest> Participant for Http<R> {
+    async fn confirm(&self, intento: &Intento, deadline: Instant) -> Answer<()> {
+        let intento = intento.to_string();
+        self.client.call(Method::PUT, &segments(R::CONFIRMATION, &intento), &[], NONE, deadline).await
+    }
+
+    async fn cancel(&self, intento: &Intento, deadline: Instant) -> Answer<()> {
+        let intento = intento.to_string();
+        self.client.call(Method::DELETE, &segments(R::HOLD, &intento), &[], NONE, deadline).await
+    }
+
+    async fn pending(&self, age: TimeDelta, after: Option<&Hold>, deadline: Instant) -> Answer<Vec<Hold>> {
+        let mut query =
+            vec![("pendientes", "true".to_owned()), ("antes", age.num_milliseconds().to_string())];
+        if let Some(after) = after {
+            query.push(("despues", after.intento.to_string()));
+            query.push(("desde", after.desde.timestamp_millis().to_string()));
+        }
+        self.page(&query, deadline).await
+    }
+
+    async fn settled(&self, after: Option<&Intento>, deadline: Instant) -> Answer<Vec<Hold>> {
+        let mut query = vec![("pendientes", "false".to_owned())];
+        query.extend(after.map(|i| ("despues", i.to_string())));
+        self.page(&query, deadline).await
+    }
+
+    async fn digest(&self, deadline: Instant) -> Answer<Digest> {
+        self.client.call(Method::GET, &["interno", "resumen"], &[], NONE, deadline).await
+    }
+}
+
+#[async_trait]
+impl<R: HoldRequest> Holder<R> for Http<R> {
+    async fn hold(&self, intento: &Intento, request: R, deadline: Instant) -> Answer<R::Held> {
+        let intento = intento.to_string();
+        self.client.call(Method::PUT, &segments(R::HOLD, &intento), &[], Some(&request), deadline).await
+    }
+}
+
+/// A participant in the same process: its store, without the network between.
+#[derive(Clone, Debug)]
+pub struct Local<S>(pub S);
+
+impl<S: HoldStore> Local<S> {
+    /// What the store says, in the words of the contract, and at the latest at the deadline.
+    async fn answer<T>(
+        deadline: Instant,
+        call: impl Future<Output = Result<T, S::Error>> + Send,
+    ) -> Answer<T> {
+        let unavailable = |cause: String| Unavailable { service: S::Request::SERVICE, cause };
+        match timeout_at(deadline, call).await {
+            Ok(Ok(value)) => Ok(Ok(value)),
+            Ok(Err(e)) => S::refusal(&e).map(Err).ok_or_else(|| unavailable(e.to_string())),
+            Err(_) => Err(unavailable("it did not answer in time".to_owned())),
+        }
+    }
+}
+
+#[async_trait]
+impl<S: HoldStore> Participant for Local<S> {
+    async fn confirm(&self, intento: &Intento, deadline: Instant) -> Answer<()> {
+        Self::answer(deadline, self.0.confirm(intento.clone())).await
+    }
+
+    async fn cancel(&self, intento: &Intento, deadline: Instant) -> Answer<()> {
+        Self::answer(deadline, self.0.cancel(intento.clone())).await
+    }
+
+    async fn pending(&self, age: TimeDelta, after: Option<&Hold>, deadline: Instant) -> Answer<Vec<Hold>> {
+        let after = after.map(|t| (t.desde, t.intento.clone()));
+        Self::answer(deadline, self.0.pending(age, after)).await
+    }
+
+    async fn settled(&self, after: Option<&Intento>, deadline: Instant) -> Answer<Vec<Hold>> {
+        Self::answer(deadline, self.0.settled(after.cloned())).await
+    }
+
+    async fn digest(&self, deadline: Instant) -> Answer<Digest> {
+        Self::answer(deadline, self.0.digest()).await
+    }
+}
+
+#[async_trait]
+impl<S: HoldStore> Holder<S::Request> for Local<S> {
+    async fn hold(
+        &self,
+        intento: &Intento,
+        request: S::Request,
+        deadline: Instant,
+    ) -> Answer<<S::Request as HoldRequest>::Held> {
+        let held = async { Ok(self.0.hold(intento.clone(), request).await?.value) };
+        Self::answer(deadline, held).await
+    }
+}

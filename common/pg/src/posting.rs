@@ -1,0 +1,52 @@
+//! Posting: what requests have settled is counted afterwards, in lots. Whoever needs the totals first does it, or else a
+//! background task in every process. No request waits for the row that all lots write. Why so: `docs/SCALE.md`.
+
+use crate::{Schema, run};
+use journal::StoreError;
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection, Error};
+
+/// Rows of one lot. Requests that want to write one of these rows wait until the lot commits.
+pub const LOT: usize = 500;
+
+/// The statements that post the rows of one service.
+pub trait Posting {
+    /// Whether a row is not posted yet. Runs outside of a transaction and locks nothing, so it has to be cheap.
+    ///
+    /// # Errors
+    /// The database's.
+    fn is_due(connection: &mut PgConnection) -> impl Future<Output = Result<bool, Error>> + Send;
+
+    /// Posts at most `limit` rows inside the transaction of `connection`, and says how many.
+    ///
+    /// It first locks the row of totals (`select … for update`). So a second process waits for the commit of the first one,
+    /// and then sees what the first one left.
+    ///
+    /// # Errors
+    /// The database's; nothing of the lot is posted then.
+    fn post_lot(
+        connection: &mut PgConnection,
+        limit: i64,
+    ) -> impl Future<Output = Result<usize, Error>> + Send;
+}
+
+impl Schema {
+    /// Posts all rows that are committed when it is called, so that the totals count them.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the lots that were committed before it stay posted.
+    pub async fn post<P: Posting>(&self) -> Result<(), StoreError> {
+        while run!(self.repeatable(), |connection, _| post_lot::<P>(connection).await)? == LOT {}
+        Ok(())
+    }
+}
+
+async fn post_lot<P: Posting>(connection: &mut PgConnection) -> Result<usize, Error> {
+    if !P::is_due(connection).await? {
+        return Ok(0);
+    }
+    let mut transaction = connection.begin().await?;
+    let posted = P::post_lot(&mut transaction, crate::row_limit(LOT)).await?;
+    transaction.commit().await?;
+    Ok(posted)
+}

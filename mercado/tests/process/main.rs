@@ -1,0 +1,17 @@
+//! The real binary, as the README starts it: on a fresh directory, with signals and kills from outside.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it goes wrong")]
+
+mod death;
+mod description;
+mod directory;
+mod dump;
+mod exit;
+mod first_start;
+mod helpers;
+mod journal;
+mod migrar;
+mod page;
+mod postgres;
+mod replicas;
+mod salud;

@@ -1,0 +1,253 @@
+//! The service's state: tokens, and the indexes and running sums over them.
+
+mod indexes;
+mod listing;
+
+use crate::domain::{Availability, Token, fold};
+use crate::error::Error;
+use chrono::{DateTime, Utc};
+use imbl::{HashMap, OrdMap, OrdSet};
+use indexes::{Entry, Indexes};
+use journal::{ArrayWriter, Model};
+use market::contract::{Digest, Hold, PAGE};
+use market::domain::{Intento, RunningDigest, TokenId};
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::ops::Bound;
+use std::sync::{Arc, OnceLock};
+
+/// Everything that `tokens` knows.
+#[derive(Clone, Default)]
+pub struct State {
+    entries: OrdMap<TokenId, Arc<Entry>>,
+    intentos: HashMap<Intento, TokenId>,
+    pendientes: OrdSet<(DateTime<Utc>, Intento)>,
+    /// Sorted when a reader or a write first needs them, and kept up to date from then on: see [`State::prepare`].
+    indexes: OnceLock<Indexes>,
+    confirmados: RunningDigest,
+    vendidos: usize,
+    /// The greatest id that was ever given, where that is known.
+    counter: Option<TokenId>,
+}
+
+/// The name of the one record in `contadores.json`.
+const COUNTER: &str = "tokens";
+
+/// The greatest id that was ever given, so that the id of a deleted token is not given again. One number, and not a tombstone
+/// for each deleted token: tombstones would pile up for ever and say no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counter {
+    nombre: String,
+    ultimo: TokenId,
+}
+
+/// One record's new image, or its removal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Change {
+    /// A token as it is now.
+    Token(Token),
+    /// A token was deleted.
+    #[serde(rename = "quitarToken")]
+    RemoveToken(TokenId),
+    /// Ids up to this one were given.
+    #[serde(rename = "contador")]
+    Counter(Counter),
+}
+
+impl Change {
+    /// Ids up to this one were given.
+    pub fn counter(ultimo: TokenId) -> Self {
+        Self::Counter(Counter { nombre: COUNTER.to_owned(), ultimo })
+    }
+}
+
+impl State {
+    /// One token.
+    pub fn token(&self, id: TokenId) -> Result<&Token, Error> {
+        self.entries.get(&id).map(|f| &f.token).ok_or(Error::TokenNotFound(id))
+    }
+
+    /// How many tokens there are.
+    pub fn token_count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The id of the next token, while there are any.
+    pub fn next_id(&self) -> Option<TokenId> {
+        TokenId::new(self.counter.max(self.last_id()).map_or(0, TokenId::get) + 1)
+    }
+
+    /// The token that an attempt holds or bought.
+    pub fn of_intento(&self, intento: &Intento) -> Option<&Token> {
+        self.entries.get(self.intentos.get(intento)?).map(|f| &f.token)
+    }
+
+    /// Reservations, oldest first, after a time and an attempt.
+    pub fn pending(&self, after: Option<(DateTime<Utc>, Intento)>) -> impl Iterator<Item = Hold> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.pendientes
+            .range((start, Bound::Unbounded))
+            .filter_map(|(_, intento)| self.of_intento(intento)?.as_hold())
+    }
+
+    /// Sales by token, after an attempt's token. An attempt without a token is an error, since a list that began anywhere else
+    /// would skip sales or count them twice.
+    pub fn settled(&self, after: Option<Intento>) -> Result<impl Iterator<Item = Hold>, Error> {
+        let found = |i: Intento| self.intentos.get(&i).copied().ok_or(Error::IntentoNotFound(i));
+        let start = after.map(found).transpose()?.map_or(Bound::Unbounded, Bound::Excluded);
+        let entries = self.entries.range((start, Bound::Unbounded)).map(|(_, f)| f);
+        Ok(entries.filter(|f| f.token.is_sold()).filter_map(|f| f.token.as_hold()))
+    }
+
+    /// This service's side of the audit.
+    pub fn digest(&self) -> Digest {
+        Digest {
+            confirmados: self.confirmados,
+            pendientes: self.pendientes.len() as u64,
+            in_flight: self.pending(None).take(PAGE).collect(),
+            ..Digest::default()
+        }
+    }
+
+    /// All tokens by id.
+    pub fn all(&self) -> impl ExactSizeIterator<Item = &Token> {
+        self.entries.values().map(|f| &f.token)
+    }
+
+    fn last_id(&self) -> Option<TokenId> {
+        self.entries.get_max().map(|(id, _)| *id)
+    }
+
+    /// Sorts the tokens by price and by name, where that has not been done yet. While arrays load nothing is sorted: to sort all
+    /// tokens at once afterwards is faster. Every write prepares first, so that the tokens are sorted once and not by each
+    /// reader again.
+    pub fn prepare(&self) {
+        self.indexes();
+    }
+
+    fn indexes(&self) -> &Indexes {
+        self.indexes.get_or_init(|| Indexes::new(&self.entries))
+    }
+
+    fn load_token(&mut self, token: Token) -> Result<(), String> {
+        let id = token.id;
+        if let Some((intento, _)) = token.intento()
+            && let Some(other) = self.intentos.get(intento)
+        {
+            return Err(format!("the intento {intento} of id {id} is also that of id {other}"));
+        }
+        self.tally(&token);
+        let folded = fold(&token.nombre).into();
+        match self.entries.insert(id, Arc::new(Entry { token, folded })) {
+            None => Ok(()),
+            Some(_) => Err(format!("id {id} is there twice")),
+        }
+    }
+
+    fn put(&mut self, token: Token) {
+        let id = token.id;
+        let old = self.entries.get(&id).cloned();
+        let folded = match &old {
+            Some(old) if old.token.nombre == token.nombre => Arc::clone(&old.folded),
+            _ => fold(&token.nombre).into(),
+        };
+        let new = Arc::new(Entry { token, folded });
+        if let Some(old) = &old {
+            self.untally(old);
+        }
+        self.tally(&new.token);
+        if let Some(indexes) = self.indexes.get_mut() {
+            indexes.change(old.as_deref(), Some(&new));
+        }
+        self.entries.insert(id, new);
+    }
+
+    fn remove(&mut self, id: TokenId) {
+        let Some(old) = self.entries.remove(&id) else { return };
+        self.untally(&old);
+        if let Some(indexes) = self.indexes.get_mut() {
+            indexes.change(Some(&old), None);
+        }
+    }
+
+    fn tally(&mut self, token: &Token) {
+        self.vendidos += usize::from(token.is_sold());
+        match &token.estado {
+            Availability::Reserved(r) => {
+                self.intentos.insert(r.intento.clone(), token.id);
+                self.pendientes.insert((r.desde, r.intento.clone()));
+            }
+            Availability::Sold(Some(v)) => {
+                self.intentos.insert(v.intento.clone(), token.id);
+                self.confirmados.add(&v.intento, v.usuario_id, Some(token.id), token.precio);
+            }
+            Availability::Free | Availability::Sold(None) => {}
+        }
+    }
+
+    fn untally(&mut self, Entry { token, .. }: &Entry) {
+        self.vendidos = self.vendidos.saturating_sub(usize::from(token.is_sold()));
+        match &token.estado {
+            Availability::Reserved(r) => {
+                self.intentos.remove(&r.intento);
+                self.pendientes.remove(&(r.desde, r.intento.clone()));
+            }
+            Availability::Sold(Some(v)) => {
+                self.intentos.remove(&v.intento);
+                self.confirmados.remove(&v.intento, v.usuario_id, Some(token.id), token.precio);
+            }
+            Availability::Free | Availability::Sold(None) => {}
+        }
+    }
+}
+
+impl Model for State {
+    const NAME: &'static str = "tokens";
+    const COLLECTIONS: &'static [&'static str] = &["tokens", "contadores"];
+    type Change = Change;
+
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Token(token) => self.put(token.clone()),
+            Change::RemoveToken(id) => self.remove(*id),
+            Change::Counter(counter) => self.counter = Some(counter.ultimo),
+        }
+    }
+
+    fn load(&mut self, collection: &str, element: &str) -> Result<(), String> {
+        if collection == "tokens" {
+            let token: Token = serde_json::from_str(element).map_err(|e| e.to_string())?;
+            self.load_token(token)?;
+        } else {
+            let counter: Counter = serde_json::from_str(element).map_err(|e| e.to_string())?;
+            if counter.nombre != COUNTER {
+                return Err(format!("there is no contador {:?}, only {COUNTER:?}", counter.nombre));
+            }
+            if self.counter.replace(counter.ultimo).is_some() {
+                return Err(format!("the contador {COUNTER:?} is there twice"));
+            }
+        }
+        Ok(())
+    }
+
+    fn dump(&self, collection: &str, array: &mut ArrayWriter<'_>) -> io::Result<()> {
+        if collection == "tokens" {
+            self.entries.values().try_for_each(|f| array.element(&f.token))
+        } else {
+            let counter = self.counter.map(|ultimo| Counter { nombre: COUNTER.to_owned(), ultimo });
+            counter.iter().try_for_each(|c| array.element(c))
+        }
+    }
+
+    fn count(&self, collection: &str) -> usize {
+        if collection == "tokens" { self.entries.len() } else { usize::from(self.counter.is_some()) }
+    }
+
+    /// Ids that come from a seed or from a person's edit count as given, also after somebody takes them out of the file again.
+    fn on_open(&self, _edited: &[&'static str]) -> Result<Vec<Change>, String> {
+        let ahead = self.last_id().filter(|ultimo| Some(*ultimo) > self.counter);
+        Ok(ahead.map(Change::counter).into_iter().collect())
+    }
+}

@@ -1,0 +1,317 @@
+//! The service's state: users, their ledger, and the indexes and running sums over them.
+
+use crate::domain::{Movimiento, MovimientoKind, Usuario};
+use crate::error::Error;
+use chrono::{DateTime, Utc};
+use imbl::{HashMap, OrdMap, OrdSet};
+use journal::{ArrayWriter, Model};
+use market::contract::{Digest, Hold, PAGE};
+use market::domain::{Clave, Intento, MAX_INTEGER, Monto, RunningDigest, UsuarioId, timestamp};
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// The key of a line that was asked for and is made once: the same call again finds the line by it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Reference {
+    /// The key of an abono.
+    Abono(Clave),
+    /// The attempt of a debit.
+    Cargo(Intento),
+}
+
+/// The place of a line: whose ledger, and its id.
+type LineKey = (UsuarioId, u64);
+
+/// Everything that `usuarios` knows.
+#[derive(Clone, Default)]
+pub struct State {
+    /// Users by id.
+    pub usuarios: OrdMap<UsuarioId, Arc<Usuario>>,
+    movimientos: OrdMap<LineKey, Arc<Movimiento>>,
+    // a hash map: claves are random, and a million of them in an ordered map take three times as long to load
+    references: HashMap<Reference, LineKey>,
+    pendientes: OrdSet<(DateTime<Utc>, Intento)>,
+    accounts: OrdMap<UsuarioId, Account>,
+    descuadrados: OrdSet<UsuarioId>,
+    confirmados: RunningDigest,
+    last_movimiento: u64,
+}
+
+/// A user's ledger in two numbers.
+#[derive(Clone, Copy, Debug, Default)]
+struct Account {
+    suma: i64,
+    lines: usize,
+}
+
+/// One record's new image, or its removal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Change {
+    /// A user as it is now.
+    Usuario(Usuario),
+    /// A ledger line as it is now.
+    Movimiento(Movimiento),
+    /// A debit was cancelled.
+    #[serde(rename_all = "camelCase")]
+    #[serde(rename = "quitarMovimiento")]
+    RemoveMovimiento {
+        /// Whose ledger.
+        usuario_id: UsuarioId,
+        /// Which line.
+        id: u64,
+    },
+}
+
+/// The entries after a key, in order.
+pub(super) fn entries_after<K: Ord + Clone, V: Clone>(
+    map: &OrdMap<K, V>,
+    key: Option<K>,
+) -> impl Iterator<Item = (&K, &V)> {
+    map.range((key.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
+}
+
+impl State {
+    /// One user.
+    pub fn usuario(&self, id: UsuarioId) -> Result<&Usuario, Error> {
+        self.usuarios.get(&id).map(AsRef::as_ref).ok_or(Error::UsuarioNotFound(id))
+    }
+
+    /// The id of the next user, while there are any.
+    pub fn next_usuario_id(&self) -> Option<UsuarioId> {
+        UsuarioId::new(self.usuarios.get_max().map_or(0, |(id, _)| id.get()) + 1)
+    }
+
+    /// The id of the next ledger line, while there are any. The id of a cancelled debit may be given again after a restart:
+    /// nobody refers to it.
+    pub fn next_movimiento_id(&self) -> Option<u64> {
+        Some(self.last_movimiento + 1).filter(|id| *id <= MAX_INTEGER)
+    }
+
+    /// Notes that ids of ledger lines were given up to this one.
+    pub fn numbered_up_to(&mut self, up_to: u64) {
+        self.last_movimiento = self.last_movimiento.max(up_to);
+    }
+
+    /// The line that was made under a key.
+    pub(super) fn referred(&self, reference: &Reference) -> Option<&Arc<Movimiento>> {
+        self.movimientos.get(self.references.get(reference)?)
+    }
+
+    /// A user's ledger after a line.
+    pub fn movimientos_of(&self, usuario: UsuarioId, after: u64) -> impl Iterator<Item = &Arc<Movimiento>> {
+        self.movimientos
+            .range((Bound::Excluded((usuario, after)), Bound::Included((usuario, u64::MAX))))
+            .map(|(_, m)| m)
+    }
+
+    /// The lines of all ledgers.
+    pub fn all(&self) -> impl Iterator<Item = &Movimiento> {
+        self.movimientos.values().map(AsRef::as_ref)
+    }
+
+    /// How many lines a user's ledger has.
+    pub fn movimientos_count(&self, usuario: UsuarioId) -> usize {
+        self.accounts.get(&usuario).map_or(0, |c| c.lines)
+    }
+
+    /// Pending debits, oldest first, after a time and an attempt.
+    pub fn pending(&self, after: Option<(DateTime<Utc>, Intento)>) -> impl Iterator<Item = Hold> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let found = |(_, intento): &(_, Intento)| self.referred(&Reference::Cargo(intento.clone()));
+        self.pendientes.range((start, Bound::Unbounded)).filter_map(found).filter_map(|m| as_hold(m))
+    }
+
+    /// Confirmed debits in the order of the ledgers, after an attempt's debit. An attempt without a debit is an error, since a
+    /// list that began anywhere else would skip debits or count them twice.
+    pub fn settled(&self, after: Option<Intento>) -> Result<impl Iterator<Item = Hold>, Error> {
+        let found = |i: Intento| {
+            let key = self.references.get(&Reference::Cargo(i.clone())).copied();
+            key.ok_or(Error::IntentoNotFound(i))
+        };
+        let lines = entries_after(&self.movimientos, after.map(found).transpose()?).map(|(_, m)| m);
+        let settled = lines.filter(|m| matches!(m.tipo, MovimientoKind::Cargo { confirmado: true, .. }));
+        Ok(settled.filter_map(|m| as_hold(m)))
+    }
+
+    /// This service's side of the audit.
+    pub fn digest(&self) -> Digest {
+        Digest {
+            confirmados: self.confirmados,
+            pendientes: self.pendientes.len() as u64,
+            descuadrados: self.descuadrados.len() as u64,
+            in_flight: self.pending(None).take(PAGE).collect(),
+        }
+    }
+
+    fn put_usuario(&mut self, usuario: Usuario) {
+        let id = usuario.id;
+        self.usuarios.insert(id, Arc::new(usuario));
+        self.check_balance(id);
+    }
+
+    fn put_movimiento(&mut self, is_new: Movimiento) {
+        let key = (is_new.usuario_id, is_new.id);
+        self.last_movimiento = self.last_movimiento.max(is_new.id);
+        if let Some(reference) = reference(&is_new) {
+            self.references.insert(reference, key);
+        }
+        self.tally(&is_new, 1);
+        if let Some(old) = self.movimientos.insert(key, Arc::new(is_new)) {
+            self.untally(&old);
+        }
+        self.check_balance(key.0);
+    }
+
+    fn remove_movimiento(&mut self, key: LineKey) {
+        let Some(old) = self.movimientos.remove(&key) else { return };
+        if let Some(reference) = reference(&old) {
+            self.references.remove(&reference);
+        }
+        self.untally(&old);
+        self.check_balance(key.0);
+    }
+
+    fn tally(&mut self, m: &Movimiento, sign: i64) {
+        let account = self.accounts.entry(m.usuario_id).or_default();
+        account.suma = account.suma.wrapping_add(sign * m.effect());
+        account.lines = if sign > 0 { account.lines + 1 } else { account.lines.saturating_sub(1) };
+        let MovimientoKind::Cargo { intento, confirmado } = &m.tipo else { return };
+        match (confirmado, sign > 0) {
+            (true, true) => self.confirmados.add(intento, m.usuario_id, None, m.monto),
+            (true, false) => self.confirmados.remove(intento, m.usuario_id, None, m.monto),
+            (false, true) => {
+                self.pendientes.insert((m.fecha, intento.clone()));
+            }
+            (false, false) => {
+                self.pendientes.remove(&(m.fecha, intento.clone()));
+            }
+        }
+    }
+
+    fn untally(&mut self, old: &Movimiento) {
+        self.tally(old, -1);
+    }
+
+    fn check_balance(&mut self, id: UsuarioId) {
+        if self.difference(id) == 0 {
+            self.descuadrados.remove(&id);
+        } else {
+            self.descuadrados.insert(id);
+        }
+    }
+
+    /// The balance less the sum of the ledger.
+    fn difference(&self, id: UsuarioId) -> i64 {
+        let saldo = self.usuarios.get(&id).map_or(0, |u| i64::try_from(u.saldo.get()).unwrap_or(i64::MAX));
+        saldo.wrapping_sub(self.accounts.get(&id).map_or(0, |c| c.suma))
+    }
+}
+
+fn reference(m: &Movimiento) -> Option<Reference> {
+    match &m.tipo {
+        MovimientoKind::Abono { clave } => Some(Reference::Abono(clave.clone())),
+        MovimientoKind::Cargo { intento, .. } => Some(Reference::Cargo(intento.clone())),
+        MovimientoKind::Opening | MovimientoKind::AdjustmentUp | MovimientoKind::AdjustmentDown => None,
+    }
+}
+
+fn as_hold(m: &Movimiento) -> Option<Hold> {
+    match &m.tipo {
+        MovimientoKind::Cargo { intento, .. } => Some(Hold {
+            intento: intento.clone(),
+            usuario_id: m.usuario_id,
+            token_id: None,
+            monto: m.monto,
+            desde: m.fecha,
+        }),
+        _ => None,
+    }
+}
+
+impl Model for State {
+    const NAME: &'static str = "usuarios";
+    const COLLECTIONS: &'static [&'static str] = &["usuarios", "movimientos"];
+    type Change = Change;
+
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Usuario(usuario) => self.put_usuario(usuario.clone()),
+            Change::Movimiento(movimiento) => self.put_movimiento(movimiento.clone()),
+            Change::RemoveMovimiento { usuario_id, id } => self.remove_movimiento((*usuario_id, *id)),
+        }
+    }
+
+    fn load(&mut self, collection: &str, element: &str) -> Result<(), String> {
+        if collection == "usuarios" {
+            let usuario: Usuario = serde_json::from_str(element).map_err(|e| e.to_string())?;
+            if self.usuarios.contains_key(&usuario.id) {
+                return Err(format!("id {} is there twice", usuario.id));
+            }
+            self.put_usuario(usuario);
+        } else {
+            let movimiento: Movimiento = serde_json::from_str(element).map_err(|e| e.to_string())?;
+            let (usuario, id) = (movimiento.usuario_id, movimiento.id);
+            if !self.usuarios.contains_key(&usuario) {
+                return Err(format!("usuarioId {usuario} is not in usuarios.json"));
+            }
+            if self.movimientos.contains_key(&(usuario, id)) {
+                return Err(format!("id {id} of usuarioId {usuario} is there twice"));
+            }
+            if reference(&movimiento).is_some_and(|r| self.references.contains_key(&r)) {
+                return Err(format!("the clave or intento of id {id} is there twice"));
+            }
+            self.put_movimiento(movimiento);
+        }
+        Ok(())
+    }
+
+    fn dump(&self, collection: &str, array: &mut ArrayWriter<'_>) -> io::Result<()> {
+        if collection == "usuarios" {
+            self.usuarios.values().try_for_each(|u| array.element(u.as_ref()))
+        } else {
+            self.movimientos.values().try_for_each(|m| array.element(m.as_ref()))
+        }
+    }
+
+    fn count(&self, collection: &str) -> usize {
+        if collection == "usuarios" { self.usuarios.len() } else { self.movimientos.len() }
+    }
+
+    /// A person may edit balances while the service is stopped: the ledger then gets a line that says so, the opening
+    /// balance where there was none. A disagreement that nobody edited in is a bug: it stays, for the audit to show.
+    fn on_open(&self, edited: &[&'static str]) -> Result<Vec<Change>, String> {
+        if edited.is_empty() {
+            return Ok(Vec::new());
+        }
+        let fecha = timestamp();
+        let mut id = self.last_movimiento;
+        let (mut lines, mut edits) = (Vec::new(), 0);
+        for usuario in self.usuarios.values() {
+            let difference = self.difference(usuario.id);
+            let first = self.movimientos_count(usuario.id) == 0;
+            let tipo = match difference {
+                0 if !first => continue,
+                _ if first => MovimientoKind::Opening,
+                d if d > 0 => MovimientoKind::AdjustmentUp,
+                _ => MovimientoKind::AdjustmentDown,
+            };
+            edits += usize::from(!first);
+            id += 1;
+            if id > MAX_INTEGER {
+                return Err(format!("usuario {}: the ids of movimientos.json are used up", usuario.id));
+            }
+            let monto = Monto::new(difference.unsigned_abs())
+                .ok_or_else(|| format!("usuario {}: the ledger's sum is out of range", usuario.id))?;
+            lines.push(Change::Movimiento(Movimiento { id, usuario_id: usuario.id, monto, fecha, tipo }));
+        }
+        if edits > 0 {
+            log::warn!(
+                "{edits} balances were edited by hand: each ledger has a line of type ajuste that says so"
+            );
+        }
+        Ok(lines)
+    }
+}

@@ -1,7 +1,0 @@
-//! The `usuarios` binary as an operator meets it: its options, data that it refuses, signals.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it goes wrong")]
-
-mod arranque;
-mod ayuda;
-mod salida;

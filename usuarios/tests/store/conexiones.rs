@@ -1,0 +1,223 @@
+//! What stands between a process and its database: proxies, networks that forget, several hosts, standbys; and too many who
+//! wait.
+
+use crate::law::{balanced, id, intento, monto, request, saldo, trouble};
+use futures_util::future::join_all;
+use journal::StoreError;
+use market::participant::HoldStore;
+use market::store::ServiceStore;
+use std::time::{Duration, Instant};
+use testkit::data::TestData;
+use testkit::postgres::Server;
+use testkit::{Nat, PATIENCE, PgBouncer, eventually};
+use usuarios::store::Store;
+use usuarios::store::state::State;
+
+fn name(url: &str) -> &str {
+    url.rsplit_once('/').expect("a database").1
+}
+
+async fn ready(opened: &ServiceStore<State>) {
+    eventually(PATIENCE, async || opened.backend().health().ok()).await;
+}
+
+/// Waits until it says why it is not ready, in words that have this in them.
+async fn not_ready(opened: &ServiceStore<State>, why: &str) {
+    eventually(PATIENCE, async || opened.backend().health().err().filter(|said| said.contains(why))).await;
+}
+
+async fn charge(store: &Store, i: &str) {
+    assert!(store.hold(intento(i), request(1, 1)).await.unwrap().is_new);
+}
+
+/// Connections of the tests' processes to a database.
+async fn connections(server: &Server, database: &str) -> i64 {
+    let sql = format!(
+        "select count(*) from pg_stat_activity
+         where datname = '{database}' and application_name like 'prueba#%'"
+    );
+    server.count("postgres", &sql).await
+}
+
+/// No lock is taken where nothing is to be migrated, and one that is taken ends with its transaction.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_proxy_that_shares_sessions_every_start_is_ready_and_leaves_no_lock() {
+    let server = Server::shared();
+    let url = server.database().await;
+    let bouncer = PgBouncer::before(server, "extra_float_digits,options").await;
+    let through = TestData::on(&bouncer.url(name(&url)));
+    // the first ones migrate, at once; the later ones find it done
+    let first: Vec<_> = (0..3).map(|_| through.open::<State>()).collect();
+    join_all(first.iter().map(ready)).await;
+    for _ in 0..6 {
+        ready(&through.open::<State>()).await;
+    }
+    let held = "select count(*) from pg_locks l join pg_database d on d.oid = l.database
+                where l.locktype = 'advisory' and d.datname = current_database()";
+    assert_eq!(server.count(name(&url), held).await, 0);
+    let direct = TestData::on(&url).open::<State>();
+    ready(&direct).await;
+    assert_eq!(Store::new(direct).create("Ana".to_owned(), monto(5)).await.unwrap().id, id(1));
+}
+
+/// What the requests' connections ask for, the one that looks asks for too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_proxy_that_refuses_the_pool_it_is_not_ready_and_says_why() {
+    let server = Server::shared();
+    let url = server.database().await;
+    ready(&TestData::on(&url).open::<State>()).await;
+    let bouncer = PgBouncer::before(server, "extra_float_digits").await;
+    not_ready(&TestData::on(&bouncer.url(name(&url))).open::<State>(), "options").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_of_another_encoding_is_refused_and_its_encoding_named() {
+    let server = Server::shared();
+    for encoding in ["LATIN1", "WIN1252"] {
+        let database = encoding.to_lowercase();
+        let sql = format!(
+            "create database {database} encoding '{encoding}' lc_collate 'C' lc_ctype 'C' template template0"
+        );
+        server.execute("postgres", &sql).await;
+        let opened = TestData::on(&server.url(&database)).open::<State>();
+        not_ready(&opened, &format!("its encoding must be UTF8, and is {encoding}")).await;
+        let store = Store::new(opened);
+        let told = trouble(store.create("Ана".to_owned(), monto(5)).await);
+        assert!(matches!(&told, StoreError::Io { reason } if reason.contains("UTF8")), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_several_hosts_the_one_that_takes_writes_is_used() {
+    let (standby, primary) = (Server::start(""), Server::shared());
+    let database = name(&primary.database().await).to_owned();
+    for sql in [
+        &format!("create database {database}"),
+        "alter system set default_transaction_read_only = on",
+        "select pg_reload_conf()",
+    ] {
+        standby.execute("postgres", sql).await;
+    }
+    // a port where nobody listens, one that takes no writes, and the right one
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).unwrap();
+    let hosts = format!("{dead},127.0.0.1:{},127.0.0.1:{}", standby.port(), primary.port());
+    let opened = TestData::on(&format!("postgres://postgres@{hosts}/{database}")).open::<State>();
+    let store = Store::new(opened.clone());
+    store.create("Ana".to_owned(), monto(5)).await.unwrap();
+    ready(&opened).await;
+    assert_eq!(primary.count(&database, "select count(*) from usuarios.usuarios").await, 1);
+}
+
+/// A NAT, or a firewall, forgets connections that were idle. Neither end is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_the_network_has_forgotten_cost_no_request_its_answer() {
+    let server = Server::shared();
+    let url = server.database().await;
+    let nat = Nat::before(([127, 0, 0, 1], server.port()).into()).await;
+    let opened = TestData::on(&format!("postgres://postgres@{}/{}", nat.address, name(&url))).open::<State>();
+    let store = Store::new(opened.clone());
+    store.create("Ana".to_owned(), monto(1000)).await.unwrap();
+    // as many as there are connections, so that each of them is idle afterwards
+    let charges = async |round: &str| {
+        let claves: Vec<_> = (0..4).map(|n| format!("{round}-{n}#1")).collect();
+        join_all(claves.iter().map(|clave| charge(&store, clave))).await;
+    };
+    charges("before").await;
+    let used = Instant::now();
+    nat.forget();
+    eventually(PATIENCE, async || (used.elapsed() > Duration::from_millis(150)).then_some(())).await;
+    charges("after").await;
+    assert_eq!(balanced(&store, 1).await, 1000 - 8);
+    // the server is rid of those that lead nowhere: four of the pool are left, one that looks, and perhaps one that helps it
+    eventually(PATIENCE, async || (connections(server, name(&url)).await <= 6).then_some(())).await;
+    ready(&opened).await;
+}
+
+/// A commit that waits for a standby may be there later, and may not: its connection counts until the server has ended it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_no_standby_answers_it_is_not_ready_and_the_server_gets_no_more_connections() {
+    let server = Server::start("");
+    let opened = TestData::on(&server.url("postgres")).open::<State>();
+    let store = Store::new(opened.clone());
+    store.create("Ana".to_owned(), monto(1000)).await.unwrap();
+    ready(&opened).await;
+    let standby = async |names: &str| {
+        server.execute("postgres", &format!("alter system set synchronous_standby_names = '{names}'")).await;
+        server.execute("postgres", "select pg_reload_conf()").await;
+    };
+    standby("gone").await;
+    not_ready(&opened, "does not commit").await;
+    // three rounds of more charges than there are connections; each of them is told that nobody knows, or that none was made
+    for round in 0..3 {
+        let claves: Vec<_> = (0..8).map(|n| format!("{round}-{n}#1")).collect();
+        let charged = claves.iter().map(|clave| store.hold(intento(clave), request(1, 1)));
+        for answer in join_all(charged).await {
+            trouble(answer);
+        }
+        let open = connections(&server, "postgres").await;
+        assert!(open <= 4 + 2, "{open} connections after round {round}");
+    }
+    assert!(opened.backend().health().is_err());
+    standby("").await;
+    ready(&opened).await;
+    for clave in ["0-0#1", "2-7#1", "new#1"] {
+        // whether an earlier call was done or not, this one is answered, and done once
+        store.hold(intento(clave), request(1, 1)).await.unwrap();
+    }
+    let charged = store.digest().await.unwrap().pendientes;
+    assert_eq!(balanced(&store, 1).await, 1000 - charged);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_finds_a_full_queue_is_told_at_once_and_the_others_are_served() {
+    let server = Server::shared();
+    let url = server.database().await;
+    let opened = TestData::on(&url).limited(1, 2).open::<State>();
+    let store = Store::new(opened.clone());
+    store.create("Ana".to_owned(), monto(1000)).await.unwrap();
+    let mut other = server.connect(name(&url)).await;
+    let lock = "begin; select * from usuarios.usuarios for update";
+    sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
+    // one is at work on the only connection, two wait for it, and four find the queue full; unless the task that posts is one
+    // of those three
+    let claves: Vec<_> = (0..7).map(|n| format!("k{n}#1")).collect();
+    let (mut served, mut full) = (Vec::new(), 0);
+    for clave in &claves {
+        let mut call = Box::pin(store.hold(intento(clave), request(1, 1)));
+        match futures_util::poll!(call.as_mut()) {
+            std::task::Poll::Pending => served.push(call),
+            std::task::Poll::Ready(answer) => {
+                let told = trouble(answer);
+                let why = "2 operations wait for a connection already";
+                assert!(matches!(&told, StoreError::Io { reason } if reason.contains(why)), "{told}");
+                full += 1;
+            }
+        }
+    }
+    assert!(full >= 4, "{full}");
+    sqlx::raw_sql("rollback").execute(&mut other).await.unwrap();
+    for answer in join_all(served).await {
+        assert!(answer.unwrap().is_new);
+    }
+    assert_eq!(saldo(&store, 1).await, 1000 - (7 - full));
+}
+
+/// Rows that somebody put in by SQL, past the sequences and past what this program would write.
+#[tokio::test]
+async fn rows_that_were_put_in_by_hand_are_no_reason_to_try_again_for_ever() {
+    let server = Server::shared();
+    let url = server.database().await;
+    let opened = TestData::on(&url).open::<State>();
+    let store = Store::new(opened.clone());
+    ready(&opened).await;
+    let by_hand =
+        "insert into usuarios.usuarios (id, nombre, saldo) select n, 'x', 5 from generate_series(1, 20) n;
+                   insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha, clave)
+                       select 1, n, 'abono', 1, now(), 'ñ' || n from generate_series(1, 20) n";
+    server.execute(name(&url), by_hand).await;
+    assert_eq!(store.create("Ana".to_owned(), monto(5)).await.unwrap().id, id(21));
+    charge(&store, "a#1").await;
+    // what cannot be read is said as such: to ask again is of no use
+    let unreadable = trouble(store.movimientos(id(1), 0, 10).await);
+    assert!(matches!(unreadable, StoreError::Rejected { .. }), "{unreadable}");
+}
