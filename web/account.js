@@ -26,32 +26,54 @@ export function makeAccount() {
   const addMoney = makeAddMoney();
   const newUser = makeNewUser();
   const publish = makePublish();
-  const own = h("div", { class: "own" },
+  const own = h(
+    "div",
+    { class: "own" },
     h("section", { class: "panel", "aria-labelledby": "mine" }, h("h2", { id: "mine" }, t.myTokens), mineState, mine),
-    h("div", { class: "pair" }, purchases.section, ledger.section));
-  const element = h("div", { class: "account" },
-    h("header", { class: "heading" }, h("h1", { tabindex: "-1" }, t.account)), h("div", { class: "pair" }, head, addMoney), own,
-    h("div", { class: "pair" }, newUser, publish));
+    h("div", { class: "pair" }, purchases.section, ledger.section),
+  );
+  const element = h(
+    "div",
+    { class: "account" },
+    h("header", { class: "heading" }, h("h1", { tabindex: "-1" }, t.account)),
+    h("div", { class: "pair" }, head, addMoney),
+    own,
+    h("div", { class: "pair" }, newUser, publish),
+  );
 
   let shown = false;
   let asked = 0;
 
   function drawHead() {
-    const change = h("button", { type: "button", class: "plain", onclick: () => pick() }, buyer ? t.changeBuyer : t.chooseBuyer);
+    const change = h(
+      "button",
+      { type: "button", class: "plain", onclick: () => pick() },
+      buyer ? t.changeBuyer : t.chooseBuyer,
+    );
     own.hidden = addMoney.hidden = !buyer || buyer.missing;
     if (!buyer) return head.replaceChildren(h("p", { class: "sentence" }, t.noBuyer), change);
     if (buyer.missing) return head.replaceChildren(h("p", { class: "sentence" }, t.buyerGone(buyer)), change);
     head.replaceChildren(
       h("p", { class: "name" }, buyer.nombre, " ", h("small", { class: "quiet" }, `#${buyer.id}`)),
-      h("p", { class: "balance" }, h("span", { class: "quiet" }, t.balance), " ",
-        h("strong", {}, buyer.saldo === null ? t.unknown : t.credits(buyer.saldo))), change);
+      h(
+        "p",
+        { class: "balance" },
+        h("span", { class: "quiet" }, t.balance),
+        " ",
+        h("strong", {}, buyer.saldo === null ? t.unknown : t.credits(buyer.saldo)),
+      ),
+      change,
+    );
   }
 
   async function read() {
     if (!shown || !buyer) return;
     const mineNow = ++asked;
     const id = buyer.id;
-    const [bought, moved] = await Promise.allSettled([pages(`/transacciones?usuarioId=${id}`), pages(`/usuarios/${id}/movimientos`)]);
+    const [bought, moved] = await Promise.allSettled([
+      pages(`/transacciones?usuarioId=${id}`),
+      pages(`/usuarios/${id}/movimientos`),
+    ]);
     if (mineNow !== asked || buyer?.id !== id) return;
     purchases.fill(bought);
     ledger.fill(moved);
@@ -60,9 +82,16 @@ export function makeAccount() {
     if (!bought.reason) reconcile(mine, [...rows].reverse().slice(0, 60), (one) => one.tokenId, tile);
   }
 
-  onBuyer.add(() => { drawHead(); read(); });
-  onPurchase.add((transaccion, live) => { if (live && transaccion.usuarioId === buyer?.id) read(); });
-  onHealth.add((service) => { if (service.down === null) read(); });
+  onBuyer.add(() => {
+    drawHead();
+    read();
+  });
+  onPurchase.add((transaccion, live) => {
+    if (live && transaccion.usuarioId === buyer?.id) read();
+  });
+  onHealth.add((service) => {
+    if (service.down === null) read();
+  });
   onReset.add(read);
   document.addEventListener("mercado:abono", read);
   drawHead();
@@ -78,19 +107,34 @@ export function makeAccount() {
       else if (params.has("publicar")) publish.querySelector("[name=nombre]").focus();
       read();
     },
-    hide() { shown = false; },
+    hide() {
+      shown = false;
+    },
     end() {},
   };
 }
 
 function tile({ tokenId }) {
   const name = fillName(h("span"), "tokens", tokenId);
-  return h("li", {}, h("a", { href: `#/tienda/${tokenId}` },
-    h("img", { src: picture(tokenId), alt: "", width: "120", height: "120", loading: "lazy" }), name));
+  return h(
+    "li",
+    {},
+    h(
+      "a",
+      { href: `#/tienda/${tokenId}` },
+      h("img", { src: picture(tokenId), alt: "", width: "120", height: "120", loading: "lazy" }),
+      name,
+    ),
+  );
 }
 
 function purchaseCells(one) {
-  return [`#${one.id}`, fillName(h("a", { href: `#/tienda/${one.tokenId}` }), "tokens", one.tokenId), whole(one.precio), dateOf(one.fecha)];
+  return [
+    `#${one.id}`,
+    fillName(h("a", { href: `#/tienda/${one.tokenId}` }), "tokens", one.tokenId),
+    whole(one.precio),
+    dateOf(one.fecha),
+  ];
 }
 
 function movementCells({ tipo, monto, fecha, confirmado }) {
@@ -102,17 +146,60 @@ function movementCells({ tipo, monto, fecha, confirmado }) {
 function makeTable(title, columns, cells) {
   const body = h("tbody");
   const state = h("p", { class: "quiet" }, t.loading);
-  const more = h("button", { type: "button", class: "plain", hidden: true, onclick: () => { shown += ROWS * 5; draw(); } }, t.more);
+  const more = h(
+    "button",
+    {
+      type: "button",
+      class: "plain",
+      hidden: true,
+      onclick: () => {
+        shown += ROWS * 5;
+        draw();
+      },
+    },
+    t.more,
+  );
   const id = `table-${columns.join("-").length}-${title.length}`;
   let rows = [];
   let shown = ROWS;
   function draw() {
-    body.replaceChildren(...rows.slice(0, shown).map((one) => h("tr", {}, cells(one).map((cell, n) => h("td", { class: /^[+−#]?[\d.,\s]+$/.test(cell) ? "figure" : n ? "" : "first" }, cell)))));
+    body.replaceChildren(
+      ...rows.slice(0, shown).map((one) =>
+        h(
+          "tr",
+          {},
+          cells(one).map((cell, n) => h("td", { class: /^[+−#]?[\d.,\s]+$/.test(cell) ? "figure" : n ? "" : "first" }, cell)),
+        ),
+      ),
+    );
     more.hidden = rows.length <= shown;
   }
   return {
-    section: h("section", { class: "panel", "aria-labelledby": id }, h("h2", { id }, title), state,
-      h("div", { class: "scroll", tabindex: "0", role: "group", "aria-labelledby": id }, h("table", {}, h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)))), body)), more),
+    section: h(
+      "section",
+      { class: "panel", "aria-labelledby": id },
+      h("h2", { id }, title),
+      state,
+      h(
+        "div",
+        { class: "scroll", tabindex: "0", role: "group", "aria-labelledby": id },
+        h(
+          "table",
+          {},
+          h(
+            "thead",
+            {},
+            h(
+              "tr",
+              {},
+              columns.map((name) => h("th", { scope: "col" }, name)),
+            ),
+          ),
+          body,
+        ),
+      ),
+      more,
+    ),
     fill({ value, reason }) {
       if (reason) return setText(state, t.unknownNow);
       rows = value.rows.reverse();
@@ -126,7 +213,9 @@ function makeTable(title, columns, cells) {
 /** Adds money once, also where the answer was lost and the person presses again after a reload. */
 function makeAddMoney() {
   return makeForm({
-    title: t.addMoney, submit: t.add, signName: "plus",
+    title: t.addMoney,
+    submit: t.add,
+    signName: "plus",
     fields: [numberField("monto", t.amount, 50, 1)],
     async send({ monto }) {
       const { id, nombre } = buyer;
@@ -144,7 +233,11 @@ function makeAddMoney() {
       await refresh();
       document.dispatchEvent(new Event("mercado:abono"));
       const saldo = buyer?.id === id ? buyer.saldo : null;
-      tell({ kind: "good", text: t.added({ nombre, monto: Number(monto) }), more: saldo === null ? [] : [t.balanceNow({ nombre, saldo })] });
+      tell({
+        kind: "good",
+        text: t.added({ nombre, monto: Number(monto) }),
+        more: saldo === null ? [] : [t.balanceNow({ nombre, saldo })],
+      });
     },
     uncertain: t.abonoUncertain,
   });
@@ -152,7 +245,9 @@ function makeAddMoney() {
 
 function makeNewUser() {
   return makeForm({
-    title: t.newUser, submit: t.create, signName: "person",
+    title: t.newUser,
+    submit: t.create,
+    signName: "person",
     fields: [textField("nombre", t.name, 100), numberField("saldo", t.openingBalance, 100, 0)],
     async send({ nombre, saldo }) {
       const { data } = await request("/usuarios", { method: "POST", body: { nombre, saldo: Number(saldo) } });
@@ -165,7 +260,9 @@ function makeNewUser() {
 
 function makePublish() {
   return makeForm({
-    title: t.publishTitle, submit: t.publish, signName: "tag",
+    title: t.publishTitle,
+    submit: t.publish,
+    signName: "tag",
     fields: [textField("nombre", t.name, 100), numberField("precio", t.price, 50, 0)],
     async send({ nombre, precio }) {
       const { data } = await request("/tokens", { method: "POST", body: { nombre, precio: Number(precio) } });

@@ -44,7 +44,10 @@ export async function request(path, { method = "GET", body, key, abort, fresh, p
   let response, data;
   try {
     response = await fetch(path, {
-      method, headers, body: body && JSON.stringify(body), cache: fresh ? "no-store" : "no-cache",
+      method,
+      headers,
+      body: body && JSON.stringify(body),
+      cache: fresh ? "no-store" : "no-cache",
       signal: abort ? AbortSignal.any([abort, ended]) : ended,
     });
     data = response.status === 204 ? null : await response.json();

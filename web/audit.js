@@ -31,7 +31,7 @@ async function look() {
   try {
     const { data } = await request("/transacciones/auditoria");
     const now = performance.now();
-    Object.assign(audit, { verdict: data, at: now, failed: null, pending: data.pendientes ? audit.pending ?? now : null });
+    Object.assign(audit, { verdict: data, at: now, failed: null, pending: data.pendientes ? (audit.pending ?? now) : null });
   } catch {
     audit.failed ??= performance.now();
   }
@@ -62,9 +62,18 @@ export function makeAudit() {
   const checked = h("p", { class: "quiet" });
   const figures = ["transacciones", "pendientes", "oldest"].map((name) => h("dd", { class: "figure", "data-figure": name }));
   const list = h("ul", { class: "differences" });
-  const element = h("section", { class: "panel audit", "aria-labelledby": "audit" },
-    h("h2", { id: "audit" }, t.audit), h("div", { class: "light" }, lamp, h("div", {}, word, checked)),
-    h("dl", { class: "figures" }, [t.purchases, t.pending, t.oldestPending].map((text, n) => h("div", {}, h("dt", {}, text), figures[n]))), list);
+  const element = h(
+    "section",
+    { class: "panel audit", "aria-labelledby": "audit" },
+    h("h2", { id: "audit" }, t.audit),
+    h("div", { class: "light" }, lamp, h("div", {}, word, checked)),
+    h(
+      "dl",
+      { class: "figures" },
+      [t.purchases, t.pending, t.oldestPending].map((text, n) => h("div", {}, h("dt", {}, text), figures[n])),
+    ),
+    list,
+  );
 
   function draw(now) {
     const colour = light();
@@ -75,9 +84,14 @@ export function makeAudit() {
     setText(word, { right: t.moneyRight, wrong: t.moneyWrong, unknown: t.moneyUnknown }[colour]);
     const v = audit.verdict;
     const known = audit.failed === null && v;
-    setText(checked, audit.failed !== null
-      ? `${t.auditSilent(age(now - audit.failed))}${v ? ` ${t.lastVerdict(v.correcto, age(now - audit.at))}` : ""}`
-      : v ? t.checkedAgo(age(now - audit.at)) : t.loading);
+    setText(
+      checked,
+      audit.failed !== null
+        ? `${t.auditSilent(age(now - audit.failed))}${v ? ` ${t.lastVerdict(v.correcto, age(now - audit.at))}` : ""}`
+        : v
+          ? t.checkedAgo(age(now - audit.at))
+          : t.loading,
+    );
     setText(figures[0], known ? whole(v.transacciones) : "–");
     setText(figures[1], known ? whole(v.pendientes) : "–");
     setText(figures[2], known ? oldest(v, now) : "–");
@@ -112,14 +126,22 @@ async function describe({ detalle, ...fields }) {
   facts.n = /^(\d+) balance/.exec(detalle)?.[1];
   if (purchase) {
     const { data } = await request(`/transacciones/${purchase}`).catch(() => ({ data: null }));
-    Object.assign(facts, { id: purchase, usuarioId: data?.usuarioId, tokenId: data?.tokenId, monto: data?.precio ?? facts.monto });
+    Object.assign(facts, {
+      id: purchase,
+      usuarioId: data?.usuarioId,
+      tokenId: data?.tokenId,
+      monto: data?.precio ?? facts.monto,
+    });
   }
   const [usuario, token] = await Promise.all([
     (user ?? facts.usuarioId) && find("usuarios", Number(user ?? facts.usuarioId)),
     facts.tokenId && find("tokens", Number(facts.tokenId)),
   ]);
   return {
-    id: facts.id && whole(facts.id), monto: facts.monto && whole(facts.monto), n: facts.n && whole(facts.n),
-    usuario: usuario?.nombre, token: token?.nombre,
+    id: facts.id && whole(facts.id),
+    monto: facts.monto && whole(facts.monto),
+    n: facts.n && whole(facts.n),
+    usuario: usuario?.nombre,
+    token: token?.nombre,
   };
 }

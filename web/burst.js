@@ -18,20 +18,44 @@ const INSIST = 60_000;
 
 /** The panel. */
 export function makeBurst() {
-  const field = (name, text, value, max) => h("label", { class: "field short" }, h("span", {}, text),
-    h("input", { name, type: "number", inputmode: "numeric", min: "1", max, step: "1", value, required: true }));
+  const field = (name, text, value, max) =>
+    h(
+      "label",
+      { class: "field short" },
+      h("span", {}, text),
+      h("input", { name, type: "number", inputmode: "numeric", min: "1", max, step: "1", value, required: true }),
+    );
   const number = field("n", t.howMany, 200, MOST);
   const rate = field("rate", t.aSecond, 50, 200);
-  const choice = (value, text, checked) => h("label", { class: "choice" }, h("input", { type: "radio", name: "kind", value, checked }), h("span", {}, text));
+  const choice = (value, text, checked) =>
+    h("label", { class: "choice" }, h("input", { type: "radio", name: "kind", value, checked }), h("span", {}, text));
   const start = h("button", { class: "primary" }, icon("bolt"), t.start);
-  const form = h("form", { class: "row", onsubmit: begin, onchange: preset },
-    h("fieldset", {}, h("legend", {}, t.what), h("div", { class: "choices" }, choice("reads", t.reads, true), choice("purchases", t.purchases, false))),
-    number, rate, start);
+  const form = h(
+    "form",
+    { class: "row", onsubmit: begin, onchange: preset },
+    h(
+      "fieldset",
+      {},
+      h("legend", {}, t.what),
+      h("div", { class: "choices" }, choice("reads", t.reads, true), choice("purchases", t.purchases, false)),
+    ),
+    number,
+    rate,
+    start,
+  );
   const bar = h("progress", { max: "1", value: "0", "aria-label": t.burst });
   const state = h("p", { class: "quiet", role: "status" }, t.burstSays);
   const pods = makePods(t.spread);
   pods.element.hidden = true;
-  const element = h("section", { class: "panel burst", "aria-labelledby": "burst" }, h("h2", { id: "burst" }, t.burst), form, bar, state, pods.element);
+  const element = h(
+    "section",
+    { class: "panel burst", "aria-labelledby": "burst" },
+    h("h2", { id: "burst" }, t.burst),
+    form,
+    bar,
+    state,
+    pods.element,
+  );
   let running = null;
 
   function preset(e) {
@@ -51,10 +75,13 @@ export function makeBurst() {
     start.replaceChildren(icon("cross"), t.stop);
     const result = { kind, n, done: 0, good: 0, refused: 0, uncertain: 0, pods: new Map(), begun: null };
     try {
-      const jobs = kind === "reads" ? Array.from({ length: n }, () => read) : await prepare(n, running.signal, (i) => {
-        bar.value = i / n;
-        setText(state, t.publishing(whole(i), whole(n)));
-      });
+      const jobs =
+        kind === "reads"
+          ? Array.from({ length: n }, () => read)
+          : await prepare(n, running.signal, (i) => {
+              bar.value = i / n;
+              setText(state, t.publishing(whole(i), whole(n)));
+            });
       result.n = jobs.length;
       result.begun = performance.now();
       await paced(jobs, aSecond, running.signal, result, () => draw(result));
@@ -87,23 +114,35 @@ async function prepare(n, abort, progress) {
   const usuario = await ownBuyer(n);
   const jobs = [];
   let made = 0;
-  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-    while (made < n && !abort.aborted) {
-      const i = ++made;
-      const { data } = await request("/tokens", { method: "POST", body: { nombre: `${t.trialToken} ${String(i).padStart(3, "0")}`, precio: 1 } });
-      jobs.push(purchase(usuario, data.id));
-      progress(jobs.length);
-    }
-  }));
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      while (made < n && !abort.aborted) {
+        const i = ++made;
+        const { data } = await request("/tokens", {
+          method: "POST",
+          body: { nombre: `${t.trialToken} ${String(i).padStart(3, "0")}`, precio: 1 },
+        });
+        jobs.push(purchase(usuario, data.id));
+        progress(jobs.length);
+      }
+    }),
+  );
   return jobs;
 }
 
 async function ownBuyer(n) {
   const saved = load("ensayo");
   if (saved) {
-    const there = await request(`/usuarios/${saved.id}`).then(({ data }) => data, (e) => { if (e.status === 404) return null; throw e; });
+    const there = await request(`/usuarios/${saved.id}`).then(
+      ({ data }) => data,
+      (e) => {
+        if (e.status === 404) return null;
+        throw e;
+      },
+    );
     if (there?.nombre === saved.nombre) {
-      if (there.saldo < n) await request(`/usuarios/${there.id}/abonos`, { method: "POST", body: { monto: n - there.saldo }, key: newKey() });
+      if (there.saldo < n)
+        await request(`/usuarios/${there.id}/abonos`, { method: "POST", body: { monto: n - there.saldo }, key: newKey() });
       return there.id;
     }
   }
@@ -139,7 +178,10 @@ async function paced(jobs, aSecond, abort, result, progress) {
       const i = next++;
       await wait(begun + (i * 1000) / aSecond - performance.now(), abort);
       if (abort.aborted) return;
-      await jobs[i]().then((answer) => note(result, answer.pod, answer.ms), (e) => note(result, e.pod, null, e));
+      await jobs[i]().then(
+        (answer) => note(result, answer.pod, answer.ms),
+        (e) => note(result, e.pod, null, e),
+      );
       progress();
     }
   };

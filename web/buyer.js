@@ -50,14 +50,22 @@ export async function refresh() {
 /** Begins; called once. */
 export function startBuyer() {
   refresh();
-  onPurchase.add((transaccion, live) => { if (live && transaccion.usuarioId === buyer?.id) refresh(); });
-  onHealth.add((service) => { if (service.name === "usuarios") refresh(); });
+  onPurchase.add((transaccion, live) => {
+    if (live && transaccion.usuarioId === buyer?.id) refresh();
+  });
+  onHealth.add((service) => {
+    if (service.name === "usuarios") refresh();
+  });
   onReset.add(refresh);
   onStored("comprador", () => {
     buyer = fromStorage();
     onBuyer.call();
     refresh();
   });
-  setInterval(() => { if (!document.hidden) refresh(); }, EVERY);
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+  setInterval(() => {
+    if (!document.hidden) refresh();
+  }, EVERY);
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) refresh();
+  });
 }

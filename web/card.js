@@ -32,8 +32,12 @@ export function fillButton(button, token) {
 
 /** The sign and word of a token's state. */
 export function stateOf(token) {
-  return h("span", { class: token.vendido ? "tag sold" : "tag free" }, icon(token.vendido ? "lock" : "dot"),
-    token.vendido ? t.sold : t.free);
+  return h(
+    "span",
+    { class: token.vendido ? "tag sold" : "tag free" },
+    icon(token.vendido ? "lock" : "dot"),
+    token.vendido ? t.sold : t.free,
+  );
 }
 
 /** A card; `fillCard` fills it. */
@@ -41,12 +45,19 @@ export function makeCard(token) {
   const card = h("li", { class: "card" });
   card.token = token;
   card.append(
-    h("a", { class: "frame", href: `#/tienda/${token.id}`, tabindex: "-1" },
-      h("img", { loading: "lazy", decoding: "async", width: "400", height: "400", src: picture(token.id) })),
-    h("div", { class: "about" },
+    h(
+      "a",
+      { class: "frame", href: `#/tienda/${token.id}`, tabindex: "-1" },
+      h("img", { loading: "lazy", decoding: "async", width: "400", height: "400", src: picture(token.id) }),
+    ),
+    h(
+      "div",
+      { class: "about" },
       h("h3", {}, h("a", { href: `#/tienda/${token.id}` })),
       h("p", { class: "line" }, h("span", { class: "price" }), h("span", { class: "state" })),
-      buyButton(() => card.token)));
+      buyButton(() => card.token),
+    ),
+  );
   return card;
 }
 
@@ -54,8 +65,7 @@ export function makeCard(token) {
 export function fillCard(card, token) {
   card.token = token;
   card.classList.toggle("is-sold", token.vendido);
-  const [image, link, price, state, button] =
-    ["img", "h3 a", ".price", ".state", ".buy"].map((css) => card.querySelector(css));
+  const [image, link, price, state, button] = ["img", "h3 a", ".price", ".state", ".buy"].map((css) => card.querySelector(css));
   setAttribute(image, "alt", t.pictureOf(token.nombre));
   setText(link, token.nombre);
   if (price.dataset.precio !== String(token.precio)) {

@@ -63,7 +63,12 @@ let scope = null;
 export function scoped(f) {
   const mine = (scope = []);
   try {
-    return [f(), () => { for (const end of mine) end(); }];
+    return [
+      f(),
+      () => {
+        for (const end of mine) end();
+      },
+    ];
   } finally {
     scope = null;
   }
@@ -79,7 +84,9 @@ export function signal() {
       scope?.push(end);
       return end;
     },
-    call(...args) { for (const f of [...listeners]) f(...args); },
+    call(...args) {
+      for (const f of [...listeners]) f(...args);
+    },
   };
 }
 
@@ -87,6 +94,13 @@ export function signal() {
 export function wait(ms, abort) {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
-    abort?.addEventListener("abort", () => { clearTimeout(timer); resolve(); }, { once: true });
+    abort?.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
   });
 }

@@ -53,7 +53,11 @@ function setLive(live) {
 
 /** Reads what was missed; where the last known purchase is gone or another one, the market is not the same. */
 function catchUp() {
-  catching ??= readMissed().catch(() => {}).finally(() => { catching = null; });
+  catching ??= readMissed()
+    .catch(() => {})
+    .finally(() => {
+      catching = null;
+    });
   return catching;
 }
 
@@ -115,7 +119,12 @@ function open() {
     // an answer that is no stream ends it for good; a lost connection is the browser's to open again
     if (source?.readyState === EventSource.CLOSED) {
       const mine = source;
-      setTimeout(() => { if (source === mine) open(); }, AGAIN * (0.5 + Math.random()));
+      setTimeout(
+        () => {
+          if (source === mine) open();
+        },
+        AGAIN * (0.5 + Math.random()),
+      );
     }
   });
 }
@@ -132,7 +141,14 @@ function follow() {
   const untilHidden = new Promise((resolve) => stopped.signal.addEventListener("abort", resolve));
   release = () => stopped.abort();
   catchUp();
-  inTurn("eventos", () => { open(); return untilHidden.then(close); }, stopped.signal);
+  inTurn(
+    "eventos",
+    () => {
+      open();
+      return untilHidden.then(close);
+    },
+    stopped.signal,
+  );
   channel?.postMessage({ who: true });
 }
 
@@ -157,6 +173,8 @@ export function startEvents() {
   });
   document.addEventListener("visibilitychange", () => (document.hidden ? rest() : follow()));
   addEventListener("pagehide", rest);
-  addEventListener("pageshow", () => { if (!document.hidden) follow(); });
+  addEventListener("pageshow", () => {
+    if (!document.hidden) follow();
+  });
   if (!document.hidden) follow();
 }

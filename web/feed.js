@@ -15,7 +15,13 @@ export function makeFeed({ shown = 12, pods = false, heading = t.recent } = {}) 
 
   function draw() {
     waiting = false;
-    reconcile(list, purchases().slice(0, shown), (transaccion) => transaccion.id, (one) => row(one, pods), pods ? fillPod : undefined);
+    reconcile(
+      list,
+      purchases().slice(0, shown),
+      (transaccion) => transaccion.id,
+      (one) => row(one, pods),
+      pods ? fillPod : undefined,
+    );
     const said = !list.children.length ? (stream.loaded ? t.noPurchases : t.loading) : stream.live ? "" : t.notLive;
     setText(state, said);
     state.hidden = !said;
@@ -33,13 +39,19 @@ export function makeFeed({ shown = 12, pods = false, heading = t.recent } = {}) 
 function row(transaccion, pods) {
   const who = fillName(h("b"), "usuarios", transaccion.usuarioId);
   const what = fillName(h("a", { href: `#/tienda/${transaccion.tokenId}` }), "tokens", transaccion.tokenId);
-  return h("li", {},
+  return h(
+    "li",
+    {},
     h("p", { class: "deal" }, who, " → ", what),
-    h("p", { class: "quiet facts" }, `#${transaccion.id} · ${t.credits(transaccion.precio)} · ${timeOf(transaccion.fecha)}`,
-      pods ? h("span", { class: "pod" }) : null));
+    h(
+      "p",
+      { class: "quiet facts" },
+      `#${transaccion.id} · ${t.credits(transaccion.precio)} · ${timeOf(transaccion.fecha)}`,
+      pods ? h("span", { class: "pod" }) : null,
+    ),
+  );
 }
 
 function fillPod(item, { id }) {
   setText(item.querySelector(".pod"), madeBy.has(id) ? ` · ${madeBy.get(id)}` : ` · ${t.podUnknown}`);
 }
-

@@ -7,13 +7,32 @@ import { say } from "./trouble.js";
 
 /** A labelled field for a whole number. */
 export function numberField(name, label, value, min) {
-  return h("label", { class: "field short" }, h("span", {}, label),
-    h("input", { name, type: "number", inputmode: "numeric", min, max: Number.MAX_SAFE_INTEGER, step: "1", value, required: true, autocomplete: "off" }));
+  return h(
+    "label",
+    { class: "field short" },
+    h("span", {}, label),
+    h("input", {
+      name,
+      type: "number",
+      inputmode: "numeric",
+      min,
+      max: Number.MAX_SAFE_INTEGER,
+      step: "1",
+      value,
+      required: true,
+      autocomplete: "off",
+    }),
+  );
 }
 
 /** A labelled field for a line of text. */
 export function textField(name, label, maxlength) {
-  return h("label", { class: "field grow" }, h("span", {}, label), h("input", { name, maxlength, required: true, autocomplete: "off" }));
+  return h(
+    "label",
+    { class: "field grow" },
+    h("span", {}, label),
+    h("input", { name, maxlength, required: true, autocomplete: "off" }),
+  );
 }
 
 /** A section with a form: `send` gets its fields; `uncertain` is said where nobody knows whether it happened. */

@@ -52,7 +52,12 @@ function go(moved = true) {
   $("opening")?.remove();
   current = { name, key: `${name}${place}` };
   document.title = `${t[TITLES[name]]} · ${t.market}`;
-  for (const link of document.querySelectorAll("#views a")) setAttribute(link, "aria-current", link.dataset.view === name || (name === "token" && link.dataset.view === "tienda") ? "page" : null);
+  for (const link of document.querySelectorAll("#views a"))
+    setAttribute(
+      link,
+      "aria-current",
+      link.dataset.view === name || (name === "token" && link.dataset.view === "tienda") ? "page" : null,
+    );
   // the reader of a screen hears where they are; a view that wants a field of its own takes the focus after this
   if (moved) element.querySelector("h1")?.focus({ preventScroll: true });
   views[name].show(params, id);
@@ -61,8 +66,17 @@ function go(moved = true) {
 
 function drawFrame() {
   document.documentElement.lang = language;
-  for (const [id, text] of [["skip", t.skip], ["brand", t.market]]) setText($(id), text);
-  for (const [id, text] of [["views", t.views], ["banner", t.warnings], ["tray", t.receipts]]) setAttribute($(id), "aria-label", text);
+  for (const [id, text] of [
+    ["skip", t.skip],
+    ["brand", t.market],
+  ])
+    setText($(id), text);
+  for (const [id, text] of [
+    ["views", t.views],
+    ["banner", t.warnings],
+    ["tray", t.receipts],
+  ])
+    setAttribute($(id), "aria-label", text);
   for (const link of document.querySelectorAll("#views a")) setText(link.lastElementChild, t[TITLES[link.dataset.view]]);
   const other = $("language");
   setText(other, t.languageTag.toUpperCase());
@@ -90,9 +104,16 @@ function drawBuyer() {
     button.removeAttribute("aria-label");
     return;
   }
-  button.replaceChildren(icon("person"), h("span", { class: "name" }, buyer.nombre),
-    h("strong", { class: "figure" }, buyer.missing ? "?" : buyer.saldo === null ? t.unknown : whole(buyer.saldo),
-      buyer.missing || buyer.saldo === null ? null : h("span", { class: "unit" }, ` ${t.creditWord(buyer.saldo)}`)));
+  button.replaceChildren(
+    icon("person"),
+    h("span", { class: "name" }, buyer.nombre),
+    h(
+      "strong",
+      { class: "figure" },
+      buyer.missing ? "?" : buyer.saldo === null ? t.unknown : whole(buyer.saldo),
+      buyer.missing || buyer.saldo === null ? null : h("span", { class: "unit" }, ` ${t.creditWord(buyer.saldo)}`),
+    ),
+  );
   button.setAttribute("aria-label", buyer.missing ? t.buyerGone(buyer) : t.buyerButton(buyer));
 }
 
@@ -111,11 +132,18 @@ function drawBanner() {
   const banner = $("banner");
   banner.hidden = !down.length;
   if (!down.length) return;
-  const names = down.map((s) => s.name).join(", ").replace(/, ([^,]*)$/, `${t.and}$1`);
+  const names = down
+    .map((s) => s.name)
+    .join(", ")
+    .replace(/, ([^,]*)$/, `${t.and}$1`);
   const since = performance.now() - Math.min(...down.map((s) => s.down));
   if (!banner.firstChild || banner.lang !== language) {
     banner.lang = language;
-    banner.replaceChildren(icon("cross"), h("p", {}, h("strong"), " ", h("span", {}, outstanding().length ? t.bannerMore : "")), h("a", { href: "#/sistema" }, t.seeSystem));
+    banner.replaceChildren(
+      icon("cross"),
+      h("p", {}, h("strong"), " ", h("span", {}, outstanding().length ? t.bannerMore : "")),
+      h("a", { href: "#/sistema" }, t.seeSystem),
+    );
   }
   setText(banner.querySelector("strong"), t.bannerDown(names, age(since)));
   setText(banner.querySelector("p span"), outstanding().length ? t.bannerMore : "");
@@ -125,15 +153,26 @@ function drawOutstanding() {
   const list = outstanding();
   $("outstanding").hidden = !list.length;
   setText($("outstanding-title"), t.outstanding);
-  reconcile($("outstanding-list"), list, (c) => c.clave + language, (c) => h("li", {}, h("p", { class: "sentence" }, t.waiting(c)), h("p", { class: "quiet" })), (item, c) => {
-    const state = progress(c.clave);
-    setText(item.lastChild, state ? t.waitingState(state.sent, age(performance.now() - state.since)) : t.waitingElsewhere);
-  });
+  reconcile(
+    $("outstanding-list"),
+    list,
+    (c) => c.clave + language,
+    (c) => h("li", {}, h("p", { class: "sentence" }, t.waiting(c)), h("p", { class: "quiet" })),
+    (item, c) => {
+      const state = progress(c.clave);
+      setText(item.lastChild, state ? t.waitingState(state.sent, age(performance.now() - state.since)) : t.waitingElsewhere);
+    },
+  );
 }
 
 /** The newest purchase in one line, for screens that have no room for the list. */
 function drawTicker(transaccion) {
-  $("ticker").replaceChildren(fillName(h("b"), "usuarios", transaccion.usuarioId), " → ", fillName(h("span"), "tokens", transaccion.tokenId), ` · ${t.credits(transaccion.precio)}`);
+  $("ticker").replaceChildren(
+    fillName(h("b"), "usuarios", transaccion.usuarioId),
+    " → ",
+    fillName(h("span"), "tokens", transaccion.tokenId),
+    ` · ${t.credits(transaccion.precio)}`,
+  );
 }
 
 function rebuild() {
@@ -164,7 +203,10 @@ addEventListener("hashchange", () => go());
 onLanguage.add(rebuild);
 onBuyer.add(drawBuyer);
 onAudit.add(drawPill);
-onTick.add(() => { drawBanner(); drawOutstanding(); });
+onTick.add(() => {
+  drawBanner();
+  drawOutstanding();
+});
 onOutstanding.add(drawOutstanding);
 onHealth.add((service) => {
   drawBanner();

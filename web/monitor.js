@@ -19,7 +19,10 @@ const GIVEN_UP = 3000;
 
 /** By service: `pods`, and `down`, the moment since which nobody answers, or null. Moments are of `performance.now`. */
 export const services = Object.fromEntries(
-  SERVICES.map((name) => [name, { name, pods: new Map(), down: null, answered: null, lastGood: -Infinity, firstBad: null, flying: new Map() }]),
+  SERVICES.map((name) => [
+    name,
+    { name, pods: new Map(), down: null, answered: null, lastGood: -Infinity, firstBad: null, flying: new Map() },
+  ]),
 );
 /** Deaths, returns, pods that came or went: `{at, kind, service, pod}`, oldest first. */
 export const marks = [];
@@ -193,8 +196,12 @@ export function quantile(numbers, part) {
 /** Begins; called once. */
 export function startMonitor() {
   onAnswer.add(note);
-  onPurchase.add((_, live) => { if (live) second(performance.now()).purchases++; });
-  onHealth.add(() => { if (market.service === null) identify(); });
+  onPurchase.add((_, live) => {
+    if (live) second(performance.now()).purchases++;
+  });
+  onHealth.add(() => {
+    if (market.service === null) identify();
+  });
   document.addEventListener("visibilitychange", () => {
     const now = performance.now();
     if (document.hidden) {

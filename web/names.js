@@ -57,6 +57,9 @@ async function work() {
 export function fillName(element, kind, id) {
   const row = known[kind].get(id);
   element.textContent = row?.nombre ?? `#${id}`;
-  if (!row) find(kind, id).then((found) => { if (found) element.textContent = found.nombre; });
+  if (!row)
+    find(kind, id).then((found) => {
+      if (found) element.textContent = found.nombre;
+    });
   return element;
 }

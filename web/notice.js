@@ -26,11 +26,25 @@ export function tell({ kind = "info", text, more = [], actions = [] }) {
 const SIGNS = { good: "check", bad: "cross", info: "info" };
 
 function draw() {
-  reconcile(document.getElementById("receipts"), receipts, (r) => r.id, (r) => h("li", { class: `receipt ${r.kind}` },
-    icon(SIGNS[r.kind]),
-    h("div", {}, h("p", { class: "sentence" }, r.text), r.more.map((text) => h("p", { class: "quiet" }, text)),
-      r.actions.length ? h("p", { class: "actions" }, r.actions) : null),
-    h("button", { type: "button", class: "close", "aria-label": t.close, onclick: () => dismiss(r) }, icon("cross"))));
+  reconcile(
+    document.getElementById("receipts"),
+    receipts,
+    (r) => r.id,
+    (r) =>
+      h(
+        "li",
+        { class: `receipt ${r.kind}` },
+        icon(SIGNS[r.kind]),
+        h(
+          "div",
+          {},
+          h("p", { class: "sentence" }, r.text),
+          r.more.map((text) => h("p", { class: "quiet" }, text)),
+          r.actions.length ? h("p", { class: "actions" }, r.actions) : null,
+        ),
+        h("button", { type: "button", class: "close", "aria-label": t.close, onclick: () => dismiss(r) }, icon("cross")),
+      ),
+  );
 }
 
 function dismiss(receipt) {

@@ -15,7 +15,11 @@ let users = null;
 let chosen = null;
 
 /** A text as a search compares it: without case and accents. */
-const fold = (text) => text.normalize("NFD").replace(/\p{Mn}/gu, "").toLowerCase();
+const fold = (text) =>
+  text
+    .normalize("NFD")
+    .replace(/\p{Mn}/gu, "")
+    .toLowerCase();
 
 /** Asks who buys; gives the user, or null where the dialog was closed. `reason` is said above the search. */
 export function pick(reason = "") {
@@ -39,22 +43,35 @@ async function read() {
     draw();
   } catch (e) {
     setText(dialog.querySelector(".state"), say(e));
-    if (e.passing && dialog.open) setTimeout(() => { if (dialog.open && !users) read(); }, 1000);
+    if (e.passing && dialog.open)
+      setTimeout(() => {
+        if (dialog.open && !users) read();
+      }, 1000);
   }
 }
 
 function build() {
   dialog?.remove();
-  dialog = h("dialog", { class: "picker", "aria-labelledby": "picker-title" },
-    h("form", { method: "dialog", class: "picker-head" },
+  dialog = h(
+    "dialog",
+    { class: "picker", "aria-labelledby": "picker-title" },
+    h(
+      "form",
+      { method: "dialog", class: "picker-head" },
       h("h2", { id: "picker-title" }),
-      h("button", { class: "close", "aria-label": t.close }, icon("cross"))),
+      h("button", { class: "close", "aria-label": t.close }, icon("cross")),
+    ),
     h("p", { class: "reason quiet" }),
-    h("label", { class: "field" }, h("span", {}, t.searchUser),
-      h("input", { type: "search", autocomplete: "off", oninput: draw, onkeydown: enter })),
+    h(
+      "label",
+      { class: "field" },
+      h("span", {}, t.searchUser),
+      h("input", { type: "search", autocomplete: "off", oninput: draw, onkeydown: enter }),
+    ),
     h("ul", { class: "people" }),
     h("p", { class: "state quiet", role: "status" }),
-    h("p", {}, h("a", { href: "#/cuenta?nuevo", onclick: () => dialog.close() }, t.newUser)));
+    h("p", {}, h("a", { href: "#/cuenta?nuevo", onclick: () => dialog.close() }, t.newUser)),
+  );
   document.body.append(dialog);
 }
 
@@ -78,15 +95,30 @@ function draw() {
   const found = users ? matching(text) : [];
   reconcile(dialog.querySelector(".people"), found.slice(0, SHOWN), (u) => u.id, row);
   const left = found.length - SHOWN;
-  const state = !users ? t.loading : left > 0 ? t.moreUsers(left) : found.length ? "" : users.length ? t.nobody(text) : t.noUsers;
+  const state = !users
+    ? t.loading
+    : left > 0
+      ? t.moreUsers(left)
+      : found.length
+        ? ""
+        : users.length
+          ? t.nobody(text)
+          : t.noUsers;
   setText(dialog.querySelector(".state"), state);
 }
 
 function row(usuario) {
   const mine = usuario.id === buyer?.id;
-  return h("li", {}, h("button", { type: "button", "aria-current": mine ? "true" : null, onclick: () => take(usuario) },
-    h("span", { class: "who" }, usuario.nombre, " ", h("small", { class: "quiet" }, `#${usuario.id}`)),
-    h("span", { class: "figure" }, t.credits(usuario.saldo))));
+  return h(
+    "li",
+    {},
+    h(
+      "button",
+      { type: "button", "aria-current": mine ? "true" : null, onclick: () => take(usuario) },
+      h("span", { class: "who" }, usuario.nombre, " ", h("small", { class: "quiet" }, `#${usuario.id}`)),
+      h("span", { class: "figure" }, t.credits(usuario.saldo)),
+    ),
+  );
 }
 
 function take(usuario) {

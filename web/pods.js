@@ -8,20 +8,57 @@ import { percent, span, t, whole } from "./text.js";
 export function makePods(caption) {
   const body = h("tbody");
   const columns = [t.pod, t.share, "p50", "p99", t.errorsWord];
-  const element = h("div", { class: "scroll pods", role: "group", tabindex: "0", "aria-label": caption },
-    h("table", {}, h("colgroup", {}, columns.map(() => h("col"))), h("thead", {}, h("tr", {}, columns.map((text) => h("th", { scope: "col" }, text)))), body));
+  const element = h(
+    "div",
+    { class: "scroll pods", role: "group", tabindex: "0", "aria-label": caption },
+    h(
+      "table",
+      {},
+      h(
+        "colgroup",
+        {},
+        columns.map(() => h("col")),
+      ),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          columns.map((text) => h("th", { scope: "col" }, text)),
+        ),
+      ),
+      body,
+    ),
+  );
   function fill(pods) {
     const all = pods.reduce((sum, pod) => sum + pod.times.length + pod.errors, 0);
     const sorted = pods.sort((a, b) => a.name.localeCompare(b.name));
-    reconcile(body, sorted, (pod) => pod.name, makeRow, (row, pod) => fillRow(row, pod, all));
+    reconcile(
+      body,
+      sorted,
+      (pod) => pod.name,
+      makeRow,
+      (row, pod) => fillRow(row, pod, all),
+    );
   }
   return { element, fill };
 }
 
 function makeRow(pod) {
-  const bar = svg("svg", { class: "share", "aria-hidden": "true" }, svg("rect", { width: "100%", height: "100%" }), svg("rect", { class: "part", height: "100%" }));
-  return h("tr", {}, h("th", { scope: "row" }, h("code", {}, pod.name)), h("td", {}, bar, h("span", { class: "figure" })),
-    [1, 2, 3].map(() => h("td", { class: "figure" })));
+  const bar = svg(
+    "svg",
+    { class: "share", "aria-hidden": "true" },
+    svg("rect", { width: "100%", height: "100%" }),
+    svg("rect", { class: "part", height: "100%" }),
+  );
+  return h(
+    "tr",
+    {},
+    h("th", { scope: "row" }, h("code", {}, pod.name)),
+    h("td", {}, bar, h("span", { class: "figure" })),
+    [1, 2, 3].map(() => h("td", { class: "figure" })),
+  );
 }
 
 function fillRow(row, pod, all) {

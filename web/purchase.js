@@ -52,7 +52,12 @@ export function buy(token, usuario = buyer) {
   const same = outstanding().find((c) => c.tokenId === token.id && c.usuarioId === usuario.id);
   if (same) return;
   const compra = {
-    clave: newKey(), usuarioId: usuario.id, nombre: usuario.nombre, tokenId: token.id, token: token.nombre, precio: token.precio,
+    clave: newKey(),
+    usuarioId: usuario.id,
+    nombre: usuario.nombre,
+    tokenId: token.id,
+    token: token.nombre,
+    precio: token.precio,
   };
   keep(compra);
   run(compra);
@@ -102,7 +107,10 @@ async function bought(compra, { data, pod, ms }, { sent, since }) {
   tell({
     kind: "good",
     text: t.bought(compra),
-    more: [saldo === null ? t.balanceUnknown(compra) : t.balanceNow({ ...compra, saldo }), t.answeredBy({ pod: pod ?? "?", took })],
+    more: [
+      saldo === null ? t.balanceUnknown(compra) : t.balanceNow({ ...compra, saldo }),
+      t.answeredBy({ pod: pod ?? "?", took }),
+    ],
     actions: [h("a", { href: `#/tienda/${compra.tokenId}` }, t.seePurchase(data.id))],
   });
 }

@@ -13,8 +13,12 @@ const SIGNS = { down: "cross", unknown: "question", up: "check" };
 export function makeServices() {
   const rows = SERVICES.map((name) => makeRow(services[name]));
   const kind = h("p", { class: "quiet" });
-  const element = h("section", { class: "panel services", "aria-labelledby": "services" },
-    h("header", { class: "heading" }, h("h2", { id: "services" }, t.services), kind), rows.map((row) => row.element));
+  const element = h(
+    "section",
+    { class: "panel services", "aria-labelledby": "services" },
+    h("header", { class: "heading" }, h("h2", { id: "services" }, t.services), kind),
+    rows.map((row) => row.element),
+  );
   function draw(now) {
     setText(kind, market.service === null ? t.kindUnknown : market.service === "mercado" ? t.kindOne : t.kindMany);
     for (const row of rows) row.draw(now);
@@ -27,8 +31,12 @@ function makeRow(service) {
   const sign = h("span", { class: "sign" });
   const state = h("p", { class: "state" });
   const pods = makePods(t.podsOf(service.name));
-  const element = h("article", { class: "service", "data-service": service.name },
-    h("header", {}, sign, h("h3", {}, service.name), state), pods.element);
+  const element = h(
+    "article",
+    { class: "service", "data-service": service.name },
+    h("header", {}, sign, h("h3", {}, service.name), state),
+    pods.element,
+  );
   let back = null;
   let gone = null;
 
@@ -49,7 +57,13 @@ function makeRow(service) {
   function figures({ name, samples, seen, gone: vanished }, now) {
     const times = samples.filter((one) => one.good).map((one) => one.ms);
     const quiet = vanished !== null || (gone !== null && now - seen > 1000);
-    return { name, times, errors: samples.length - times.length, gone: quiet, note: quiet && now - seen > RECENT / 5 ? t.lastSeen(age(now - seen)) : null };
+    return {
+      name,
+      times,
+      errors: samples.length - times.length,
+      gone: quiet,
+      note: quiet && now - seen > RECENT / 5 ? t.lastSeen(age(now - seen)) : null,
+    };
   }
   return { element, draw };
 }

@@ -5,6 +5,7 @@ import { fillButton, fillCard, makeCard, onButtons } from "./card.js";
 import { h, icon, reconcile, setText } from "./dom.js";
 import { onPurchase, onReset } from "./events.js";
 import { makeFeed } from "./feed.js";
+import { FIELDS, fillFilter, makeFilter } from "./filter.js";
 import { onHealth } from "./monitor.js";
 import { learn } from "./names.js";
 import { announce } from "./notice.js";
@@ -20,8 +21,6 @@ const TYPING = 150;
 /** The most rows of one list. */
 const MOST = 1000;
 
-const FIELDS = ["nombre", "vendido", "orden", "precioMin", "precioMax"];
-
 /** The view: its element, and what the router calls. */
 export function makeShop() {
   const list = h("ul", { class: "cards", id: "cards" });
@@ -30,11 +29,21 @@ export function makeShop() {
   const more = h("button", { type: "button", class: "plain more", hidden: true, onclick: () => readMore(true) }, t.more);
   const filter = makeFilter(changed);
   const feed = makeFeed();
-  const element = h("div", { class: "shop" },
+  const element = h(
+    "div",
+    { class: "shop" },
     h("header", { class: "heading" }, h("h1", { tabindex: "-1" }, t.shop), count),
     filter,
-    h("section", { class: "catalogue", "aria-labelledby": "catalogue", "aria-busy": "true" }, h("h2", { id: "catalogue", class: "unseen" }, t.catalogue), list, state, more),
-    feed);
+    h(
+      "section",
+      { class: "catalogue", "aria-labelledby": "catalogue", "aria-busy": "true" },
+      h("h2", { id: "catalogue", class: "unseen" }, t.catalogue),
+      list,
+      state,
+      more,
+    ),
+    feed,
+  );
   const catalogue = element.querySelector(".catalogue");
 
   /** What is listed: rows by id in the list's order; `next` leads on; `sold` here while they were listed. */
@@ -51,7 +60,9 @@ export function makeShop() {
 
   function query() {
     const fields = new FormData(filter);
-    return new URLSearchParams(FIELDS.map((f) => [f, String(fields.get(f) ?? "").trim()]).filter(([f, v]) => v && !(f === "orden" && v === "id")));
+    return new URLSearchParams(
+      FIELDS.map((f) => [f, String(fields.get(f) ?? "").trim()]).filter(([f, v]) => v && !(f === "orden" && v === "id")),
+    );
   }
 
   function changed() {
@@ -141,7 +152,12 @@ export function makeShop() {
     state.hidden = !what;
     if (state.dataset.what !== what || what === "failed") {
       state.dataset.what = what;
-      state.replaceChildren(...emptyState(what, failure, () => { filter.reset(); changed(); }));
+      state.replaceChildren(
+        ...emptyState(what, failure, () => {
+          filter.reset();
+          changed();
+        }),
+      );
     }
   }
 
@@ -156,10 +172,22 @@ export function makeShop() {
   onButtons(() => {
     for (const card of list.children) if (card.token) fillButton(card.querySelector(".buy"), card.token);
   });
-  onHealth.add((service) => { if (service.name === "tokens" && service.down === null && shown) read(); });
-  onReset.add(() => { soldHere.clear(); read(true); });
-  new IntersectionObserver(([seen]) => { if (seen.isIntersecting) readMore(false); }, { rootMargin: "600px" }).observe(more);
-  const looking = setInterval(() => { if (shown && !document.hidden) read(); }, EVERY);
+  onHealth.add((service) => {
+    if (service.name === "tokens" && service.down === null && shown) read();
+  });
+  onReset.add(() => {
+    soldHere.clear();
+    read(true);
+  });
+  new IntersectionObserver(
+    ([seen]) => {
+      if (seen.isIntersecting) readMore(false);
+    },
+    { rootMargin: "600px" },
+  ).observe(more);
+  const looking = setInterval(() => {
+    if (shown && !document.hidden) read();
+  }, EVERY);
 
   return {
     element,
@@ -173,45 +201,45 @@ export function makeShop() {
       shown = false;
       element.dataset.query = query().toString();
     },
-    end() { clearInterval(looking); },
+    end() {
+      clearInterval(looking);
+    },
   };
 }
 
 function skeletons(list) {
-  list.replaceChildren(...Array.from({ length: 8 }, () => h("li", { class: "card skeleton", "aria-hidden": "true" },
-    h("div", { class: "frame" }), h("div", { class: "about" }, h("i"), h("i"), h("i")))));
-}
-
-function makeFilter(changed) {
-  const radio = (value, text, checked) => h("label", { class: "choice" },
-    h("input", { type: "radio", name: "vendido", value, checked }), h("span", {}, text));
-  const option = (value, text) => h("option", { value }, text);
-  const price = (name, text) => h("label", { class: "field short" }, h("span", {}, text),
-    h("input", { name, type: "number", min: "0", step: "1", inputmode: "numeric" }));
-  return h("form", { class: "filter", role: "search", oninput: changed, onsubmit: (e) => e.preventDefault() },
-    h("label", { class: "field grow" }, h("span", {}, t.search),
-      h("input", { name: "nombre", type: "search", autocomplete: "off", maxlength: "100", placeholder: t.searchHint })),
-    h("fieldset", {}, h("legend", {}, t.show),
-      h("div", { class: "choices" }, radio("", t.all, true), radio("false", t.onlyFree, false), radio("true", t.onlySold, false))),
-    price("precioMin", t.priceFrom), price("precioMax", t.priceTo),
-    h("label", { class: "field" }, h("span", {}, t.order),
-      h("select", { name: "orden" }, option("id", t.byNumber), option("-id", t.byNewest), option("precio", t.byPrice),
-        option("-precio", t.byPriceDown), option("nombre", t.byName))));
-}
-
-function fillFilter(filter, params) {
-  for (const field of FIELDS) filter.elements[field].value = params.get(field) ?? (field === "orden" ? "id" : "");
+  list.replaceChildren(
+    ...Array.from({ length: 8 }, () =>
+      h(
+        "li",
+        { class: "card skeleton", "aria-hidden": "true" },
+        h("div", { class: "frame" }),
+        h("div", { class: "about" }, h("i"), h("i"), h("i")),
+      ),
+    ),
+  );
 }
 
 function emptyState(what, failure, clear) {
-  if (what === "failed") return [icon("cross"), h("p", { class: "sentence" }, say(failure)), h("p", { class: "quiet" }, failure?.passing ? t.comesBack : t.correctFilter)];
+  if (what === "failed")
+    return [
+      icon("cross"),
+      h("p", { class: "sentence" }, say(failure)),
+      h("p", { class: "quiet" }, failure?.passing ? t.comesBack : t.correctFilter),
+    ];
   if (what === "nothing") {
-    return [icon("search"), h("p", { class: "sentence" }, t.noResults),
-      h("p", {}, h("button", { type: "button", class: "plain", onclick: clear }, t.clearFilter))];
+    return [
+      icon("search"),
+      h("p", { class: "sentence" }, t.noResults),
+      h("p", {}, h("button", { type: "button", class: "plain", onclick: clear }, t.clearFilter)),
+    ];
   }
   if (what === "empty") {
-    return [icon("tag"), h("p", { class: "sentence" }, t.noTokens),
-      h("p", {}, h("a", { class: "plain", href: "#/cuenta?publicar" }, t.publishFirst))];
+    return [
+      icon("tag"),
+      h("p", { class: "sentence" }, t.noTokens),
+      h("p", {}, h("a", { class: "plain", href: "#/cuenta?publicar" }, t.publishFirst)),
+    ];
   }
   return [];
 }

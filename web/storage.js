@@ -32,7 +32,10 @@ export function save(name, value) {
  */
 export async function inTurn(name, f, abort) {
   let begun = false;
-  const run = () => { begun = true; return f(); };
+  const run = () => {
+    begun = true;
+    return f();
+  };
   try {
     if (!navigator.locks) return await run();
     return await navigator.locks.request(PREFIX + name, { signal: abort }, run);

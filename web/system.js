@@ -12,14 +12,27 @@ import { makeVisits } from "./visits.js";
 
 /** The view. */
 export function makeSystem() {
-  const parts = [makeServices(), makeAudit(), makeTimeline(), makeFeed({ shown: 14, pods: true, heading: t.asTheyCommit }), makeBurst(), makeVisits()];
+  const parts = [
+    makeServices(),
+    makeAudit(),
+    makeTimeline(),
+    makeFeed({ shown: 14, pods: true, heading: t.asTheyCommit }),
+    makeBurst(),
+    makeVisits(),
+  ];
   const [services, audit, timeline, feed, burst, visits] = parts.map((part) => part.element ?? part);
   feed.classList.add("panel");
-  const element = h("div", { class: "system" },
+  const element = h(
+    "div",
+    { class: "system" },
     h("header", { class: "heading" }, h("h1", { tabindex: "-1" }, t.system), h("p", { class: "quiet" }, t.systemSays)),
-    h("div", { class: "column" }, services, timeline, burst), h("div", { class: "column" }, audit, feed, visits));
+    h("div", { class: "column" }, services, timeline, burst),
+    h("div", { class: "column" }, audit, feed, visits),
+  );
   let shown = false;
-  const stop = onTick.add((now) => { if (shown) for (const part of parts) part.draw?.(now); });
+  const stop = onTick.add((now) => {
+    if (shown) for (const part of parts) part.draw?.(now);
+  });
   return {
     element,
     show() {

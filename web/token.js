@@ -32,7 +32,10 @@ export function makeToken() {
       return;
     }
     if (token.vendido && !sale) {
-      const found = await request(`/transacciones?tokenId=${mine}&limite=1`).then(({ data }) => data[0], () => undefined);
+      const found = await request(`/transacciones?tokenId=${mine}&limite=1`).then(
+        ({ data }) => data[0],
+        () => undefined,
+      );
       if (mine !== id) return;
       sale = found ?? null;
       drawSale(found);
@@ -44,14 +47,22 @@ export function makeToken() {
     fillButton(button, token);
     element.replaceChildren(
       h("p", { class: "back" }, h("a", { href: "#/tienda" }, icon("back"), t.backToShop)),
-      h("div", { class: "frame" }, h("img", { src: picture(token.id), alt: t.pictureOf(token.nombre), width: "400", height: "400" })),
-      h("div", { class: "about" },
+      h(
+        "div",
+        { class: "frame" },
+        h("img", { src: picture(token.id), alt: t.pictureOf(token.nombre), width: "400", height: "400" }),
+      ),
+      h(
+        "div",
+        { class: "about" },
         h("h1", { tabindex: "-1" }, token.nombre),
         h("p", { class: "line" }, stateOf(token), h("span", { class: "quiet" }, `#${token.id}`)),
         h("p", { class: "price large" }, h("strong", {}, whole(token.precio)), " ", t.creditWord(token.precio)),
         button,
-        h("div", { class: "sale" })));
-    drawSale(token.vendido ? sale ?? undefined : null);
+        h("div", { class: "sale" }),
+      ),
+    );
+    drawSale(token.vendido ? (sale ?? undefined) : null);
     if (shown) document.title = `${token.nombre} · ${t.market}`;
   }
 
@@ -61,19 +72,30 @@ export function makeToken() {
     if (!token.vendido) return place.replaceChildren(h("p", { class: "quiet" }, t.onePurchase));
     if (!found) return place.replaceChildren(h("p", { class: "quiet" }, found === null ? t.ownerUnknown : t.loading));
     const pod = madeBy.get(found.id);
-    place.replaceChildren(h("dl", { class: "facts" },
-      h("div", {}, h("dt", {}, t.owner), h("dd", {}, fillName(h("b"), "usuarios", found.usuarioId))),
-      h("div", {}, h("dt", {}, t.purchase), h("dd", {}, `#${found.id}`)),
-      h("div", {}, h("dt", {}, t.paid), h("dd", {}, t.credits(found.precio))),
-      h("div", {}, h("dt", {}, t.date), h("dd", {}, dateOf(found.fecha))),
-      pod ? h("div", {}, h("dt", {}, t.madeBy), h("dd", {}, h("code", {}, pod))) : null));
+    place.replaceChildren(
+      h(
+        "dl",
+        { class: "facts" },
+        h("div", {}, h("dt", {}, t.owner), h("dd", {}, fillName(h("b"), "usuarios", found.usuarioId))),
+        h("div", {}, h("dt", {}, t.purchase), h("dd", {}, `#${found.id}`)),
+        h("div", {}, h("dt", {}, t.paid), h("dd", {}, t.credits(found.precio))),
+        h("div", {}, h("dt", {}, t.date), h("dd", {}, dateOf(found.fecha))),
+        pod ? h("div", {}, h("dt", {}, t.madeBy), h("dd", {}, h("code", {}, pod))) : null,
+      ),
+    );
   }
 
   function drawTrouble(failure) {
     element.replaceChildren(
       h("p", { class: "back" }, h("a", { href: "#/tienda" }, icon("back"), t.backToShop)),
-      h("div", { class: "empty" }, icon("cross"), h("h1", { tabindex: "-1", class: "sentence" }, failure.status === 404 ? t.noSuchToken : say(failure)),
-        failure.passing ? h("p", { class: "quiet" }, t.comesBack) : null));
+      h(
+        "div",
+        { class: "empty" },
+        icon("cross"),
+        h("h1", { tabindex: "-1", class: "sentence" }, failure.status === 404 ? t.noSuchToken : say(failure)),
+        failure.passing ? h("p", { class: "quiet" }, t.comesBack) : null,
+      ),
+    );
   }
 
   onPurchase.add((transaccion) => {
@@ -89,9 +111,18 @@ export function makeToken() {
     const button = element.querySelector(".buy");
     if (button && token) fillButton(button, token);
   });
-  onHealth.add((service) => { if (shown && service.down === null) read(); });
-  onReset.add(() => { if (shown) { sale = null; read(); } });
-  const looking = setInterval(() => { if (shown && !document.hidden) read(); }, 5000);
+  onHealth.add((service) => {
+    if (shown && service.down === null) read();
+  });
+  onReset.add(() => {
+    if (shown) {
+      sale = null;
+      read();
+    }
+  });
+  const looking = setInterval(() => {
+    if (shown && !document.hidden) read();
+  }, 5000);
 
   return {
     element,
@@ -105,7 +136,11 @@ export function makeToken() {
       }
       await read();
     },
-    hide() { shown = false; },
-    end() { clearInterval(looking); },
+    hide() {
+      shown = false;
+    },
+    end() {
+      clearInterval(looking);
+    },
   };
 }

@@ -20,19 +20,28 @@ export function say(failure) {
 export async function sayRefusal(failure, compra) {
   const { usuarioId, tokenId, precio } = compra;
   if (failure.codigo === "saldo-insuficiente") {
-    const saldo = await request(`/usuarios/${usuarioId}`).then(({ data }) => data.saldo, () => null);
+    const saldo = await request(`/usuarios/${usuarioId}`).then(
+      ({ data }) => data.saldo,
+      () => null,
+    );
     // somebody may have added money since
     const missing = saldo !== null && saldo < precio ? precio - saldo : null;
     return { text: missing === null ? t.tooPoor(compra) : t.short({ ...compra, missing }), missing };
   }
   if (failure.codigo === "token-no-disponible") {
-    const sale = await request(`/transacciones?tokenId=${tokenId}&limite=1`).then(({ data }) => data[0], () => null);
+    const sale = await request(`/transacciones?tokenId=${tokenId}&limite=1`).then(
+      ({ data }) => data[0],
+      () => null,
+    );
     if (!sale) return { text: t.reserved(compra) };
     const owner = await find("usuarios", sale.usuarioId);
     return { text: t.alreadySold({ ...compra, owner: owner?.nombre ?? `#${sale.usuarioId}` }), sale };
   }
   if (failure.codigo === "precio-cambiado") {
-    const now = await request(`/tokens/${tokenId}`).then(({ data }) => data.precio, () => null);
+    const now = await request(`/tokens/${tokenId}`).then(
+      ({ data }) => data.precio,
+      () => null,
+    );
     return { text: now === null ? t.otherPrice(compra) : t.newPrice({ ...compra, now: whole(now) }), now };
   }
   return { text: t.refused({ ...compra, why: say(failure) }) };

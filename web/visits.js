@@ -9,8 +9,14 @@ import { say } from "./trouble.js";
 export function makeVisits() {
   const count = h("strong", { class: "big figure" }, "–");
   const shared = h("p", { class: "quiet", role: "status" }, t.loading);
-  const element = h("section", { class: "panel visits", "aria-labelledby": "visits" }, h("h2", { id: "visits" }, t.visits), count, shared,
-    h("button", { type: "button", class: "plain", onclick: visit }, t.visitAgain));
+  const element = h(
+    "section",
+    { class: "panel visits", "aria-labelledby": "visits" },
+    h("h2", { id: "visits" }, t.visits),
+    count,
+    shared,
+    h("button", { type: "button", class: "plain", onclick: visit }, t.visitAgain),
+  );
   let seen = false;
 
   async function visit() {
@@ -23,5 +29,11 @@ export function makeVisits() {
       setText(shared, say(e));
     }
   }
-  return { element, show() { if (!seen) visit(); seen = true; } };
+  return {
+    element,
+    show() {
+      if (!seen) visit();
+      seen = true;
+    },
+  };
 }

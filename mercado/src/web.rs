@@ -32,9 +32,11 @@ impl Default for Page {
             "burst.js": "text/javascript; charset=utf-8",
             "buyer.js": "text/javascript; charset=utf-8",
             "card.js": "text/javascript; charset=utf-8",
+            "chart.js": "text/javascript; charset=utf-8",
             "dom.js": "text/javascript; charset=utf-8",
             "events.js": "text/javascript; charset=utf-8",
             "feed.js": "text/javascript; charset=utf-8",
+            "filter.js": "text/javascript; charset=utf-8",
             "forms.js": "text/javascript; charset=utf-8",
             "icono.svg": "image/svg+xml",
             "index.html": "text/html; charset=utf-8",
@@ -72,7 +74,6 @@ impl Page {
 fn representation(text: &'static str, kind: &'static str) -> Representation {
     Representation::new(text, HeaderValue::from_static(kind))
         .header(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY))
-        .header(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
         .header(header::VARY, HeaderValue::from_static("accept, accept-encoding"))
 }
 

@@ -11,12 +11,28 @@ import time
 import urllib.request
 from pathlib import Path
 
-PATIENCE = 20
+PATIENCE = 30
 FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
 ]
-KEYS = {"tab": "\ue004", "enter": "\ue007", "escape": "\ue00c", "left": "\ue012", "right": "\ue014", "space": " ", "down": "\ue015", "home": "\ue011", "end": "\ue010"}
+KEYS = {
+    "tab": "\ue004",
+    "enter": "\ue007",
+    "escape": "\ue00c",
+    "left": "\ue012",
+    "right": "\ue014",
+    "space": " ",
+    "down": "\ue015",
+    "home": "\ue011",
+    "end": "\ue010",
+}
 SHIFT = "\ue008"
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -69,8 +85,14 @@ class Browser:
     def __init__(self, driver, language="es", size=(1280, 900), dark=False, more=(), preferences=None):
         self.driver = driver
         self.profile = tempfile.TemporaryDirectory(prefix="mercado-browser-", ignore_cleanup_errors=True)
-        arguments = [*FLAGS, f"--lang={language}", f"--accept-lang={language}", f"--window-size={size[0]},{size[1]}",
-                     f"--user-data-dir={self.profile.name}", *more]
+        arguments = [
+            *FLAGS,
+            f"--lang={language}",
+            f"--accept-lang={language}",
+            f"--window-size={size[0]},{size[1]}",
+            f"--user-data-dir={self.profile.name}",
+            *more,
+        ]
         options = {"args": arguments, "prefs": preferences or {}}
         wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
         made = driver.call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
@@ -89,8 +111,10 @@ class Browser:
         self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=touch)
 
     def media(self, dark=False, calm=True):
-        features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
-                    {"name": "prefers-reduced-motion", "value": "reduce" if calm else "no-preference"}]
+        features = [
+            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+            {"name": "prefers-reduced-motion", "value": "reduce" if calm else "no-preference"},
+        ]
         self.cdp("Emulation.setEmulatedMedia", features=features)
 
     def open(self, url):
@@ -115,9 +139,11 @@ class Browser:
 
     def until_text(self, css, part, patience=PATIENCE):
         """Waits until an element says something."""
+
         def says():
             text = self.text(css)
             return text is not None and part in text
+
         try:
             eventually(says, patience)
         except AssertionError:
@@ -146,7 +172,9 @@ class Browser:
 
     def focused(self):
         """What has the focus, by what it is called."""
-        return self.value("document.activeElement.getAttribute('aria-label') || document.activeElement.innerText || document.activeElement.name || document.activeElement.localName")
+        return self.value(
+            "(({ ariaLabel, innerText, name, localName }) => ariaLabel || innerText || name || localName)(document.activeElement)"
+        )
 
     def picture(self, path, full=False):
         params = {"captureBeyondViewport": True} if full else {}

@@ -65,7 +65,9 @@ def shop(studio, market):
 
 def burst(browser, kind, n, rate):
     browser.value(f"document.querySelector('.burst [value={kind}]').click()")
-    browser.value(f"[document.querySelector('.burst form').elements.n.value, document.querySelector('.burst form').elements.rate.value] = [{n}, {rate}]")
+    browser.value(
+        f"(({{ n, rate }}) => {{ [n.value, rate.value] = [{n}, {rate}]; }})(document.querySelector('.burst form').elements)"
+    )
     browser.value("document.querySelector('.burst form').requestSubmit()")
     browser.until_text(".burst [role=status]", "Terminó.", 120)
 
@@ -134,7 +136,9 @@ def main():
         studio.close()
     # a palette of 256 colours: a third of the bytes
     if shutil.which("pngquant"):
-        subprocess.run(["pngquant", "--force", "--ext", ".png", "--skip-if-larger", "--quality", "60-95", *OUT.glob("*.png")], check=False)
+        subprocess.run(
+            ["pngquant", "--force", "--ext", ".png", "--skip-if-larger", "--quality", "60-95", *OUT.glob("*.png")], check=False
+        )
     print(f"docs/img: {sum(f.stat().st_size for f in OUT.iterdir()) >> 10} KB")
 
 

@@ -63,7 +63,9 @@ class PageCase(unittest.TestCase):
         """A browser that sees the shop, as somebody who buys."""
         script = options.pop("script", "")
         if buyer:
-            script += f"localStorage.setItem('mercado.comprador', {json.dumps(json.dumps({'id': buyer[0], 'nombre': buyer[1]}))});"
+            script += (
+                f"localStorage.setItem('mercado.comprador', {json.dumps(json.dumps({'id': buyer[0], 'nombre': buyer[1]}))});"
+            )
         browser = self.browser(*args, script=script, **options)
         browser.open(market.url + path)
         if n:

@@ -62,7 +62,13 @@ class Mercado(Api):
         self.start()
 
     def start(self):
-        command = [BINARIES / "mercado", f"--port={self.port}", f"--store=json:{self.dir}/datos", "--drain-seconds=0", "--workers=2"]
+        command = [
+            BINARIES / "mercado",
+            f"--port={self.port}",
+            f"--store=json:{self.dir}/datos",
+            "--drain-seconds=0",
+            "--workers=2",
+        ]
         if self.seed:
             command.append(f"--seed-dir={self.seed}")
         environment = {"PATH": os.environ["PATH"], "HOSTNAME": "solo"}

@@ -10,7 +10,10 @@ from .market import ROOT
 AXE = Path(os.environ.get("AXE") or ROOT / "target/axe-core/package/axe.min.js")
 VIEWS = ("tienda", "tienda/101", "tienda/103", "tienda?nombre=nada+de+nada", "cuenta", "sistema")
 RULES = """axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })
-    .then(({ violations }) => done(violations.map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(" | ")}`)))"""
+    .then(({ violations }) => done(
+        violations.map(({ id, nodes }) => [id, ...nodes.slice(0, 3).map((n) => n.html.slice(0, 160))].join(" | "))))"""
+SHOWN = "document.querySelector('main > :not([hidden]) h1')?.innerText"
+BUSY = "document.querySelector('main > :not([hidden]) [aria-busy=true]')"
 
 
 class Axe(PageCase):
@@ -25,7 +28,7 @@ class Axe(PageCase):
             browser = self.shop(market, dark=dark, size=size, buyer=(1, "Ana"))
             for view in VIEWS:
                 browser.value(f"location.hash = '#/{view}'")
-                browser.until("document.querySelector('main > :not([hidden]) h1')?.innerText && !document.querySelector('main > :not([hidden]) [aria-busy=true]')")
+                browser.until(f"{SHOWN} && !{BUSY}")
                 self.look(browser, (view, dark, size))
             browser.click("#buyer")
             browser.until("document.querySelector('.people li')")
@@ -53,11 +56,13 @@ class Axe(PageCase):
             for view in ("tienda", "cuenta", "sistema"):
                 browser.value(f"location.hash = '#/{view}'")
                 browser.until("document.querySelector('main > :not([hidden]) h1')?.innerText")
-                small = browser.value("""[...document.querySelectorAll('button, input, select, summary, nav a, .pill')].filter((e) => e.offsetParent)
-                    .map((e) => [e.outerHTML.slice(0, 90), e.getBoundingClientRect()]).filter(([, r]) => r.height < 43.5 || r.width < 43.5).map(([t]) => t)""")
+                small = browser.value("""[...document.querySelectorAll('button, input, select, summary, nav a, .pill')]
+                    .filter((e) => e.offsetParent).map((e) => [e.outerHTML.slice(0, 90), e.getBoundingClientRect()])
+                    .filter(([, r]) => r.height < 43.5 || r.width < 43.5).map(([t]) => t)""")
                 self.assertEqual(small, [], view)
             contrast = browser.value("""(() => {
-                const light = (css) => { const c = css.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255).map((v) => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+                const linear = (v) => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+                const light = (css) => { const c = css.match(/[\\d.]+/g).slice(0, 3).map((v) => linear(v / 255));
                   return .2126 * c[0] + .7152 * c[1] + .0722 * c[2]; };
                 const { borderTopColor, backgroundColor } = getComputedStyle(document.querySelector('.burst [name=n]'));
                 const [a, b] = [light(borderTopColor), light(backgroundColor)].sort((x, y) => y - x);

@@ -2,8 +2,7 @@
 
 import unittest
 
-from .browser import eventually
-from .case import CARDS, HELD, PageCase
+from .case import CARDS, PageCase
 from .market import seeds, token, user
 
 
@@ -13,7 +12,9 @@ class Settings(PageCase):
         browser = self.browser(preferences={"profile.default_content_setting_values.cookies": 2})
         browser.open(market.url)
         browser.until(f"{CARDS} === 16")
-        self.assertEqual(browser.value("(() => { try { return localStorage.length; } catch (e) { return e.name; } })()"), "SecurityError")
+        self.assertEqual(
+            browser.value("(() => { try { return localStorage.length; } catch (e) { return e.name; } })()"), "SecurityError"
+        )
         self.buy(browser, 101)
         browser.write("dialog input", "ana")
         browser.until("document.querySelectorAll('.people li').length === 1")
@@ -23,7 +24,11 @@ class Settings(PageCase):
 
     def test_numbers_are_those_of_the_reader_s_country(self):
         market = self.market(seeds([user(1, "Ana", 984398), user(2, "Luis", 1098)], [token(101, "Gato", 1098)]))
-        for language, expected in (("es-MX", ("984,398", "1,098")), ("es-ES", ("984.398", "1.098")), ("en-GB", ("984,398", "1,098"))):
+        for language, expected in (
+            ("es-MX", ("984,398", "1,098")),
+            ("es-ES", ("984.398", "1.098")),
+            ("en-GB", ("984,398", "1,098")),
+        ):
             browser = self.shop(market, language, buyer=(1, "Ana"), n=1)
             browser.until_text("#buyer", expected[0])
             self.assertIn(expected[1], browser.text(".card .price"))
@@ -33,7 +38,12 @@ class Settings(PageCase):
         market = self.market()
         browser = self.shop(market, "en-GB", buyer=(1, "Ana"))
         self.assertEqual(browser.value("document.documentElement.lang"), "en")
-        for view, heading in (("tienda", "Shop"), ("cuenta", "My account"), ("sistema", "System"), ("tienda/101", "Gato Cósmico")):
+        for view, heading in (
+            ("tienda", "Shop"),
+            ("cuenta", "My account"),
+            ("sistema", "System"),
+            ("tienda/101", "Gato Cósmico"),
+        ):
             browser.value(f"location.hash = '#/{view}'")
             browser.until(f"document.querySelector('main > :not([hidden]) h1')?.innerText === '{heading}'")
             self.assertNotRegex(browser.text("body"), r"undefined|NaN|\[object|Comprar|Vendido|Cargando")
@@ -75,7 +85,8 @@ class Tabs(PageCase):
     def test_six_tabs_share_one_stream(self):
         """A browser opens six connections to a host: the sixth tab got nothing."""
         market = self.market()
-        count = "window.streams = 0; const Real = EventSource; window.EventSource = class extends Real { constructor(...a) { super(...a); window.streams++; } };"
+        count = """window.streams = 0; const Real = EventSource;
+            window.EventSource = class extends Real { constructor(...a) { super(...a); window.streams++; } };"""
         first = self.shop(market, script=count)
         tabs = [first.command("/window", method="GET")]
         for _ in range(5):

@@ -46,7 +46,8 @@ class Buying(PageCase):
         browser.until_text(".receipt.good", "A Ana le quedan 70 créditos.")
         browser.value("history.back()")
         # somebody else is a moment faster: the page does not know it yet when it asks
-        script = """fetch('/transacciones', {method: 'POST', headers: {'content-type': 'application/json'}, body: '{"usuarioId":2,"tokenId":102}'})
+        script = """fetch('/transacciones', {method: 'POST', headers: {'content-type': 'application/json'},
+            body: '{"usuarioId":2,"tokenId":102}'})
             .then(() => { document.querySelector(".card[data-key='102'] .buy").setAttribute('aria-disabled', 'false');
             document.querySelector(".card[data-key='102'] .buy").click(); done(1); })"""
         browser.run(script)
@@ -72,7 +73,7 @@ class Buying(PageCase):
         browser.until_text("#cards", "Perro cósmico")
         # what is bought while it is looked at stays where it is
         browser.click("[name=vendido][value=false]")
-        browser.until("location.hash.includes('vendido=false') && document.querySelector('.catalogue').getAttribute('aria-busy') === 'false'")
+        browser.until("location.hash.includes('vendido=false') && document.querySelector('.catalogue').ariaBusy === 'false'")
         self.assertEqual(browser.value(CARDS), 2)
         market.buy(1, 101)
         browser.until("document.querySelector(\".card[data-key='101']\").matches('.is-sold')")

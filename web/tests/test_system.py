@@ -4,9 +4,8 @@ import re
 import shutil
 import unittest
 
-from .browser import eventually
 from .case import HELD, PageCase
-from .market import ROOT, seeds, token, user
+from .market import ROOT
 
 STATE = ".service[data-service={}] .state"
 
@@ -42,9 +41,14 @@ class Deaths(PageCase):
         # one pod of two: the others answer for it, and the page says which one is gone
         gone = market.pods("tokens")[1]
         gone.kill()
-        browser.until(f"[...document.querySelectorAll('.service[data-service=tokens] .gone')].some((e) => e.innerText.includes('{gone.name}') && e.innerText.includes('calla hace'))")
+        browser.until(
+            "[...document.querySelectorAll('.service[data-service=tokens] .gone')].map((e) => e.innerText)"
+            f".some((text) => text.includes('{gone.name}') && text.includes('calla hace'))"
+        )
         self.assertIn(browser.text(STATE.format("tokens"))[:8], ("responde", "volvió h"))
-        browser.until(f"[...document.querySelectorAll('.pod-mark.went title')].some((e) => e.textContent.includes('{gone.name}'))")
+        browser.until(
+            f"[...document.querySelectorAll('.pod-mark.went title')].some((e) => e.textContent.includes('{gone.name}'))"
+        )
         market.start("tokens", 1)
         self.clean(browser)
 
@@ -76,10 +80,15 @@ class Deaths(PageCase):
         browser.until_text("#outstanding", "Ana compra Gato Cósmico por 50 créditos")
         browser.until_text("#outstanding", "con la misma clave")
         self.assertEqual(browser.value("localStorage.getItem('mercado.compras')"), key)
-        self.assertEqual(browser.value("document.querySelectorAll('#outstanding button').length"), 0, "it cannot be given up while it may have happened")
+        self.assertEqual(
+            browser.value("document.querySelectorAll('#outstanding button').length"),
+            0,
+            "it cannot be given up while it may have happened",
+        )
         market.start("transacciones")
         browser.until_text(".receipt.good", "Ana compró Gato Cósmico")
-        self.assertRegex(browser.text(".receipt.good"), rf"Respondió {market.pods('transacciones')[0].name} .*envío número \d+")
+        pod = market.pods("transacciones")[0].name
+        self.assertRegex(browser.text(".receipt.good"), rf"Respondió {pod} .*envío número \d+")
         browser.until("document.querySelector('#outstanding').hidden")
         self.assertEqual(len(market.get("/transacciones")), 1)
         self.assertEqual(market.get("/usuarios/1")["saldo"], 50)
@@ -115,7 +124,9 @@ class Audit(PageCase):
         market.start()
         browser = self.shop(market, path="#/sistema", n=0)
         browser.until_text(".verdict", "El dinero no cuadra")
-        browser.until_text(".differences", "La compra #1 de Ajolote Rosa está anotada, pero a Mateo no se le cobraron los 25 créditos.")
+        browser.until_text(
+            ".differences", "La compra #1 de Ajolote Rosa está anotada, pero a Mateo no se le cobraron los 25 créditos."
+        )
         browser.until_text("#pill", "No cuadra")
         browser.click("#language")
         browser.until_text(".differences", "Purchase #1 of Ajolote Rosa is recorded, but Mateo was not charged the 25 credits.")
@@ -171,7 +182,10 @@ class Cost(PageCase):
         browser.until("window.counted.length >= 30")
         first, last = browser.value("[window.counted[0].at, window.counted[29].at]")
         self.assertLessEqual(29 / ((last - first) / 1000), 5, "a second")
-        hide = "Object.defineProperty(document, 'hidden', {{ value: {}, configurable: true }}), document.dispatchEvent(new Event('visibilitychange'))"
+        hide = (
+            "Object.defineProperty(document, 'hidden', {{ value: {}, configurable: true }}),"
+            " document.dispatchEvent(new Event('visibilitychange'))"
+        )
         browser.value(hide.format("true"))
         # another page's look goes on: by then this one would have asked many times
         other = self.shop(market, path="#/sistema", n=0, script=HELD)
@@ -188,7 +202,9 @@ class Cost(PageCase):
         market = self.market()
         for file in files:
             self.assertEqual(market.client.get(f"/web/{file.name}").body, file.read_bytes(), "mercado/src/web.rs has it")
-        self.assertLess(sum(len(market.client.get(f"/web/{f.name}", Accept_Encoding="gzip").body) for f in files), 120_000, "on the wire")
+        self.assertLess(
+            sum(len(market.client.get(f"/web/{f.name}", Accept_Encoding="gzip").body) for f in files), 120_000, "on the wire"
+        )
         html = (ROOT / "web/index.html").read_text()
         self.assertIsNone(re.search(r"\sstyle=|\son\w+=|<style|<script(?![^>]*src=)|https?://", html))
         for file in files:

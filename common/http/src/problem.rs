@@ -15,6 +15,9 @@ use utoipa::ToSchema;
 /// The media type of every error.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
+/// The most bad fields that one answer names.
+pub const MAX_DETAILS: usize = 20;
+
 /// A sentence in the two languages that a reader may ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
@@ -148,14 +151,20 @@ codes! {
         InvalidJson = "json-invalido", BAD_REQUEST, "El cuerpo no es JSON", "The body is not JSON";
         /// An internal route without the shared token.
         NotAuthorized = "no-autorizado", UNAUTHORIZED, "Falta la credencial interna", "The internal credential is missing";
+        /// A write that another site's page has sent, by a browser on this machine.
+        ForeignOrigin = "origen-no-permitido", FORBIDDEN, "Otro sitio no puede escribir aquí", "Another site must not write here";
         /// No such route.
         RouteNotFound = "ruta-no-encontrada", NOT_FOUND, "No existe esta ruta", "There is no such route";
         /// The route exists, not with this method; `Allow` names those that do.
         MethodNotAllowed = "metodo-no-permitido", METHOD_NOT_ALLOWED, "Esta ruta no admite este método", "This route does not take this method";
-        /// More than 64 KiB.
+        /// The body did not come in time.
+        RequestTimeout = "peticion-incompleta", REQUEST_TIMEOUT, "La petición no llegó entera", "The request did not come whole";
+        /// More than 8 KiB.
         BodyTooLarge = "cuerpo-demasiado-grande", PAYLOAD_TOO_LARGE, "El cuerpo es demasiado grande", "The body is too large";
         /// Not `application/json`.
         UnsupportedType = "tipo-no-soportado", UNSUPPORTED_MEDIA_TYPE, "El cuerpo debe ser application/json", "The body must be application/json";
+        /// A name that this server does not have.
+        Misdirected = "destino-equivocado", MISDIRECTED_REQUEST, "Este servidor no tiene ese nombre", "This server does not have that name";
         /// Fields are wrong; `errores` names each.
         InvalidData = "datos-invalidos", UNPROCESSABLE_ENTITY, "Hay datos inválidos", "Some data are invalid";
         /// A bug here: logged with the request's id.
@@ -164,6 +173,8 @@ codes! {
         ServiceUnavailable = "servicio-no-disponible", SERVICE_UNAVAILABLE, "Un servicio no responde", "A service does not answer";
         /// The store takes no writes now.
         StoreUnavailable = "almacen-no-disponible", SERVICE_UNAVAILABLE, "El almacén no está disponible", "The store is not available";
+        /// As many connections as there can be.
+        TooManyConnections = "demasiadas-conexiones", SERVICE_UNAVAILABLE, "Hay demasiadas conexiones", "There are too many connections";
         /// Starting, stopping or without its store.
         NotReady = "no-listo", SERVICE_UNAVAILABLE, "El servicio no está listo", "The service is not ready";
     }
@@ -201,9 +212,15 @@ impl Problem {
         Self { codigo, detail, errores: Vec::new(), retry_after, allow: None }
     }
 
-    /// 422 that names every bad field.
-    pub fn invalid(errores: Vec<FieldError>) -> Self {
+    /// 422 that names bad fields, at most [`MAX_DETAILS`] of them.
+    pub fn invalid(mut errores: Vec<FieldError>) -> Self {
         let n = errores.len();
+        errores.truncate(MAX_DETAILS);
+        Self::invalid_of(n, errores)
+    }
+
+    /// The same, where `n` fields are bad and only some of them are named.
+    pub(crate) fn invalid_of(n: usize, errores: Vec<FieldError>) -> Self {
         let detail =
             text!("{n} campo(s) que corregir; vea «errores».", "{n} field(s) to correct; see \"errores\".");
         Self { errores, ..Self::new(General::InvalidData, detail) }

@@ -1,6 +1,6 @@
 //! `mercado journal check|dump`: looks, and changes nothing.
 
-use crate::helpers::{Process, run};
+use crate::helpers::{Process, mercado, run};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tempfile::TempDir;
@@ -95,4 +95,68 @@ fn a_directory_without_a_journal_exits_66() {
         assert!(said.contains("nada"), "{said}");
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+/// `mercado journal dump | head -1`, with a reader that has gone before the first line.
+#[tokio::test]
+async fn a_reader_that_has_gone_is_no_error() {
+    let dir = killed().await;
+    let (nobody, pipe) = std::io::pipe().unwrap();
+    drop(nobody);
+    for arguments in
+        [&["journal", "dump", "datos"][..], &["journal", "check", "datos"], &["--help"], &["--version"]]
+    {
+        let output = mercado(dir.path(), arguments).stdout(pipe.try_clone().unwrap()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), said.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+    let refused = mercado(dir.path(), &["--colour"]).stderr(pipe).output().unwrap();
+    assert_eq!(refused.status.code(), Some(64));
+}
+
+#[tokio::test]
+async fn an_edit_of_a_market_at_work_is_kept_beside_and_named() {
+    let market = Process::start().await;
+    let dir = market.dir.clone();
+    let datos = dir.path().join("datos");
+    market.compra(1, 101).await.expect(201);
+    let edit = r#"[{"id":1,"nombre":"Ana","saldo":1000000}]"#;
+    std::fs::write(datos.join("usuarios.json"), edit).unwrap();
+    market.api.post("/usuarios/2/abonos").json(serde_json::json!({"monto": 7})).await.expect(201);
+    market.signal("INT");
+    assert_eq!(market.end().await.code(), Some(0));
+    let kept: Vec<_> =
+        files(&datos).into_iter().filter(|(name, _)| name.starts_with("usuarios.json.editado-")).collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(kept[0].1, edit.as_bytes());
+    // what the market knew is what it goes on with
+    let again = Process::on(dir.clone(), &[]).await;
+    assert_eq!(again.api.get("/usuarios/1").await.expect(200).json()["saldo"], 50);
+    assert_eq!(again.api.get("/usuarios/2").await.expect(200).json()["saldo"], 157);
+    assert_eq!(again.api.get("/transacciones/auditoria").await.json()["correcto"], true);
+}
+
+/// Nobody else on the machine reads a balance.
+#[tokio::test]
+async fn files_of_a_market_are_its_owners_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let dir = killed().await;
+    let datos = dir.path().join("datos");
+    assert_eq!(mode(&datos), 0o700);
+    let all_are = |expected: u32| {
+        for name in files(&datos).into_keys() {
+            assert_eq!(mode(&datos.join(&name)), expected, "{name}");
+        }
+    };
+    all_are(0o600);
+    // as an earlier version left them
+    for name in files(&datos).into_keys() {
+        std::fs::set_permissions(datos.join(&name), std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let again = Process::on(dir.clone(), &[]).await;
+    all_are(0o600);
+    again.signal("TERM");
+    assert_eq!(again.end().await.code(), Some(0));
+    all_are(0o600);
 }

@@ -4,6 +4,7 @@
 
 mod death;
 mod description;
+mod directory;
 mod dump;
 mod exit;
 mod first_start;
@@ -14,4 +15,3 @@ mod page;
 mod postgres;
 mod replicas;
 mod salud;
-mod yesterday;

@@ -1,7 +1,7 @@
 //! `/transacciones/auditoria`: never a false alarm, and nothing that is wrong goes unseen.
 
 use crate::helpers::{
-    Market, Service, audit, compra, metric, person, statuses, token, tokens, transacciones, usuarios,
+    Market, Service, audit, compra, insist, metric, person, statuses, token, tokens, transacciones, usuarios,
 };
 use ::usuarios::store::state::{Change, State};
 use futures_util::future::{join, join_all};
@@ -10,6 +10,7 @@ use market::domain::{Monto, UsuarioId};
 use serde_json::{Value, json};
 use std::future::IntoFuture;
 use std::sync::atomic::{AtomicBool, Ordering};
+use testkit::postgres::is_chosen;
 use testkit::{Api, PATIENCE, eventually, files_only};
 
 #[tokio::test]
@@ -39,8 +40,13 @@ async fn under_load_there_is_no_false_alarm() {
                 for n in 0..5 {
                     // neighbours want the same tokens, and nobody has money for more than three
                     let api = if n % 2 == 0 { &m.transacciones.api } else { &other.api };
-                    let call = compra(api, usuario, (usuario * 5 + n * 3) % 320 + 1);
-                    answers.push(call.header("Idempotency-Key", &format!("{usuario}-{n}")).await);
+                    let (token, key) = ((usuario * 5 + n * 3) % 320 + 1, format!("{usuario}-{n}"));
+                    answers.push(if is_chosen() {
+                        // a database is slower than the deadlines where the machine is busy
+                        insist(api, &key, usuario, token).await
+                    } else {
+                        compra(api, usuario, token).header("Idempotency-Key", &key).await
+                    });
                 }
                 answers
             }

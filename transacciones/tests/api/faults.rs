@@ -305,7 +305,7 @@ async fn a_client_that_hangs_up_half_way_has_bought_all_the_same() {
         let mut client = TcpStream::connect(address).await.unwrap();
         let body = json!({"usuarioId": 1, "tokenId": id}).to_string();
         let head = format!(
-            "POST /transacciones HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            "POST /transacciones HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         client.write_all(format!("{head}{body}").as_bytes()).await.unwrap();

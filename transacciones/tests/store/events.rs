@@ -7,6 +7,8 @@ use std::fmt::Write;
 use testkit::data::{Kind, TestData};
 use testkit::{PATIENCE, eventually};
 use tokio::runtime::Handle;
+use tokio::sync::Barrier;
+use tokio::time::{Instant, timeout_at};
 use transacciones::domain::Transaccion;
 use transacciones::feed::{Chunk, Feed, Place, Reader};
 use transacciones::store::Store;
@@ -24,8 +26,10 @@ fn feed(store: &Store) -> Feed {
 
 /// The ids that a reader is given next.
 async fn some(reader: &mut Reader) -> Option<Vec<(u64, u64)>> {
+    let start = Instant::now();
     loop {
-        match reader.next().await? {
+        let next = timeout_at(start + PATIENCE, reader.next()).await;
+        match next.unwrap_or_else(|_| panic!("nothing comes to {reader:?}"))? {
             Chunk::Purchases(bytes) => {
                 let lines = std::str::from_utf8(&bytes).unwrap().lines();
                 let pair = |line: &str| {
@@ -51,9 +55,10 @@ async fn until_last(reader: &mut Reader) -> Vec<u64> {
 pub async fn each_reader_is_given_each_purchase_once_from_its_place(kind: Kind) {
     const BUYERS: usize = 4;
     const EACH: usize = 40;
+    const READERS: usize = 10;
     let data = TestData::new(kind, &[]).await;
     let stores = [Store::new(data.open()), Store::new(data.open())];
-    let feed = feed(&stores[0]);
+    let (feed, all_begun) = (feed(&stores[0]), Barrier::new(READERS + 1));
     let buyers = async {
         join_all((0..BUYERS).map(|who| {
             let store = &stores[who % 2];
@@ -64,10 +69,12 @@ pub async fn each_reader_is_given_each_purchase_once_from_its_place(kind: Kind) 
             }
         }))
         .await;
+        // whoever begins with the next purchase would wait for ever behind the last one
+        all_begun.wait().await;
         commit(&stores[1], "last#1", 1, LAST).await.unwrap()
     };
-    let readers = join_all((0..10).map(|n| {
-        let (feed, store) = (&feed, &stores[n % 2]);
+    let readers = join_all((0..READERS).map(|n| {
+        let (feed, store, all_begun) = (&feed, &stores[n % 2], &all_begun);
         async move {
             // they come while others buy, and two are there before
             let there = eventually(PATIENCE, async || {
@@ -78,6 +85,7 @@ pub async fn each_reader_is_given_each_purchase_once_from_its_place(kind: Kind) 
             let last = there.last().map(|t| t.id);
             let place = last.filter(|_| n % 2 == 0).map_or(Place::Next, |id| Place::Behind(id, None));
             let mut reader = feed.read(place, || false).await.unwrap();
+            all_begun.wait().await;
             (place, last, until_last(&mut reader).await)
         }
     }));

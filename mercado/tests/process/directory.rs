@@ -1,5 +1,5 @@
-//! Directories that an earlier build has written, with what it answered: `yesterday/`, made on 2026-11-26 from commit 8ca95a6, whose
-//! files this build must read for ever. `compacted` was stopped, `killed` was killed with its journals full.
+//! Directories that version 0.1.0 has written (commit 8ca95a6, 2026-11-26), with its answers: this build must read them for ever.
+//! They are in `fixtures/0.1.0`. `compacted` was stopped; `killed` was killed with its journals full.
 
 use crate::helpers::Process;
 use flate2::read::GzDecoder;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/process/yesterday").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/process/fixtures/0.1.0").join(name)
 }
 
 /// The directory as it was, to the byte.
@@ -62,11 +62,11 @@ async fn goes_on(name: &str) {
 }
 
 #[tokio::test]
-async fn a_directory_of_yesterday_that_was_stopped_is_the_same_market() {
+async fn a_directory_of_an_earlier_version_that_was_stopped_is_the_same_market() {
     goes_on("compacted").await;
 }
 
 #[tokio::test]
-async fn a_directory_of_yesterday_that_was_killed_is_the_same_market() {
+async fn a_directory_of_an_earlier_version_that_was_killed_is_the_same_market() {
     goes_on("killed").await;
 }
