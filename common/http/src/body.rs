@@ -101,7 +101,7 @@ fn parse(body: &[u8]) -> Result<Fields, Problem> {
 }
 
 /// A JSON value, of which only the members of an object matter. serde_json's own map would let the last of two equal
-/// members win without a word: the buyer of `{"usuarioId":1,"usuarioId":2}` would be anybody's guess.
+/// members win without a word: the buyer of `{"buyer":1,"buyer":2}` would be anybody's guess.
 enum Members {
     Object(Fields),
     Other,
@@ -171,13 +171,13 @@ mod tests {
 
     #[test]
     fn a_member_that_comes_twice_is_an_error_that_names_it() {
-        let mut f = parse(br#"{"monto":1,"monto":2}"#).unwrap();
-        let monto = f.required("monto", integer(0..=9));
-        let problem = f.finish((monto,)).unwrap_err();
+        let mut f = parse(br#"{"amount":1,"amount":2}"#).unwrap();
+        let amount = f.required("amount", integer(0..=9));
+        let problem = f.finish((amount,)).unwrap_err();
         assert_eq!(problem.errores.len(), 1);
         assert_eq!(
             (problem.errores[0].campo.as_str(), &*problem.errores[0].detalle.en),
-            ("monto", "comes twice")
+            ("amount", "comes twice")
         );
     }
 

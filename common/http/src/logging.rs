@@ -11,7 +11,7 @@ use std::time::Instant;
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// `2026-01-31T12:00:00.000Z INFO  tokens: message request_id=…`
+    /// `2026-01-31T12:00:00.000Z INFO  notes:  message request_id=…`
     Text,
     /// One JSON object a line: `ts`, `level`, `target`, `message`, `pod`, and `request_id`, `trace_id` where known.
     Json,

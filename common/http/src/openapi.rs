@@ -99,7 +99,7 @@ pub fn finish(mut api: OpenApi, product: &Product, service: &str) -> OpenApi {
 }
 
 /// Each resource has its `ver` and `listar`; in one description of them all, ids must be unique (OpenAPI 3.1, 4.8.10):
-/// `tokens_ver`, `usuarios_movimientos_listar`.
+/// `notes_ver`, `notes_lines_listar`.
 fn name(operation: &mut Operation, path: &str) {
     let fixed: Vec<_> = path.split('/').filter(|s| !s.is_empty() && !s.starts_with('{')).collect();
     let of_resource = operation.tags.iter().flatten().any(|tag| fixed.first() == Some(&tag.as_str()));

@@ -260,8 +260,8 @@ impl Problem {
         Self::new(
             General::StoreUnavailable,
             Text::new(
-                "No se pudo guardar ni leer ahora; repita la petición, con la misma clave si es una compra.",
-                "Nothing could be saved or read now; repeat the request, a purchase with the same key.",
+                "No se pudo guardar ni leer ahora; repita la petición, con la misma Idempotency-Key si la lleva.",
+                "Nothing could be saved or read now; repeat the request, with the same Idempotency-Key if it has one.",
             ),
         )
     }

@@ -203,7 +203,8 @@ impl Body {
 #[doc(hidden)]
 pub fn schemas<T: Field>(found: &mut Vec<(String, RefOr<Schema>)>) {
     if !T::INLINE {
-        found.push(crate::openapi::described::<T::Schema>());
+        let name = <T::Schema as ToSchema>::name().into_owned();
+        found.push((name, <T::Schema as utoipa::PartialSchema>::schema()));
     }
     <T::Schema as ToSchema>::schemas(found);
 }

@@ -30,7 +30,7 @@ async fn every_bad_field_is_named_at_once() {
 #[tokio::test]
 async fn numbers_that_are_no_weight() {
     let app = TestApp::start().await;
-    for saldo in [
+    for weight in [
         "-1",
         "-0.5",
         "1.5",
@@ -45,7 +45,7 @@ async fn numbers_that_are_no_weight() {
         "[1]",
         "{}",
     ] {
-        let answer = post(&app, format!("{{\"name\":\"Ana\",\"weight\":{saldo}}}")).await;
+        let answer = post(&app, format!("{{\"name\":\"Ana\",\"weight\":{weight}}}")).await;
         invalid(&answer, &["weight"]);
     }
 }
