@@ -213,7 +213,9 @@ async fn lists_and_digest_tell_what_is_pending_and_what_is_settled() {
         confirmados.add(&intento, owner, token, Monto::new(precio).unwrap());
     }
     let digest: Digest = serde_json::from_value(m.inner_json("/interno/resumen").await).unwrap();
-    assert_eq!(digest, Digest { confirmados, pendientes: 1, descuadrados: 0 });
+    let in_flight = digest.in_flight.clone();
+    assert_eq!(in_flight.len(), 1, "what is reserved and not sold");
+    assert_eq!(digest, Digest { confirmados, pendientes: 1, descuadrados: 0, in_flight });
 }
 
 #[tokio::test]
