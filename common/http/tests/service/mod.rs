@@ -110,6 +110,7 @@ struct Note {
 }
 
 /// The id of a note.
+#[derive(Clone, Copy)]
 struct NoteId(u64);
 
 impl Field for NoteId {
