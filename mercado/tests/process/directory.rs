@@ -10,11 +10,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 fn fixture(name: &str) -> PathBuf {
-<<<<<<<< HEAD:mercado/tests/process/directory.rs
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/process/fixtures/0.1.0").join(name)
-========
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/process/yesterday").join(name)
->>>>>>>> main:mercado/tests/process/yesterday.rs
 }
 
 /// The directory as it was, to the byte.
