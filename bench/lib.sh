@@ -71,7 +71,7 @@ machine() {
 serve_mercado() {
     local store=$1 port=$2
     shift 2
-    behind target/release/mercado --workers 1 --port "$port" --store "$store" --rust-log warn --drain-seconds 0 \
+    behind target/dist/mercado --workers 1 --port "$port" --store "$store" --rust-log warn --drain-seconds 0 \
         --connection-age-seconds 86400 "$@"
     wait_for "http://127.0.0.1:$port/readyz"
 }

@@ -1,8 +1,8 @@
 //! The journal reader on any files.
 
 use super::files::{self, DIR, path};
-use common::journal::testing::Disk;
-use common::journal::{ArrayWriter, Model, OpenError, Options};
+use ::journal::testing::Disk;
+use journal::{ArrayWriter, Model, OpenError, Options};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::io;

@@ -30,7 +30,7 @@ mod options;
 mod records;
 mod requests;
 
-pub use common::journal::testing::history as journal_history;
+pub use ::journal::testing::history as journal_history;
 pub use headers::headers;
 pub use journal::journal_reader;
 pub use lists::lists;

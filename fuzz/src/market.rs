@@ -2,19 +2,19 @@
 //! Only sockets are left out.
 
 use super::files::{DIR, path};
+use ::journal::testing::Disk;
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::rt::{System, SystemRunner};
 use actix_web::test::{TestRequest, init_service};
 use actix_web::web::{Bytes, Data, ServiceConfig};
-use common::config::InternalToken;
-use common::edge::Edge;
-use common::journal::testing::Disk;
-use common::journal::{Journal, Model, Options};
-use common::metrics::Metrics;
-use common::ops::Ops;
-use common::problem::Codigo;
+use http_kit::config::InternalToken;
+use http_kit::edge::Edge;
+use http_kit::metrics::Metrics;
+use http_kit::ops::Ops;
+use http_kit::problem::General;
+use journal::{Journal, Model, Options};
 use mercado::local::{LocalTokens, LocalUsuarios};
 use serde_json::Value;
 use std::cell::RefCell;
@@ -37,7 +37,7 @@ struct Port(Box<dyn Fn(TestRequest) -> Answering>);
 
 impl Port {
     async fn open(edge: Arc<Edge>, routes: impl FnOnce(&mut ServiceConfig) + 'static) -> Self {
-        let service = std::rc::Rc::new(init_service(common::server::app(edge, routes)).await);
+        let service = std::rc::Rc::new(init_service(http_kit::server::app(edge, routes)).await);
         Self(Box::new(move |request| {
             let service = service.clone();
             Box::pin(async move {
@@ -79,9 +79,9 @@ impl Answer {
     pub(crate) fn problem(&self) -> Vec<String> {
         let document = self.json();
         let codigo = document["codigo"].as_str().unwrap();
-        let known = Codigo::ALL.iter().find(|c| c.name() == codigo).unwrap_or_else(|| panic!("{codigo}"));
+        let known = market::codes::all().find(|c| c.name == codigo).unwrap_or_else(|| panic!("{codigo}"));
         assert_eq!(
-            (known.status(), document["status"].as_u64()),
+            (known.status, document["status"].as_u64()),
             (self.status, Some(self.status.as_u16().into()))
         );
         assert_eq!(self.header("content-type"), "application/problem+json");
@@ -89,7 +89,7 @@ impl Answer {
         assert!(self.status.is_client_error(), "{document}");
         assert_eq!(self.header("allow").is_empty(), self.status != 405);
         let errores = document["errores"].as_array().cloned().unwrap_or_default();
-        assert_eq!(errores.is_empty(), *known != Codigo::DatosInvalidos, "{document}");
+        assert_eq!(errores.is_empty(), known != General::DatosInvalidos, "{document}");
         errores.iter().map(|e| e["campo"].as_str().unwrap().to_owned()).collect()
     }
 }
@@ -169,7 +169,7 @@ impl Market {
     fn open() -> Self {
         let system = System::new();
         let (public, tokens, usuarios) = system.block_on(async {
-            let edge = Arc::new(Edge::new("fuzz", Duration::from_secs(3600)));
+            let edge = Arc::new(Edge::new(market::openapi::PRODUCT, "fuzz", Duration::from_secs(3600)));
             let usuarios = usuarios::store::Store::json(journal(&[("usuarios", usuarios())]));
             let tokens = tokens::store::Store::json(journal(&[("tokens", tokens())]));
             let options = PurchaseOptions { purchase_deadline_ms: 30_000, orphan_age_ms: 3_600_000 };
@@ -190,7 +190,7 @@ impl Market {
                 c.configure(tokens::routes::public)
                     .configure(transacciones::routes::public)
                     .configure(usuarios::routes::public)
-                    .configure(common::ops::routes);
+                    .configure(http_kit::ops::routes);
             });
             let public = public.await;
             let token = secret.clone();

@@ -1,7 +1,9 @@
 //! Options of the command line, and the values that travel as text.
 
-use common::config::{self, EX_USAGE, InternalToken, ServiceUrl, StoreUrl};
-use common::domain::{Clave, Intento};
+use http_kit::config::{self, InternalToken, ServiceUrl};
+use http_kit::exit::EX_USAGE;
+use market::domain::{Clave, Intento};
+use market::store::StoreUrl;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use tokens::store::{Cursor, Orden};

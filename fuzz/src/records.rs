@@ -1,8 +1,8 @@
 //! The arrays and journals of the three services, read by their own models.
 
 use super::files::{self, DIR, path};
-use common::journal::testing::Disk;
-use common::journal::{Model, OpenError, Options};
+use ::journal::testing::Disk;
+use journal::{Model, OpenError, Options};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

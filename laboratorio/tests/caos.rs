@@ -14,12 +14,14 @@ const LABORATORIO: &str = env!("CARGO_BIN_EXE_laboratorio");
 /// `cargo test --workspace` has built the services already. `cargo test -p laboratorio` alone would run with those of
 /// yesterday, or with none.
 fn services() {
-    const CRATES: [&str; 4] = ["common", "usuarios", "tokens", "transacciones"];
+    const SERVICES: [&str; 3] = ["usuarios", "tokens", "transacciones"];
+    const LAYERS: [&str; 4] = ["common/journal", "common/http", "common/pg", "common/market"];
     let bin = Path::new(LABORATORIO).parent().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let newest = CRATES.iter().map(|c| newest(&root.join(c).join("src"))).max().unwrap();
+    let crates = LAYERS.iter().chain(&SERVICES);
+    let newest = crates.map(|c| newest(&root.join(c).join("src"))).max().unwrap();
     let fresh = |c: &&str| bin.join(c).metadata().is_ok_and(|m| m.modified().unwrap() > newest);
-    if CRATES[1..].iter().all(fresh) {
+    if SERVICES.iter().all(fresh) {
         return;
     }
     let mut cargo = Command::new(env!("CARGO"));

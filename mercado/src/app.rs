@@ -4,12 +4,14 @@ use crate::config::Config;
 use crate::local::{LocalTokens, LocalUsuarios};
 use crate::web;
 use actix_web::web::Data;
-use common::config::StartError;
-use common::edge::Edge;
-use common::metrics::Metrics;
-use common::ops::Ops;
-use common::server::{self, Leave, Server};
-use common::store::{Opened, Place};
+use http_kit::edge::Edge;
+use http_kit::exit::StartError;
+use http_kit::metrics::Metrics;
+use http_kit::ops::Ops;
+use http_kit::server::{self, Leave, Server};
+use market::host::share_visits;
+use market::openapi::{PRODUCT, with_schemas};
+use market::store::{Opened, Place};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -84,7 +86,7 @@ impl App {
     pub fn build(config: &Config) -> Result<Self, StartError> {
         let start = Instant::now();
         config.purchase.orphan_age()?;
-        let edge = Arc::new(Edge::new(&config.server.hostname, config.server.connection_age()));
+        let edge = Arc::new(Edge::new(PRODUCT, &config.server.hostname, config.server.connection_age()));
         let imagenes = tokens::imagenes::Imagenes::open(config.imagenes.as_deref())?;
         let application = format!("mercado@{}", config.server.hostname);
         let stores = Stores::open(&Place::of(&config.store, &application, &edge.metrics))?;
@@ -92,11 +94,14 @@ impl App {
         let usuarios = usuarios::store::Store::new(stores.usuarios.clone());
         let tokens = tokens::store::Store::new(stores.tokens.clone());
         let health = stores.clone();
-        let mut ops =
-            Ops::new("mercado", &config.server.hostname, Arc::clone(&edge), openapi(), move || {
-                health.health()
-            })?;
-        let redis = config.redis_url.as_ref().map(|url| ops.share(url));
+        let mut ops = Ops::new(
+            "mercado",
+            &config.server.hostname,
+            Arc::clone(&edge),
+            with_schemas(openapi()),
+            move || health.health(),
+        )?;
+        let redis = config.redis_url.as_ref().map(|url| share_visits(&mut ops, url));
         let pages = Data::new(tokens::cache::Cache::of(&tokens, redis));
         let ops = Data::new(ops);
 
@@ -121,7 +126,7 @@ impl App {
             c.configure(tokens::routes::public)
                 .configure(transacciones::routes::public)
                 .configure(usuarios::routes::public);
-            c.configure(web::routes).configure(common::ops::routes);
+            c.configure(web::routes).configure(http_kit::ops::routes);
         })?;
         log::info!(
             "mercado {} on http://{address}, store {}: {}; started in {} ms",

@@ -1,8 +1,9 @@
 //! What can be set.
 
 use clap::{Args, Parser, Subcommand};
-use common::config::{ServerOptions, StoreOptions, StoreUrl};
-use common::redis::RedisUrl;
+use http_kit::config::ServerOptions;
+use market::store::{StoreOptions, StoreUrl};
+use pg::redis::RedisUrl;
 use std::path::PathBuf;
 use transacciones::config::PurchaseOptions;
 

@@ -1,8 +1,8 @@
 //! `mercado journal check|dump DIR`: looks at a data directory and changes nothing.
 
 use crate::config::JournalCommand;
-use common::config::StartError;
-use common::journal::check;
+use http_kit::exit::StartError;
+use journal::check;
 use std::io::{self, Write};
 use std::path::Path;
 

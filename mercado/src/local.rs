@@ -1,10 +1,11 @@
-//! The participants of a purchase in the same process: the calls of `common::contract` without the network between.
+//! The participants of a purchase in the same process: the calls of `market::contract` without the network between.
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use common::client::{Answer, Unavailable};
-use common::contract::{Digest, PedidoCargo, PedidoReserva, Refusal, Reservado, Try};
-use common::domain::Intento;
+use http_kit::client::Unavailable;
+use market::contract::Answer;
+use market::contract::{Digest, PedidoCargo, PedidoReserva, Refusal, Reservado, Try};
+use market::domain::Intento;
 use tokio::time::{Instant, timeout_at};
 use transacciones::participants::{Participant, Tokens, Usuarios};
 

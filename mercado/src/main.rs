@@ -1,12 +1,13 @@
 //! The whole market in one process: `mercado --help` shows its options.
 
-use common::config::{self, StartError};
+use http_kit::config;
+use http_kit::exit::StartError;
 use mercado::app::App;
 use mercado::config::{Command, Config};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    config::exit(run())
+    http_kit::exit::exit(run())
 }
 
 fn run() -> Result<(), StartError> {
@@ -16,10 +17,10 @@ fn run() -> Result<(), StartError> {
             return mercado::journal::run(command, &mut std::io::stdout().lock());
         }
         Some(Command::Migrar(migrar)) => {
-            return common::server::block_on(mercado::migrar::run(migrar, &mut std::io::stdout().lock()));
+            return http_kit::server::block_on(mercado::migrar::run(migrar, &mut std::io::stdout().lock()));
         }
         None => {}
     }
     config.server.start_logger()?;
-    common::server::block_on(async { App::build(&config)?.run(common::server::signal()).await })
+    http_kit::server::block_on(async { App::build(&config)?.run(http_kit::server::signal()).await })
 }

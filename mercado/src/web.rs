@@ -3,11 +3,11 @@
 use actix_web::http::header::{self, Accept, Header, HeaderValue};
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use common::edge::no_route;
-use common::ops::{self, Ops};
-use common::problem::Problem;
-use common::reply::Representation;
-use common::routes::Methods;
+use http_kit::edge::no_route;
+use http_kit::ops::{self, Ops};
+use http_kit::problem::Problem;
+use http_kit::reply::Representation;
+use http_kit::routes::Methods;
 use std::sync::Arc;
 
 /// The page needs nothing but its own files and the API; whatever a name smuggles in runs nowhere.

@@ -7,8 +7,8 @@ use crate::routes;
 use crate::store::Store;
 use crate::store::json::Modelo;
 use actix_web::web::{Data, ServiceConfig};
-use common::config::StartError;
-use common::host::{Host, Serving};
+use http_kit::exit::StartError;
+use market::host::{Host, Serving, share_visits};
 
 /// Opens the store, then the ports.
 ///
@@ -17,7 +17,7 @@ use common::host::{Host, Serving};
 pub fn build(config: &Config) -> Result<Serving<Modelo>, StartError> {
     let imagenes = Data::new(Imagenes::open(config.imagenes.as_deref())?);
     let mut host = Host::<Modelo>::open("tokens", &config.host, routes::openapi())?;
-    let redis = config.redis_url.as_ref().map(|url| host.ops.share(url));
+    let redis = config.redis_url.as_ref().map(|url| share_visits(&mut host.ops, url));
     let store = Store::new(host.store.clone());
     let pages = Data::new(Cache::of(&store, redis));
     let store = Data::new(store);

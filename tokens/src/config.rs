@@ -1,8 +1,8 @@
 //! What can be set.
 
 use clap::Parser;
-use common::host::HostOptions;
-use common::redis::RedisUrl;
+use market::host::HostOptions;
+use pg::redis::RedisUrl;
 use std::path::PathBuf;
 
 /// The catalogue, and the reservations of purchases.

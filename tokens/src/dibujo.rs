@@ -1,7 +1,7 @@
 //! A picture for a token without one: drawn from its id and name, always the same. The name is its title only, since pages
 //! write it beside the picture.
 
-use common::domain::TokenId;
+use market::domain::TokenId;
 use std::fmt::{self, Write};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 

@@ -2,8 +2,8 @@
 
 use crate::error::Error;
 use chrono::{DateTime, Utc};
-use common::contract::{PedidoReserva, Reservado, Try};
-use common::domain::{Intento, Monto, TokenId, UsuarioId};
+use market::contract::{PedidoReserva, Reservado, Try};
+use market::domain::{Intento, Monto, TokenId, UsuarioId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
 use unicode_normalization::UnicodeNormalization;

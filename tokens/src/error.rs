@@ -1,8 +1,8 @@
 //! Why `tokens` says no; nothing here knows of HTTP.
 
-use common::contract::Refusal;
-use common::domain::{Intento, TokenId};
-use common::journal::StoreError;
+use journal::StoreError;
+use market::contract::Refusal;
+use market::domain::{Intento, TokenId};
 
 /// Why not.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Pictures from files: those of one directory, and nothing outside of it; and those of the sample market, which the
 //! binary holds.
 
-use common::config::{EX_USAGE, StartError};
+use http_kit::exit::{EX_USAGE, StartError};
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 

@@ -1,16 +1,17 @@
 //! The `tokens` service: `tokens --help` shows its options.
 
-use common::config::{self, StartError};
+use http_kit::config;
+use http_kit::exit::StartError;
 use std::process::ExitCode;
 use tokens::app;
 use tokens::config::Config;
 
 fn main() -> ExitCode {
-    config::exit(run())
+    http_kit::exit::exit(run())
 }
 
 fn run() -> Result<(), StartError> {
     let config: Config = config::parse(std::env::args_os())?;
     config.host.server.start_logger()?;
-    common::server::block_on(async { app::build(&config)?.run(common::server::signal()).await })
+    http_kit::server::block_on(async { app::build(&config)?.run(http_kit::server::signal()).await })
 }

@@ -1,8 +1,9 @@
 //! What can be set.
 
 use clap::{Args, Parser};
-use common::config::{EX_USAGE, ServiceUrl, StartError};
-use common::host::HostOptions;
+use http_kit::config::ServiceUrl;
+use http_kit::exit::{EX_USAGE, StartError};
+use market::host::HostOptions;
 use std::time::Duration;
 
 /// Purchases: the coordinator, its recovery and the audit.

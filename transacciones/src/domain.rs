@@ -1,7 +1,7 @@
 //! Purchases.
 
 use chrono::{DateTime, Utc};
-use common::domain::{Clave, Intento, Monto, TokenId, TransaccionId, UsuarioId};
+use market::domain::{Clave, Intento, Monto, TokenId, TransaccionId, UsuarioId};
 use serde::{Deserialize, Serialize};
 
 /// What a buyer asks for.

@@ -3,8 +3,8 @@
 use crate::audit::Unaudited;
 use crate::domain::Compra;
 use crate::purchase::Motivo;
-use common::domain::TransaccionId;
-use common::journal::StoreError;
+use journal::StoreError;
+use market::domain::TransaccionId;
 
 /// Why not.
 #[derive(Debug, thiserror::Error)]

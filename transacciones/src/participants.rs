@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use common::client::{Answer, Client};
-use common::contract::{Digest, PedidoCargo, PedidoReserva, Reservado, Try};
-use common::domain::Intento;
+use http_kit::client::Client;
+use market::contract::Answer;
+use market::contract::{Digest, PedidoCargo, PedidoReserva, Reservado, Try};
+use market::domain::Intento;
 use reqwest::Method;
 use tokio::time::Instant;
 

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::purchase::Outcome;
 use crate::purchase::runner::Coordinator;
 use crate::store::Store;
-use common::context::Context;
+use http_kit::context::Context;
 use tokio::runtime::Handle;
 
 /// The coordinator for its clients: purchases and the audit. Clones share everything.

@@ -5,8 +5,8 @@ use crate::routes;
 use crate::store::Store;
 use crate::store::json::Modelo;
 use actix_web::web::{Data, ServiceConfig};
-use common::config::StartError;
-use common::host::{Host, Serving};
+use http_kit::exit::StartError;
+use market::host::{Host, Serving};
 
 /// Opens the store, then the ports.
 ///

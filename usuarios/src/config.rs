@@ -1,7 +1,7 @@
 //! What can be set.
 
 use clap::Parser;
-use common::host::HostOptions;
+use market::host::HostOptions;
 
 /// People and their balance, and the debits of purchases.
 #[derive(Clone, Debug, Parser)]

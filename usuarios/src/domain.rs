@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use chrono::{DateTime, Utc};
-use common::domain::{Clave, Intento, MAX_ENTERO, Monto, UsuarioId};
+use market::domain::{Clave, Intento, MAX_ENTERO, Monto, UsuarioId};
 use serde::{Deserialize, Serialize};
 
 /// The most characters of a name.

@@ -1,8 +1,8 @@
 //! Why `usuarios` says no; nothing here knows of HTTP.
 
-use common::contract::Refusal;
-use common::domain::{Intento, Monto, UsuarioId};
-use common::journal::StoreError;
+use journal::StoreError;
+use market::contract::Refusal;
+use market::domain::{Intento, Monto, UsuarioId};
 
 /// Why not.
 #[derive(Clone, Debug, thiserror::Error)]

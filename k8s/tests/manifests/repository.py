@@ -15,15 +15,15 @@ def seeds(market: Market):
 
 
 def errors(market: Market):
-    """The gateway's own errors are rows of the one table, in its words."""
-    table = (ROOT / "common/src/problem.rs").read_text()
+    """The gateway's own errors are rows of the tables of codes, in their words."""
+    table = "".join((ROOT / file).read_text() for file in ("common/http/src/problem.rs", "common/market/src/codes.rs"))
     titles = re.findall(r'"(es|en) ([a-z-]+)" "(.+)";', gateway_file(market, "problems.conf.template").split("$title")[1].split("$detail")[0])
     codes = set(re.findall(r"^ +(?:\d+|default) ([a-z]+-[a-z-]+);", gateway_file(market, "problems.conf.template"), re.M))
     for codigo in codes:
         row = re.search(rf'= "{codigo}", \w+, "(.+)", "(.+)";', table)
         mine = tuple(text for lang in ("es", "en") for which, name, text in titles if (which, name) == (lang, codigo))
         if not row or row.groups() != mine:
-            yield f"gateway: calls {codigo} {mine}, common/src/problem.rs {row and row.groups()}"
+            yield f"gateway: calls {codigo} {mine}, the table {row and row.groups()}"
 
 
 def gateway_file(market: Market, name: str) -> str:

@@ -1,8 +1,8 @@
 //! The audit of a market that is stopped: what `transacciones::audit` holds of services that run, held of three states in
 //! memory.
 
-use common::contract::Try;
-use common::domain::{Clave, Intento};
+use market::contract::Try;
+use market::domain::{Clave, Intento};
 use std::collections::{HashMap, HashSet};
 use transacciones::domain::Transaccion;
 use transacciones::store::json::Modelo;

@@ -1,16 +1,17 @@
 //! `mercado migrar --de STORE --a STORE`: a market from one store to another of any kind.
 //!
 //! In this order: the source is read, and audited; the target begun, written, read back and compared record by record; the
-//! source read again and compared; and only then is the target a market. What makes that safe: [`common::moving`].
+//! source read again and compared; and only then is the target a market. What makes that safe: [`market::moving`].
 
 mod auditoria;
 
 use crate::config::Migrar;
 use auditoria::auditar;
-use common::config::{StartError, StoreUrl};
-use common::journal::{Content, contents, difference};
-use common::moving::{self, Opened, Source, Target};
-use common::postgres::{Part, Tables};
+use http_kit::exit::StartError;
+use journal::{Content, contents, difference};
+use market::moving::{self, Opened, Source, Target};
+use market::store::StoreUrl;
+use pg::{Part, Tables};
 use std::io::{self, Write};
 use std::time::Instant;
 

@@ -1,12 +1,12 @@
 //! Starts the binary and talks to it.
 
-use common::testing::{Api, Call, PATIENCE, eventually};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
+use testkit::{Api, Call, PATIENCE, eventually};
 
 /// The binary in a directory, with no environment but `PATH`.
 pub fn mercado(dir: &Path, arguments: &[&str]) -> Command {

@@ -1,11 +1,11 @@
 //! `kill -9`, again and again, with clients that do not give up.
 
 use crate::helpers::{Process, check, compra, filled};
-use common::testing::{Api, PATIENCE, eventually};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
+use testkit::{Api, PATIENCE, eventually};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 

@@ -1,12 +1,12 @@
 //! Processes that share a database and a Redis, and no file.
 
 use crate::helpers::{Process, check, compra, filled};
-use common::testing::postgres::Server;
-use common::testing::{Api, PATIENCE, RedisServer, eventually};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
+use testkit::postgres::Server;
+use testkit::{Api, PATIENCE, RedisServer, eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn they_sell_each_token_once_and_show_it_at_once_while_one_is_killed_and_redis_with_it() {

@@ -1,9 +1,9 @@
 //! Two processes on one directory.
 
 use crate::helpers::{Process, check, compra, filled};
-use common::testing::{Answer, Api};
 use futures_util::future::join_all;
 use serde_json::json;
+use testkit::{Answer, Api};
 
 #[tokio::test]
 async fn each_sees_the_others_writes_at_once() {

@@ -1,9 +1,9 @@
 //! Leaving with clients at work.
 
 use crate::helpers::{Process, array, check, compra, filled};
-use common::testing::{PATIENCE, eventually};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use testkit::{PATIENCE, eventually};
 use tokio::task::JoinSet;
 
 /// Purchases in a closed loop until the port is closed, each connection kept for as long as it is let; gives how many

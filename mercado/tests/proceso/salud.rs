@@ -1,7 +1,7 @@
 //! The health check of a container; what it says of a process that is not well is tested in `usuarios`.
 
 use crate::helpers::{Process, run};
-use common::salud;
+use http_kit::salud;
 
 #[tokio::test]
 async fn it_finds_the_market_by_its_port() {

@@ -6,7 +6,7 @@ use crate::historia::{Answer, Deposit};
 use crate::mundo::{Endpoint, Service, World};
 use crate::proceso::{Does, Slot};
 use crate::servir::{Call, Reply};
-use common::domain::{Clave, Monto, TokenId, UsuarioId};
+use market::domain::{Clave, Monto, TokenId, UsuarioId};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};

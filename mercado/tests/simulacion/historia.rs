@@ -1,6 +1,6 @@
 //! What was asked for and what was answered, in one order: the material of the judge.
 
-use common::domain::{Monto, UsuarioId};
+use market::domain::{Monto, UsuarioId};
 use std::collections::{BTreeMap, BTreeSet};
 use transacciones::domain::{Compra, Transaccion};
 use transacciones::error::Error;

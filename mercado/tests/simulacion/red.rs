@@ -8,10 +8,10 @@ use crate::proceso::{Life, Slot, Vital};
 use crate::servir::{Call, Reply};
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use common::client::{self, repeat};
-use common::contract::{Digest, PedidoCargo, PedidoReserva, Reservado, Try};
-use common::domain::Intento;
 use futures_util::future::{Either, select};
+use http_kit::client::repeat;
+use market::contract::{Answer, Digest, PedidoCargo, PedidoReserva, Reservado, Try};
+use market::domain::Intento;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::pin::pin;
@@ -30,7 +30,7 @@ pub struct Remote {
 }
 
 impl Remote {
-    async fn call<T: DeserializeOwned>(&self, call: Call, deadline: Instant) -> client::Answer<T> {
+    async fn call<T: DeserializeOwned>(&self, call: Call, deadline: Instant) -> Answer<T> {
         self.stay().await;
         let world = &self.world;
         let jitter = || world.rng(|rng| rng.fraction());
@@ -60,33 +60,28 @@ impl Remote {
 
 #[async_trait]
 impl Participant for Remote {
-    async fn confirm(&self, intento: &Intento, deadline: Instant) -> client::Answer<()> {
+    async fn confirm(&self, intento: &Intento, deadline: Instant) -> Answer<()> {
         self.call(Call::Confirm(intento.clone()), deadline).await
     }
 
-    async fn cancel(&self, intento: &Intento, deadline: Instant) -> client::Answer<()> {
+    async fn cancel(&self, intento: &Intento, deadline: Instant) -> Answer<()> {
         self.call(Call::Cancel(intento.clone()), deadline).await
     }
 
-    async fn pending(
-        &self,
-        age: TimeDelta,
-        after: Option<&Try>,
-        deadline: Instant,
-    ) -> client::Answer<Vec<Try>> {
+    async fn pending(&self, age: TimeDelta, after: Option<&Try>, deadline: Instant) -> Answer<Vec<Try>> {
         let after = after.map(|t| (t.desde, t.intento.clone()));
-        let mut page: client::Answer<Vec<Try>> = self.call(Call::Pending(age, after), deadline).await;
+        let mut page: Answer<Vec<Try>> = self.call(Call::Pending(age, after), deadline).await;
         if let (Some(bug), Ok(Ok(page))) = (self.world.bug, &mut page) {
             bug.pending(self, page, deadline).await;
         }
         page
     }
 
-    async fn settled(&self, after: Option<&Intento>, deadline: Instant) -> client::Answer<Vec<Try>> {
+    async fn settled(&self, after: Option<&Intento>, deadline: Instant) -> Answer<Vec<Try>> {
         self.call(Call::Settled(after.cloned()), deadline).await
     }
 
-    async fn digest(&self, deadline: Instant) -> client::Answer<Digest> {
+    async fn digest(&self, deadline: Instant) -> Answer<Digest> {
         self.call(Call::Digest, deadline).await
     }
 }
@@ -98,14 +93,14 @@ impl Tokens for Remote {
         intento: &Intento,
         pedido: PedidoReserva,
         deadline: Instant,
-    ) -> client::Answer<Reservado> {
+    ) -> Answer<Reservado> {
         self.call(Call::Reserve(intento.clone(), pedido), deadline).await
     }
 }
 
 #[async_trait]
 impl Usuarios for Remote {
-    async fn charge(&self, intento: &Intento, pedido: PedidoCargo, deadline: Instant) -> client::Answer<()> {
+    async fn charge(&self, intento: &Intento, pedido: PedidoCargo, deadline: Instant) -> Answer<()> {
         self.call(Call::Charge(intento.clone(), pedido), deadline).await
     }
 }

@@ -6,10 +6,9 @@ use crate::historia::Answer;
 use crate::mundo::World;
 use crate::proceso::{Does, Life};
 use chrono::{DateTime, TimeDelta, Utc};
-use common::client;
-use common::contract::{PedidoCargo, PedidoReserva, Refusal, Try};
-use common::domain::{Clave, Intento, Monto, TokenId, UsuarioId};
 use futures_util::future::Either;
+use market::contract::{PedidoCargo, PedidoReserva, Refusal, Try};
+use market::domain::{Clave, Intento, Monto, TokenId, UsuarioId};
 use mercado::local::{LocalTokens, LocalUsuarios};
 use serde::Serialize;
 use serde_json::Value;
@@ -127,7 +126,7 @@ impl World {
     }
 }
 
-fn contract<T: Serialize>(answer: client::Answer<T>) -> Reply {
+fn contract<T: Serialize>(answer: market::contract::Answer<T>) -> Reply {
     match answer {
         Ok(Ok(value)) => Reply::Yes(serde_json::to_value(value).unwrap()),
         Ok(Err(refusal)) => Reply::No(refusal),

@@ -10,9 +10,9 @@ mod redis;
 
 use crate::store::{Store, Version};
 use arc_swap::ArcSwap;
-use common::paging::Written;
-use common::redis::Redis;
-use common::reply::Representation;
+use http_kit::paging::Written;
+use http_kit::reply::Representation;
+use pg::redis::Redis;
 use redis::Paginas;
 use std::collections::HashMap;
 use std::sync::Arc;

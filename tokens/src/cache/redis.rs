@@ -6,8 +6,8 @@
 //! the number of another, also after a backup was restored: `tokens.cuentas` in `migrations/0001_inicio.sql`.
 
 use crate::store::Version;
-use common::paging::Written;
-use common::redis::Redis;
+use http_kit::paging::Written;
+use pg::redis::Redis;
 use redis::cmd;
 
 /// Seconds that Redis keeps a page which nobody writes again.

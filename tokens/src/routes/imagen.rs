@@ -5,11 +5,13 @@ use crate::imagenes::{self, Imagenes};
 use crate::store::Store;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web, web::Data};
-use common::openapi::schema::Id;
-use common::openapi::{ConAlmacen, ConParametros, SinToken};
-use common::problem::Problem;
-use common::reply::Representation;
-use common::validate::{self, token_id};
+use http_kit::openapi::schema::Id;
+use http_kit::openapi::{ConAlmacen, ConParametros};
+use http_kit::problem::Problem;
+use http_kit::reply::Representation;
+use http_kit::validate;
+use market::fields::token_id;
+use market::openapi::SinToken;
 use utoipa::ToSchema;
 
 const SVG: &str = "image/svg+xml";

@@ -1,17 +1,19 @@
-//! `/interno/…`, on the internal port: this service as a participant in purchases ([`common::contract`]).
+//! `/interno/…`, on the internal port: this service as a participant in purchases ([`market::contract`]).
 
 use crate::store::Store;
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use common::body::JsonBody;
-use common::contract::PedidoReserva;
-use common::internal;
-use common::problem::Problem;
-use common::reply::Representation;
-use common::routes::Methods;
-use common::validate::{self, token_id, usuario_id};
+use http_kit::body::JsonBody;
+use http_kit::internal;
+use http_kit::problem::Problem;
+use http_kit::reply::Representation;
+use http_kit::routes::Methods;
+use http_kit::validate;
+use market::contract::PedidoReserva;
+use market::fields::{token_id, usuario_id};
+use market::tries;
 
 /// The routes; `Data<InternalToken>` must be there.
 pub fn routes(config: &mut ServiceConfig) {
@@ -32,7 +34,7 @@ pub fn routes(config: &mut ServiceConfig) {
 
 async fn reservar(req: HttpRequest, body: JsonBody, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let JsonBody(mut f) = body;
-    let intento = f.path(&req, "intento", validate::intento);
+    let intento = f.path(&req, "intento", market::fields::intento);
     let (token_id, usuario_id) = (f.required("tokenId", token_id), f.required("usuarioId", usuario_id));
     let (intento, token_id, usuario_id) = f.finish((intento, token_id, usuario_id))?;
     let hecho = store.reservar(intento, PedidoReserva { token_id, usuario_id }).await?;
@@ -41,19 +43,19 @@ async fn reservar(req: HttpRequest, body: JsonBody, store: Data<Store>) -> Resul
 }
 
 async fn confirmar(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
-    store.confirmar(validate::path(&req, "intento", validate::intento)?).await?;
+    store.confirmar(validate::path(&req, "intento", market::fields::intento)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 async fn cancelar(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
-    store.cancelar(validate::path(&req, "intento", validate::intento)?).await?;
+    store.cancelar(validate::path(&req, "intento", market::fields::intento)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 async fn listar(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
-    let tries = match internal::which_tries(&req)? {
-        internal::Tries::Pending { age, after } => store.pendientes(age, after).await?,
-        internal::Tries::Settled(despues) => store.confirmados(despues).await?,
+    let tries = match tries::which_tries(&req)? {
+        tries::Tries::Pending { age, after } => store.pendientes(age, after).await?,
+        tries::Tries::Settled(despues) => store.confirmados(despues).await?,
     };
     Ok(Representation::json(&tries)?.respond(&req))
 }

@@ -5,11 +5,13 @@ use crate::cache::Cache;
 use crate::domain::{MAX_NOMBRE, plegar};
 use crate::store::{Consulta, Cursor, Orden, Store, Vista};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
-use common::openapi::schema::{Creditos, Limite, Nombre};
-use common::openapi::{ConAlmacen, ConParametros};
-use common::paging;
-use common::problem::{Problem, Text};
-use common::validate::{Fields, Parsed, Raw, boolean, line, monto, one_of};
+use http_kit::openapi::schema::{Limite, Nombre};
+use http_kit::openapi::{ConAlmacen, ConParametros};
+use http_kit::paging;
+use http_kit::problem::{Problem, Text};
+use http_kit::validate::{Fields, Parsed, Raw, boolean, line, one_of};
+use market::fields::monto;
+use market::openapi::schema::Creditos;
 use std::sync::Arc;
 use utoipa::ToSchema;
 

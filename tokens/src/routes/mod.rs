@@ -8,7 +8,7 @@ mod tokens;
 
 use actix_web::http::Method;
 use actix_web::web::ServiceConfig;
-use common::routes::Methods;
+use http_kit::routes::Methods;
 use utoipa::OpenApi;
 
 /// The public API.

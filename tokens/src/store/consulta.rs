@@ -1,7 +1,7 @@
 //! What a list is asked for: filters, an order, and the place to begin.
 
 use crate::domain::Token;
-use common::domain::{Monto, TokenId};
+use market::domain::{Monto, TokenId};
 use std::fmt::Write;
 use std::sync::Arc;
 

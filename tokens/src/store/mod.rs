@@ -11,11 +11,11 @@ pub use consulta::{Consulta, Cursor, Orden};
 use crate::domain::Token;
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::contract::{Digest, PedidoReserva, Reservado, Try};
-use common::domain::{Intento, Monto, TokenId};
-use common::journal::Journal;
-use common::paging::Page;
-use common::store::Opened;
+use http_kit::paging::Page;
+use journal::Journal;
+use market::contract::{Digest, PedidoReserva, Reservado, Try};
+use market::domain::{Intento, Monto, TokenId};
+use market::store::Opened;
 use std::fmt;
 
 /// The catalogue and its reservations. Clones share them.
@@ -161,7 +161,7 @@ impl Store {
     }
 
     /// Reservations that wait for their end for `edad` or longer by the store's clock, oldest first, behind one; at most
-    /// [`common::contract::PAGE`]. One from the future (the clock was set back) counts as old: nobody should wait until the
+    /// [`market::contract::PAGE`]. One from the future (the clock was set back) counts as old: nobody should wait until the
     /// clock comes round again.
     pub async fn pendientes(
         &self,
@@ -171,7 +171,7 @@ impl Store {
         of!(self, s => s.pendientes(edad, despues))
     }
 
-    /// Sales behind an attempt's, in an order that stays; at most [`common::contract::PAGE`].
+    /// Sales behind an attempt's, in an order that stays; at most [`market::contract::PAGE`].
     /// [`Error::IntentoNoEncontrado`] where that attempt has no token.
     pub async fn confirmados(&self, despues: Option<Intento>) -> Result<Vec<Try>, Error> {
         of!(self, s => s.confirmados(despues))

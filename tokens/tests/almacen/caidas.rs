@@ -1,12 +1,12 @@
 //! What only a database does: it goes away in the middle, and comes back; and its schema refuses what code never asks.
 
 use crate::mundo::{abierto, alta, confirmados, id, intento, monto, pedido, resumen, todos, trouble};
-use common::journal::StoreError;
-use common::testing::almacen::Almacen;
-use common::testing::postgres::Server;
-use common::testing::{PATIENCE, eventually};
 use futures_util::future::join_all;
+use journal::StoreError;
 use std::time::Instant;
+use testkit::almacen::Almacen;
+use testkit::postgres::Server;
+use testkit::{PATIENCE, eventually};
 use tokens::store::json::Modelo;
 use tokens::store::{Cambio, Store};
 
@@ -57,7 +57,7 @@ async fn readers_of_a_database_that_is_gone_are_told_together_and_in_time() {
         assert!(matches!(trouble(answer), StoreError::Io { .. } | StoreError::Unknown { .. }));
     }
     // one after another they would wait for minutes
-    assert!(asked.elapsed() < 4 * common::postgres::PATIENCE, "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < 4 * pg::PATIENCE, "{:?}", asked.elapsed());
     tokio::task::block_in_place(|| server.up());
     let after = eventually(PATIENCE, async || store.version().await.ok()).await;
     assert_eq!(after, before);
@@ -121,6 +121,6 @@ async fn the_schema_refuses_what_breaks_the_law() {
     ] {
         let mut connection = server.connect(database).await;
         let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(impossible.clone())).execute(&mut connection).await;
-        assert!(refused.is_err_and(|e| common::postgres::broken(&e).is_some()), "{impossible}");
+        assert!(refused.is_err_and(|e| pg::broken(&e).is_some()), "{impossible}");
     }
 }

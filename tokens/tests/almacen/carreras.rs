@@ -3,10 +3,10 @@
 use crate::mundo::{
     abierto, alta, con, confirmados, dice, id, intento, monto, pedido, pendientes, resumen, todos,
 };
-use common::testing::almacen::Kind;
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use testkit::almacen::Kind;
 use tokens::domain::{Estado, Token};
 use tokens::error::Error;
 use tokens::store::{Cambio, Version};

@@ -4,12 +4,12 @@ use crate::mundo::{
     TODOS, abierto, alta, con, confirmados, id, intento, libre, monto, pedido, pendientes, resumen, todos,
 };
 use chrono::TimeDelta;
-use common::contract::Digest;
-use common::domain::MAX_ENTERO;
-use common::testing::almacen::{Almacen, Kind};
 use futures_util::future::join_all;
+use market::contract::Digest;
+use market::domain::MAX_ENTERO;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use testkit::almacen::{Almacen, Kind};
 use tokens::domain::Estado;
 use tokens::error::Error;
 use tokens::store::{Cambio, Consulta, Hecho};

@@ -1,7 +1,7 @@
 //! Lists. Each function is one test for each kind of store.
 
 use crate::mundo::{TODOS, abierto, alta, con, id, intento, libre, monto, pages, pedido, todos};
-use common::testing::almacen::{Almacen, Kind};
+use testkit::almacen::{Almacen, Kind};
 use tokens::domain::{Token, plegar};
 use tokens::store::{Cambio, Consulta, Orden};
 

@@ -8,7 +8,7 @@ mod ley;
 mod listas;
 mod mundo;
 
-common::suite! { ley:
+testkit::suite! { ley:
     the_seed_is_taken_once_by_processes_that_start_together
     tokens_are_made_changed_and_deleted_and_their_ids_not_given_again
     a_token_is_held_once_and_ends_once
@@ -20,7 +20,7 @@ common::suite! { ley:
 }
 
 mod listed {
-    common::suite! { listas:
+    testkit::suite! { listas:
         every_filter_in_every_order_pages_to_what_a_naive_filter_finds
         a_page_goes_on_behind_a_row_that_is_gone
         a_name_is_found_by_what_is_in_it_and_by_nothing_else
@@ -30,7 +30,7 @@ mod listed {
 }
 
 mod raced {
-    common::suite! { carreras:
+    testkit::suite! { carreras:
         many_at_once_give_a_token_to_one
         one_attempt_at_many_tokens_gets_one
         a_sale_and_a_release_exclude_each_other

@@ -1,11 +1,11 @@
 //! What the tests of the suite have in common.
 
 use chrono::TimeDelta;
-use common::contract::{PedidoReserva, Try};
-use common::domain::{Intento, Monto, Resumen, TokenId, UsuarioId};
-use common::journal::StoreError;
-use common::testing::almacen::{Almacen, Kind};
+use journal::StoreError;
+use market::contract::{PedidoReserva, Try};
+use market::domain::{Intento, Monto, Resumen, TokenId, UsuarioId};
 use serde_json::{Value, json};
+use testkit::almacen::{Almacen, Kind};
 use tokens::domain::Token;
 use tokens::error::Error;
 use tokens::store::{Alta, Consulta, Cursor, Orden, Store, Vista};

@@ -1,15 +1,15 @@
 //! A service for one test.
 
 use clap::Parser;
-use common::config::StartError;
-use common::server::Leave;
-use common::testing::Api;
-use common::testing::postgres::store_option;
+use http_kit::exit::StartError;
+use http_kit::server::Leave;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::Path;
 use tempfile::TempDir;
+use testkit::Api;
+use testkit::postgres::store_option;
 use tokens::app;
 use tokens::config::Config;
 use tokio::sync::oneshot;

@@ -1,9 +1,9 @@
 //! `GET /hits`, with a Redis that works, and with one that does not: nobody ever waits for it, or hears of it.
 
 use crate::helpers::Pod;
-use common::testing::{PATIENCE, RedisServer, eventually};
 use serde_json::Value;
 use std::time::Instant;
+use testkit::{PATIENCE, RedisServer, eventually};
 use tokens::config::Config;
 
 impl Pod {
@@ -65,7 +65,7 @@ async fn a_redis_that_does_not_answer_costs_a_few_requests_a_moment_and_the_othe
         assert!(!pod.visit().await.1, "nobody counted that");
     }
     let took = start.elapsed();
-    assert!(took < 100 * common::redis::BOUND, "{took:?}: half of them waited");
+    assert!(took < 100 * pg::redis::BOUND, "{took:?}: half of them waited");
     redis.resume();
     pod.counts(true).await;
 }
@@ -125,8 +125,8 @@ fn a_url_that_is_none_is_named_and_its_password_is_not() {
         let store = format!("json:{}", dir.path().display());
         let args =
             ["tokens", "--internal-token", crate::helpers::TOKEN, "--store", &store, "--redis-url", wrong];
-        let error = common::config::parse::<Config>(args.map(Into::into)).unwrap_err();
-        assert_eq!(error.exit_code, common::config::EX_USAGE);
+        let error = http_kit::config::parse::<Config>(args.map(Into::into)).unwrap_err();
+        assert_eq!(error.exit_code, http_kit::exit::EX_USAGE);
         let named = error.message.contains("--redis-url") && error.message.contains("REDIS_URL");
         assert!(named && !error.message.contains("secreto"), "{error}");
     }

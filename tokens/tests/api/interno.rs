@@ -1,9 +1,9 @@
 //! `/interno/…`: this service as a participant in purchases.
 
 use crate::helpers::{Mercado, TOKEN, invalid, problem, statuses, try_path};
-use common::contract::{Digest, Try};
-use common::domain::{Intento, Monto, Resumen, TokenId, UsuarioId};
 use futures_util::future::join_all;
+use market::contract::{Digest, Try};
+use market::domain::{Intento, Monto, Resumen, TokenId, UsuarioId};
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -1,12 +1,12 @@
 //! `GET /tokens` over PostgreSQL, from several pods that share a Redis: a page is never older than what was acknowledged.
 
 use crate::helpers::{Pod, try_path};
-use common::testing::postgres::Server;
-use common::testing::{PATIENCE, RedisServer, eventually};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use testkit::postgres::Server;
+use testkit::{PATIENCE, RedisServer, eventually};
 
 async fn list(pod: &Pod, query: &str) -> Vec<Value> {
     pod.api.get(&format!("/tokens?{query}")).await.expect(200).read()

@@ -1,8 +1,8 @@
 //! Several services on one directory: each reads at once what another acknowledged.
 
 use crate::helpers::{Mercado, TOKEN, config, try_path};
-use common::server::Leave;
 use futures_util::future::join_all;
+use http_kit::server::Leave;
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

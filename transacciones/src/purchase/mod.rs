@@ -20,8 +20,8 @@ pub mod runner;
 mod tests;
 
 use crate::domain::{Compra, Palabra, Transaccion};
-use common::contract::Refusal;
-use common::domain::{Intento, Monto};
+use market::contract::Refusal;
+use market::domain::{Intento, Monto};
 
 /// Where a purchase is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -4,10 +4,11 @@ use super::{Action, Event, Outcome, Step, Unexpected, next};
 use crate::domain::Compra;
 use crate::participants::{Tokens, Usuarios};
 use crate::store::{Overtaken, Store};
-use common::client::{Answer, Unavailable};
-use common::contract::{PedidoCargo, PedidoReserva};
-use common::domain::Intento;
-use common::journal::StoreError;
+use http_kit::client::Unavailable;
+use journal::StoreError;
+use market::contract::Answer;
+use market::contract::{PedidoCargo, PedidoReserva};
+use market::domain::Intento;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -104,7 +105,7 @@ impl Coordinator {
         // a purchase that used up its time still deserves a try: recovery would take ORPHAN_AGE
         let deadline = deadline.max(Instant::now() + self.deadline / 3);
         let (usuarios, of) = (Arc::clone(&self.usuarios), intento.clone());
-        let context = common::context::Context::current().unwrap_or_default();
+        let context = http_kit::context::Context::current().unwrap_or_default();
         self.behind.spawn(context.scope(async move {
             confirmed(&of, usuarios.confirm(&of, deadline).await);
         }));

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::domain::Abortado;
-use common::domain::{Clave, TokenId, TransaccionId, UsuarioId, ahora};
+use market::domain::{Clave, TokenId, TransaccionId, UsuarioId, ahora};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,10 +3,10 @@
 use crate::audit::Auditoria;
 use crate::service::Service;
 use actix_web::{HttpRequest, HttpResponse, web::Data};
-use common::openapi::{ConParametros, ConServicios};
-use common::problem::Problem;
-use common::reply::Representation;
-use common::validate::Fields;
+use http_kit::openapi::{ConParametros, ConServicios};
+use http_kit::problem::Problem;
+use http_kit::reply::Representation;
+use http_kit::validate::Fields;
 
 /// Hold the three services against each other: is the money right?
 #[utoipa::path(get, path = "/transacciones/auditoria", tag = "transacciones", responses(

@@ -4,9 +4,10 @@ use crate::audit::Unaudited;
 use crate::domain::Compra;
 use crate::error::Error;
 use crate::purchase::Motivo;
-use common::contract::Refusal;
-use common::problem::{Codigo, Problem, Text};
-use common::text;
+use http_kit::problem::{General, Problem, Text};
+use http_kit::text;
+use market::codes::Codigo;
+use market::contract::Refusal;
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
@@ -25,7 +26,7 @@ impl From<Error> for Problem {
             ),
             Error::SinRespuesta => no_answer(),
             Error::Superado => Self::new(
-                Codigo::ServicioNoDisponible,
+                General::ServicioNoDisponible,
                 Text::new(
                     "La compra no se hizo: otra petición con la misma clave la dio por perdida, o tardó demasiado; repítala \
                      con la misma clave.",
@@ -35,7 +36,7 @@ impl From<Error> for Problem {
             ),
             // logged where it happened
             Error::SinAlmacen => Self::new(
-                Codigo::AlmacenNoDisponible,
+                General::AlmacenNoDisponible,
                 Text::new(
                     "No se sabe si la compra quedó hecha; repítala con la misma clave.",
                     "Whether the purchase was made is not known; repeat it with the same key.",
@@ -55,7 +56,7 @@ impl From<Error> for Problem {
 
 fn no_answer() -> Problem {
     Problem::new(
-        Codigo::ServicioNoDisponible,
+        General::ServicioNoDisponible,
         Text::new(
             "Otro servicio no respondió a tiempo; repita la petición, una compra con la misma clave.",
             "Another service did not answer in time; repeat the request, a purchase with the same key.",

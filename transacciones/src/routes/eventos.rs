@@ -6,13 +6,13 @@ use crate::store::Store;
 use actix_web::http::{Method, header};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use common::domain::TransaccionId;
-use common::openapi::schema::Id;
-use common::openapi::{ConAlmacen, ConParametros};
-use common::ops::Ops;
-use common::problem::Problem;
-use common::validate::{self, Fields, Raw};
 use futures_util::stream;
+use http_kit::openapi::schema::Id;
+use http_kit::openapi::{ConAlmacen, ConParametros};
+use http_kit::ops::Ops;
+use http_kit::problem::Problem;
+use http_kit::validate::{Fields, Raw};
+use market::domain::TransaccionId;
 use std::convert::Infallible;
 use std::fmt::Write;
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub async fn seguir(
     let last = match req.headers().get("last-event-id") {
         Some(id) => {
             let raw = Raw::Plain(id.to_str().unwrap_or_default().to_owned());
-            match validate::transaccion_id(&raw) {
+            match market::fields::transaccion_id(&raw) {
                 Ok(id) => Some(id),
                 Err(detalle) => {
                     f.wrong("Last-Event-ID", detalle);

@@ -6,7 +6,7 @@ mod eventos;
 mod transacciones;
 
 use actix_web::web::ServiceConfig;
-use common::routes::Methods;
+use http_kit::routes::Methods;
 use utoipa::OpenApi;
 
 /// The public API.

@@ -6,14 +6,17 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use chrono::{DateTime, Utc};
-use common::body::JsonBody;
-use common::domain::Clave;
-use common::openapi::schema::{self, Creditos, Id, Limite};
-use common::openapi::{Compra as ErroresDeCompra, ConAlmacen, ConParametros, SinTransaccion};
-use common::paging;
-use common::problem::Problem;
-use common::reply::{IDEMPOTENCY_REPLAYED, Representation};
-use common::validate::{self, Fields, monto, token_id, transaccion_id, usuario_id};
+use http_kit::body::JsonBody;
+use http_kit::openapi::schema::{Id, Limite};
+use http_kit::openapi::{ConAlmacen, ConParametros};
+use http_kit::paging;
+use http_kit::problem::Problem;
+use http_kit::reply::{IDEMPOTENCY_REPLAYED, Representation};
+use http_kit::validate::{self, Fields};
+use market::domain::Clave;
+use market::fields::{monto, token_id, transaccion_id, usuario_id};
+use market::openapi::schema::{self, Creditos};
+use market::openapi::{Compra as ErroresDeCompra, SinTransaccion};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -75,7 +78,7 @@ pub async fn comprar(
     service: Data<Service>,
 ) -> Result<HttpResponse, Problem> {
     let JsonBody(mut f) = body;
-    let clave = f.idempotency_key(&req);
+    let clave = market::fields::idempotency_key(&mut f, &req);
     let (usuario_id, token_id) = (f.required("usuarioId", usuario_id), f.required("tokenId", token_id));
     let precio = f.optional("precio", monto);
     let (clave, usuario_id, token_id, precio) = f.finish((clave, usuario_id, token_id, precio))?;

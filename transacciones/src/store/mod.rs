@@ -7,10 +7,10 @@ pub mod postgres;
 
 use crate::domain::{Compra, Palabra, Suerte, Transaccion};
 use crate::error::Error;
-use common::domain::{Clave, Intento, Monto, Resumen, TokenId, TransaccionId, UsuarioId};
-use common::journal::{Journal, StoreError};
-use common::paging::Page;
-use common::store::Opened;
+use http_kit::paging::Page;
+use journal::{Journal, StoreError};
+use market::domain::{Clave, Intento, Monto, Resumen, TokenId, TransaccionId, UsuarioId};
+use market::store::Opened;
 use tokio::sync::watch;
 
 /// Purchases, and the attempts at them that came to nothing. Clones share them.

@@ -1,11 +1,11 @@
 //! What only a database does.
 
 use crate::ley::{commit, compra, intento};
-use common::domain::Monto;
-use common::testing::almacen::Almacen;
-use common::testing::postgres::Server;
-use common::testing::{PATIENCE, eventually};
 use futures_util::future::join_all;
+use market::domain::Monto;
+use testkit::almacen::Almacen;
+use testkit::postgres::Server;
+use testkit::{PATIENCE, eventually};
 use transacciones::domain::{Palabra, Suerte};
 use transacciones::store::{Overtaken, Store};
 

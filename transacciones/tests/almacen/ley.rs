@@ -1,11 +1,11 @@
 //! The suite. Each function is one test for each kind of store.
 
-use common::domain::{Clave, Intento, MAX_ENTERO, Monto, TokenId, TransaccionId, UsuarioId};
-use common::testing::almacen::{Almacen, Kind};
-use common::testing::{PATIENCE, eventually};
 use futures_util::future::join_all;
+use market::domain::{Clave, Intento, MAX_ENTERO, Monto, TokenId, TransaccionId, UsuarioId};
 use serde_json::json;
 use std::collections::BTreeSet;
+use testkit::almacen::{Almacen, Kind};
+use testkit::{PATIENCE, eventually};
 use transacciones::domain::{Abortado, Compra, Palabra, Suerte, Transaccion};
 use transacciones::error::Error;
 use transacciones::store::{Cierre, Overtaken, Store};

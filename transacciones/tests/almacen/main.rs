@@ -5,7 +5,7 @@
 mod caidas;
 mod ley;
 
-common::suite! { ley:
+testkit::suite! { ley:
     a_clave_buys_once
     what_is_aborted_is_never_committed
     an_abort_keeps_what_was_known_of_the_token

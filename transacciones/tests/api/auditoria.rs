@@ -2,12 +2,12 @@
 
 use crate::helpers::{Mercado, Service, compra, persona, statuses, token, tokens, transacciones, usuarios};
 use ::usuarios::store::json::{Change, Modelo};
-use common::domain::{Monto, UsuarioId};
-use common::journal::{Journal, Options};
-use common::testing::Api;
 use futures_util::future::{join, join_all};
+use journal::{Journal, Options};
+use market::domain::{Monto, UsuarioId};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
+use testkit::Api;
 
 #[tokio::test]
 async fn a_new_market_agrees() {

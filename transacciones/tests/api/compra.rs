@@ -1,11 +1,11 @@
 //! `POST /transacciones`: bought once, paid once, whoever asks how often and from where.
 
 use crate::helpers::{Mercado, Service, compra, people, persona, statuses, token, transacciones, usuarios};
-use common::testing::{Answer, PATIENCE, eventually, postgres};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use testkit::{Answer, PATIENCE, eventually, postgres};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 

@@ -1,11 +1,11 @@
 //! `/transacciones/eventos`: each purchase once and in order, wherever it was made.
 
 use crate::helpers::{Mercado, compra, fill, number, persona, token, tokens, transacciones, usuarios};
-use common::testing::Api;
 use futures_util::future::join_all;
 use reqwest::Response;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testkit::Api;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -154,9 +154,6 @@ async fn head_asks_for_no_events() {
     client.write_all(format!("{head}{get}").as_bytes()).await.unwrap();
     let mut answers = String::new();
     let read = client.read_to_string(&mut answers);
-    tokio::time::timeout(common::testing::PATIENCE, read)
-        .await
-        .expect("the next answer on the connection")
-        .unwrap();
+    tokio::time::timeout(testkit::PATIENCE, read).await.expect("the next answer on the connection").unwrap();
     assert!(answers.contains("text/event-stream") && answers.ends_with("{\"estado\":\"ok\"}"), "{answers}");
 }

@@ -4,11 +4,11 @@ use crate::helpers::{
     Looker, Service, compra, fill, insist, persona, token, tokens, transacciones, usuarios,
 };
 use crate::proxy::{Fault, Proxy, Step};
-use common::testing::{PATIENCE, eventually};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use testkit::{PATIENCE, eventually};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 

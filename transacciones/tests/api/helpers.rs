@@ -1,16 +1,16 @@
 //! A whole market for one test.
 
 use clap::Parser;
-use common::config::StartError;
-use common::server::Leave;
-use common::testing::postgres::store_option;
-use common::testing::{Answer, Api, Call, PATIENCE, eventually};
+use http_kit::exit::StartError;
+use http_kit::server::Leave;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
+use testkit::postgres::store_option;
+use testkit::{Answer, Api, Call, PATIENCE, eventually};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 

@@ -3,10 +3,10 @@
 use crate::helpers::{Looker, compra, fill, insist, persona, token, tokens, usuarios};
 use crate::process::Process;
 use crate::proxy::{Fault, Proxy, Step};
-use common::testing::{PATIENCE, eventually};
 use futures_util::future::join_all;
 use serde_json::json;
 use tempfile::TempDir;
+use testkit::{PATIENCE, eventually};
 
 /// Long: what is killed gives up nothing by itself before.
 const PATIENT: [&str; 2] = ["--purchase-deadline-ms=30000", "--orphan-age-ms=31000"];

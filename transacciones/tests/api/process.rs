@@ -1,10 +1,10 @@
 //! The real binary.
 
 use crate::helpers::TOKEN;
-use common::testing::{Api, PATIENCE, eventually};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use testkit::{Api, PATIENCE, eventually};
 
 /// The binary with no environment but this test's, and the options that it cannot do without.
 pub fn command(dir: &Path) -> Command {

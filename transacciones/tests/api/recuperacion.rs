@@ -7,13 +7,13 @@ use crate::helpers::{
 use crate::proxy::{Fault, Proxy, Step};
 use ::transacciones::domain::Palabra;
 use ::transacciones::store::json::Modelo;
-use common::journal::{Journal, Options};
-use common::testing::{Answer, PATIENCE, eventually};
 use futures_util::future::join_all;
+use journal::{Journal, Options};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tempfile::TempDir;
+use testkit::{Answer, PATIENCE, eventually};
 
 const SOON: [&str; 2] = ["--purchase-deadline-ms=2000", "--orphan-age-ms=2001"];
 

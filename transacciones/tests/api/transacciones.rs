@@ -1,10 +1,10 @@
 //! `/transacciones` and `/transacciones/{id}` as a list: filters, pages, ETags, and every refusal.
 
 use crate::helpers::{Mercado, Service, all, fill, transacciones};
-use common::testing::Answer;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use tempfile::TempDir;
+use testkit::Answer;
 
 /// Nobody listens there.
 const NOBODY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);

@@ -3,9 +3,9 @@
 
 use crate::mundo::{PRECIO, Pedido, precio};
 use crate::participantes::{Tokens, Try, Usuarios};
-use common::contract::{PedidoCargo, PedidoReserva, Refusal};
-use common::domain::{Clave, Intento, TokenId, UsuarioId};
-use common::journal::{Journal, Model, Options};
+use journal::{Journal, Model, Options};
+use market::contract::{PedidoCargo, PedidoReserva, Refusal};
+use market::domain::{Clave, Intento, TokenId, UsuarioId};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::path::Path;
@@ -125,7 +125,7 @@ proptest! {
                 }
                 let real = match call {
                     Call::Hold { usuario: de, monto, .. } => {
-                        let monto = common::domain::Monto::new(u64::from(monto)).unwrap();
+                        let monto = market::domain::Monto::new(u64::from(monto)).unwrap();
                         service.cargar(intento(t), PedidoCargo { usuario_id: usuario(de), monto }).await.map(|_| ())
                     }
                     Call::Confirm => service.confirmar(intento(t)).await,

@@ -4,7 +4,7 @@ use crate::errores::{self, Bug};
 use crate::mundo::{Aborted, Mundo, Network, PRECIO, Pedido, State, Wrong, precio, small};
 use crate::participantes::{Cargo, Estado, Try, Usuarios};
 use crate::soup::{Kind, Message};
-use common::contract::Refusal;
+use market::contract::Refusal;
 use transacciones::purchase::Event;
 use transacciones::recovery::Verdict;
 

@@ -18,8 +18,8 @@ use crate::errores::Bug;
 use crate::participantes::{Estado, Tokens, Try, Usuarios};
 use crate::soup::{Message, Soup};
 use chrono::DateTime;
-use common::contract::Refusal;
-use common::domain::{Intento, Monto, TokenId, TransaccionId, UsuarioId};
+use market::contract::Refusal;
+use market::domain::{Intento, Monto, TokenId, TransaccionId, UsuarioId};
 use transacciones::domain::{Abortado, Compra, Palabra, Transaccion};
 use transacciones::purchase::{Action, Event, Step};
 

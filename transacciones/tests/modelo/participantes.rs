@@ -1,6 +1,6 @@
 //! `tokens` and `usuarios` by their rules alone. `contraste.rs` holds them against the services.
 
-use common::contract::Refusal;
+use market::contract::Refusal;
 
 /// An attempt: its clave by position in the configuration, and its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,13 +5,15 @@ use crate::store::Store;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
-use common::body::JsonBody;
-use common::domain::Clave;
-use common::openapi::schema::{Clave as ClaveSchema, CreditosPositivos, Id};
-use common::openapi::{Abono, ConAlmacen};
-use common::problem::Problem;
-use common::reply::{IDEMPOTENCY_REPLAYED, Representation};
-use common::validate::{monto_positivo, usuario_id};
+use http_kit::body::JsonBody;
+use http_kit::openapi::ConAlmacen;
+use http_kit::openapi::schema::Id;
+use http_kit::problem::Problem;
+use http_kit::reply::{IDEMPOTENCY_REPLAYED, Representation};
+use market::domain::Clave;
+use market::fields::{monto_positivo, usuario_id};
+use market::openapi::Abono;
+use market::openapi::schema::{Clave as ClaveSchema, CreditosPositivos};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -37,7 +39,7 @@ pub struct AbonoNuevo {
     responses((status = 201, description = "Added; `Location` leads to the ledger", body = MovimientoVisto), Abono, ConAlmacen))]
 pub async fn abonar(req: HttpRequest, body: JsonBody, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let JsonBody(mut f) = body;
-    let (id, clave) = (f.path(&req, "id", usuario_id), f.idempotency_key(&req));
+    let (id, clave) = (f.path(&req, "id", usuario_id), market::fields::idempotency_key(&mut f, &req));
     let monto = f.required("monto", monto_positivo);
     let (id, clave, monto) = f.finish((id, clave, monto))?;
     let hecho = store.abonar(id, monto, clave.unwrap_or_else(Clave::nueva)).await?;

@@ -1,8 +1,9 @@
 //! Where errors meet HTTP.
 
 use crate::error::Error;
-use common::problem::{Codigo, Problem};
-use common::text;
+use http_kit::problem::Problem;
+use http_kit::text;
+use market::codes::Codigo;
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {

@@ -7,7 +7,7 @@ mod movimientos;
 mod usuarios;
 
 use actix_web::web::ServiceConfig;
-use common::routes::Methods;
+use http_kit::routes::Methods;
 use utoipa::OpenApi;
 
 /// The public API.

@@ -8,11 +8,11 @@ pub mod postgres;
 use crate::domain::{Movimiento, Usuario};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::contract::{Digest, PedidoCargo, Try};
-use common::domain::{Clave, Intento, Monto, UsuarioId};
-use common::journal::Journal;
-use common::paging::Page;
-use common::store::Opened;
+use http_kit::paging::Page;
+use journal::Journal;
+use market::contract::{Digest, PedidoCargo, Try};
+use market::domain::{Clave, Intento, Monto, UsuarioId};
+use market::store::Opened;
 
 /// The users and their ledger. Clones share them.
 ///
@@ -129,7 +129,7 @@ impl Store {
     }
 
     /// Debits that wait for their end for `edad` or longer by the store's clock, oldest first, behind one; at most
-    /// [`common::contract::PAGE`]. One from the future (the clock was set back) counts as old: nobody should wait until the
+    /// [`market::contract::PAGE`]. One from the future (the clock was set back) counts as old: nobody should wait until the
     /// clock comes round again.
     pub async fn pendientes(
         &self,
@@ -139,7 +139,7 @@ impl Store {
         of!(self, s => s.pendientes(edad, despues))
     }
 
-    /// Confirmed debits behind one, in an order that stays; at most [`common::contract::PAGE`].
+    /// Confirmed debits behind one, in an order that stays; at most [`market::contract::PAGE`].
     pub async fn confirmados(&self, despues: Option<Intento>) -> Result<Vec<Try>, Error> {
         of!(self, s => s.confirmados(despues))
     }

@@ -1,14 +1,14 @@
 //! What only a database does: it is late, goes away, comes back, and takes no writes for a while.
 
 use crate::ley::{cuadrado, id, intento, pedido, saldo, trouble};
-use common::journal::StoreError;
-use common::postgres::run;
-use common::store::Opened;
-use common::testing::almacen::Almacen;
-use common::testing::postgres::Server;
-use common::testing::{PATIENCE, eventually};
 use futures_util::future::join_all;
+use journal::StoreError;
+use market::store::Opened;
+use pg::run;
 use sqlx::Connection;
+use testkit::almacen::Almacen;
+use testkit::postgres::Server;
+use testkit::{PATIENCE, eventually};
 use usuarios::store::Store;
 use usuarios::store::json::Modelo;
 

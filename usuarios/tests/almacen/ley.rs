@@ -1,13 +1,13 @@
 //! The suite. Each function is one test for each kind of store.
 
 use chrono::TimeDelta;
-use common::contract::{Digest, PedidoCargo, Try};
-use common::domain::{Clave, Intento, MAX_ENTERO, Monto, Resumen, UsuarioId};
-use common::journal::StoreError;
-use common::testing::almacen::{Almacen, Kind};
 use futures_util::future::join_all;
+use journal::StoreError;
+use market::contract::{Digest, PedidoCargo, Try};
+use market::domain::{Clave, Intento, MAX_ENTERO, Monto, Resumen, UsuarioId};
 use serde_json::json;
 use std::collections::BTreeSet;
+use testkit::almacen::{Almacen, Kind};
 use usuarios::domain::{Movimiento, Tipo, Usuario};
 use usuarios::error::Error;
 use usuarios::store::{Hecho, Store};

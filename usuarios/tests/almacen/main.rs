@@ -5,7 +5,7 @@
 mod caidas;
 mod ley;
 
-common::suite! { ley:
+testkit::suite! { ley:
     the_seed_is_taken_once_by_processes_that_start_together
     users_are_made_renamed_and_listed
     an_abono_is_made_once

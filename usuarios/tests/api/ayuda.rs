@@ -1,13 +1,13 @@
 //! Starts the service in this process.
 
 use clap::Parser;
-use common::server::Leave;
-use common::testing::Api;
-use common::testing::postgres::store_option;
+use http_kit::server::Leave;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
+use testkit::Api;
+use testkit::postgres::store_option;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use usuarios::app;
@@ -26,7 +26,7 @@ pub struct TestApp {
     pub interno: Api,
     pub dir: Arc<TempDir>,
     leave: oneshot::Sender<()>,
-    running: JoinHandle<Result<(), common::config::StartError>>,
+    running: JoinHandle<Result<(), http_kit::exit::StartError>>,
 }
 
 /// The configuration of a test, as a command line.
@@ -100,7 +100,7 @@ impl TestApp {
     }
 
     /// `PUT /interno/cargos/{intento}`.
-    pub async fn cargar(&self, intento: &str, usuario: u64, monto: u64) -> common::testing::Answer {
+    pub async fn cargar(&self, intento: &str, usuario: u64, monto: u64) -> testkit::Answer {
         self.interno.put(&cargo(intento)).json(json!({"usuarioId": usuario, "monto": monto})).await
     }
 

@@ -1,7 +1,6 @@
 //! What every request and every service has: ids, connections, probes, metrics, the description and its page.
 
 use crate::ayuda::TestApp;
-use common::testing::{Answer, PATIENCE, eventually};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -9,6 +8,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use testkit::{Answer, PATIENCE, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -1,10 +1,10 @@
 //! `/interno/…` on the internal port.
 
 use crate::ayuda::{MAX, TestApp, cargo};
-use common::contract::{Digest, Refusal, Try};
-use common::domain::{Monto, Resumen, UsuarioId};
-use common::testing::Api;
+use market::contract::{Digest, Refusal, Try};
+use market::domain::{Monto, Resumen, UsuarioId};
 use serde_json::json;
+use testkit::Api;
 
 fn confirmacion(intento: &str) -> String {
     format!("{}/confirmacion", cargo(intento))

@@ -1,8 +1,8 @@
 //! Requests that are wrong, whatever the path.
 
 use crate::ayuda::TestApp;
-use common::testing::Answer;
 use serde_json::json;
+use testkit::Answer;
 
 async fn post(app: &TestApp, body: impl Into<reqwest::Body>) -> Answer {
     app.api.post("/usuarios").header("Content-Type", "application/json").body(body).await

@@ -1,9 +1,9 @@
 //! What every GET has: ETag, 304, compression, HEAD.
 
 use crate::ayuda::TestApp;
-use common::testing::Answer;
 use serde_json::json;
 use std::io::Read;
+use testkit::Answer;
 
 #[tokio::test]
 async fn what_has_not_changed_is_304() {

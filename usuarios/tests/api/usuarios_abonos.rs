@@ -1,8 +1,8 @@
 //! `/usuarios/{id}/abonos`.
 
 use crate::ayuda::{MAX, TestApp};
-use common::testing::Answer;
 use serde_json::json;
+use testkit::Answer;
 
 async fn abonar(app: &TestApp, id: u64, monto: u64, clave: Option<&str>) -> Answer {
     let call = app.api.post(&format!("/usuarios/{id}/abonos")).json(json!({"monto": monto}));

@@ -1,6 +1,5 @@
 //! Starts the binary and talks to it.
 
-use common::testing::{Api, PATIENCE, eventually};
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
@@ -8,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Instant;
 use tempfile::TempDir;
+use testkit::{Api, PATIENCE, eventually};
 
 pub const TOKEN: &str = "0123456789abcdef";
 

@@ -1,8 +1,8 @@
 //! The log's JSON format is a feature, so this one looks at log lines.
 
 use crate::ayuda::Process;
-use common::testing::{PATIENCE, eventually};
 use serde_json::Value;
+use testkit::{PATIENCE, eventually};
 
 #[tokio::test]
 async fn json_log_lines_name_the_request_and_its_trace() {

@@ -1,11 +1,11 @@
 //! Leaving: nothing accepted is lost, and it does not take long.
 
 use crate::ayuda::{Process, read};
-use common::testing::{Api, PATIENCE, eventually};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use testkit::{Api, PATIENCE, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;

@@ -1,10 +1,10 @@
 //! The health check of a container: another run of the binary, which asks the one that serves.
 
 use crate::ayuda::{Process, usuarios};
-use common::testing::{PATIENCE, eventually};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
+use testkit::{PATIENCE, eventually};
 
 /// `usuarios salud` with nothing in its environment but this: exit code, standard output, standard error.
 fn salud(environment: &[(&str, &str)], arguments: &[&str]) -> (i32, String, String) {

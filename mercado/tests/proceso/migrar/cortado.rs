@@ -3,13 +3,13 @@
 
 use super::{arrays, database, datos, files, leave_tries, lived_in, migrar, on, stop, tables};
 use crate::helpers::{Process, filled, mercado, run};
-use common::testing::postgres::Server;
-use common::testing::{PATIENCE, eventually};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use tempfile::TempDir;
+use testkit::postgres::Server;
+use testkit::{PATIENCE, eventually};
 
 /// A move under way.
 struct Move(Child);

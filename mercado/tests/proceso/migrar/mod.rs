@@ -5,15 +5,15 @@ mod negado;
 mod vuelta;
 
 use crate::helpers::{Process, array, run};
-use common::domain::{Intento, Monto, TokenId, UsuarioId};
-use common::journal::{Journal, Model, Options};
-use common::postgres::{Part, PostgresUrl, Whole};
-use common::testing::postgres::Server;
+use journal::{Journal, Model, Options};
+use market::domain::{Intento, Monto, TokenId, UsuarioId};
+use pg::{Part, PostgresUrl, Whole};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
+use testkit::postgres::Server;
 
 const ARRAYS: [&str; 6] = ["usuarios", "movimientos", "tokens", "contadores", "transacciones", "intentos"];
 /// Recovery that does not let a test wait for long.
@@ -95,9 +95,9 @@ async fn leave_tries(dir: &Path) {
     let compras = transacciones::store::Store::json(open(dir));
     for (key, token) in [("muerta#1", 102), ("viva#1", 104)] {
         let (usuario_id, token_id) = (UsuarioId::new(2).unwrap(), TokenId::new(token).unwrap());
-        let reserva = common::contract::PedidoReserva { token_id, usuario_id };
+        let reserva = market::contract::PedidoReserva { token_id, usuario_id };
         let monto = tokens.reservar(intento(key), reserva).await.unwrap().valor.precio;
-        let cargo = common::contract::PedidoCargo { usuario_id, monto };
+        let cargo = market::contract::PedidoCargo { usuario_id, monto };
         assert!(usuarios.cargar(intento(key), cargo).await.unwrap());
     }
     let compra = transacciones::domain::Compra {
@@ -119,7 +119,7 @@ async fn database(server: &Server) -> (String, String) {
 
 /// Makes the tables, as a move does before it fills them.
 async fn tables(url: &str) {
-    let mut whole = Whole::connect(&url.parse::<PostgresUrl>().unwrap()).await.unwrap();
+    let mut whole = Whole::connect(&url.parse::<PostgresUrl>().unwrap(), "mercado migrar").await.unwrap();
     for part in [
         Part::of::<usuarios::store::json::Modelo>(),
         Part::of::<tokens::store::json::Modelo>(),

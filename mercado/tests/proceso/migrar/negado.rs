@@ -2,10 +2,10 @@
 
 use super::{arrays, database, datos, files, leave_tries, lived_in, migrar, on, stop, tables};
 use crate::helpers::{Process, run};
-use common::testing::postgres::Server;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
+use testkit::postgres::Server;
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();

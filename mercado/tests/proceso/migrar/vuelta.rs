@@ -2,11 +2,11 @@
 
 use super::{SOON, arrays, database, datos, leave_tries, lived_in, migrar, on, stop};
 use crate::helpers::{Process, all, compra, filled, run};
-use common::testing::postgres::Server;
-use common::testing::{Api, PATIENCE, eventually};
 use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
+use testkit::postgres::Server;
+use testkit::{Api, PATIENCE, eventually};
 
 #[tokio::test]
 async fn a_market_goes_to_postgresql_and_back_and_every_file_is_the_same() {

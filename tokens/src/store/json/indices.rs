@@ -1,8 +1,8 @@
 //! Tokens by price and by name.
 
 use super::modelo::Ficha;
-use common::domain::{Monto, TokenId};
 use imbl::{OrdMap, OrdSet};
+use market::domain::{Monto, TokenId};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;

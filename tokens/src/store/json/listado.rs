@@ -3,8 +3,8 @@
 use super::modelo::{Ficha, Modelo};
 use crate::domain::Token;
 use crate::store::{Consulta, Cursor, Orden};
-use common::domain::{MAX_ENTERO, Monto, TokenId};
-use common::paging::Page;
+use http_kit::paging::Page;
+use market::domain::{MAX_ENTERO, Monto, TokenId};
 use std::ops::Bound;
 use std::sync::Arc;
 

@@ -10,9 +10,9 @@ use super::{Alta, Cambio, Consulta, Hecho, Version, Vista};
 use crate::domain::{Estado, Reserva, Token, Venta};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::contract::{Digest, PAGE, PedidoReserva, Reservado, Try};
-use common::domain::{Intento, TokenId, ahora};
-use common::journal::{Journal, Snapshot, StoreError, Tx};
+use journal::{Journal, Snapshot, StoreError, Tx};
+use market::contract::{Digest, PAGE, PedidoReserva, Reservado, Try};
+use market::domain::{Intento, TokenId, ahora};
 
 /// The law is [`super::Store`]'s.
 #[derive(Clone)]

@@ -4,9 +4,9 @@ use super::version::leer;
 use super::{Fila, rows};
 use crate::domain::Token;
 use crate::store::{Consulta, Cursor, Orden, Vista};
-use common::domain::{MAX_ENTERO, Monto};
-use common::paging::Page;
-use common::postgres::written;
+use http_kit::paging::Page;
+use market::domain::{MAX_ENTERO, Monto};
+use pg::written;
 use sqlx::{Error as SqlError, PgConnection};
 use std::sync::Arc;
 

@@ -9,9 +9,9 @@ use super::{Alta, Cambio, Consulta, Hecho, Version, Vista};
 use crate::domain::{Estado, Reserva, Token, Venta, plegar};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::contract::{Digest, PAGE, PedidoReserva, Reservado, Try};
-use common::domain::{Intento, Monto, Resumen, TokenId, UsuarioId};
-use common::postgres::{self, Schema, broken, read, run, written};
+use market::contract::{Digest, PAGE, PedidoReserva, Reservado, Try};
+use market::domain::{Intento, Monto, Resumen, TokenId, UsuarioId};
+use pg::{Schema, broken, read, run, written};
 use sqlx::{Error as SqlError, PgConnection};
 use std::sync::Arc;
 use version::Versiones;
@@ -40,7 +40,7 @@ impl Fila {
     fn token(self) -> Result<Token, SqlError> {
         let attempt = match (self.clave, self.numero, self.usuario_id, self.desde) {
             (Some(clave), Some(numero), Some(usuario), Some(desde)) => {
-                Some((postgres::intento(&clave, numero)?, read(usuario, UsuarioId::new)?, desde))
+                Some((market::columns::intento(&clave, numero)?, read(usuario, UsuarioId::new)?, desde))
             }
             _ => None,
         };

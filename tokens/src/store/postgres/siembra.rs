@@ -3,9 +3,9 @@
 use super::{Fila, paso};
 use crate::domain::{Estado, Token, plegar};
 use crate::store::json::{Change, Modelo};
-use common::domain::{MAX_ENTERO, Resumen, TokenId};
-use common::journal::Model;
-use common::postgres::{Tables, read, written};
+use journal::Model;
+use market::domain::{MAX_ENTERO, Resumen, TokenId};
+use pg::{Tables, read, written};
 use sqlx::migrate::Migrator;
 use sqlx::{Error as SqlError, PgConnection};
 use std::collections::BTreeMap;

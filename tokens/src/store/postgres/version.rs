@@ -1,8 +1,8 @@
 //! The number of the state, asked for once for all who want to know it at the same time.
 
 use crate::store::Version;
-use common::journal::StoreError;
-use common::postgres::{Schema, run};
+use journal::StoreError;
+use pg::{Schema, run};
 use sqlx::Error as SqlError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;

@@ -6,8 +6,8 @@ pub use modelo::{Change, Modelo};
 
 use super::{Cierre, Overtaken, may_commit, must_abort};
 use crate::domain::{Abortado, Compra, Palabra, Transaccion};
-use common::domain::{Clave, Intento, Monto, TokenId, TransaccionId, UsuarioId, ahora};
-use common::journal::{Journal, StoreError};
+use journal::{Journal, StoreError};
+use market::domain::{Clave, Intento, Monto, TokenId, TransaccionId, UsuarioId, ahora};
 use tokio::sync::watch;
 
 /// The law is [`super::Store`]'s.

@@ -1,9 +1,9 @@
 //! The state in memory: purchases, aborted attempts, and the indexes and running digests over them.
 
 use crate::domain::{Abortado, Palabra, Transaccion};
-use common::domain::{Clave, Intento, Monto, Resumen, TokenId, TransaccionId, UsuarioId};
-use common::journal::{ArrayWriter, Model};
 use imbl::{HashMap, OrdMap, OrdSet};
+use journal::{ArrayWriter, Model};
+use market::domain::{Clave, Intento, Monto, Resumen, TokenId, TransaccionId, UsuarioId};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::ops::{Bound, RangeBounds};

@@ -10,9 +10,9 @@ mod siembra;
 use super::{Cierre, Overtaken};
 use crate::domain::{Abortado, Compra, Palabra, Transaccion};
 use chrono::{DateTime, Utc};
-use common::domain::{Clave, Intento, Monto, Resumen, TokenId, TransaccionId, UsuarioId};
-use common::journal::StoreError;
-use common::postgres::{self, Schema, read, run, written};
+use journal::StoreError;
+use market::domain::{Clave, Intento, Monto, Resumen, TokenId, TransaccionId, UsuarioId};
+use pg::{Schema, read, run, written};
 use sqlx::{Connection, Error as SqlError, PgConnection};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -50,7 +50,7 @@ impl Fila {
             precio: read(self.precio, Monto::new)?,
             intento: match self.numero {
                 0 => None,
-                numero => Some(postgres::intento(&self.clave, numero)?),
+                numero => Some(market::columns::intento(&self.clave, numero)?),
             },
             lugar: None,
         })

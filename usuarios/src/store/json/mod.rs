@@ -8,10 +8,10 @@ use crate::domain::{Movimiento, Tipo, Usuario};
 use crate::error::Error;
 use crate::store::Hecho;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::contract::{Digest, PAGE, PedidoCargo, Try};
-use common::domain::{Clave, Intento, Monto, UsuarioId, ahora};
-use common::journal::{Journal, Snapshot, StoreError, Tx};
-use common::paging::Page;
+use http_kit::paging::Page;
+use journal::{Journal, Snapshot, StoreError, Tx};
+use market::contract::{Digest, PAGE, PedidoCargo, Try};
+use market::domain::{Clave, Intento, Monto, UsuarioId, ahora};
 use modelo::Referencia;
 
 /// The law is [`super::Store`]'s.

@@ -3,10 +3,10 @@
 use crate::domain::{Movimiento, Tipo, Usuario};
 use crate::error::Error;
 use chrono::{DateTime, Utc};
-use common::contract::{Digest, Try};
-use common::domain::{Clave, Intento, MAX_ENTERO, Monto, Resumen, UsuarioId, ahora};
-use common::journal::{ArrayWriter, Model};
 use imbl::{HashMap, OrdMap, OrdSet};
+use journal::{ArrayWriter, Model};
+use market::contract::{Digest, Try};
+use market::domain::{Clave, Intento, MAX_ENTERO, Monto, Resumen, UsuarioId, ahora};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::ops::Bound;

@@ -3,9 +3,9 @@
 
 use super::{Fila, Store, rows};
 use crate::error::Error;
-use common::contract::{Digest, Try};
-use common::domain::Resumen;
-use common::postgres::{read, run, written};
+use market::contract::{Digest, Try};
+use market::domain::Resumen;
+use pg::{read, run, written};
 use sqlx::{Connection, Error as SqlError, PgConnection};
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -8,10 +8,10 @@ use super::Hecho;
 use crate::domain::{Movimiento, Tipo, Usuario};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
-use common::contract::{PAGE, PedidoCargo, Try};
-use common::domain::{Clave, Intento, Monto, UsuarioId};
-use common::paging::Page;
-use common::postgres::{self, Schema, broken, read, run, written};
+use http_kit::paging::Page;
+use market::contract::{PAGE, PedidoCargo, Try};
+use market::domain::{Clave, Intento, Monto, UsuarioId};
+use pg::{Schema, broken, read, run, written};
 use sqlx::{Error as SqlError, PgConnection};
 
 /// The law is [`super::Store`]'s.
@@ -36,10 +36,11 @@ impl Fila {
             ("apertura", ..) => Tipo::Apertura,
             ("ajusteAlza", ..) => Tipo::AjusteAlza,
             ("ajusteBaja", ..) => Tipo::AjusteBaja,
-            ("abono", Some(clave), _) => Tipo::Abono { clave: postgres::clave(&clave)? },
-            ("cargo", Some(clave), Some(numero)) => {
-                Tipo::Cargo { intento: postgres::intento(&clave, numero)?, confirmado: self.confirmado }
-            }
+            ("abono", Some(clave), _) => Tipo::Abono { clave: market::columns::clave(&clave)? },
+            ("cargo", Some(clave), Some(numero)) => Tipo::Cargo {
+                intento: market::columns::intento(&clave, numero)?,
+                confirmado: self.confirmado,
+            },
             (tipo, ..) => return Err(SqlError::Decode(format!("a line of type {tipo}").into())),
         };
         let monto = read(self.efecto.saturating_abs(), Monto::new)?;

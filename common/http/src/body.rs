@@ -1,0 +1,165 @@
+//! JSON request bodies: at most 64 KiB, `application/json`, one object.
+
+use crate::problem::{FieldError, General, Problem, Text};
+use crate::text;
+use crate::validate::{Fields, Raw};
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::StreamExt;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use std::future::Future;
+use std::pin::Pin;
+
+/// The most bytes of a body.
+pub const MAX_BODY: usize = 64 * 1024;
+
+/// The members of the JSON object that came as the body, still to be read with [`Fields`].
+pub struct JsonBody(pub Fields);
+
+impl FromRequest for JsonBody {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let kind = check_type(req);
+        let mut payload = payload.take();
+        Box::pin(async move {
+            let body = read(&mut payload).await;
+            kind?;
+            parse(&body?).map(Self)
+        })
+    }
+}
+
+fn check_type(req: &HttpRequest) -> Result<(), Problem> {
+    let value = req.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Problem::new(
+        General::TipoNoSoportado,
+        Text::new("Envíe Content-Type: application/json.", "Send Content-Type: application/json."),
+    ))
+}
+
+async fn read(payload: &mut Payload) -> Result<Vec<u8>, Problem> {
+    let mut body = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|e| malformed(&e))?;
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(Problem::new(
+                General::CuerpoDemasiadoGrande,
+                text!("El máximo es de {MAX_BODY} bytes.", "The limit is {MAX_BODY} bytes."),
+            ));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn parse(body: &[u8]) -> Result<Fields, Problem> {
+    match serde_json::from_slice(body) {
+        Ok(Members::Object(fields)) => Ok(fields),
+        Ok(Members::Other) => {
+            let detalle = Text::new("el cuerpo debe ser un objeto JSON", "the body must be a JSON object");
+            Err(Problem::invalid(vec![FieldError { campo: String::new(), detalle }]))
+        }
+        Err(e) => Err(malformed(&e)),
+    }
+}
+
+/// A JSON value, of which only the members of an object matter. serde_json's own map would let the last of two equal
+/// members win without a word: the buyer of `{"usuarioId":1,"usuarioId":2}` would be anybody's guess.
+enum Members {
+    Object(Fields),
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        d.deserialize_any(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+        let mut fields = Fields::default();
+        while let Some((name, value)) = map.next_entry::<String, Value>()? {
+            fields.add(name, Raw::Json(value));
+        }
+        Ok(Members::Object(fields))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Members, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Members::Other)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Members, E> {
+        Ok(Members::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Members, E> {
+        Ok(Members::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Members, E> {
+        Ok(Members::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Members, E> {
+        Ok(Members::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Members, E> {
+        Ok(Members::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Members, E> {
+        Ok(Members::Other)
+    }
+}
+
+fn malformed(e: &dyn std::fmt::Display) -> Problem {
+    Problem::new(General::JsonInvalido, text!("No se puede leer: {e}.", "It cannot be read: {e}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::validate::integer;
+
+    #[test]
+    fn a_member_that_comes_twice_is_an_error_that_names_it() {
+        let mut f = parse(br#"{"monto":1,"monto":2}"#).unwrap();
+        let monto = f.required("monto", integer(0..=9));
+        let problem = f.finish((monto,)).unwrap_err();
+        assert_eq!(problem.errores.len(), 1);
+        assert_eq!(
+            (problem.errores[0].campo.as_str(), &*problem.errores[0].detalle.en),
+            ("monto", "comes twice")
+        );
+    }
+
+    #[test]
+    fn only_an_object_will_do() {
+        for other in ["[]", "[1,{}]", "\"a\"", "1", "-1", "1.5", "true", "null"] {
+            assert_eq!(parse(other.as_bytes()).unwrap_err().codigo, General::DatosInvalidos, "{other}");
+        }
+        for no_json in ["", "{", "{\"a\":}", "[1", "{}x"] {
+            assert_eq!(parse(no_json.as_bytes()).unwrap_err().codigo, General::JsonInvalido, "{no_json}");
+        }
+    }
+}

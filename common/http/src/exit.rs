@@ -1,0 +1,65 @@
+//! How a process ends: one line for the operator, and an exit code of `sysexits.h`.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// `sysexits.h`: the command was used wrongly.
+pub const EX_USAGE: i32 = 64;
+
+/// What a start that failed prints, in one line, and its exit code.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StartError {
+    /// What was wrong, and what to do.
+    pub message: String,
+    /// 64 bad configuration, 65 bad data, 69 port or file system unusable, 73 cannot create, 74 input/output.
+    pub exit_code: i32,
+}
+
+impl StartError {
+    /// With its exit code.
+    pub fn new(exit_code: i32, message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit_code }
+    }
+}
+
+/// What is said, and the exit code, where a command's options were not read.
+pub fn unread(e: &clap::Error, command: &clap::Command) -> StartError {
+    if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return StartError::new(0, e.to_string());
+    }
+    let found = match e.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(arg)) => argument(command, arg),
+        _ => None,
+    };
+    let Some(arg) = found else { return StartError::new(EX_USAGE, e.to_string().trim_end()) };
+    let variable = arg.get_env().map(|v| v.to_string_lossy().into_owned()).unwrap_or_default();
+    let wrong = match std::error::Error::source(e) {
+        // clap's own words would put the secret into the log
+        Some(reason) if arg.is_hide_env_values_set() => {
+            format!("error: invalid value for '--{}': {reason}\n", arg.get_long().unwrap_or_default())
+        }
+        _ => e.to_string(),
+    };
+    StartError::new(EX_USAGE, format!("{wrong}\nIts environment variable is {variable}."))
+}
+
+fn argument<'a>(command: &'a clap::Command, arg: &str) -> Option<&'a clap::Arg> {
+    let long = arg.trim_start_matches("--").split([' ', '=']).next()?;
+    let of_subcommand = || command.get_subcommands().find_map(|command| argument(command, arg));
+    command.get_arguments().find(|a| a.get_long() == Some(long)).or_else(of_subcommand)
+}
+
+/// The end of `main`: prints what went wrong, if anything did, and gives the exit code.
+pub fn exit(result: Result<(), StartError>) -> std::process::ExitCode {
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(StartError { message, exit_code: 0 }) => {
+            println!("{}", message.trim_end());
+            std::process::ExitCode::SUCCESS
+        }
+        Err(StartError { message, exit_code }) => {
+            eprintln!("{message}");
+            std::process::ExitCode::from(u8::try_from(exit_code).unwrap_or(1))
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! Errors as a client sees them: RFC 9457 `application/problem+json` with a stable `codigo`.
+//!
+//! [`General`] is the table of what any service answers; a product adds a table of its own with [`codes!`](crate::codes). A
+//! handler returns a [`Problem`]; the middleware in [`crate::edge`] writes it in the reader's language, since only there is
+//! the request at hand.
+
+pub use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use std::borrow::Cow;
+use std::fmt;
+use utoipa::ToSchema;
+
+/// The media type of every error.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// A sentence in the two languages that a reader may ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// Spanish, the default.
+    pub es: Cow<'static, str>,
+    /// English, where `Accept-Language` prefers it.
+    pub en: Cow<'static, str>,
+}
+
+impl Text {
+    /// From two constants.
+    pub const fn new(es: &'static str, en: &'static str) -> Self {
+        Self { es: Cow::Borrowed(es), en: Cow::Borrowed(en) }
+    }
+
+    /// The sentence in one language.
+    pub fn get(&self, lang: Lang) -> &str {
+        match lang {
+            Lang::Es => &self.es,
+            Lang::En => &self.en,
+        }
+    }
+}
+
+/// A [`Text`] from two format strings over the same variables: `text!("el token {id}", "token {id}")`.
+#[macro_export]
+macro_rules! text {
+    ($es:literal, $en:literal) => {
+        $crate::problem::Text { es: format!($es).into(), en: format!($en).into() }
+    };
+}
+
+/// The reader's language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lang {
+    /// Spanish: what everybody gets who does not ask for English.
+    Es,
+    /// English.
+    En,
+}
+
+impl Lang {
+    /// From `Accept-Language`: English where it stands above Spanish (RFC 9110, 12.5.4), else Spanish.
+    pub fn negotiate(accept_language: Option<&HeaderValue>) -> Self {
+        let Some(value) = accept_language.and_then(|v| v.to_str().ok()) else { return Self::Es };
+        let quality = |wanted: &str| {
+            value
+                .split(',')
+                .filter_map(|range| {
+                    let (tag, q) = range
+                        .split_once(';')
+                        .map_or((range, "1"), |(tag, q)| (tag, q.trim().strip_prefix("q=").unwrap_or("0")));
+                    let primary = tag.trim().split('-').next().unwrap_or_default();
+                    primary.eq_ignore_ascii_case(wanted).then(|| q.trim().parse::<f32>().unwrap_or(0.0))
+                })
+                .fold(0.0, f32::max)
+        };
+        if quality("en") > quality("es") { Self::En } else { Self::Es }
+    }
+}
+
+/// One row of a table of errors: made by [`codes!`](crate::codes), so that each name has one status and one title.
+#[derive(Clone, Copy, Debug)]
+pub struct Code {
+    /// The stable name on the wire.
+    pub name: &'static str,
+    /// The HTTP status that it comes with, always the same.
+    pub status: StatusCode,
+    /// The title in Spanish and in English.
+    #[doc(hidden)]
+    pub titles: (&'static str, &'static str),
+}
+
+impl Code {
+    /// The `title`: what kind of error this is, the same for each occurrence.
+    pub const fn title(self) -> Text {
+        Text::new(self.titles.0, self.titles.1)
+    }
+}
+
+// also with a row of a table
+impl<T: Copy + Into<Self>> PartialEq<T> for Code {
+    fn eq(&self, other: &T) -> bool {
+        self.name == (*other).into().name
+    }
+}
+
+impl Eq for Code {}
+
+/// A table of errors: an enum of which each variant is a [`Code`].
+#[macro_export]
+macro_rules! codes {
+    (
+        $(#[$meta:meta])*
+        pub enum $table:ident {
+            $( $(#[$doc:meta])* $variant:ident = $name:literal, $status:ident, $es:literal, $en:literal; )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $table { $( $(#[$doc])* $variant, )* }
+
+        impl $table {
+            /// The whole table.
+            pub const ALL: &'static [Self] = &[ $( Self::$variant, )* ];
+
+            /// Its row.
+            pub const fn code(self) -> $crate::problem::Code {
+                match self {
+                    $( Self::$variant => $crate::problem::Code {
+                        name: $name,
+                        status: $crate::problem::StatusCode::$status,
+                        titles: ($es, $en),
+                    }, )*
+                }
+            }
+        }
+
+        impl From<$table> for $crate::problem::Code {
+            fn from(row: $table) -> Self {
+                row.code()
+            }
+        }
+    };
+}
+
+codes! {
+    /// The errors that any service has. Names never change; new ones may come.
+    pub enum General {
+        /// The body is no JSON.
+        JsonInvalido = "json-invalido", BAD_REQUEST, "El cuerpo no es JSON", "The body is not JSON";
+        /// An internal route without the shared token.
+        NoAutorizado = "no-autorizado", UNAUTHORIZED, "Falta la credencial interna", "The internal credential is missing";
+        /// No such route.
+        RutaNoEncontrada = "ruta-no-encontrada", NOT_FOUND, "No existe esta ruta", "There is no such route";
+        /// The route exists, not with this method; `Allow` names those that do.
+        MetodoNoPermitido = "metodo-no-permitido", METHOD_NOT_ALLOWED, "Esta ruta no admite este método", "This route does not take this method";
+        /// More than 64 KiB.
+        CuerpoDemasiadoGrande = "cuerpo-demasiado-grande", PAYLOAD_TOO_LARGE, "El cuerpo es demasiado grande", "The body is too large";
+        /// Not `application/json`.
+        TipoNoSoportado = "tipo-no-soportado", UNSUPPORTED_MEDIA_TYPE, "El cuerpo debe ser application/json", "The body must be application/json";
+        /// Fields are wrong; `errores` names each.
+        DatosInvalidos = "datos-invalidos", UNPROCESSABLE_ENTITY, "Hay datos inválidos", "Some data are invalid";
+        /// A bug here: logged with the request's id.
+        ErrorInterno = "error-interno", INTERNAL_SERVER_ERROR, "Error interno", "Internal error";
+        /// Another service did not answer in time.
+        ServicioNoDisponible = "servicio-no-disponible", SERVICE_UNAVAILABLE, "Un servicio no responde", "A service does not answer";
+        /// The store takes no writes now.
+        AlmacenNoDisponible = "almacen-no-disponible", SERVICE_UNAVAILABLE, "El almacén no está disponible", "The store is not available";
+        /// Starting, stopping or without its store.
+        NoListo = "no-listo", SERVICE_UNAVAILABLE, "El servicio no está listo", "The service is not ready";
+    }
+}
+
+/// One bad field of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// The field's name: of the body, the query, the path, or a header.
+    pub campo: String,
+    /// What was wrong and what would do.
+    pub detalle: Text,
+}
+
+/// An error on its way to a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Which.
+    pub codigo: Code,
+    /// This occurrence, in a sentence.
+    pub detail: Text,
+    /// Every bad field ([`General::DatosInvalidos`] only).
+    pub errores: Vec<FieldError>,
+    /// Seconds after which the same request may be sent again.
+    pub retry_after: Option<u32>,
+    /// The methods that the route takes ([`General::MetodoNoPermitido`] only).
+    pub allow: Option<String>,
+}
+
+impl Problem {
+    /// An error with its sentence. A 503 asks to come again after a second.
+    pub fn new(codigo: impl Into<Code>, detail: Text) -> Self {
+        let codigo = codigo.into();
+        let retry_after = (codigo.status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
+        Self { codigo, detail, errores: Vec::new(), retry_after, allow: None }
+    }
+
+    /// 422 that names every bad field.
+    pub fn invalid(errores: Vec<FieldError>) -> Self {
+        let n = errores.len();
+        let detail =
+            text!("{n} campo(s) que corregir; vea «errores».", "{n} field(s) to correct; see \"errores\".");
+        Self { errores, ..Self::new(General::DatosInvalidos, detail) }
+    }
+
+    /// 500 for a bug or a broken invariant: the cause goes to the log here, once, and never to the client.
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        log::error!("internal error: {cause}");
+        Self::new(
+            General::ErrorInterno,
+            Text::new(
+                "El fallo quedó registrado; cite «solicitud» al avisar.",
+                "The failure was logged; quote \"solicitud\" when you report it.",
+            ),
+        )
+    }
+
+    /// 503 for a store that refuses or has lost its disk: the cause goes to the log here, once.
+    pub fn store(cause: impl fmt::Display) -> Self {
+        log::error!("store unavailable: {cause}");
+        Self::new(
+            General::AlmacenNoDisponible,
+            Text::new(
+                "No se pudo guardar ni leer ahora; repita la petición, con la misma clave si es una compra.",
+                "Nothing could be saved or read now; repeat the request, a purchase with the same key.",
+            ),
+        )
+    }
+
+    /// The document as it goes over the wire; its `type` is `urn` and the code.
+    pub fn document(&self, urn: &str, lang: Lang, solicitud: &str) -> ProblemDocument {
+        ProblemDocument {
+            tipo: format!("{urn}{}", self.codigo.name),
+            title: self.codigo.title().get(lang).to_owned(),
+            status: self.codigo.status.as_u16(),
+            detail: self.detail.get(lang).to_owned(),
+            codigo: self.codigo.name.to_owned(),
+            solicitud: solicitud.to_owned(),
+            errores: self
+                .errores
+                .iter()
+                .map(|e| CampoInvalido { campo: e.campo.clone(), detalle: e.detalle.get(lang).to_owned() })
+                .collect(),
+        }
+    }
+}
+
+/// The body of every error (RFC 9457). `type` and `codigo` are stable; `title` and `detail` follow `Accept-Language`.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument {
+    /// A URN of the product's errors that ends with the code.
+    #[serde(rename = "type")]
+    pub tipo: String,
+    /// The kind of error, in a few words.
+    #[schema(example = "No existe esta ruta")]
+    pub title: String,
+    /// The HTTP status again.
+    #[schema(example = 404, minimum = 400, maximum = 599)]
+    pub status: u16,
+    /// This occurrence, and what to do.
+    #[schema(example = "No hay nada en /nada; vea /docs.")]
+    pub detail: String,
+    /// The stable name of the error.
+    #[schema(example = "ruta-no-encontrada")]
+    pub codigo: String,
+    /// The request's id, as in the `X-Request-Id` header and in the log.
+    #[schema(example = "0f8fad5b-d9cb-469f-a165-70867728950e")]
+    pub solicitud: String,
+    /// Every bad field, where the code is `datos-invalidos`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub errores: Vec<CampoInvalido>,
+}
+
+/// One bad field.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CampoInvalido {
+    /// Its name.
+    #[schema(example = "nombre")]
+    pub campo: String,
+    /// What was wrong and what would do.
+    #[schema(example = "falta")]
+    pub detalle: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.codigo.name, self.detail.en)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.codigo.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::new(self.status_code());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(allow) = self.allow.as_deref().and_then(|a| HeaderValue::from_str(a).ok()) {
+            headers.insert(header::ALLOW, allow);
+        }
+        if self.codigo == General::NoAutorizado {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(self.clone());
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn english_only_where_it_is_preferred() {
+        let lang = |s: &'static str| Lang::negotiate(Some(&HeaderValue::from_static(s)));
+        assert_eq!(Lang::negotiate(None), Lang::Es);
+        assert_eq!(lang("en"), Lang::En);
+        assert_eq!(lang("en-GB,en;q=0.9,es;q=0.8"), Lang::En);
+        assert_eq!(lang("es-CO,es;q=0.9,en;q=0.8"), Lang::Es);
+        assert_eq!(lang("fr, *;q=0.1"), Lang::Es);
+        assert_eq!(lang("es;q=0.2, en;q=0.7"), Lang::En);
+    }
+}

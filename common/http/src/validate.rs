@@ -1,0 +1,279 @@
+//! Requests read field by field, so that one answer names every bad field at once.
+//!
+//! ```text
+//! let JsonBody(mut f) = body;
+//! let nombre = f.required("nombre", text(1..=100));
+//! let edad = f.optional("edad", integer(0..=150));
+//! let (nombre, edad) = f.finish((nombre, edad))?; // 422 with all that was wrong, unknown fields included
+//! ```
+
+use crate::problem::{FieldError, Problem, Text};
+use crate::text;
+use actix_web::HttpRequest;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::RangeInclusive;
+
+/// One value as it came.
+#[derive(Clone, Debug)]
+pub enum Raw {
+    /// A member of a JSON body.
+    Json(Value),
+    /// A query parameter, a path segment or a header.
+    Plain(String),
+}
+
+/// The largest whole number that is read: 2^53 - 1, the last one that an IEEE 754 double counts to.
+pub const MAX_INTEGER: u64 = (1 << 53) - 1;
+
+/// Reads one value, or says what would do ("must be …").
+pub type Parsed<T> = Result<T, Text>;
+
+/// The fields of one request that have not been read yet, and what was wrong with those that have.
+#[derive(Debug, Default)]
+pub struct Fields {
+    left: BTreeMap<String, Raw>,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    /// The parameters of the query; one that comes twice is an error.
+    pub fn query(req: &HttpRequest) -> Self {
+        let mut fields = Self::default();
+        match actix_web::web::Query::<Vec<(String, String)>>::from_query(req.query_string()) {
+            Ok(pairs) => {
+                for (name, value) in pairs.into_inner() {
+                    fields.add(name, Raw::Plain(value));
+                }
+            }
+            Err(e) => fields.wrong("?", text!("no se puede leer: {e}", "cannot be read: {e}")),
+        }
+        fields
+    }
+
+    /// Adds a field to be read; a second one of the same name is an error.
+    pub fn add(&mut self, name: String, value: Raw) {
+        match self.left.entry(name) {
+            Entry::Vacant(place) => {
+                place.insert(value);
+            }
+            Entry::Occupied(place) => {
+                let name = place.key().clone();
+                self.wrong(&name, Text::new("aparece dos veces", "comes twice"));
+            }
+        }
+    }
+
+    /// Reads a segment of the path.
+    pub fn path<T>(
+        &mut self,
+        req: &HttpRequest,
+        name: &str,
+        parse: impl FnOnce(&Raw) -> Parsed<T>,
+    ) -> Option<T> {
+        let raw = Raw::Plain(req.match_info().query(name).to_owned());
+        parse(&raw).map_err(|detalle| self.wrong(name, detalle)).ok()
+    }
+
+    /// Notes an error of a field.
+    pub fn wrong(&mut self, campo: &str, detalle: Text) {
+        self.errors.push(FieldError { campo: campo.to_owned(), detalle });
+    }
+
+    /// Reads a field that must be there.
+    pub fn required<T>(&mut self, campo: &str, parse: impl FnOnce(&Raw) -> Parsed<T>) -> Option<T> {
+        match self.optional(campo, parse) {
+            Some(None) => {
+                self.wrong(campo, Text::new("falta", "is missing"));
+                None
+            }
+            read => read.flatten(),
+        }
+    }
+
+    /// Reads a field that may be left out (`Some(None)`); `None` where it is there and wrong.
+    pub fn optional<T>(&mut self, campo: &str, parse: impl FnOnce(&Raw) -> Parsed<T>) -> Option<Option<T>> {
+        let Some(raw) = self.left.remove(campo) else { return Some(None) };
+        match parse(&raw) {
+            Ok(value) => Some(Some(value)),
+            Err(detalle) => {
+                self.wrong(campo, detalle);
+                None
+            }
+        }
+    }
+
+    /// The values, where all are right and no field is left over.
+    ///
+    /// # Errors
+    /// 422 `datos-invalidos` that names every bad field.
+    pub fn finish<T: Whole>(mut self, values: T) -> Result<T::Values, Problem> {
+        for campo in std::mem::take(&mut self.left).into_keys() {
+            self.wrong(&campo, Text::new("no se conoce este campo", "is not a known field"));
+        }
+        match values.whole() {
+            Some(values) if self.errors.is_empty() => Ok(values),
+            _ => Err(Problem::invalid(self.errors)),
+        }
+    }
+}
+
+/// A tuple of what was read, each `None` where it was wrong.
+pub trait Whole {
+    /// The same without the options.
+    type Values;
+    /// All of them or nothing.
+    fn whole(self) -> Option<Self::Values>;
+}
+
+macro_rules! whole {
+    ($($t:ident $n:tt),*) => {
+        impl<$($t),*> Whole for ($(Option<$t>,)*) {
+            type Values = ($($t,)*);
+            fn whole(self) -> Option<Self::Values> { Some(($(self.$n?,)*)) }
+        }
+    };
+}
+whole!(A 0);
+whole!(A 0, B 1);
+whole!(A 0, B 1, C 2);
+whole!(A 0, B 1, C 2, D 3);
+whole!(A 0, B 1, C 2, D 3, E 4);
+whole!(A 0, B 1, C 2, D 3, E 4, F 5);
+whole!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+
+/// A whole number in a range. `7`, `7.0` and in a query `"7"` are seven: JSON knows one kind of number.
+pub fn integer(range: RangeInclusive<u64>) -> impl FnOnce(&Raw) -> Parsed<u64> {
+    move |raw| {
+        let n = match raw {
+            Raw::Json(Value::Number(n)) => n.as_u64().or_else(|| whole_float(n.as_f64()?)),
+            Raw::Plain(s) if s.bytes().all(|b| b.is_ascii_digit()) => s.parse().ok(),
+            _ => None,
+        };
+        let (low, high) = (range.start(), range.end());
+        n.filter(|n| range.contains(n)).ok_or_else(|| {
+            text!("debe ser un entero de {low} a {high}", "must be a whole number from {low} to {high}")
+        })
+    }
+}
+
+fn whole_float(x: f64) -> Option<u64> {
+    // 2^53 and less: beyond that a double no longer tells whole numbers apart
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+    (x.fract() == 0.0 && (0.0..=MAX_INTEGER as f64).contains(&x)).then_some(x as u64)
+}
+
+/// `true` or `false`.
+pub fn boolean(raw: &Raw) -> Parsed<bool> {
+    match raw {
+        Raw::Json(Value::Bool(b)) => Ok(*b),
+        Raw::Plain(s) if s == "true" => Ok(true),
+        Raw::Plain(s) if s == "false" => Ok(false),
+        _ => Err(Text::new("debe ser true o false", "must be true or false")),
+    }
+}
+
+/// Text of so many characters, without control characters, and not blank; blanks around it are cut off.
+pub fn line(length: RangeInclusive<usize>) -> impl FnOnce(&Raw) -> Parsed<String> {
+    move |raw| {
+        let s = match raw {
+            Raw::Json(Value::String(s)) | Raw::Plain(s) => s,
+            Raw::Json(_) => return Err(Text::new("debe ser texto", "must be text")),
+        };
+        if s.chars().any(char::is_control) {
+            return Err(Text::new(
+                "no puede tener caracteres de control",
+                "must not have control characters",
+            ));
+        }
+        let n = s.chars().count();
+        if !length.contains(&n) || s.trim().is_empty() {
+            let (low, high) = (length.start(), length.end());
+            return Err(text!(
+                "debe tener de {low} a {high} caracteres, no todos blancos; tiene {n}",
+                "must have {low} to {high} characters, not all blank; it has {n}"
+            ));
+        }
+        Ok(s.trim().to_owned())
+    }
+}
+
+/// One of a few words.
+pub fn one_of<T: Copy>(words: &'static [(&'static str, T)]) -> impl FnOnce(&Raw) -> Parsed<T> {
+    move |raw| {
+        let found = match raw {
+            Raw::Json(Value::String(s)) | Raw::Plain(s) => words.iter().find(|(word, _)| word == s),
+            Raw::Json(_) => None,
+        };
+        found.map(|(_, value)| *value).ok_or_else(|| {
+            let list = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+            text!("debe ser uno de: {list}", "must be one of: {list}")
+        })
+    }
+}
+
+/// The one segment of a path that is read, where there is nothing else to read: no query.
+///
+/// # Errors
+/// 422 that names what is wrong.
+pub fn path<T>(req: &HttpRequest, name: &str, parse: impl FnOnce(&Raw) -> Parsed<T>) -> Result<T, Problem> {
+    let mut f = Fields::query(req);
+    let value = f.path(req, name, parse);
+    Ok(f.finish((value,))?.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::General;
+
+    fn body(json: &str) -> Fields {
+        let mut fields = Fields::default();
+        for (name, value) in serde_json::from_str::<serde_json::Map<String, Value>>(json).unwrap() {
+            fields.add(name, Raw::Json(value));
+        }
+        fields
+    }
+
+    fn any() -> impl FnOnce(&Raw) -> Parsed<u64> {
+        integer(0..=MAX_INTEGER)
+    }
+
+    #[test]
+    fn every_bad_field_is_named_at_once() {
+        let mut f = body(r#"{"nombre":"a\u0000b","edad":-1,"color":"rojo"}"#);
+        let (nombre, edad, id) =
+            (f.required("nombre", line(1..=100)), f.required("edad", any()), f.required("id", any()));
+        let problem = f.finish((nombre, edad, id)).unwrap_err();
+        assert_eq!(problem.codigo, General::DatosInvalidos);
+        let mut campos: Vec<_> = problem.errores.iter().map(|e| e.campo.as_str()).collect();
+        campos.sort_unstable();
+        assert_eq!(campos, ["color", "edad", "id", "nombre"]);
+    }
+
+    #[test]
+    fn numbers_are_whole_and_in_range() {
+        let read = |json: &str| any()(&Raw::Json(serde_json::from_str(json).unwrap())).ok();
+        assert_eq!(read("7"), Some(7));
+        assert_eq!(read("7.0"), Some(7));
+        assert_eq!(read("9007199254740991"), Some(MAX_INTEGER));
+        for wrong in
+            ["9007199254740992", "1e300", "-1", "1.5", "\"7\"", "null", "true", "[]", "18446744073709551616"]
+        {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        assert!(any()(&Raw::Plain("+7".into())).is_err());
+        assert!(integer(1..=MAX_INTEGER)(&Raw::Plain("0".into())).is_err());
+        assert!(any()(&Raw::Plain("9223372036854775808".into())).is_err());
+    }
+
+    #[test]
+    fn a_line_is_short_and_visible() {
+        let read = |s: &str| line(1..=100)(&Raw::Plain(s.to_owned()));
+        assert_eq!(read("  Gato Cósmico ").unwrap(), "Gato Cósmico");
+        for wrong in ["", "   ", "a\nb", "\u{7f}", &"x".repeat(10_000)] {
+            assert!(read(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

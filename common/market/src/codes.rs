@@ -1,0 +1,59 @@
+//! The market's own errors, beside those that any service has ([`General`](http_kit::problem::General)).
+
+use http_kit::problem::{Code, General};
+
+http_kit::codes! {
+    /// Errors of the market. Names never change; new ones may come. `docs/ERRORS.md` repeats them, and a test holds the two
+    /// together.
+    pub enum Codigo {
+        /// No such user.
+        UsuarioNoEncontrado = "usuario-no-encontrado", NOT_FOUND, "No existe este usuario", "There is no such user";
+        /// No such token.
+        TokenNoEncontrado = "token-no-encontrado", NOT_FOUND, "No existe este token", "There is no such token";
+        /// No such purchase.
+        TransaccionNoEncontrada = "transaccion-no-encontrada", NOT_FOUND, "No existe esta transacción", "There is no such transaction";
+        /// No try is known under this attempt.
+        IntentoNoEncontrado = "intento-no-encontrado", NOT_FOUND, "No existe este intento", "There is no such attempt";
+        /// Reserved for, or sold to, somebody.
+        TokenNoDisponible = "token-no-disponible", CONFLICT, "El token no está disponible", "The token is not available";
+        /// The balance is below the price.
+        SaldoInsuficiente = "saldo-insuficiente", CONFLICT, "El saldo no alcanza", "The balance is too low";
+        /// The buyer saw another price.
+        PrecioCambiado = "precio-cambiado", CONFLICT, "El precio ha cambiado", "The price has changed";
+        /// A confirmed try cannot be cancelled.
+        IntentoConfirmado = "intento-confirmado", CONFLICT, "El intento ya está confirmado", "The attempt is already confirmed";
+        /// One key, two different requests.
+        ClaveReutilizada = "clave-reutilizada", UNPROCESSABLE_ENTITY, "La clave ya se usó con otros datos", "The key was used with other data";
+        /// A balance would pass 2^53 - 1.
+        SaldoExcedido = "saldo-excedido", UNPROCESSABLE_ENTITY, "El saldo pasaría del máximo", "The balance would pass the maximum";
+    }
+}
+
+/// Every error that a client of the market can meet.
+pub fn all() -> impl Iterator<Item = Code> {
+    let general = General::ALL.iter().map(|row| row.code());
+    general.chain(Codigo::ALL.iter().map(|row| row.code()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_code_is_in_the_documentation_with_its_status() {
+        let page = include_str!("../../../docs/ERRORS.md");
+        for code in all() {
+            let row = format!("| `{}` | {} |", code.name, code.status.as_u16());
+            assert!(page.contains(&row), "docs/ERRORS.md has no row that starts {row}");
+        }
+        let rows = page.lines().filter(|l| l.starts_with("| `")).count();
+        assert_eq!(rows, all().count(), "docs/ERRORS.md names codes that do not exist");
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let names: HashSet<_> = all().map(|code| code.name).collect();
+        assert_eq!(names.len(), all().count());
+    }
+}

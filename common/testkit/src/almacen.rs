@@ -1,0 +1,83 @@
+//! A service's store of either kind, for a suite that holds both to one law.
+
+use super::postgres::Server;
+use http_kit::metrics::Metrics;
+use market::store::StoreOptions;
+use market::store::{Opened, Place};
+use pg::Tables;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What a suite runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Files in a fresh directory.
+    Json,
+    /// A fresh database of a server as it comes: READ COMMITTED.
+    Postgres,
+    /// A fresh database of a server whose transactions are SERIALIZABLE, as some engines' always are.
+    Serializable,
+}
+
+/// Data of a test, which any number of processes may have open.
+pub struct Almacen {
+    options: StoreOptions,
+    /// The kind it is of.
+    pub kind: Kind,
+    _dir: TempDir,
+}
+
+impl Almacen {
+    /// Nothing but the seed: arrays by collection.
+    pub async fn new(kind: Kind, seed: &[(&str, Value)]) -> Self {
+        let dir = TempDir::with_prefix("mercado-").expect("a directory");
+        let arrays = dir.path().join("seed");
+        std::fs::create_dir(&arrays).expect("a directory");
+        for (collection, array) in seed {
+            std::fs::write(arrays.join(format!("{collection}.json")), array.to_string()).expect("an array");
+        }
+        let store = match kind {
+            Kind::Json => format!("json:{}", dir.path().join("datos").display()),
+            Kind::Postgres => Server::shared().database().await,
+            Kind::Serializable => Server::serializable().database().await,
+        };
+        Self::at(kind, &store, Some(arrays), dir)
+    }
+
+    fn at(kind: Kind, store: &str, seed_dir: Option<std::path::PathBuf>, dir: TempDir) -> Self {
+        let options = StoreOptions { store: store.parse().expect("a STORE"), pool: 4, seed_dir };
+        Self { options, kind, _dir: dir }
+    }
+
+    /// What is in a database already, or will be.
+    pub fn on(store: &str) -> Self {
+        Self::at(Kind::Postgres, store, None, TempDir::new().expect("a directory"))
+    }
+
+    /// Opens it as one more process does.
+    pub fn open<M: Tables>(&self) -> Opened<M> {
+        Place::of(&self.options, "prueba", &Metrics::new()).open(&[]).expect("an open store")
+    }
+}
+
+/// One test for each kind of store, of each function of `$suite` that takes a [`Kind`].
+#[macro_export]
+macro_rules! suite {
+    ($suite:ident: $($test:ident)+) => {
+        mod json {
+            $($crate::suite!(@ $suite $test Json);)+
+        }
+        mod postgres {
+            $($crate::suite!(@ $suite $test Postgres);)+
+        }
+        mod serializable {
+            $($crate::suite!(@ $suite $test Serializable);)+
+        }
+    };
+    (@ $suite:ident $test:ident $kind:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $test() {
+            super::$suite::$test(testkit::almacen::Kind::$kind).await;
+        }
+    };
+}
