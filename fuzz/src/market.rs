@@ -26,6 +26,12 @@ use std::time::Duration;
 use transacciones::app::Engine;
 use transacciones::config::PurchaseOptions;
 
+/// Whether an error's field is this one: a long name is cut off after 100 characters.
+pub(crate) fn names(campo: &str, name: &str) -> bool {
+    campo == name
+        || campo.strip_suffix('…').is_some_and(|head| head.chars().count() == 100 && name.starts_with(head))
+}
+
 pub(crate) const TOKEN: &str = "0123456789abcdef";
 /// After so many requests the market begins anew, so that a long run stays fast.
 const REQUESTS: u32 = 2000;

@@ -4,6 +4,7 @@ use super::market::{self, Market, MarketAnswer, TOKEN};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use std::fmt;
+use unicode_normalization::UnicodeNormalization;
 
 const MAX: u64 = (1 << 53) - 1;
 
@@ -33,11 +34,12 @@ pub fn bodies(data: &[u8]) {
                 );
             }
             401 | 415 => panic!("{answer:?}"),
-            413 => assert!(body.len() > 64 << 10),
+            413 => assert!(body.len() > 8 << 10),
             422 => {
                 let names = answer.problem();
                 for name in names {
-                    let sent = members.as_ref().is_some_and(|m| m.0.iter().any(|(n, _)| *n == name));
+                    let sent =
+                        members.as_ref().is_some_and(|m| m.0.iter().any(|(n, _)| market::names(&name, n)));
                     assert!(
                         sent || known(&name) || target.contains('?'),
                         "{name:?} is no field of {target} {body:?}"
@@ -101,7 +103,8 @@ fn accepted(market: &mut Market, method: &str, target: &str, members: &Members, 
             "nombre" => {
                 let nombre = members.text(name);
                 assert!((1..=100).contains(&nombre.chars().count()) && !nombre.chars().any(char::is_control));
-                assert_eq!(shown[name], nombre.trim());
+                assert_eq!(shown[name], nombre.trim().nfc().collect::<String>());
+                assert!(shown[name].as_str().is_some_and(|name| name.len() <= 256));
             }
             "imagen" => assert_eq!(shown[name], members.text(name)),
             _ => {

@@ -3,6 +3,7 @@
 // gateway's limit for one address, which docs/KUBERNETES.md says how to lift.
 // URL (default http://localhost:8080), COMPRADORES (20), SEGUNDOS (60), PACIENCIA (seconds for one purchase, 60).
 import { check, sleep } from "k6";
+import exec from "k6/execution";
 import http from "k6/http";
 import { Counter, Trend } from "k6/metrics";
 
@@ -41,14 +42,14 @@ function insist(method, path, body, headers, until) {
 
 export function setup() {
   const until = Date.now() + PACIENCIA;
-  const usuario = insist("POST", "/usuarios", { nombre: "k6", saldo: 1000000000 }, JSON_BODY, until);
+  const usuario = insist("POST", "/usuarios", { nombre: "Carga k6", saldo: 1000000000 }, JSON_BODY, until);
   if (usuario.status !== 201) throw new Error(`no buyer: ${usuario.status} ${usuario.body}`);
   return { usuarioId: usuario.json("id") };
 }
 
 export default function ({ usuarioId }) {
   const until = Date.now() + PACIENCIA;
-  const token = insist("POST", "/tokens", { nombre: "k6", precio: 1 }, JSON_BODY, until);
+  const token = insist("POST", "/tokens", { nombre: `Ensayo k6 ${exec.scenario.iterationInTest + 1}`, precio: 1 }, JSON_BODY, until);
   if (!check(token, { "there is something to buy": (r) => r.status === 201 })) return;
   const tokenId = token.json("id");
   const clave = { ...JSON_BODY, "Idempotency-Key": `k6-${usuarioId}-${tokenId}` };

@@ -194,33 +194,33 @@ pub fn print(informe: &Informe) {
             }
         }
     }
-    println!("\n{:<24}{:>10}{:>10}{:>10}{:>10}", "requests", "2xx", "4xx", "5xx", "no answer");
+    say!("\n{:<24}{:>10}{:>10}{:>10}{:>10}", "requests", "2xx", "4xx", "5xx", "no answer");
     for (what, [yes, no, error, none]) in asked {
-        println!("{what:<24}{yes:>10}{no:>10}{error:>10}{none:>10}");
+        say!("{what:<24}{yes:>10}{no:>10}{error:>10}{none:>10}");
     }
-    println!();
+    say!("");
     for (what, n) in cuenta {
-        println!("{what:<24}{n:>10}");
+        say!("{what:<24}{n:>10}");
     }
-    println!("{:<24}{transacciones:>10}", "transactions in the end");
-    println!("{:<24}{:>10}", "overtaken keys", veredicto.rezagadas);
-    println!();
+    say!("{:<24}{transacciones:>10}", "transactions in the end");
+    say!("{:<24}{:>10}", "overtaken keys", veredicto.rezagadas);
+    say!("");
     let n = veredicto.hallazgos.len();
     for (rule, times) in veredicto.por_regla() {
         for h in veredicto.hallazgos.iter().filter(|h| h.regla == rule).take(OF_EACH) {
-            println!("{rule}: {}", h.detalle);
+            say!("{rule}: {}", h.detalle);
         }
         if times > OF_EACH {
-            println!("{rule}: … and {} more", times - OF_EACH);
+            say!("{rule}: … and {} more", times - OF_EACH);
         }
     }
     if n == 0 {
-        println!("GREEN: every answer that a client got is true.");
+        say!("GREEN: every answer that a client got is true.");
     } else {
         let rules: Vec<_> = veredicto.por_regla().iter().map(|(r, n)| format!("{r} {n}")).collect();
-        println!("RED: {n} finding(s): {}.", rules.join(", "));
+        say!("RED: {n} finding(s): {}.", rules.join(", "));
     }
-    println!("history: {}", archivo.display());
+    say!("history: {}", archivo.display());
 }
 
 /// Finds the three binaries beside this executable, and has cargo build them where one is missing.
@@ -232,7 +232,7 @@ pub fn binaries(exe: &Path) -> Result<PathBuf, String> {
     let missing = |name: &&str| !bin.join(name).exists();
     if ["usuarios", "tokens", "transacciones"].iter().any(missing) {
         let release = bin.file_name().is_some_and(|name| name == "release");
-        println!("building the services, which are not in {}", bin.display());
+        say!("building the services, which are not in {}", bin.display());
         let mut cargo = std::process::Command::new(option_env!("CARGO").unwrap_or("cargo"));
         cargo.args(["build", "-p", "usuarios", "-p", "tokens", "-p", "transacciones"]);
         cargo.args(release.then_some("--release")).arg("--target-dir").arg(bin.parent().unwrap_or(bin));

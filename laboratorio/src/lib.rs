@@ -35,6 +35,15 @@
 //! `LIBFAKETIME`, a path to its library). A process that is killed leaves its writes in the page cache, so
 //! nothing here tells whether they were synced: the journal's own tests do, with a disk that forgets.
 
+/// Prints a line. A reader that has gone, as in `| head -1`, is no error: a run goes on, and its exit code is the verdict.
+#[macro_export]
+macro_rules! say {
+    ($($word:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($word)*);
+    }};
+}
+
 pub mod azar;
 pub mod base;
 pub mod caos;

@@ -6,6 +6,7 @@ use laboratorio::checker;
 use laboratorio::history::Historia;
 use laboratorio::ingenua;
 use laboratorio::mundo::{Almacen, Tienda};
+use laboratorio::say;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -109,7 +110,7 @@ async fn chaos(c: Caos) -> Result<bool, String> {
         tienda,
         dir: c.dir.unwrap_or_else(fresh),
     };
-    println!("seed {}, directory {}", opciones.semilla, opciones.dir.display());
+    say!("seed {}, directory {}", opciones.semilla, opciones.dir.display());
     let informe = tokio::select! {
         informe = caos::run(&opciones) => informe?,
         signal = stopped() => return Err(format!("stopped by {}", signal?)),
@@ -135,8 +136,8 @@ fn review(dir: &std::path::Path) -> Result<bool, String> {
     let end = serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.display()))?;
     let veredicto = checker::check(&historia, &end);
     for h in &veredicto.hallazgos {
-        println!("{}: {}", h.regla, h.detalle);
+        say!("{}: {}", h.regla, h.detalle);
     }
-    println!("{} finding(s), {} overtaken key(s)", veredicto.hallazgos.len(), veredicto.rezagadas);
+    say!("{} finding(s), {} overtaken key(s)", veredicto.hallazgos.len(), veredicto.rezagadas);
     Ok(veredicto.hallazgos.is_empty())
 }

@@ -95,10 +95,10 @@ impl Mundo {
         let datos = dir.join("datos");
         std::fs::create_dir_all(&datos).map_err(io)?;
         let disco = Disco::mount(&datos, almacen.disco()).await;
-        let disco = disco.map_err(|e| println!("skipped: full disk ({e})")).ok();
+        let disco = disco.map_err(|e| say!("skipped: full disk ({e})")).ok();
         let faketime = faketime();
         if faketime.is_none() {
-            println!(
+            say!(
                 "skipped: jumping clock (Debian's package faketime is not installed, LIBFAKETIME names no library)"
             );
         }

@@ -1,7 +1,7 @@
 //! The whole market in one process: `mercado --help` shows its options.
 
 use http_kit::config;
-use http_kit::exit::StartError;
+use http_kit::exit::{Report, StartError};
 use mercado::app;
 use mercado::config::{Command, Config};
 use std::process::ExitCode;
@@ -14,10 +14,10 @@ fn run() -> Result<(), StartError> {
     let config: Config = config::parse(std::env::args_os())?;
     match &config.command {
         Some(Command::Journal { command }) => {
-            return mercado::journal::run(command, &mut std::io::stdout().lock());
+            return mercado::journal::run(command, &mut Report::new());
         }
         Some(Command::Migrar(migrar)) => {
-            return http_kit::server::block_on(mercado::migrar::run(migrar, &mut std::io::stdout().lock()));
+            return http_kit::server::block_on(mercado::migrar::run(migrar, &mut Report::new()));
         }
         None => {}
     }

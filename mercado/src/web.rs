@@ -26,12 +26,40 @@ pub struct Page(Arc<[(&'static str, Representation)]>);
 impl Default for Page {
     fn default() -> Self {
         let files = files! {
-            "index.html": "text/html; charset=utf-8",
-            "estilo.css": "text/css; charset=utf-8",
-            "mercado.js": "text/javascript; charset=utf-8",
+            "account.js": "text/javascript; charset=utf-8",
             "api.js": "text/javascript; charset=utf-8",
-            "textos.js": "text/javascript; charset=utf-8",
+            "audit.js": "text/javascript; charset=utf-8",
+            "burst.js": "text/javascript; charset=utf-8",
+            "buyer.js": "text/javascript; charset=utf-8",
+            "card.js": "text/javascript; charset=utf-8",
+            "chart.js": "text/javascript; charset=utf-8",
+            "dom.js": "text/javascript; charset=utf-8",
+            "events.js": "text/javascript; charset=utf-8",
+            "feed.js": "text/javascript; charset=utf-8",
+            "filter.js": "text/javascript; charset=utf-8",
+            "forms.js": "text/javascript; charset=utf-8",
             "icono.svg": "image/svg+xml",
+            "index.html": "text/html; charset=utf-8",
+            "main.js": "text/javascript; charset=utf-8",
+            "monitor.js": "text/javascript; charset=utf-8",
+            "names.js": "text/javascript; charset=utf-8",
+            "notice.js": "text/javascript; charset=utf-8",
+            "picker.js": "text/javascript; charset=utf-8",
+            "pods.js": "text/javascript; charset=utf-8",
+            "purchase.js": "text/javascript; charset=utf-8",
+            "services.js": "text/javascript; charset=utf-8",
+            "shop.js": "text/javascript; charset=utf-8",
+            "signs.svg": "image/svg+xml",
+            "storage.js": "text/javascript; charset=utf-8",
+            "style.css": "text/css; charset=utf-8",
+            "system.js": "text/javascript; charset=utf-8",
+            "text-en.js": "text/javascript; charset=utf-8",
+            "text-es.js": "text/javascript; charset=utf-8",
+            "text.js": "text/javascript; charset=utf-8",
+            "timeline.js": "text/javascript; charset=utf-8",
+            "token.js": "text/javascript; charset=utf-8",
+            "trouble.js": "text/javascript; charset=utf-8",
+            "visits.js": "text/javascript; charset=utf-8",
         };
         Self(files.into_iter().map(|(name, text, kind)| (name, representation(text, kind))).collect())
     }
@@ -46,7 +74,6 @@ impl Page {
 fn representation(text: &'static str, kind: &'static str) -> Representation {
     Representation::new(text, HeaderValue::from_static(kind))
         .header(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY))
-        .header(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
         .header(header::VARY, HeaderValue::from_static("accept, accept-encoding"))
 }
 

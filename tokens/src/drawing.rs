@@ -1,4 +1,5 @@
-//! A picture for a token without one: drawn from its id and name, always the same.
+//! A picture for a token without one: drawn from its id and name, always the same. The name is its title only, since pages
+//! write it beside the picture.
 
 use market::domain::TokenId;
 use std::fmt::{self, Write};
@@ -6,10 +7,6 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Side of the square, in SVG units.
 const SIDE: u64 = 400;
-/// About as many characters as fit in a line.
-const LINE: usize = 18;
-/// Lines of the name; the rest is left out.
-const LINES: usize = 3;
 
 /// Numbers that look random and are the token's own: a hash, drawn on with SplitMix64.
 struct Chance(u64);
@@ -70,14 +67,13 @@ pub fn svg(id: TokenId, nombre: &str) -> Result<String, fmt::Error> {
     }
     let (x, y) = (chance.between(60, SIDE - 60), chance.between(60, 180));
     write!(s, "<circle cx=\"{x}\" cy=\"{y}\" r=\"{}\" fill=\"url(#l)\"/>", chance.between(60, 140))?;
-    label(&mut s, &nombre)?;
     s.push_str("</svg>");
     Ok(s)
 }
 
 /// One translucent shape: a disc, a ring, or a turned polygon.
 fn shape(s: &mut String, chance: &mut Chance, hue: u64) -> fmt::Result {
-    let (x, y, r) = (chance.below(SIDE), chance.below(SIDE - 80), chance.between(30, 110));
+    let (x, y, r) = (chance.below(SIDE), chance.below(SIDE), chance.between(30, 110));
     let color = format!("hsl({} 85% {}%)", (hue + chance.between(140, 260)) % 360, chance.between(50, 75));
     let opacity = chance.between(25, 70);
     match chance.below(3) {
@@ -108,74 +104,6 @@ fn shape(s: &mut String, chance: &mut Chance, hue: u64) -> fmt::Result {
             )
         }
     }
-}
-
-/// The name at the foot, over as many lines as it needs and there is room for.
-fn label(s: &mut String, nombre: &str) -> fmt::Result {
-    let lines = break_lines(nombre);
-    let height = 34;
-    let base = 370 - height * (lines.len() as u64 - 1);
-    write!(
-        s,
-        "<rect y=\"{}\" width=\"{SIDE}\" height=\"{}\" fill=\"#000\" opacity=\".35\"/>\
-         <g fill=\"#fff\" font-family=\"system-ui,sans-serif\" font-size=\"28\" font-weight=\"600\" \
-         text-anchor=\"middle\">",
-        base - height - 6,
-        SIDE - (base - height - 6)
-    )?;
-    for (n, line) in (0..).zip(&lines) {
-        write!(s, "<text x=\"{}\" y=\"{}\">{line}</text>", SIDE / 2, base + height * n)?;
-    }
-    s.push_str("</g>");
-    Ok(())
-}
-
-/// Lines of an escaped name, broken between words and, where a word is too long, inside; at least one.
-fn break_lines(nombre: &str) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    let mut length = 0;
-    for word in nombre.split_whitespace() {
-        let letters = letters(word);
-        if length > 0 && length + 1 + letters.len() > LINE {
-            lines.push(String::new());
-            length = 0;
-        }
-        if length > 0 {
-            length += 1;
-            append(&mut lines, " ");
-        }
-        for letter in letters {
-            if length == LINE {
-                lines.push(String::new());
-                length = 0;
-            }
-            length += 1;
-            append(&mut lines, letter);
-        }
-    }
-    if lines.len() > LINES {
-        lines.truncate(LINES);
-        append(&mut lines, "…");
-    }
-    lines
-}
-
-fn append(lines: &mut [String], letter: &str) {
-    if let Some(last) = lines.last_mut() {
-        last.push_str(letter);
-    }
-}
-
-/// The characters of an escaped text, an entity being one.
-fn letters(mut s: &str) -> Vec<&str> {
-    let mut out = Vec::new();
-    while let Some(c) = s.chars().next() {
-        let end = if c == '&' { s.find(';').map_or(1, |n| n + 1) } else { c.len_utf8() };
-        let (letter, rest) = s.split_at(end);
-        out.push(letter);
-        s = rest;
-    }
-    out
 }
 
 /// Text that stays text inside XML.
@@ -217,14 +145,5 @@ mod tests {
         let s = draw(1, "<script>\"&'\u{ffff}</script>");
         assert!(s.contains("<title id=\"t\">&lt;script&gt;&quot;&amp;&#39;\u{fffd}&lt;/script&gt;</title>"));
         assert!(!s.contains("<script"));
-    }
-
-    #[test]
-    fn lines_break_between_words_and_never_inside_an_entity() {
-        assert_eq!(break_lines("Gato Cósmico"), ["Gato Cósmico"]);
-        assert_eq!(break_lines("El gato cósmico de la luna"), ["El gato cósmico de", "la luna"]);
-        assert_eq!(break_lines(&"x".repeat(100)).len(), LINES);
-        assert_eq!(break_lines(&"&amp;".repeat(20)), ["&amp;".repeat(18), "&amp;".repeat(2)]);
-        assert_eq!(break_lines("").len(), 1);
     }
 }

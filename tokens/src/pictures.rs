@@ -1,4 +1,5 @@
-//! Pictures from files: those of one directory, and nothing outside of it.
+//! Pictures from files: those of one directory, and nothing outside of it; and those of the sample market, which the
+//! binary holds.
 
 use http_kit::exit::{EX_USAGE, StartError};
 use std::io::Read;
@@ -6,6 +7,26 @@ use std::path::{Component, Path, PathBuf};
 
 /// The largest file that is sent. A picture is read into memory as a whole, to know its ETag.
 const MAX_BYTES: u64 = 8 << 20;
+
+macro_rules! sample {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../imagenes/", $name, ".svg")))),*]
+    };
+}
+
+/// The sample market's pictures, by a file's name without its extension: the seeds say `gato.jpg`, for ever.
+const SAMPLE: &[(&str, &str)] = sample![
+    "ajolote", "ballena", "bosque", "cactus", "ciudad", "colibri", "cometa", "faro", "gato", "jaguar",
+    "luna", "medusa", "robot", "tren", "volcan", "zorro",
+];
+
+/// The sample market's picture of this name, where there is one.
+pub fn sample(nombre: &str) -> Option<Picture> {
+    media_type(nombre)?;
+    let (stem, _) = nombre.rsplit_once('.')?;
+    let (_, svg) = SAMPLE.iter().find(|(name, _)| *name == stem)?;
+    Some(Picture { bytes: svg.as_bytes().to_vec(), media_type: "image/svg+xml" })
+}
 
 /// The directory with the tokens' pictures, where there is one.
 #[derive(Clone, Debug, Default)]
@@ -137,6 +158,21 @@ mod tests {
             assert_eq!(read(none), None, "{none}");
         }
         assert!(Pictures::default().read("a.png").is_none());
+    }
+
+    #[test]
+    fn each_token_of_the_sample_market_has_a_picture_of_its_own() {
+        let seeds: Vec<serde_json::Value> = serde_json::from_str(include_str!("../tokens.json")).unwrap();
+        let names: Vec<_> = seeds.iter().map(|t| t["imagen"].as_str().unwrap()).collect();
+        for name in &names {
+            let picture = sample(name).unwrap_or_else(|| panic!("{name}"));
+            assert!(picture.bytes.starts_with(b"<svg ") && picture.bytes.len() < 5000, "{name}");
+        }
+        let distinct: std::collections::HashSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), SAMPLE.len());
+        for none in ["gato", "gato.txt", "perro.svg", "", "GATO.svg", "../gato.svg"] {
+            assert!(sample(none).is_none(), "{none}");
+        }
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl From<StoreError> for Error {
 
 impl Error {
     /// A bug, in words.
-    pub fn bug(what: impl ToString) -> Self {
-        Self::Bug(what.to_string().into())
+    pub fn bug(what: impl Into<Arc<str>>) -> Self {
+        Self::Bug(what.into())
     }
 }

@@ -86,7 +86,7 @@ impl Service {
         let context = Context::current().unwrap_or_default();
         let task = async move { coordinator.run(&compra, &slot).await };
         let running = self.coordinator.background.spawn_on(context.scope(task), &self.runtime);
-        running.await.unwrap_or_else(|panicked| Err(Error::bug(panicked)))
+        running.await.unwrap_or_else(|panicked| Err(Error::bug(panicked.to_string())))
     }
 
     /// Holds the three services against each other.

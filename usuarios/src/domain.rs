@@ -5,9 +5,6 @@ use chrono::{DateTime, Utc};
 use market::domain::{Clave, Intento, MAX_INTEGER, Monto, UsuarioId};
 use serde::{Deserialize, Serialize};
 
-/// The most characters of a name.
-pub const MAX_NAME: usize = 100;
-
 /// A person with a balance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,5 +1,6 @@
-//! JSON request bodies: at most 64 KiB, `application/json`, one object.
+//! JSON request bodies: at most 8 KiB, `application/json`, one object, and they come in time.
 
+use crate::connection::Connection;
 use crate::problem::{FieldError, General, Problem, Text};
 use crate::text;
 use crate::validate::{Fields, Raw};
@@ -12,9 +13,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// The most bytes of a body.
-pub const MAX_BODY: usize = 64 * 1024;
+pub const MAX_BODY: usize = 8 * 1024;
 
 /// The members of the JSON object that came as the body, still to be read with [`Fields`].
 pub struct JsonBody(pub Fields);
@@ -24,14 +26,19 @@ impl FromRequest for JsonBody {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let kind = check_type(req);
-        let mut payload = payload.take();
-        Box::pin(async move {
-            let body = read(&mut payload).await;
-            kind?;
-            parse(&body?).map(Self)
-        })
+        let (req, payload) = (req.clone(), payload.take());
+        Box::pin(async move { members(&req, payload).await.map(Self) })
     }
+}
+
+/// Reads the members of the JSON object that is a request's body.
+///
+/// # Errors
+/// 400, 408, 413, 415 or 422 of a body that is none.
+pub async fn members(req: &HttpRequest, mut payload: Payload) -> Result<Fields, Problem> {
+    let body = read(req, &mut payload).await;
+    check_type(req)?;
+    parse(&body?)
 }
 
 fn check_type(req: &HttpRequest) -> Result<(), Problem> {
@@ -46,19 +53,40 @@ fn check_type(req: &HttpRequest) -> Result<(), Problem> {
     ))
 }
 
-async fn read(payload: &mut Payload) -> Result<Vec<u8>, Problem> {
+async fn read(req: &HttpRequest, payload: &mut Payload) -> Result<Vec<u8>, Problem> {
+    let length = req.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: u64| length > MAX_BODY as u64) {
+        return Err(too_large());
+    }
+    let Some(connection) = req.conn_data::<Arc<Connection>>() else { return collect(payload).await };
+    let body = tokio::time::timeout(connection.client_time(), collect(payload)).await.map_err(|_| {
+        let seconds = connection.client_time().as_secs();
+        Problem::new(
+            General::RequestTimeout,
+            text!("El cuerpo no llegó en {seconds} s.", "The body did not come within {seconds} s."),
+        )
+    })??;
+    connection.body_ends();
+    Ok(body)
+}
+
+async fn collect(payload: &mut Payload) -> Result<Vec<u8>, Problem> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|e| malformed(&e))?;
         if body.len() + chunk.len() > MAX_BODY {
-            return Err(Problem::new(
-                General::BodyTooLarge,
-                text!("El máximo es de {MAX_BODY} bytes.", "The limit is {MAX_BODY} bytes."),
-            ));
+            return Err(too_large());
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+fn too_large() -> Problem {
+    Problem::new(
+        General::BodyTooLarge,
+        text!("El máximo es de {MAX_BODY} bytes.", "The limit is {MAX_BODY} bytes."),
+    )
 }
 
 fn parse(body: &[u8]) -> Result<Fields, Problem> {
@@ -73,7 +101,7 @@ fn parse(body: &[u8]) -> Result<Fields, Problem> {
 }
 
 /// A JSON value, of which only the members of an object matter. serde_json's own map would let the last of two equal
-/// members win without a word: the buyer of `{"usuarioId":1,"usuarioId":2}` would be anybody's guess.
+/// members win without a word: the buyer of `{"buyer":1,"buyer":2}` would be anybody's guess.
 enum Members {
     Object(Fields),
     Other,
@@ -143,13 +171,13 @@ mod tests {
 
     #[test]
     fn a_member_that_comes_twice_is_an_error_that_names_it() {
-        let mut f = parse(br#"{"monto":1,"monto":2}"#).unwrap();
-        let monto = f.required("monto", integer(0..=9));
-        let problem = f.finish((monto,)).unwrap_err();
+        let mut f = parse(br#"{"amount":1,"amount":2}"#).unwrap();
+        let amount = f.required("amount", integer(0..=9));
+        let problem = f.finish((amount,)).unwrap_err();
         assert_eq!(problem.errores.len(), 1);
         assert_eq!(
             (problem.errores[0].campo.as_str(), &*problem.errores[0].detalle.en),
-            ("monto", "comes twice")
+            ("amount", "comes twice")
         );
     }
 

@@ -115,7 +115,7 @@ impl Client {
                 .map(Ok)
                 .map_err(|e| format!("{status} with a body it must not have: {e}"));
         }
-        // only a refusal that the contract knows is an answer; a 404 of some proxy is not
+        // a refusal that the contract knows is an answer; a proxy's 404 is none
         match (status.is_client_error(), serde_json::from_slice(&bytes)) {
             (true, Ok(refusal)) if status != StatusCode::UNAUTHORIZED => Ok(Err(refusal)),
             _ => Err(format!("status {status}")),

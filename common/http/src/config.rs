@@ -1,4 +1,4 @@
-//! Options of the command line, each with an environment variable behind it; all are checked before a port opens.
+//! Options of the command line, each with an environment variable; all are checked before a port opens.
 
 use crate::exit::{EX_USAGE, StartError, unread};
 use crate::logging::LogFormat;
@@ -25,6 +25,13 @@ pub struct ServerOptions {
     /// Seconds after which a connection is closed, politely, so that clients with keep-alive find new replicas
     #[arg(long, env = "CONNECTION_AGE_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub connection_age_seconds: u64,
+    /// Seconds that a client has for each head of a request, for its body, and for 64 KiB of an answer
+    #[arg(long, env = "CLIENT_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
+    pub client_seconds: u64,
+    /// Connections that a port takes at once, the last few for probes only; 2048, or what the limit of open files allows,
+    /// if left out
+    #[arg(long, env = "MAX_CONNECTIONS", value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
+    pub max_connections: Option<u32>,
     /// The name in `X-Pod`, `hostname` and the log
     #[arg(long, env = "HOSTNAME", default_value_t = hostname())]
     pub hostname: String,
@@ -116,7 +123,7 @@ impl FromStr for ServiceUrl {
         if url.scheme() == "http" && url.has_host() && bare {
             Ok(Self(url))
         } else {
-            Err("expected http://host:port and nothing behind it (services talk in the clear, inside the cluster)".to_owned())
+            Err("expected http://host:port and nothing after it (services talk in the clear, inside the cluster)".to_owned())
         }
     }
 }
@@ -130,7 +137,7 @@ pub fn parse<T: Parser>(args: impl IntoIterator<Item = OsString>) -> Result<T, S
     if args.get(1).is_some_and(|first| first == salud::NAME) {
         return Err(salud::run::<T>(args.into_iter().skip(1)));
     }
-    // `salud` is in it for `--help`, and so that no process begins to serve where its health was asked for
+    // `salud` is added for `--help`, and so that `--port=0 salud` is refused and does not serve
     let mut command = T::command().subcommand(salud::command::<T>());
     read(&mut command, args).map_err(|e| unread(&e, &command))
 }

@@ -1,6 +1,7 @@
 //! How a process ends: one line for the operator, and an exit code of `sysexits.h`.
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::{self, ContextKind, ContextValue};
+use std::io::{ErrorKind, Write};
 
 /// `sysexits.h`: the command was used wrongly.
 pub const EX_USAGE: i32 = 64;
@@ -24,7 +25,7 @@ impl StartError {
 
 /// What is said, and the exit code, where a command's options were not read.
 pub fn unread(e: &clap::Error, command: &clap::Command) -> StartError {
-    if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+    if matches!(e.kind(), error::ErrorKind::DisplayHelp | error::ErrorKind::DisplayVersion) {
         return StartError::new(0, e.to_string());
     }
     let found = match e.get(ContextKind::InvalidArg) {
@@ -34,7 +35,7 @@ pub fn unread(e: &clap::Error, command: &clap::Command) -> StartError {
     let Some(arg) = found else { return StartError::new(EX_USAGE, e.to_string().trim_end()) };
     let variable = arg.get_env().map(|v| v.to_string_lossy().into_owned()).unwrap_or_default();
     let wrong = match std::error::Error::source(e) {
-        // clap's own words would put the secret into the log
+        // clap's message has the value in it, which here is a secret
         Some(reason) if arg.is_hide_env_values_set() => {
             format!("error: invalid value for '--{}': {reason}\n", arg.get_long().unwrap_or_default())
         }
@@ -54,12 +55,44 @@ pub fn exit(result: Result<(), StartError>) -> std::process::ExitCode {
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(StartError { message, exit_code: 0 }) => {
-            println!("{}", message.trim_end());
+            let _ = writeln!(Report::new(), "{}", message.trim_end());
             std::process::ExitCode::SUCCESS
         }
         Err(StartError { message, exit_code }) => {
-            eprintln!("{message}");
+            // the exit code says it, too, where nobody reads
+            let _ = writeln!(std::io::stderr(), "{message}");
             std::process::ExitCode::from(u8::try_from(exit_code).unwrap_or(1))
         }
+    }
+}
+
+/// Standard output, for what a command reports. A reader that has gone, as in `| head -1`, is no error: the command still
+/// does its work, and its exit code says how it went.
+#[derive(Debug)]
+pub struct Report(std::io::Stdout);
+
+impl Report {
+    /// Of this process.
+    pub fn new() -> Self {
+        Self(std::io::stdout())
+    }
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Write for Report {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(bytes.len()),
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush().or_else(|e| if e.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(e) })
     }
 }

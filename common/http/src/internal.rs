@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 /// Middleware of the `/interno` scope; `Data<InternalToken>` must be there. Answers 401 `no-autorizado`.
 ///
 /// # Errors
-/// Those of the routes behind it.
+/// Those of the routes that it guards.
 pub async fn guard<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,

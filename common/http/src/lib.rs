@@ -2,8 +2,9 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | [`server`], [`edge`], [`context`] | listening and leaving; what every request has in common |
-//! | [`routes`], [`validate`], [`body`], [`paging`] | requests in |
+//! | [`server`], `gate`, `stream`, [`connection`] | listening and leaving; who is let in, and what a slow client may hold |
+//! | [`edge`], [`context`] | what every request has in common |
+//! | [`routes`], [`request`], [`validate`], [`body`], [`name`], [`paging`] | requests in |
 //! | [`reply`], [`problem`] | answers out: ETag, compression, errors |
 //! | [`ops`], [`openapi`], [`metrics`], [`logging`] | probes, visits, the API's description, numbers, log lines |
 //! | [`config`], [`exit`], [`salud`] | options, exit codes, the subcommand that asks a probe |
@@ -12,18 +13,23 @@
 pub mod body;
 pub mod client;
 pub mod config;
+pub mod connection;
 pub mod context;
 pub mod edge;
 pub mod exit;
+mod gate;
 pub mod internal;
 pub mod logging;
 pub mod metrics;
+pub mod name;
 pub mod openapi;
 pub mod ops;
 pub mod paging;
 pub mod problem;
 pub mod reply;
+pub mod request;
 pub mod routes;
 pub mod salud;
 pub mod server;
+mod stream;
 pub mod validate;

@@ -28,7 +28,7 @@ struct Request {
 /// This process's numbers.
 #[derive(Debug)]
 pub struct Metrics {
-    // a scrape every few seconds and registration at start: nobody waits for this lock
+    // locked by a scrape, every few seconds, and by registration at start: nobody waits for it
     registry: Mutex<Registry>,
     requests: Family<Request, Counter>,
     seconds: Histogram,

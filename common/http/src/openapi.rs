@@ -1,5 +1,6 @@
 //! The API's description: what operations have in common, added once so that no handler repeats it.
 
+use crate::paging::Limit;
 use crate::problem::{Code, General, Lang, MEDIA_TYPE, Problem, ProblemDocument};
 use std::collections::BTreeMap;
 use utoipa::openapi::header::HeaderBuilder;
@@ -82,7 +83,7 @@ pub fn finish(mut api: OpenApi, product: &Product, service: &str) -> OpenApi {
     let mut more = Vec::new();
     ProblemDocument::schemas(&mut more);
     // utoipa collects the schemas of bodies, not those of parameters
-    more.extend([described::<schema::Id>(), described::<schema::Limit>()]);
+    more.extend([described::<schema::Id>(), described::<Limit>()]);
     components.schemas.extend(more);
     for (path, item) in &mut api.paths.paths {
         if let Some(get) = &mut item.get {
@@ -98,7 +99,7 @@ pub fn finish(mut api: OpenApi, product: &Product, service: &str) -> OpenApi {
 }
 
 /// Each resource has its `ver` and `listar`; in one description of them all, ids must be unique (OpenAPI 3.1, 4.8.10):
-/// `tokens_ver`, `usuarios_movimientos_listar`.
+/// `notes_ver`, `notes_lines_listar`.
 fn name(operation: &mut Operation, path: &str) {
     let fixed: Vec<_> = path.split('/').filter(|s| !s.is_empty() && !s.starts_with('{')).collect();
     let of_resource = operation.tags.iter().flatten().any(|tag| fixed.first() == Some(&tag.as_str()));
@@ -153,21 +154,4 @@ pub mod schema {
     #[derive(ToSchema)]
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 1)]
     pub struct Id(u64);
-
-    /// 1 to 100 characters, none of them a control character, not all of them blank
-    #[derive(ToSchema)]
-    #[schema(
-        min_length = 1,
-        max_length = 100,
-        example = "Ana",
-        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
-    )]
-    #[schema(as = Nombre)]
-    pub struct Name(String);
-
-    /// Rows of a page; 100 if it is left out
-    #[derive(ToSchema)]
-    #[schema(minimum = 1, maximum = 1000, default = 100, example = 100)]
-    #[schema(as = Limite)]
-    pub struct Limit(u16);
 }

@@ -10,9 +10,10 @@ use actix_web::web::{Bytes, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use utoipa::{OpenApi, ToSchema};
 
 /// Counts one more visit together with other pods, and says how many there were; `None` while it cannot.
@@ -30,6 +31,8 @@ pub struct Ops {
     pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// The API's description, as it is served.
     pub openapi: Representation,
+    /// The files of `/docs/` that somebody has asked for.
+    docs: RwLock<BTreeMap<String, Arc<Representation>>>,
     hits: AtomicU64,
     shared: Option<SharedCount>,
 }
@@ -55,6 +58,7 @@ impl Ops {
             ready: Box::new(ready),
             openapi: Representation::json(&openapi)
                 .map_err(|e| crate::exit::StartError::new(70, format!("openapi.json: {e}")))?,
+            docs: RwLock::default(),
             hits: AtomicU64::new(0),
             shared: None,
         })
@@ -199,20 +203,38 @@ async fn docs() -> HttpResponse {
     HttpResponse::MovedPermanently().insert_header((header::LOCATION, "/docs/")).finish()
 }
 
+/// What Swagger UI needs: its own files, styles that it writes itself, the API on the same host, and no frame.
+const SWAGGER_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 /// Swagger UI, from the binary: it asks no other host for anything.
-async fn swagger_ui(req: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn swagger_ui(req: HttpRequest, ops: Data<Ops>) -> Result<HttpResponse, Problem> {
+    let name = req.match_info().query("archivo");
+    let known = ops.docs.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+    let file = match known {
+        Some(file) => file,
+        None => {
+            let file = Arc::new(swagger_file(name)?.ok_or_else(|| no_route(&req))?);
+            let mut docs = ops.docs.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(docs.entry(name.to_owned()).or_insert(file))
+        }
+    };
+    Ok(file.respond(&req))
+}
+
+fn swagger_file(name: &str) -> Result<Option<Representation>, Problem> {
     let config = utoipa_swagger_ui::Config::from("/openapi.json")
         .try_it_out_enabled(true)
         // or else a validator on the Internet is shown the URL of each description that is not on localhost
         .validator_url("none");
-    let file = utoipa_swagger_ui::serve(req.match_info().query("archivo"), Arc::new(config));
-    let Some(file) = file.map_err(Problem::internal)? else { return Err(no_route(&req)) };
+    let file = utoipa_swagger_ui::serve(name, Arc::new(config)).map_err(Problem::internal)?;
+    let Some(file) = file else { return Ok(None) };
     let kind = HeaderValue::try_from(file.content_type).map_err(Problem::internal)?;
     let bytes = match file.bytes {
         Cow::Borrowed(bytes) => Bytes::from_static(bytes),
         Cow::Owned(bytes) => bytes.into(),
     };
-    let representation =
+    let file =
         if file.gzpipped { Representation::gzipped(bytes, kind) } else { Representation::new(bytes, kind) };
-    Ok(representation.respond(&req))
+    Ok(Some(file.header(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(SWAGGER_POLICY))))
 }

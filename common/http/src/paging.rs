@@ -4,12 +4,16 @@
 
 use crate::problem::Problem;
 use crate::reply::Representation;
-use crate::validate::{Fields, Parsed, Raw, integer};
+use crate::request::Field;
+use crate::validate::{Parsed, Raw, integer};
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::{Bytes, Query};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// Rows of a page, where the client does not say.
 pub const DEFAULT_LIMIT: usize = 100;
@@ -19,13 +23,49 @@ pub const MAX_LIMIT: usize = 1000;
 /// The total number of rows that the filters let through.
 pub static X_TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 
-/// `limite` of a query: 1 to 1000, 100 if it is left out.
-pub fn limit(fields: &mut Fields) -> Option<usize> {
-    let parse = |raw: &Raw| -> Parsed<usize> {
+/// Rows of a page; 100 if it is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit(usize);
+
+impl Limit {
+    /// How many rows.
+    pub fn rows(self) -> usize {
+        self.0
+    }
+}
+
+impl Field for Limit {
+    type Schema = Self;
+
+    fn read(raw: &Raw) -> Parsed<Self> {
         // at most 1000, so it fits
-        integer(1..=MAX_LIMIT as u64)(raw).map(|n| usize::try_from(n).unwrap_or(MAX_LIMIT))
-    };
-    fields.optional("limite", parse).map(|n| n.unwrap_or(DEFAULT_LIMIT))
+        integer(1..=MAX_LIMIT as u64)(raw).map(|n| Self(usize::try_from(n).unwrap_or(MAX_LIMIT)))
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self(DEFAULT_LIMIT))
+    }
+}
+
+impl PartialSchema for Limit {
+    #[expect(deprecated, reason = "utoipa's derive writes one `example`, and so do all other schemas here")]
+    fn schema() -> RefOr<Schema> {
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)))
+            .description(Some("Rows of a page; 100 if it is left out"))
+            .minimum(Some(1))
+            .maximum(Some(MAX_LIMIT))
+            .default(Some(DEFAULT_LIMIT.into()))
+            .example(Some(DEFAULT_LIMIT.into()));
+        RefOr::T(schema.build().into())
+    }
+}
+
+impl ToSchema for Limit {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Limite".into()
+    }
 }
 
 /// One page of rows.

@@ -15,6 +15,9 @@ use utoipa::ToSchema;
 /// The media type of every error.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
+/// The most bad fields that one answer names.
+pub const MAX_DETAILS: usize = 20;
+
 /// A sentence in the two languages that a reader may ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
@@ -76,9 +79,9 @@ impl Lang {
     }
 }
 
-/// One row of a table of errors: made by [`codes!`](crate::codes), so that each name has one status and one title.
-#[derive(Clone, Copy, Debug)]
-pub struct Code {
+/// What is known of one kind of error.
+#[derive(Debug)]
+pub struct Row {
     /// The stable name on the wire.
     pub name: &'static str,
     /// The HTTP status that it comes with, always the same.
@@ -88,10 +91,23 @@ pub struct Code {
     pub titles: (&'static str, &'static str),
 }
 
-impl Code {
+impl Row {
     /// The `title`: what kind of error this is, the same for each occurrence.
-    pub const fn title(self) -> Text {
+    pub const fn title(&self) -> Text {
         Text::new(self.titles.0, self.titles.1)
+    }
+}
+
+/// One row of a table of errors: made by [`codes!`](crate::codes), so that each name has one status and one title. It is a
+/// reference, since each `Result` of a handler has room for one.
+#[derive(Clone, Copy, Debug)]
+pub struct Code(#[doc(hidden)] pub &'static Row);
+
+impl std::ops::Deref for Code {
+    type Target = Row;
+
+    fn deref(&self) -> &Row {
+        self.0
     }
 }
 
@@ -124,11 +140,14 @@ macro_rules! codes {
             /// Its row.
             pub const fn code(self) -> $crate::problem::Code {
                 match self {
-                    $( Self::$variant => $crate::problem::Code {
-                        name: $name,
-                        status: $crate::problem::StatusCode::$status,
-                        titles: ($es, $en),
-                    }, )*
+                    $( Self::$variant => {
+                        const ROW: $crate::problem::Row = $crate::problem::Row {
+                            name: $name,
+                            status: $crate::problem::StatusCode::$status,
+                            titles: ($es, $en),
+                        };
+                        $crate::problem::Code(&ROW)
+                    } )*
                 }
             }
         }
@@ -148,14 +167,20 @@ codes! {
         InvalidJson = "json-invalido", BAD_REQUEST, "El cuerpo no es JSON", "The body is not JSON";
         /// An internal route without the shared token.
         NotAuthorized = "no-autorizado", UNAUTHORIZED, "Falta la credencial interna", "The internal credential is missing";
+        /// A write that another site's page has sent, by a browser on this machine.
+        ForeignOrigin = "origen-no-permitido", FORBIDDEN, "Otro sitio no puede escribir aquí", "Another site must not write here";
         /// No such route.
         RouteNotFound = "ruta-no-encontrada", NOT_FOUND, "No existe esta ruta", "There is no such route";
         /// The route exists, not with this method; `Allow` names those that do.
         MethodNotAllowed = "metodo-no-permitido", METHOD_NOT_ALLOWED, "Esta ruta no admite este método", "This route does not take this method";
-        /// More than 64 KiB.
+        /// The body did not come in time.
+        RequestTimeout = "peticion-incompleta", REQUEST_TIMEOUT, "La petición no llegó entera", "The request did not come whole";
+        /// More than 8 KiB.
         BodyTooLarge = "cuerpo-demasiado-grande", PAYLOAD_TOO_LARGE, "El cuerpo es demasiado grande", "The body is too large";
         /// Not `application/json`.
         UnsupportedType = "tipo-no-soportado", UNSUPPORTED_MEDIA_TYPE, "El cuerpo debe ser application/json", "The body must be application/json";
+        /// A name that this server does not have.
+        Misdirected = "destino-equivocado", MISDIRECTED_REQUEST, "Este servidor no tiene ese nombre", "This server does not have that name";
         /// Fields are wrong; `errores` names each.
         InvalidData = "datos-invalidos", UNPROCESSABLE_ENTITY, "Hay datos inválidos", "Some data are invalid";
         /// A bug here: logged with the request's id.
@@ -164,6 +189,8 @@ codes! {
         ServiceUnavailable = "servicio-no-disponible", SERVICE_UNAVAILABLE, "Un servicio no responde", "A service does not answer";
         /// The store takes no writes now.
         StoreUnavailable = "almacen-no-disponible", SERVICE_UNAVAILABLE, "El almacén no está disponible", "The store is not available";
+        /// As many connections as there can be.
+        TooManyConnections = "demasiadas-conexiones", SERVICE_UNAVAILABLE, "Hay demasiadas conexiones", "There are too many connections";
         /// Starting, stopping or without its store.
         NotReady = "no-listo", SERVICE_UNAVAILABLE, "El servicio no está listo", "The service is not ready";
     }
@@ -201,9 +228,15 @@ impl Problem {
         Self { codigo, detail, errores: Vec::new(), retry_after, allow: None }
     }
 
-    /// 422 that names every bad field.
-    pub fn invalid(errores: Vec<FieldError>) -> Self {
+    /// 422 that names bad fields, at most [`MAX_DETAILS`] of them.
+    pub fn invalid(mut errores: Vec<FieldError>) -> Self {
         let n = errores.len();
+        errores.truncate(MAX_DETAILS);
+        Self::invalid_of(n, errores)
+    }
+
+    /// The same, where `n` fields are bad and only some of them are named.
+    pub(crate) fn invalid_of(n: usize, errores: Vec<FieldError>) -> Self {
         let detail =
             text!("{n} campo(s) que corregir; vea «errores».", "{n} field(s) to correct; see \"errores\".");
         Self { errores, ..Self::new(General::InvalidData, detail) }
@@ -227,8 +260,8 @@ impl Problem {
         Self::new(
             General::StoreUnavailable,
             Text::new(
-                "No se pudo guardar ni leer ahora; repita la petición, con la misma clave si es una compra.",
-                "Nothing could be saved or read now; repeat the request, a purchase with the same key.",
+                "No se pudo guardar ni leer ahora; repita la petición, con la misma Idempotency-Key si la lleva.",
+                "Nothing could be saved or read now; repeat the request, with the same Idempotency-Key if it has one.",
             ),
         )
     }

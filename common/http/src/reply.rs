@@ -1,16 +1,23 @@
 //! What a GET answers: a body with its ETag and, where the client takes it and it is worth it, gzip.
 
 use crate::problem::Problem;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::header::{self, ContentEncoding, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use flate2::read::GzDecoder;
 use serde::Serialize;
-use std::io::Write;
+use std::io::{Cursor, Read, Write};
+use std::pin::Pin;
 use std::sync::OnceLock;
+use std::task::{Context, Poll};
 
 /// Below this a compressed body saves less than its headers and the work cost.
 const MIN_COMPRESSED: usize = 1024;
+
+/// The most bytes that are unpacked at once.
+const PIECE: usize = 16 * 1024;
 
 /// On an answer that repeats an earlier one for the same `Idempotency-Key`.
 pub static IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -89,7 +96,7 @@ impl Representation {
             (HttpResponse::new(StatusCode::NOT_MODIFIED), None)
         } else {
             let (body, encoding) = self.encoded(req);
-            (HttpResponse::with_body(status, body).map_into_boxed_body(), encoding)
+            (HttpResponse::with_body(status, body), encoding)
         };
         let headers = response.headers_mut();
         if !unchanged {
@@ -112,14 +119,16 @@ impl Representation {
         response
     }
 
-    fn encoded(&self, req: &HttpRequest) -> (Bytes, Option<ContentEncoding>) {
-        if self.stored_gzip {
-            return if takes_gzip(req) {
-                (self.body.clone(), Some(ContentEncoding::Gzip))
-            } else {
-                (gunzip(&self.body).unwrap_or_default().into(), None)
-            };
-        }
+    fn encoded(&self, req: &HttpRequest) -> (BoxBody, Option<ContentEncoding>) {
+        let (bytes, encoding) = match self.stored_gzip {
+            true if takes_gzip(req) => (self.body.clone(), Some(ContentEncoding::Gzip)),
+            true => return (BoxBody::new(Unpacked::new(self.body.clone())), None),
+            false => self.best(req),
+        };
+        (BoxBody::new(bytes), encoding)
+    }
+
+    fn best(&self, req: &HttpRequest) -> (Bytes, Option<ContentEncoding>) {
         if self.body.len() < MIN_COMPRESSED
             || !req.headers().contains_key(header::ACCEPT_ENCODING)
             || !takes_gzip(req)
@@ -155,8 +164,35 @@ fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-fn gunzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut decoder = flate2::write::GzDecoder::new(Vec::new());
-    decoder.write_all(body)?;
-    decoder.finish()
+/// A gzip body on its way to a client that does not take gzip: unpacked piece by piece, so that no request holds all of it.
+struct Unpacked {
+    left: u64,
+    reader: GzDecoder<Cursor<Bytes>>,
+}
+
+impl Unpacked {
+    fn new(packed: Bytes) -> Self {
+        // the last four bytes of gzip are the length of what it holds (RFC 1952, 2.3.1)
+        let length = packed.last_chunk().map_or(0, |length| u32::from_le_bytes(*length));
+        Self { left: length.into(), reader: GzDecoder::new(Cursor::new(packed)) }
+    }
+}
+
+impl MessageBody for Unpacked {
+    type Error = std::io::Error;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.left)
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let this = self.get_mut();
+        if this.left == 0 {
+            return Poll::Ready(None);
+        }
+        let mut piece = vec![0; usize::try_from(this.left).map_or(PIECE, |left| left.min(PIECE))];
+        this.reader.read_exact(&mut piece)?;
+        this.left -= piece.len() as u64;
+        Poll::Ready(Some(Ok(piece.into())))
+    }
 }

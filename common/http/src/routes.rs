@@ -9,7 +9,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, w
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pattern(pub(crate) &'static str);
 
-/// Builds one resource of a route table: `Methods::at("/tokens").get(listar).post(crear).done()`.
+/// Builds one resource of a route table: `Methods::at("/notes").get(list).post(create).done()`.
 pub struct Methods {
     resource: Resource,
     allow: Vec<Method>,

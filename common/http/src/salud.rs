@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 /// The subcommand's name.
 pub const NAME: &str = "salud";
-/// How long an answer may take; Docker and Kubernetes would wait longer than a process that is well needs.
+/// How long an answer may take. Docker and Kubernetes wait for longer; a healthy process needs less.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The most bytes of an answer that are read: a problem is a tenth of it.
 const MOST: usize = 8192;
 
-/// The subcommand, with the same `--host` and `--port` as serving, and nothing else that would have to be right.
+/// The subcommand. It has the `--host` and `--port` of serving, and no other option that somebody could get wrong.
 pub fn command<T: Parser>() -> Command {
     let serving = T::command();
     let mine = serving.get_arguments().filter(|a| matches!(a.get_id().as_str(), "host" | "port")).cloned();
@@ -25,7 +25,7 @@ pub fn command<T: Parser>() -> Command {
         .args(mine)
 }
 
-/// Asks, with what is behind `salud` on the command line.
+/// Asks, with the arguments that follow `salud` on the command line.
 ///
 /// # Errors
 /// Always, since the process ends here: exit code 0 where it is ready, 1 where not, 64 for a bad option; a line says why.
@@ -60,9 +60,9 @@ fn near(host: &str, port: u16) -> Option<SocketAddr> {
     Some(address)
 }
 
-/// A problem, as far as a reader of the check's line wants to know it.
+/// The part of a problem document that the check's line repeats.
 #[derive(Deserialize)]
-struct Problem {
+struct NotReady {
     codigo: String,
     detail: String,
 }
@@ -81,7 +81,7 @@ fn ask(address: SocketAddr, patience: Duration) -> Result<(), String> {
         return Ok(());
     }
     Err(match serde_json::from_str(body) {
-        Ok(Problem { codigo, detail }) => format!("answered {status} {codigo}: {detail}"),
+        Ok(NotReady { codigo, detail }) => format!("answered {status} {codigo}: {detail}"),
         Err(_) => format!("answered {status}"),
     })
 }
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn who_listens_on_all_addresses_is_asked_on_the_loopback_one() {
+    fn a_process_that_listens_on_all_addresses_is_asked_on_the_loopback_one() {
         assert_eq!(near("0.0.0.0", 1).unwrap(), "127.0.0.1:1".parse().unwrap());
         assert_eq!(near("::", 1).unwrap(), "[::1]:1".parse().unwrap());
         assert_eq!(near("127.0.0.3", 1).unwrap(), "127.0.0.3:1".parse().unwrap());

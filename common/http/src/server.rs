@@ -5,19 +5,27 @@
 //! 1. `/readyz` fails and every response closes its connection; connections are taken until the load balancers have
 //!    noticed.
 //! 2. The kernel refuses new connections (`refuse`); those that it has already are still taken and answered.
-//! 3. Once no request has come for 100 ms, the connections that are left are idle. Only now actix may stop: it drops
+//! 3. Once no request has come for 100 ms, and no client stands still in the middle of one, the connections that are left are idle. Only now actix may stop: it drops
 //!    at once what it has taken and not yet read from, and closes the listener's queue with resets.
 //! 4. When the last connection is closed, or the grace is over, [`Server::run`] returns, and the store can be closed.
 
 use crate::config::ServerOptions;
+use crate::connection::SLICE;
 use crate::edge::{Edge, not_found};
 use crate::exit::StartError;
+use crate::gate::{self, Gate};
+use crate::stream::Stream;
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::body::BoxBody;
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
+use actix_web::rt::net::TcpStream;
 use actix_web::web::ServiceConfig;
-use actix_web::{App, Error, HttpServer, web};
+use actix_web::{App, Error, web};
 use socket2::{Domain, Socket, Type};
+use std::future::ready;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 #[cfg(target_os = "linux")]
 use std::num::NonZeroU32;
@@ -29,6 +37,18 @@ use tokio::signal::unix::{self, Signal, SignalKind};
 const BACKLOG: i32 = 4096;
 /// Without a request for so long, no worker has an unread one: each polls all its sockets many times in between.
 const QUIET: Duration = Duration::from_millis(100);
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long what still comes of a request is thrown away after its answer.
+const LINGER: Duration = Duration::from_secs(1);
+/// How long a leaving process waits for a client that stands still in the middle of a request.
+const STALLED: Duration = Duration::from_secs(1);
+/// Bytes that the kernel keeps of a connection beyond what is on its way.
+#[cfg(target_os = "linux")]
+const KEPT_UNSENT: u32 = 64 * 1024;
+/// How long what is on its way may stay unacknowledged: then the client's machine is gone, or does not read.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 /// How often leaving looks whether it is done.
 const TICK: Duration = Duration::from_millis(5);
 
@@ -41,8 +61,8 @@ pub enum Leave {
     Now,
 }
 
-/// Completes on SIGTERM or Ctrl-C. Both are caught from this call on, and not from the first poll: a signal that came
-/// right behind the first answer would end the process in the middle of the next. Must be called on a Tokio runtime.
+/// Completes on SIGTERM or Ctrl-C. Both are caught from this call on, and not from the first poll: a signal that comes
+/// between the two would end the process at once. Must be called on a Tokio runtime.
 pub fn signal() -> impl Future<Output = Leave> {
     let (mut term, mut int) = (catch(SignalKind::terminate()), catch(SignalKind::interrupt()));
     async move {
@@ -88,12 +108,20 @@ fn open(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     // a restart must not wait for the old connections' TIME_WAIT
     socket.set_reuse_address(true)?;
+    // each connection inherits these
+    socket.set_tcp_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    {
+        // the kernel keeps little of an answer that is not read
+        socket.set_tcp_notsent_lowat(KEPT_UNSENT)?;
+        socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-/// A route table behind the one middleware: what every listener serves.
+/// A route table inside the one middleware: what every listener serves.
 pub fn app<F: FnOnce(&mut ServiceConfig) + 'static>(
     edge: Arc<Edge>,
     routes: F,
@@ -116,6 +144,12 @@ pub fn app<F: FnOnce(&mut ServiceConfig) + 'static>(
         .default_service(web::to(not_found))
 }
 
+fn let_in(io: TcpStream, gate: &Arc<Gate>) -> Result<(Stream, Option<SocketAddr>), DispatchError> {
+    let place = gate.admit().ok_or(DispatchError::DisconnectTimeout)?;
+    let peer = io.peer_addr().ok();
+    Ok((Stream::new(io, Arc::clone(gate), place), peer))
+}
+
 type Routes = dyn Fn(&mut ServiceConfig) + Send + Sync;
 
 /// A few HTTP listeners that start and leave together.
@@ -124,6 +158,9 @@ pub struct Server {
     workers: usize,
     drain: Duration,
     grace: Duration,
+    client_time: Duration,
+    max_connections: Option<u32>,
+    gates: Vec<Arc<Gate>>,
     listeners: Vec<Socket>,
     running: Vec<actix_web::dev::Server>,
 }
@@ -137,6 +174,9 @@ impl Server {
             workers: options.workers.map_or(cores, usize::from),
             drain: Duration::from_secs(options.drain_seconds),
             grace: Duration::from_secs(options.grace_seconds),
+            client_time: Duration::from_secs(options.client_seconds),
+            max_connections: options.max_connections,
+            gates: Vec::new(),
             listeners: Vec::new(),
             running: Vec::new(),
         }
@@ -153,27 +193,42 @@ impl Server {
         self.serve_routes(listener, Arc::new(routes))
     }
 
-    /// Of no type that its caller chooses: so it is compiled once, and as this crate is, for speed.
+    /// Not generic, so that it is compiled once, in this crate, at this crate's optimisation level.
     fn serve_routes(&mut self, listener: TcpListener, routes: Arc<Routes>) -> Result<(), StartError> {
         let unusable = |e| StartError::new(69, format!("cannot serve: {e}"));
+        let loopback = address(&listener)?.ip().is_loopback();
+        let most = gate::most(self.max_connections, gate::raise_file_limit())?;
+        let gate = Arc::new(Gate::new(most, self.client_time, loopback, Arc::clone(self.edge.tally())));
+        self.gates.push(Arc::clone(&gate));
         self.listeners.push(listener.try_clone().map_err(unusable)?.into());
-        let (edge, connected) = (Arc::clone(&self.edge), Arc::clone(&self.edge));
-        let server = HttpServer::new(move || {
-            let routes = Arc::clone(&routes);
-            app(Arc::clone(&edge), move |c: &mut ServiceConfig| routes(c))
-        })
-        .workers(self.workers)
-        .on_connect(move |_, extensions| {
-            extensions.insert(connected.connected());
-        })
-        .keep_alive(Duration::from_secs(75))
-        .client_request_timeout(Duration::from_secs(10))
-        .shutdown_timeout(self.grace.as_secs())
-        .disable_signals()
-        .listen(listener)
-        .map_err(unusable)?
-        .run();
-        self.running.push(server);
+        let edge = Arc::clone(&self.edge);
+        let builder = actix_server::Server::build()
+            .workers(self.workers)
+            .shutdown_timeout(self.grace.as_secs())
+            .disable_signals();
+        let leaving = builder.graceful_shutdown_signal();
+        let service = move || {
+            let (routes, leaving, gate) = (Arc::clone(&routes), leaving.clone(), Arc::clone(&gate));
+            let app = app(Arc::clone(&edge), move |c: &mut ServiceConfig| routes(c));
+            let app = app.into_factory().map_err(|e: Error| e.error_response());
+            let http = HttpService::build()
+                .keep_alive(KEEP_ALIVE)
+                // the stream has deadlines of its own
+                .client_request_timeout(Duration::ZERO)
+                .client_disconnect_timeout(LINGER)
+                .h1_allow_half_closed(true)
+                .h1_write_buffer_size(SLICE)
+                .graceful_shutdown_signal(move || {
+                    let leaving = leaving.clone();
+                    async move { leaving.notified().await }
+                })
+                .on_connect_ext(|stream: &Stream, data| {
+                    data.insert(Arc::clone(stream.connection()));
+                })
+                .h1(map_config(app, |()| AppConfig::default()));
+            fn_service(move |io: TcpStream| ready(let_in(io, &gate))).and_then(http)
+        };
+        self.running.push(builder.listen("http", listener, service).map_err(unusable)?.run());
         Ok(())
     }
 
@@ -201,14 +256,14 @@ impl Server {
         }
         let deadline = Instant::now() + self.grace;
         self.listeners.iter().for_each(refuse);
-        quiet(&self.edge, deadline).await;
-        // a clone would keep the port open
+        quiet(&self.edge, &self.gates, deadline).await;
+        // these clones would keep the port open
         drop(self.listeners);
         let stopped = futures_util::future::join_all(handles.iter().map(|h| h.stop(true)));
         tokio::select! {
             _ = stopped => {}
             // actix itself looks once a second only
-            () = closed(&self.edge, deadline) => {}
+            () = closed(&self.edge, &self.gates, deadline) => {}
         }
         servers.shutdown().await;
         Ok(why)
@@ -231,20 +286,22 @@ fn refuse(listener: &Socket) {
 }
 
 /// Waits until no request has been at work, and none has come, for [`QUIET`].
-async fn quiet(edge: &Edge, deadline: Instant) {
+async fn quiet(edge: &Edge, gates: &[Arc<Gate>], deadline: Instant) {
     let (mut since, mut seen) = (Instant::now(), None);
     while Instant::now() < deadline && (seen.is_none() || since.elapsed() < QUIET) {
         let now = edge.idle();
         if now.is_none() || now != seen {
             (since, seen) = (Instant::now(), now);
         }
+        gates.iter().for_each(|gate| gate.cut_stalled(STALLED));
         tokio::time::sleep(TICK).await;
     }
 }
 
 /// Waits until every connection is closed.
-async fn closed(edge: &Edge, deadline: Instant) {
+async fn closed(edge: &Edge, gates: &[Arc<Gate>], deadline: Instant) {
     while Instant::now() < deadline && edge.connections() > 0 {
+        gates.iter().for_each(|gate| gate.cut_stalled(STALLED));
         tokio::time::sleep(TICK).await;
     }
 }
@@ -284,7 +341,8 @@ mod tests {
     use super::*;
     use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
     use std::io::{ErrorKind, Read, Write};
-    use std::net::{Shutdown, TcpStream};
+    use std::net::Shutdown;
+    use std::net::TcpStream;
 
     #[test]
     fn new_connections_are_refused_and_queued_ones_answered_without_any_capability() {

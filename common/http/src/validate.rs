@@ -1,13 +1,14 @@
-//! Requests read field by field, so that one answer names every bad field at once.
+//! Requests read field by field, so that one answer names every bad field at once. [`request!`](crate::request!) writes what
+//! does it; by hand it is:
 //!
 //! ```text
 //! let JsonBody(mut f) = body;
-//! let nombre = f.required("nombre", text(1..=100));
+//! let vendido = f.required("vendido", boolean);
 //! let edad = f.optional("edad", integer(0..=150));
-//! let (nombre, edad) = f.finish((nombre, edad))?; // 422 with all that was wrong, unknown fields included
+//! let (vendido, edad) = f.finish((vendido, edad))?; // 422 with all that was wrong, unknown fields included
 //! ```
 
-use crate::problem::{FieldError, Problem, Text};
+use crate::problem::{FieldError, MAX_DETAILS, Problem, Text};
 use crate::text;
 use actix_web::HttpRequest;
 use serde_json::Value;
@@ -35,6 +36,8 @@ pub type Parsed<T> = Result<T, Text>;
 pub struct Fields {
     left: BTreeMap<String, Raw>,
     errors: Vec<FieldError>,
+    /// How many errors there are, those included that will not be named.
+    wrong: usize,
 }
 
 impl Fields {
@@ -65,20 +68,34 @@ impl Fields {
         }
     }
 
-    /// Reads a segment of the path.
+    /// Reads a segment of the path, percent-decoded.
     pub fn path<T>(
         &mut self,
         req: &HttpRequest,
         name: &str,
         parse: impl FnOnce(&Raw) -> Parsed<T>,
     ) -> Option<T> {
-        let raw = Raw::Plain(req.match_info().query(name).to_owned());
+        // the router has decoded all but `%`, `/` and `+`, and left those as they came
+        let decoded = percent_encoding::percent_decode_str(req.match_info().query(name)).decode_utf8_lossy();
+        let raw = Raw::Plain(decoded.into_owned());
         parse(&raw).map_err(|detalle| self.wrong(name, detalle)).ok()
     }
 
-    /// Notes an error of a field.
+    /// Whether one of these fields has come and is not read yet.
+    pub fn has_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.left.contains_key(*name))
+    }
+
+    /// Notes an error of a field. The first [`MAX_DETAILS`] are named, by the first 100 characters of their fields.
     pub fn wrong(&mut self, campo: &str, detalle: Text) {
-        self.errors.push(FieldError { campo: campo.to_owned(), detalle });
+        self.wrong += 1;
+        if self.errors.len() < MAX_DETAILS {
+            let shown = campo
+                .char_indices()
+                .nth(100)
+                .map_or(campo.to_owned(), |(end, _)| format!("{}…", &campo[..end]));
+            self.errors.push(FieldError { campo: shown, detalle });
+        }
     }
 
     /// Reads a field that must be there.
@@ -113,8 +130,8 @@ impl Fields {
             self.wrong(&campo, Text::new("no se conoce este campo", "is not a known field"));
         }
         match values.complete() {
-            Some(values) if self.errors.is_empty() => Ok(values),
-            _ => Err(Problem::invalid(self.errors)),
+            Some(values) if self.wrong == 0 => Ok(values),
+            _ => Err(Problem::invalid_of(self.wrong, self.errors)),
         }
     }
 }
@@ -174,31 +191,6 @@ pub fn boolean(raw: &Raw) -> Parsed<bool> {
     }
 }
 
-/// Text of so many characters, without control characters, and not blank; blanks around it are cut off.
-pub fn line(length: RangeInclusive<usize>) -> impl FnOnce(&Raw) -> Parsed<String> {
-    move |raw| {
-        let s = match raw {
-            Raw::Json(Value::String(s)) | Raw::Plain(s) => s,
-            Raw::Json(_) => return Err(Text::new("debe ser texto", "must be text")),
-        };
-        if s.chars().any(char::is_control) {
-            return Err(Text::new(
-                "no puede tener caracteres de control",
-                "must not have control characters",
-            ));
-        }
-        let n = s.chars().count();
-        if !length.contains(&n) || s.trim().is_empty() {
-            let (low, high) = (length.start(), length.end());
-            return Err(text!(
-                "debe tener de {low} a {high} caracteres, no todos blancos; tiene {n}",
-                "must have {low} to {high} characters, not all blank; it has {n}"
-            ));
-        }
-        Ok(s.trim().to_owned())
-    }
-}
-
 /// One of a few words.
 pub fn one_of<T: Copy>(words: &'static [(&'static str, T)]) -> impl FnOnce(&Raw) -> Parsed<T> {
     move |raw| {
@@ -244,7 +236,7 @@ mod tests {
     fn every_bad_field_is_named_at_once() {
         let mut f = body(r#"{"nombre":"a\u0000b","edad":-1,"color":"rojo"}"#);
         let (nombre, age, id) =
-            (f.required("nombre", line(1..=100)), f.required("edad", any()), f.required("id", any()));
+            (f.required("nombre", boolean), f.required("edad", any()), f.required("id", any()));
         let problem = f.finish((nombre, age, id)).unwrap_err();
         assert_eq!(problem.codigo, General::InvalidData);
         let mut fields: Vec<_> = problem.errores.iter().map(|e| e.campo.as_str()).collect();
@@ -266,14 +258,5 @@ mod tests {
         assert!(any()(&Raw::Plain("+7".into())).is_err());
         assert!(integer(1..=MAX_INTEGER)(&Raw::Plain("0".into())).is_err());
         assert!(any()(&Raw::Plain("9223372036854775808".into())).is_err());
-    }
-
-    #[test]
-    fn a_line_is_short_and_visible() {
-        let read = |s: &str| line(1..=100)(&Raw::Plain(s.to_owned()));
-        assert_eq!(read("  Gato Cósmico ").unwrap(), "Gato Cósmico");
-        for wrong in ["", "   ", "a\nb", "\u{7f}", &"x".repeat(10_000)] {
-            assert!(read(wrong).is_err(), "{wrong:?}");
-        }
     }
 }

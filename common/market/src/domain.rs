@@ -117,13 +117,14 @@ pub fn timestamp() -> DateTime<Utc> {
     clock::now().trunc_subsecs(3)
 }
 
-/// The idempotency key of one purchase or abono: 1 to 128 of `A-Z a-z 0-9 . _ : ~ + = @ -`.
+/// The idempotency key of one purchase or abono: 1 to 255 visible ASCII characters. `#` and nothing but digits is none: so
+/// a table names a purchase that came without a clave.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Clave(Arc<str>);
 
 /// The most characters of a clave.
-pub const MAX_CLAVE: usize = 128;
+pub const MAX_CLAVE: usize = 255;
 
 impl Clave {
     /// A fresh clave, for a client that sent none (a UUID v4).
@@ -139,15 +140,17 @@ impl Clave {
 
 /// Text that is no clave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a clave has 1 to {MAX_CLAVE} characters of A-Z a-z 0-9 . _ : ~ + = @ -")]
+#[error("a clave has 1 to {MAX_CLAVE} visible ASCII characters, and is not # with a number")]
 pub struct InvalidClave;
 
 impl FromStr for Clave {
     type Err = InvalidClave;
 
     fn from_str(s: &str) -> Result<Self, InvalidClave> {
-        let legal = |b: u8| b.is_ascii_alphanumeric() || b"._:~+=@-".contains(&b);
-        if (1..=MAX_CLAVE).contains(&s.len()) && s.bytes().all(legal) {
+        let of_a_table = s
+            .strip_prefix('#')
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()));
+        if (1..=MAX_CLAVE).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_graphic()) && !of_a_table {
             Ok(Self(s.into()))
         } else {
             Err(InvalidClave)
@@ -288,10 +291,22 @@ mod tests {
     }
 
     #[test]
+    fn a_clave_is_any_visible_ascii() {
+        for legal in ["a", "#", "#a", "#1a", "n/x+Zm9v==", "\"", "%2F", "..", &"~".repeat(255)] {
+            assert_eq!(legal.parse::<Clave>().unwrap().as_str(), legal);
+        }
+        for wrong in ["", " ", "a b", "a\tb", "ñ", "\u{7f}", "#1", &"~".repeat(256)] {
+            assert!(wrong.parse::<Clave>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
     fn an_attempt_has_one_spelling() {
         let intento: Intento = "a:b#12".parse().unwrap();
         assert_eq!(intento.to_string(), "a:b#12");
-        for wrong in ["a", "a#0", "a#01", "a#+1", "#1", "a b#1", "a#4294967296", "á#1"] {
+        let intento: Intento = "a#7#12".parse().unwrap();
+        assert_eq!((intento.clave.as_str(), intento.numero), ("a#7", 12), "a clave may have a # itself");
+        for wrong in ["a", "a#0", "a#01", "a#+1", "#1", "a b#1", "a#4294967296", "á#1", "#7#1"] {
             assert_eq!(wrong.parse::<Intento>(), Err(InvalidIntento), "{wrong}");
         }
     }

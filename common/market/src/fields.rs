@@ -1,9 +1,11 @@
 //! The domain's values as they come in requests. Each parser says what it would take.
 
 use crate::domain::{Clave, Intento, MAX_INTEGER, Monto, TokenId, TransaccionId, UsuarioId};
-use actix_web::HttpRequest;
+use crate::openapi::schema;
+use http_kit::openapi::schema::Id;
 use http_kit::problem::Text;
-use http_kit::validate::{Fields, Parsed, Raw, integer};
+use http_kit::request::Field;
+use http_kit::validate::{Parsed, Raw, integer};
 use serde_json::Value;
 
 /// An id of a user.
@@ -40,28 +42,55 @@ pub fn monto(raw: &Raw) -> Parsed<Monto> {
     integer(0..=MAX_INTEGER)(raw).map(|n| Monto::new(n).unwrap_or(Monto::MAX))
 }
 
-/// A sum of money above zero.
-pub fn positive_monto(raw: &Raw) -> Parsed<Monto> {
-    integer(1..=MAX_INTEGER)(raw).map(|n| Monto::new(n).unwrap_or(Monto::MAX))
+macro_rules! fields {
+    ($($kind:ty, $schema:ty, $read:expr;)*) => { $(
+        impl Field for $kind {
+            type Schema = $schema;
+
+            fn read(raw: &Raw) -> Parsed<Self> {
+                $read(raw)
+            }
+        }
+    )* };
 }
 
-/// Reads the `Idempotency-Key` header, where there is one (draft-ietf-httpapi-idempotency-key-header; its quotes may
-/// be left out).
-pub fn idempotency_key(f: &mut Fields, req: &HttpRequest) -> Option<Option<Clave>> {
-    const NAME: &str = "Idempotency-Key";
-    let headers = req.headers();
-    let Some(value) = headers.get(NAME) else { return Some(None) };
-    let text = value.to_str().unwrap_or_default();
-    let bare = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
-    match bare.parse() {
-        Ok(clave) if headers.get_all(NAME).count() == 1 => Some(Some(clave)),
-        _ => {
-            let detalle = Text::new(
-                "debe venir una vez, con 1 a 128 caracteres de A-Z a-z 0-9 . _ : ~ + = @ -",
-                "must come once, with 1 to 128 characters of A-Z a-z 0-9 . _ : ~ + = @ -",
-            );
-            f.wrong(NAME, detalle);
-            None
-        }
+fields! {
+    UsuarioId, Id, usuario_id;
+    TokenId, Id, token_id;
+    TransaccionId, Id, transaccion_id;
+    Monto, schema::Credits, monto;
+    PositiveMonto, schema::PositiveCredits, PositiveMonto::of;
+    Clave, schema::Clave, clave;
+}
+
+/// A sum of money above zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PositiveMonto(Monto);
+
+impl PositiveMonto {
+    /// The sum.
+    pub fn monto(self) -> Monto {
+        self.0
     }
+
+    fn of(raw: &Raw) -> Parsed<Self> {
+        integer(1..=MAX_INTEGER)(raw).map(|n| Self(Monto::new(n).unwrap_or(Monto::MAX)))
+    }
+}
+
+/// The value of `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header; its quotes may be left out).
+fn clave(raw: &Raw) -> Parsed<Clave> {
+    let parsed = match raw {
+        Raw::Plain(text) => {
+            let bare = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
+            bare.parse().ok()
+        }
+        Raw::Json(_) => None,
+    };
+    parsed.ok_or_else(|| {
+        Text::new(
+            "debe tener de 1 a 255 caracteres ASCII visibles, y no ser # con un número",
+            "must have 1 to 255 visible ASCII characters, and not be # with a number",
+        )
+    })
 }

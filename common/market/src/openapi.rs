@@ -56,6 +56,6 @@ pub mod schema {
 
     /// An idempotency key
     #[derive(ToSchema)]
-    #[schema(min_length = 1, max_length = 128, pattern = r"^[A-Za-z0-9._:~+=@-]+$", example = "compra-7f3a")]
+    #[schema(min_length = 1, max_length = 255, pattern = r"^[!-~]+$", example = "compra-7f3a")]
     pub struct Clave(String);
 }

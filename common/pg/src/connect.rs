@@ -9,8 +9,8 @@ use tokio::time::timeout;
 
 /// How long one of several hosts may take to answer, before the next one is tried.
 const ONE_HOST: Duration = Duration::from_millis(700);
-/// PostgreSQL cuts an application's name after 63 bytes. The number at its end must not be cut.
-const LONGEST_NAME: usize = 50;
+/// PostgreSQL cuts an application's name after 63 bytes. What tells connections apart, at its end, must not be cut.
+const LONGEST_NAME: usize = 46;
 
 /// The ways to one database.
 pub(super) struct Connector {
@@ -19,13 +19,15 @@ pub(super) struct Connector {
     application: String,
     /// The host that was right the last time.
     right: AtomicUsize,
+    /// Tells its connections from those of other processes, which may have the same application's name.
+    mark: u32,
     made: AtomicU64,
 }
 
 /// A new connection.
 pub(super) struct Connected {
     pub connection: PgConnection,
-    /// Its name in `pg_stat_activity`, which no other connection of this process has.
+    /// Its name in `pg_stat_activity`, which no other connection has.
     pub name: String,
 }
 
@@ -33,7 +35,8 @@ impl Connector {
     /// Of hosts in the order in which they are tried. Where `read_write`, a host is right only if its sessions can write.
     pub fn new(hosts: Vec<PgConnectOptions>, read_write: bool, application: &str) -> Self {
         let application = application.chars().filter(|c| c.is_ascii_graphic()).take(LONGEST_NAME).collect();
-        Self { hosts, read_write, application, right: AtomicUsize::new(0), made: AtomicU64::new(0) }
+        let (right, made) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Self { hosts, read_write, application, right, mark: rand::random_range(0..=0xff_ffff), made }
     }
 
     /// The same ways, with other options.
@@ -42,12 +45,18 @@ impl Connector {
         Self::new(hosts, self.read_write, &self.application)
     }
 
+    /// One that no other connection has: its statements can be ended by this name.
+    fn name(&self) -> String {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        format!("{}#{:06x}.{number}", self.application, self.mark)
+    }
+
     /// Connects to the first host that answers and is right.
     ///
     /// # Errors
     /// Of the last host that was tried.
     pub async fn connect(&self) -> Result<Connected, Error> {
-        let name = format!("{}#{}", self.application, self.made.fetch_add(1, Ordering::Relaxed));
+        let name = self.name();
         let (count, first) = (self.hosts.len(), self.right.load(Ordering::Relaxed));
         let mut last = Error::Configuration("no host is named".into());
         for n in (0..count).map(|n| (first + n) % count) {
@@ -91,5 +100,20 @@ pub(super) async fn is_read_only(connection: &mut PgConnection) -> Result<bool, 
 pub(super) async fn leave(connection: PgConnection) {
     if let Err(e) = connection.close().await {
         log::debug!("a connection did not close: {e}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_two_connections_have_one_name_and_none_is_cut() {
+        let connectors: Vec<_> =
+            (0..20).map(|_| Connector::new(Vec::new(), false, &"x".repeat(99))).collect();
+        let names: HashSet<_> = connectors.iter().flat_map(|c| [c.name(), c.name(), c.name()]).collect();
+        assert_eq!(names.len(), 60);
+        assert!(names.iter().all(|name| name.len() <= 63 - 8), "there is room for many more");
     }
 }

@@ -67,7 +67,7 @@ impl Keeper {
         // where this is given up half-way, the connection goes
         let mut own = match self.own.take() {
             Some(own) => own,
-            None => self.connector.connect().await.map_err(said)?,
+            None => self.connector.connect().await.map_err(|e| said(&e))?,
         };
         settings(&mut own.connection).await?;
         let mut open: Vec<_> = self.pool.open_ends();
@@ -124,7 +124,7 @@ impl Keeper {
                 Ok(done) => {
                     self.write = None;
                     let (connected, written) = done.map_err(|e| Arc::from(e.to_string()))?;
-                    written.map_err(said)?;
+                    written.map_err(|e| said(&e))?;
                     self.own = Some(connected);
                     return Ok(());
                 }
@@ -134,7 +134,7 @@ impl Keeper {
     }
 }
 
-fn said(e: Error) -> Arc<str> {
+fn said(e: &Error) -> Arc<str> {
     e.to_string().into()
 }
 
@@ -142,8 +142,8 @@ fn said(e: Error) -> Arc<str> {
 /// full some operators set it.
 async fn settings(connection: &mut PgConnection) -> Word {
     let ask = raw_sql("select current_setting('transaction_read_only'), current_setting('server_encoding')");
-    let row = ask.fetch_one(connection).await.map_err(said)?;
-    let read = |n: usize| row.try_get::<String, _>(n).map_err(said);
+    let row = ask.fetch_one(connection).await.map_err(|e| said(&e))?;
+    let read = |n: usize| row.try_get::<String, _>(n).map_err(|e| said(&e));
     if read(0)? == "on" {
         return Err("it takes no writes (a standby, or read-only)".into());
     }

@@ -11,6 +11,7 @@
 //! | `posting` | what is counted after the requests, in lots |
 //! | `prepare` | migrations, and the seed of an empty database |
 //! | `redis` | Redis, for what may be lost |
+//! | `turns` | an operation is run until it is answered: [`run!`] |
 //! | `url` | `STORE=postgres://…` |
 //! | `whole` | schemas read or filled as a whole, for a command that moves them |
 //! | `value` | numbers in and out |
@@ -34,6 +35,7 @@ mod pool;
 mod posting;
 mod prepare;
 pub mod redis;
+mod turns;
 mod url;
 mod value;
 mod whole;
@@ -41,18 +43,16 @@ mod whole;
 pub use fate::{broken, is_exhausted};
 pub use posting::Posting;
 pub use prepare::Tables;
+pub use turns::{Turn, Turns};
 pub use url::PostgresUrl;
 pub use value::{read, row_limit, written};
 pub use whole::{Part, Version, WholeDatabase};
 
 use connect::Connector;
-use fate::Failed;
 use http_kit::metrics::Metrics;
 use journal::StoreError;
 pub use pool::Lease;
-use pool::{NoLease, Pool};
-use sqlx::Error;
-use std::io::ErrorKind;
+use pool::Pool;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -246,18 +246,13 @@ impl Schema {
     /// For [`run!`]: an operation that can be run again to the same effect, until it is answered or [`PATIENCE`] is over;
     /// after conflicts, lost connections and failovers.
     pub fn repeatable(&self) -> Turns<'_> {
-        self.turns(true)
+        Turns::new(self, true)
     }
 
     /// For [`run!`]: an operation that would be done twice by a second run; it is run again only where it is certain that
     /// it was not done.
     pub fn once(&self) -> Turns<'_> {
-        self.turns(false)
-    }
-
-    fn turns(&self, repeatable: bool) -> Turns<'_> {
-        let deadline = Instant::now() + PATIENCE;
-        Turns { schema: self, repeatable, deadline, taken: 0, left_open: None }
+        Turns::new(self, false)
     }
 
     async fn wait_for_tables(&self, deadline: Instant) -> Result<(), StoreError> {
@@ -289,129 +284,4 @@ impl Schema {
             }
         });
     }
-}
-
-/// The turns of one operation; [`run!`] takes them.
-pub struct Turns<'a> {
-    schema: &'a Schema,
-    repeatable: bool,
-    deadline: Instant,
-    taken: u32,
-    /// Where an earlier turn may have been done: why that is not known.
-    left_open: Option<String>,
-}
-
-/// What a turn knows of the turns before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn {
-    /// An earlier turn may have been done. What it would have made may be there.
-    pub maybe_done: bool,
-}
-
-/// Runs an operation on a schema: `run!(schema.repeatable(), |connection, turn| …)`, where `…` is the body of an async
-/// function that gives `Result<T, sqlx::Error>`; it is a `Result<T, StoreError>`: `Unknown` where a turn may have been done,
-/// `Rejected` where the database will never do it as it is, else `Io`.
-///
-/// A macro, since the compiler cannot show yet that the future of an async closure which borrows can go to another thread.
-#[macro_export]
-macro_rules! run {
-    ($turns:expr, |$connection:ident, $turn:pat_param| $op:expr) => {{
-        let mut turns = $turns;
-        loop {
-            let (mut lease, $turn) = match turns.begin().await {
-                Ok(begun) => begun,
-                Err(e) => break Err(e),
-            };
-            let answer = turns
-                .limit(async {
-                    let $connection = lease.connection()?;
-                    $op
-                })
-                .await;
-            if let Some(end) = turns.end(lease, answer).await {
-                break end;
-            }
-        }
-    }};
-}
-
-impl Turns<'_> {
-    /// A connection for the next turn.
-    ///
-    /// # Errors
-    /// [`StoreError`] where there is none before the deadline.
-    #[doc(hidden)]
-    pub async fn begin(&mut self) -> Result<(Lease, Turn), StoreError> {
-        if self.taken == 0 {
-            self.schema.wait_for_tables(self.deadline).await?;
-        }
-        loop {
-            match self.schema.database.0.pool.lease(self.deadline).await {
-                Ok(lease) => return Ok((lease, Turn { maybe_done: self.left_open.is_some() })),
-                Err(NoLease::Failed(e)) => self.after(Failed::to_connect(&e)).await?,
-                Err(NoLease::Full(queue)) => {
-                    self.after(Failed::full(queue)).await?;
-                }
-            }
-        }
-    }
-
-    /// The answer, where it comes before the deadline.
-    ///
-    /// # Errors
-    /// The operation's; an I/O error where it does not come.
-    #[doc(hidden)]
-    pub async fn limit<T>(&self, op: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let late = |_| Error::Io(ErrorKind::TimedOut.into());
-        timeout_at(self.deadline, op).await.map_err(late)?
-    }
-
-    /// What the operation comes to; `None` where another turn is to be taken.
-    #[doc(hidden)]
-    pub async fn end<T>(&mut self, lease: Lease, answer: Result<T, Error>) -> Option<Result<T, StoreError>> {
-        let failed = match answer {
-            Ok(value) => {
-                lease.keep();
-                return Some(Ok(value));
-            }
-            Err(e) => Failed::of(&e),
-        };
-        if failed.cut {
-            lease.discard();
-            // a server that went away took its other connections with it
-            self.schema.database.0.pool.renew();
-        } else {
-            drop(lease);
-        }
-        self.after(failed).await.err().map(Err)
-    }
-
-    /// Waits for the next turn.
-    async fn after(&mut self, failed: Failed) -> Result<(), StoreError> {
-        let Failed { maybe_done, passing, conflict, permanent, reason, .. } = failed;
-        if maybe_done {
-            self.left_open = Some(reason.clone());
-        }
-        let wait = pause(self.taken);
-        let over = !passing || Instant::now() + wait >= self.deadline;
-        match &self.left_open {
-            Some(reason) if over || !self.repeatable => return Err(self.schema.unknown(reason)),
-            None if permanent => return Err(self.schema.impossible(&reason)),
-            None if over => return Err(self.schema.not_done(&reason)),
-            _ => {}
-        }
-        log::debug!("{}: another turn: {reason}", self.schema.name);
-        let Inner { retries, conflicts, .. } = &*self.schema.database.0;
-        retries.fetch_add(1, Ordering::Relaxed);
-        conflicts.fetch_add(conflict.into(), Ordering::Relaxed);
-        self.taken = self.taken.saturating_add(1);
-        sleep(wait).await;
-        Ok(())
-    }
-}
-
-/// Before the next turn: longer each time, and never as long as that of another request which met the same conflict.
-fn pause(turn: u32) -> Duration {
-    let longest = 4_000_u64 << turn.min(6);
-    Duration::from_micros(rand::random_range(longest / 4..=longest))
 }

@@ -74,8 +74,15 @@ impl FromStr for PostgresUrl {
         // none of these errors repeats the text, which has a password in it
         let parse = |s: &str| reqwest::Url::parse(s).map_err(|e| format!("{e}; {FORM}"));
         let (head, hosts, tail) = split(s).ok_or(FORM)?;
-        let urls: Vec<_> =
-            hosts.split(',').map(|host| parse(&format!("{head}{host}{tail}"))).collect::<Result<_, _>>()?;
+        let pieces: Vec<_> = hosts.split(',').collect();
+        let is_unnamed = |piece: &str| piece.is_empty() || piece.starts_with(':');
+        // a URL must have a host where it has a user, and libpq's need not; `postgres:///db` leaves it to the environment
+        let is_left_out = |piece: &str| is_unnamed(piece) && (pieces.len() > 1 || head.ends_with('@'));
+        let urls: Vec<_> = pieces
+            .iter()
+            .map(|piece| if is_left_out(piece) { format!("localhost{piece}") } else { (*piece).to_owned() })
+            .map(|piece| parse(&format!("{head}{piece}{tail}")))
+            .collect::<Result<_, _>>()?;
         if urls.iter().any(|url| !matches!(url.scheme(), "postgres" | "postgresql")) {
             return Err(FORM.to_owned());
         }
@@ -106,8 +113,11 @@ impl FromStr for PostgresUrl {
             let mut url = urls.get(n).or(urls.first()).ok_or(FORM)?.clone();
             let port = ports.as_ref().and_then(|ports| ports.get(n).or(ports.first()));
             let named = hosts.as_ref().and_then(|hosts| hosts.get(n));
-            if count > 1 && named.map_or(url.host_str(), |host| Some(host.as_str())).is_none_or(str::is_empty)
-            {
+            let unnamed = named.map_or_else(
+                || pieces.get(n).is_some_and(|piece| is_left_out(piece)),
+                |host| count > 1 && host.is_empty(),
+            );
+            if unnamed {
                 return Err(format!("host {} of {count} has no name; {FORM}", n + 1));
             }
             let place = [("host", named), ("port", port)].into_iter().filter_map(|(k, v)| Some((k, v?)));
@@ -171,6 +181,7 @@ mod tests {
             ("postgres://u:p@h1:1,[::1]:2/db?sslmode=require", "h1:1,[::1]:2"),
             ("postgres://u:p@ha,hb/db?port=6432", "ha:6432,hb:6432"),
             ("postgres://u:p@/db?host=ha,hb", "ha:5432,hb:5432"),
+            ("postgres:///db?host=ha,hb&user=u", "ha:5432,hb:5432"),
             ("postgres://u:p@h/db?host=ha,hb&port=1,2&target_session_attrs=read-write", "ha:1,hb:2"),
             ("postgres://u:p@/db?host=/run/a,/run/b", "/run/a:5432,/run/b:5432"),
         ] {
@@ -194,6 +205,8 @@ mod tests {
             ("postgres://ana:secreto@db.example/shop?sslmod=require", "sslmod"),
             ("postgres://ana:secreto@db.example/shop?sslmode=perhaps", "perhaps"),
             ("postgres://ana:secreto@ha,/shop", "no name"),
+            ("postgres://ana:secreto@/shop", "no name"),
+            ("postgres://ana:secreto@/shop?host=ha,", "no name"),
             ("postgres://ana:secreto@ha,hb:x/shop", "port"),
             ("postgres://ana:secreto@ha,hb/shop?port=1,2,3", "2 hosts"),
             ("postgres://ana:secreto@ha,hb/shop?target_session_attrs=standby", "read-write"),

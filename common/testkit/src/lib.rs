@@ -14,6 +14,7 @@ mod nat;
 pub mod participant;
 mod pgbouncer;
 pub mod postgres;
+pub mod raw;
 mod redis;
 
 pub use nat::Nat;
@@ -31,6 +32,9 @@ use std::net::SocketAddr;
 use std::panic::Location;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
+
+/// What the type of an error begins with.
+pub const URN: &str = "urn:mercado:error:";
 
 /// How long a test waits for what must come. It is never waited out where all is well.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -61,6 +65,17 @@ impl Api {
     #[must_use]
     pub fn with_token(self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self }
+    }
+
+    /// Waits until the service is ready where its store is a database, to which it connects in the background. On files it
+    /// is ready at once, and nobody asks.
+    pub async fn connected(&self) {
+        if postgres::is_chosen() {
+            eventually(PATIENCE, async || {
+                self.get("/readyz").attempt().await.is_ok_and(|a| a.status == 200).then_some(())
+            })
+            .await;
+        }
     }
 
     /// A request to a path (with its query).
@@ -222,7 +237,7 @@ impl HttpAnswer {
         assert_eq!(self.header("WWW-Authenticate"), if status == 401 { "Bearer" } else { "" });
 
         let document = self.json();
-        assert_eq!(document["type"], format!("urn:mercado:error:{codigo}"));
+        assert_eq!(document["type"], format!("{URN}{codigo}"));
         assert_eq!(document["status"], status);
         assert_ne!(self.header("X-Request-Id"), "");
         assert_eq!(document["solicitud"], self.header("X-Request-Id"));

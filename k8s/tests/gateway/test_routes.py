@@ -101,8 +101,8 @@ class Routes(unittest.TestCase):
         for asset in page.body.decode().split('"'):
             if asset.startswith("/web/"):
                 self.assertEqual(self.client.get(asset).status, 200, asset)
-        self.assertIn("javascript", self.client.get("/web/mercado.js").headers["Content-Type"])
-        posted = self.client.post("/web/mercado.js", {})
+        self.assertIn("javascript", self.client.get("/web/main.js").headers["Content-Type"])
+        posted = self.client.post("/web/main.js", {})
         self.problem(posted, 405, "metodo-no-permitido")
         self.assertEqual(posted.headers["Allow"], "GET, HEAD")
 

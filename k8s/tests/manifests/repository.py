@@ -36,7 +36,7 @@ def gateway_file(market: Market, name: str) -> str:
 
 
 def page(market: Market):
-    files = {f.name: f.read_text() for f in (ROOT / "web").iterdir() if f.name != "kustomization.yaml"}
+    files = {f.name: f.read_text() for f in (ROOT / "web").iterdir() if f.is_file() and f.name != "kustomization.yaml"}
     if not any(d.get("data") == files for d in market.of("ConfigMap")):
         yield "ConfigMap web: is not the files of web/; web/kustomization.yaml lists them"
 

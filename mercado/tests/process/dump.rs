@@ -41,13 +41,15 @@ async fn a_database_of_an_earlier_version_goes_on_where_it_was() {
 
     // keys that were used are remembered: of a purchase, of a refusal, of an abono
     let again = compra(api, 1, 101).header("Idempotency-Key", "compra-1").await;
-    assert_eq!((again.status, again.json()["id"].as_u64()), (200, Some(1)), "{}", again.text());
+    assert_eq!((again.status, again.json()["id"].as_u64()), (201, Some(1)), "{}", again.text());
+    assert_eq!(again.header("Idempotency-Replayed"), "true");
     let other = compra(api, 2, 105).header("Idempotency-Key", "compra-1").await;
     other.assert_problem(422, "clave-reutilizada");
     let refused = compra(api, 3, 105).header("Idempotency-Key", "sin-saldo").await;
     refused.assert_problem(409, "saldo-insuficiente");
     let abono = api.post("/usuarios/1/abonos").json(json!({"monto": 25}));
-    abono.header("Idempotency-Key", "regalo-1").await.expect(200);
+    let abono = abono.header("Idempotency-Key", "regalo-1").await.expect(201);
+    assert_eq!(abono.header("Idempotency-Replayed"), "true");
 
     // and it goes on: new ids are behind those that were given, 106 of a deleted token among them
     let bought = compra(api, 1, 105).await.expect(201).json();

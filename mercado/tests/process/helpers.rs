@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
 use testkit::{Api, Call, PATIENCE, eventually};
 
@@ -32,18 +32,30 @@ pub struct Process {
 }
 
 impl Process {
-    /// With nothing but a free port, in a fresh directory.
+    /// With [`two_and_two`], in a fresh directory.
     pub async fn start() -> Self {
         Self::on(Arc::new(TempDir::new().unwrap()), &[]).await
+    }
+
+    /// With nothing but a free port, in a fresh directory: the sample market.
+    pub async fn sample() -> Self {
+        let dir = Arc::new(TempDir::new().unwrap());
+        let command = mercado(dir.path(), &["--port=0"]);
+        Self::run(dir, command).await
     }
 
     /// In a directory that is there.
     pub async fn on(dir: Arc<TempDir>, more: &[&str]) -> Self {
         let mut command = mercado(dir.path(), &["--port=0"]);
+        command.env("SEED_DIR", two_and_two()).args(more);
+        Self::run(dir, command).await
+    }
+
+    async fn run(dir: Arc<TempDir>, mut command: Command) -> Self {
         // to a file: a pipe that nobody reads would fill and stop the process
         let log = TempDir::new().unwrap();
         let log = log.path().join("stderr.log");
-        command.args(more).stdout(Stdio::null()).stderr(std::fs::File::create(&log).unwrap());
+        command.stdout(Stdio::null()).stderr(std::fs::File::create(&log).unwrap());
         let mut child = command.spawn().unwrap();
         // the line that a start prints names the port that it was given
         let address = eventually(PATIENCE, async || {
@@ -99,6 +111,23 @@ pub fn compra(api: &Api, usuario: u64, token: u64) -> Call {
 /// An array file of a market that was stopped.
 pub fn array(dir: &Path, name: &str) -> Vec<Value> {
     serde_json::from_slice(&std::fs::read(dir.join("datos").join(format!("{name}.json"))).unwrap()).unwrap()
+}
+
+/// Seeds of Ana with 100 credits, Luis with 150, token 101 for 50 and 102 for 70.
+fn two_and_two() -> &'static Path {
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    DIR.get_or_init(|| {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("two-and-two");
+        std::fs::create_dir_all(&dir).unwrap();
+        let people = json!([{"id": 1, "nombre": "Ana", "saldo": 100}, {"id": 2, "nombre": "Luis", "saldo": 150}]);
+        let token = |id, nombre, imagen, precio| json!({"id": id, "nombre": nombre, "imagen": imagen, "precio": precio, "vendido": false});
+        let tokens =
+            json!([token(101, "Gato Cósmico", "gato.jpg", 50), token(102, "Paisaje Lunar", "luna.jpg", 70)]);
+        std::fs::write(dir.join("usuarios.json"), people.to_string()).unwrap();
+        std::fs::write(dir.join("tokens.json"), tokens.to_string()).unwrap();
+        std::fs::write(dir.join("transacciones.json"), "[]").unwrap();
+        dir
+    })
 }
 
 /// A directory with so many people who have 1000 credits each, and so many tokens for 1.

@@ -1,6 +1,6 @@
 //! `mercado journal check|dump`: looks, and changes nothing.
 
-use crate::helpers::{Process, run};
+use crate::helpers::{Process, mercado, run};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tempfile::TempDir;
@@ -95,6 +95,23 @@ fn a_directory_without_a_journal_exits_66() {
         assert!(said.contains("nada"), "{said}");
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+/// `mercado journal dump | head -1`, with a reader that has gone before the first line.
+#[tokio::test]
+async fn a_reader_that_has_gone_is_no_error() {
+    let dir = killed().await;
+    let (nobody, pipe) = std::io::pipe().unwrap();
+    drop(nobody);
+    for arguments in
+        [&["journal", "dump", "datos"][..], &["journal", "check", "datos"], &["--help"], &["--version"]]
+    {
+        let output = mercado(dir.path(), arguments).stdout(pipe.try_clone().unwrap()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), said.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+    let refused = mercado(dir.path(), &["--colour"]).stderr(pipe).output().unwrap();
+    assert_eq!(refused.status.code(), Some(64));
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     #[openapi(
         paths(list::list, tokens::show, tokens::create, tokens::change, tokens::delete, picture::show),
         // schemas of parameters are not collected by themselves, as those of bodies are
-        components(schemas(list::SortByView, list::CursorView))
+        components(schemas(list::SortingSchema, list::CursorView))
     )]
     struct Api;
     Api::openapi()

@@ -1,19 +1,19 @@
 //! `/tokens` (but for its list) and `/tokens/{id}`.
 
-use crate::domain::{Availability, MAX_NAME, MAX_PICTURE_NAME, Token, is_name, is_picture_name};
+use crate::domain::{Availability, MAX_PICTURE_NAME, Token, is_name, is_picture_name};
 use crate::store::{NewToken, Store, TokenChange};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
-use http_kit::body::JsonBody;
-use http_kit::openapi::schema::{Id, Name};
+use http_kit::name::Name;
+use http_kit::openapi::schema::Id;
 use http_kit::openapi::{WithBody, WithParameters, WithStore};
-use http_kit::problem::{Problem, Text};
+use http_kit::problem::Problem;
 use http_kit::reply::Representation;
-use http_kit::text;
-use http_kit::validate::{self, Parsed, Raw, line};
+use http_kit::request::Field;
+use http_kit::validate::{Parsed, Raw};
+use http_kit::{request, text};
 use market::domain::{Monto, TokenId};
-use market::fields::{monto, token_id};
 use market::openapi::schema::Credits;
 use market::openapi::{NoToken, TokenTaken};
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ pub struct TokenView {
     id: u64,
     #[schema(value_type = Name)]
     nombre: Box<str>,
-    #[schema(value_type = PictureNameView)]
+    #[schema(value_type = PictureName)]
     imagen: Box<str>,
     /// Credits
     #[schema(value_type = Credits)]
@@ -57,9 +57,37 @@ impl TokenView {
     }
 }
 
+request! {
+    /// Which token
+    pub struct OneToken {
+        path id: TokenId,
+    }
+}
+
+request! {
+    /// A new token
+    pub struct NewTokenBody as "TokenNuevo" {
+        body nombre: Name,
+        /// Credits
+        body precio: Monto,
+        /// The picture's file name; `<id>.svg` if it is left out
+        body imagen: Option<PictureName>,
+    }
+}
+
+request! {
+    /// What to change; at least one of these
+    pub struct TokenPatch as "TokenCambio" with any {
+        path id: TokenId,
+        body nombre: Option<Name>,
+        /// Credits
+        body precio: Option<Monto>,
+        body imagen: Option<PictureName>,
+    }
+}
+
 /// The picture's file name
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what imagen reads")]
 #[schema(
     as = Imagen,
     min_length = 1,
@@ -67,106 +95,66 @@ impl TokenView {
     example = "gato.jpg",
     pattern = r"^[^/\x00-\x1f\x7f-\x9f]+$"
 )]
-pub struct PictureNameView(String);
+pub struct PictureName(String);
 
-/// A new token
-#[derive(Deserialize, ToSchema)]
-#[expect(dead_code, reason = "describes what JsonBody reads")]
-#[serde(deny_unknown_fields)]
-#[schema(as = TokenNuevo)]
-pub struct NewTokenBody {
-    #[schema(value_type = Name)]
-    nombre: String,
-    /// Credits
-    #[schema(value_type = Credits)]
-    precio: u64,
-    /// The picture's file name; `<id>.svg` if it is left out
-    #[schema(value_type = PictureNameView, required = false)]
-    imagen: String,
-}
+impl Field for PictureName {
+    type Schema = Self;
 
-/// What to change; at least one of these
-#[derive(Deserialize, ToSchema)]
-#[expect(dead_code, reason = "describes what JsonBody reads")]
-#[serde(deny_unknown_fields)]
-#[schema(min_properties = 1)]
-#[schema(as = TokenCambio)]
-pub struct TokenPatch {
-    #[schema(value_type = Name, required = false)]
-    nombre: String,
-    /// Credits
-    #[schema(value_type = Credits, required = false)]
-    precio: u64,
-    #[schema(value_type = PictureNameView, required = false)]
-    imagen: String,
-}
-
-fn imagen(raw: &Raw) -> Parsed<String> {
-    match raw {
-        Raw::Json(Value::String(s)) if is_picture_name(s) => Ok(s.clone()),
-        _ => Err(text!(
-            "debe ser un nombre de archivo de 1 a {MAX_PICTURE_NAME} caracteres, sin / ni caracteres de control",
-            "must be a file name of 1 to {MAX_PICTURE_NAME} characters, without / and control characters"
-        )),
+    fn read(raw: &Raw) -> Parsed<Self> {
+        match raw {
+            Raw::Json(Value::String(s)) if is_picture_name(s) && s.len() <= MAX_PICTURE_NAME => {
+                Ok(Self(s.clone()))
+            }
+            _ => Err(text!(
+                "debe ser un nombre de archivo de 1 a {MAX_PICTURE_NAME} bytes, sin / ni caracteres de control",
+                "must be a file name of 1 to {MAX_PICTURE_NAME} bytes, without / and control characters"
+            )),
+        }
     }
 }
 
 /// Read a token
-#[utoipa::path(get, operation_id = "ver", path = "/tokens/{id}", tag = "tokens",
-    params(("id" = Id, Path)),
+#[utoipa::path(get, operation_id = "ver", path = "/tokens/{id}", tag = "tokens", params(OneToken),
     responses((status = 200, description = "The token", body = TokenView), NoToken, WithParameters, WithStore))]
-pub async fn show(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
-    let id = validate::path(&req, "id", token_id)?;
-    let token = TokenView::from(store.token(id).await?);
+pub async fn show(req: HttpRequest, asked: OneToken, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    let token = TokenView::from(store.token(asked.id).await?);
     Ok(Representation::json(&token)?.respond(&req))
 }
 
 /// Create a token
 #[utoipa::path(post, operation_id = "crear", path = "/tokens", tag = "tokens", request_body = NewTokenBody,
     responses((status = 201, description = "Created; `Location` leads to it", body = TokenView), WithBody, WithStore))]
-pub async fn create(req: HttpRequest, body: JsonBody, store: Data<Store>) -> Result<HttpResponse, Problem> {
-    let JsonBody(mut f) = body;
-    let read =
-        (f.required("nombre", line(1..=MAX_NAME)), f.required("precio", monto), f.optional("imagen", imagen));
-    let (nombre, precio, imagen) = f.finish(read)?;
-    let token = TokenView::from(store.create(NewToken { nombre, precio, imagen }).await?);
+pub async fn create(
+    req: HttpRequest,
+    asked: NewTokenBody,
+    store: Data<Store>,
+) -> Result<HttpResponse, Problem> {
+    let (nombre, imagen) = (asked.nombre.into_string(), asked.imagen.map(|name| name.0));
+    let token = TokenView::from(store.create(NewToken { nombre, precio: asked.precio, imagen }).await?);
     let location = HeaderValue::try_from(format!("/tokens/{}", token.id)).map_err(Problem::internal)?;
     Ok(Representation::json(&token)?.header(header::LOCATION, location).respond_as(&req, StatusCode::CREATED))
 }
 
 /// Change a token that is neither reserved nor sold
-#[utoipa::path(patch, operation_id = "cambiar", path = "/tokens/{id}", tag = "tokens", request_body = TokenPatch,
-    params(("id" = Id, Path)),
+#[utoipa::path(patch, operation_id = "cambiar", path = "/tokens/{id}", tag = "tokens", request_body = TokenPatch, params(TokenPatch),
     responses((status = 200, description = "The token as it is now", body = TokenView), NoToken, TokenTaken, WithBody, WithStore))]
-pub async fn change(req: HttpRequest, body: JsonBody, store: Data<Store>) -> Result<HttpResponse, Problem> {
-    let JsonBody(mut f) = body;
-    let read = (
-        f.path(&req, "id", token_id),
-        f.optional("nombre", line(1..=MAX_NAME)),
-        f.optional("precio", monto),
-        f.optional("imagen", imagen),
-    );
-    if let (_, Some(None), Some(None), Some(None)) = &read {
-        f.wrong(
-            "",
-            Text::new(
-                "el cuerpo debe tener nombre, precio o imagen",
-                "the body must have nombre, precio or imagen",
-            ),
-        );
-    }
-    let (id, nombre, precio, imagen) = f.finish(read)?;
-    let token = TokenView::from(store.change(id, TokenChange { nombre, precio, imagen }).await?);
+pub async fn change(
+    req: HttpRequest,
+    asked: TokenPatch,
+    store: Data<Store>,
+) -> Result<HttpResponse, Problem> {
+    let (nombre, imagen) = (asked.nombre.map(Name::into_string), asked.imagen.map(|name| name.0));
+    let change = TokenChange { nombre, precio: asked.precio, imagen };
+    let token = TokenView::from(store.change(asked.id, change).await?);
     Ok(Representation::json(&token)?.respond(&req))
 }
 
 /// Delete a token that is neither reserved nor sold
 ///
 /// Its id is never given again.
-#[utoipa::path(delete, operation_id = "borrar", path = "/tokens/{id}", tag = "tokens",
-    params(("id" = Id, Path)),
+#[utoipa::path(delete, operation_id = "borrar", path = "/tokens/{id}", tag = "tokens", params(OneToken),
     responses((status = 204, description = "Deleted"), NoToken, TokenTaken, WithParameters, WithStore))]
-pub async fn delete(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
-    store.delete(validate::path(&req, "id", token_id)?).await?;
+pub async fn delete(asked: OneToken, store: Data<Store>) -> Result<HttpResponse, Problem> {
+    store.delete(asked.id).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -18,8 +18,12 @@ use tokio::task::JoinHandle;
 /// What every service shares.
 pub const TOKEN: &str = "0123456789abcdef-test";
 
-/// The sample data of the project.
-pub const SEED: &str = include_str!("../../tokens.json");
+/// The first two of the sample data, in its form.
+pub const SEED: &str = r#"[
+{"id":101,"nombre":"Gato Cósmico","imagen":"gato.jpg","precio":50,"vendido":false},
+{"id":102,"nombre":"Paisaje Lunar","imagen":"luna.jpg","precio":70,"vendido":false}
+]
+"#;
 
 /// A running service.
 pub struct Market {
@@ -32,7 +36,7 @@ pub struct Market {
 }
 
 impl Market {
-    /// With the sample data.
+    /// With [`SEED`].
     pub async fn start() -> Self {
         Self::seeded(SEED).await
     }

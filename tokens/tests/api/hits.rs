@@ -47,6 +47,7 @@ async fn a_redis_that_is_gone_is_gone_without_and_found_again() {
         // the number of this process's own visits, those that Redis counted included
         let alone = pod.counts(false).await;
         assert!(alone > visits, "{alone} after {visits}");
+        pod.api.connected().await;
         pod.api.get("/readyz").await.expect(200);
         redis.restart().await;
         assert!(pod.counts(true).await < alone, "it forgot them");
@@ -75,6 +76,7 @@ async fn a_redis_that_is_not_there_at_the_start_is_found_when_it_comes() {
     let mut redis = RedisServer::start().await;
     redis.kill();
     let pod = Pod::counting(&redis.url());
+    pod.api.connected().await;
     pod.api.get("/readyz").await.expect(200);
     assert_eq!(pod.visit().await, (1, false));
     redis.restart().await;

@@ -6,6 +6,7 @@ use market::contract::{Digest, Hold};
 use market::domain::{Intento, Monto, RunningDigest, TokenId, UsuarioId};
 use reqwest::Method;
 use serde_json::{Value, json};
+use testkit::files_only;
 
 #[tokio::test]
 async fn only_the_other_services_come_in() {
@@ -95,6 +96,7 @@ async fn a_token_sold_outside_is_sold_and_in_no_digest() {
 
 #[tokio::test]
 async fn refusals_and_repeats_write_nothing() {
+    files_only!("counts the lines of the journal");
     let m = Market::start().await;
     m.reserve("a#1", 101, 7).await;
     m.sell("a#1").await;

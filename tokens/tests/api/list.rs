@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokens::domain::fold;
 
 #[tokio::test]
-async fn the_sample_data_are_listed_as_they_are_written() {
+async fn seeds_are_listed_as_they_are_written() {
     let m = Market::start().await;
     let response = m.get("/tokens").await;
     assert_eq!(response.status(), 200);

@@ -2,10 +2,12 @@
 
 use crate::helpers::{Market, config};
 use serde_json::Value;
+use testkit::files_only;
 use tokens::app;
 
 #[tokio::test]
 async fn it_says_who_it_is_and_that_it_is_well() {
+    files_only!("reads the metrics of the journal");
     let m = Market::start().await;
     assert_eq!(m.json("/").await["servicio"], "tokens");
     assert_eq!(m.json("/livez").await["estado"], "ok");

@@ -8,6 +8,9 @@ use std::os::unix::fs::symlink;
 #[tokio::test]
 async fn a_token_without_a_file_is_drawn() {
     let m = Market::start().await;
+    for id in [101, 102] {
+        m.patch(id, &json!({"imagen": "nada.png"})).await;
+    }
     let response = m.get("/tokens/101/imagen").await;
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "image/svg+xml");
@@ -16,6 +19,7 @@ async fn a_token_without_a_file_is_drawn() {
     let etag = response.headers()["etag"].clone();
     let svg = response.text().await.unwrap();
     assert!(svg.starts_with("<svg ") && svg.contains("<title id=\"t\">Gato Cósmico</title>"), "{svg}");
+    assert!(!svg.contains("<text"), "the name is written beside it: {svg}");
     assert_eq!(m.get("/tokens/101/imagen").await.text().await.unwrap(), svg, "always the same");
     assert_ne!(m.get("/tokens/102/imagen").await.text().await.unwrap(), svg);
 
@@ -31,6 +35,17 @@ async fn a_token_without_a_file_is_drawn() {
     assert_eq!(packed.headers()["content-encoding"], "gzip");
     let plain = m.get("/tokens/102/imagen").await.bytes().await.unwrap();
     assert_eq!(decoded(packed).await, plain);
+}
+
+#[tokio::test]
+async fn the_sample_market_has_pictures_which_a_file_takes_the_place_of() {
+    let m = Market::start().await;
+    let response = m.get("/tokens/101/imagen").await;
+    assert_eq!(response.headers()["content-type"], "image/svg+xml");
+    assert!(response.headers()["content-security-policy"].to_str().unwrap().contains("sandbox"));
+    assert_eq!(response.text().await.unwrap(), include_str!("../../imagenes/gato.svg"));
+    std::fs::write(m.path().join("imagenes/gato.jpg"), "a photograph").unwrap();
+    assert_eq!(m.get("/tokens/101/imagen").await.text().await.unwrap(), "a photograph");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use crate::helpers::{Market, problem};
 use serde_json::{Value, json};
+use testkit::files_only;
 
 #[tokio::test]
 async fn everything_survives_a_restart() {
@@ -47,6 +48,7 @@ async fn the_id_of_a_deleted_token_is_not_given_again_after_a_restart_either() {
 
 #[tokio::test]
 async fn the_file_of_a_stopped_service_is_for_people_to_read_and_edit() {
+    files_only!("edits a file");
     let m = Market::start().await;
     m.reserve("a#1", 101, 7).await;
     m.sell("a#1").await;

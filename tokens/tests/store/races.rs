@@ -59,7 +59,7 @@ pub async fn a_sale_and_a_release_exclude_each_other(kind: Kind) {
         let estado = stores[1].token(id(n)).await.unwrap().estado;
         match (yes, no) {
             (Ok(()), Err(Error::IntentoConfirmed(_))) => {
-                assert!(matches!(estado, Availability::Sold(Some(_))))
+                assert!(matches!(estado, Availability::Sold(Some(_))));
             }
             (Err(Error::IntentoNotFound(_)), Ok(())) => assert_eq!(estado, Availability::Free),
             both => panic!("{both:?}"),

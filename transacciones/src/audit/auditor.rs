@@ -68,6 +68,6 @@ impl Auditor {
             *last = Some(Done { number, ended: Instant::now(), verdict: verdict.clone() });
             verdict
         };
-        self.runtime.spawn(task).await.unwrap_or_else(|panicked| Err(Error::bug(panicked)))
+        self.runtime.spawn(task).await.unwrap_or_else(|panicked| Err(Error::bug(panicked.to_string())))
     }
 }

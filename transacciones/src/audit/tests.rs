@@ -158,9 +158,9 @@ impl Market {
                 now += 1;
                 let found = self.found(&page, now);
                 if settled {
-                    lists.settled(&page, &found)
+                    lists.settled(&page, &found);
                 } else {
-                    lists.pending(&page, &found)
+                    lists.pending(&page, &found);
                 }
                 if page.len() < 3 {
                     break;

@@ -52,7 +52,7 @@ impl Coordinator {
                 action => self.perform(action, compra, slot, deadline).await,
             };
             log::debug!("{}: {step:?} -> {event:?}", compra.clave);
-            step = next(compra, step, event).map_err(Error::bug)?;
+            step = next(compra, step, event).map_err(|unexpected| Error::bug(unexpected.to_string()))?;
         }
     }
 

@@ -1,7 +1,7 @@
 //! `/transacciones/auditoria`: never a false alarm, and nothing that is wrong goes unseen.
 
 use crate::helpers::{
-    Market, Service, compra, metric, person, statuses, token, tokens, transacciones, usuarios,
+    Market, Service, audit, compra, insist, metric, person, statuses, token, tokens, transacciones, usuarios,
 };
 use ::usuarios::store::state::{Change, State};
 use futures_util::future::{join, join_all};
@@ -10,7 +10,8 @@ use market::domain::{Monto, UsuarioId};
 use serde_json::{Value, json};
 use std::future::IntoFuture;
 use std::sync::atomic::{AtomicBool, Ordering};
-use testkit::{Api, PATIENCE, eventually};
+use testkit::postgres::is_chosen;
+use testkit::{Api, PATIENCE, eventually, files_only};
 
 #[tokio::test]
 async fn a_new_market_agrees() {
@@ -39,8 +40,13 @@ async fn under_load_there_is_no_false_alarm() {
                 for n in 0..5 {
                     // neighbours want the same tokens, and nobody has money for more than three
                     let api = if n % 2 == 0 { &m.transacciones.api } else { &other.api };
-                    let call = compra(api, usuario, (usuario * 5 + n * 3) % 320 + 1);
-                    answers.push(call.header("Idempotency-Key", &format!("{usuario}-{n}")).await);
+                    let (token, key) = ((usuario * 5 + n * 3) % 320 + 1, format!("{usuario}-{n}"));
+                    answers.push(if is_chosen() {
+                        // a database is slower than the deadlines where the machine is busy
+                        insist(api, &key, usuario, token).await
+                    } else {
+                        compra(api, usuario, token).header("Idempotency-Key", &key).await
+                    });
                 }
                 answers
             }
@@ -53,7 +59,7 @@ async fn under_load_there_is_no_false_alarm() {
     let auditor = async |api: &Api| {
         let mut audits = 0;
         while !done.load(Ordering::Acquire) {
-            let verdict = api.get("/transacciones/auditoria").await.expect(200).json();
+            let verdict = audit(api).await;
             assert_eq!(verdict["correcto"], true, "{verdict}");
             audits += 1;
         }
@@ -163,6 +169,7 @@ async fn edited(name: &str, edit: impl FnOnce(Vec<Value>) -> Vec<Value>) -> Vec<
 
 #[tokio::test]
 async fn a_purchase_that_was_edited_is_found() {
+    files_only!("edits a file");
     let array = |mut array: Vec<Value>| {
         array[0]["precio"] = json!(51);
         array
@@ -194,12 +201,14 @@ async fn a_purchase_that_was_edited_is_found() {
 
 #[tokio::test]
 async fn a_purchase_that_was_taken_out_is_found() {
+    files_only!("edits a file");
     let expected = found(&[("cargo-sin-transaccion", "k#1"), ("venta-sin-transaccion", "k#1")]);
     assert_eq!(edited("transacciones", |array| array[1..].to_vec()).await, expected);
 }
 
 #[tokio::test]
 async fn a_purchase_made_up_by_hand_is_found() {
+    files_only!("edits a file");
     let array = |mut array: Vec<Value>| {
         let fecha = "2025-09-10T17:00:00Z";
         array.push(
@@ -219,6 +228,7 @@ async fn a_purchase_made_up_by_hand_is_found() {
 
 #[tokio::test]
 async fn a_sale_that_was_undone_by_hand_is_found() {
+    files_only!("edits a file");
     let array = |mut array: Vec<Value>| {
         let token = array[0].as_object_mut().unwrap();
         token.remove("venta");
@@ -240,6 +250,7 @@ async fn a_sale_that_was_undone_by_hand_is_found() {
 
 #[tokio::test]
 async fn a_debit_that_was_changed_by_hand_is_found() {
+    files_only!("edits a file");
     let array = |mut array: Vec<Value>| {
         array.iter_mut().filter(|m| m["intento"] == "k#1").for_each(|m| m["monto"] = json!(1));
         array
@@ -254,6 +265,7 @@ async fn a_debit_that_was_changed_by_hand_is_found() {
 
 #[tokio::test]
 async fn a_balance_that_is_not_its_ledger_is_found() {
+    files_only!("edits a file");
     let m = stopped().await;
     // no service does this: a write past them all, into the store itself
     let journal = Journal::<State>::open(Options::new(m.dir.path())).unwrap();

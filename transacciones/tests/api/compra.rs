@@ -273,7 +273,7 @@ async fn hang_up(service: &Service, body: &Value) {
     let mut client = TcpStream::connect(address).await.unwrap();
     let body = body.to_string();
     let head = format!(
-        "POST /transacciones HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "POST /transacciones HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     client.write_all(format!("{head}{body}").as_bytes()).await.unwrap();

@@ -1,13 +1,14 @@
 //! Participants that are down, hang, lose answers or talk nonsense, while the coordinator lives.
 
 use crate::helpers::{
-    Looker, Service, compra, fill, insist, metric, person, token, tokens, transacciones, usuarios,
+    Looker, Service, audit, compra, fill, insist, metric, person, token, tokens, transacciones, usuarios,
 };
 use crate::proxy::{Fault, Proxy, Step};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use testkit::files_only;
 use testkit::{PATIENCE, eventually};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -43,6 +44,9 @@ impl Trouble {
         let (people, goods) = (usuarios(dir.path()), tokens(dir.path()));
         let proxies = (Proxy::before(people.internal).await, Proxy::before(goods.internal).await);
         let mine = transacciones(dir.path(), proxies.0.address, proxies.1.address, options);
+        for service in [&people, &goods, &mine] {
+            service.api.connected().await;
+        }
         let looker = Looker::new(&people.api, &goods.api, &mine.api, &users);
         Self { looker, mine, people: proxies.0, goods: proxies.1, _services: [people, goods], dir }
     }
@@ -202,7 +206,7 @@ async fn a_try_whose_answers_are_lost_is_taken_back_and_the_key_still_buys() {
             t.no_answer(&clave, id).await;
             // recovery gives back what the lost calls took
             let nothing = eventually(PATIENCE, async || {
-                let verdict = t.mine.api.get("/transacciones/auditoria").await.expect(200).json();
+                let verdict = audit(&t.mine.api).await;
                 (verdict["pendientes"] == 0).then_some(verdict)
             })
             .await;
@@ -277,6 +281,7 @@ async fn nonsense_is_no_answer() {
 
 #[tokio::test]
 async fn a_key_under_way_stands_for_its_body() {
+    files_only!("has 400 ms for a purchase");
     let t = Trouble::start().await;
     t.people.fault(Step::Hold, Fault::Refuse);
     t.no_answer("k", 1).await;
@@ -291,6 +296,7 @@ async fn a_key_under_way_stands_for_its_body() {
 
 #[tokio::test]
 async fn a_client_that_hangs_up_half_way_has_bought_all_the_same() {
+    files_only!("has 400 ms for a purchase");
     let t = Trouble::start().await;
     for (id, proxy) in [(1, &t.goods), (2, &t.people)] {
         // long enough for the client to go: the first try of the call hangs, the second gets through
@@ -299,7 +305,7 @@ async fn a_client_that_hangs_up_half_way_has_bought_all_the_same() {
         let mut client = TcpStream::connect(address).await.unwrap();
         let body = json!({"usuarioId": 1, "tokenId": id}).to_string();
         let head = format!(
-            "POST /transacciones HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            "POST /transacciones HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         client.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
@@ -317,6 +323,7 @@ async fn a_client_that_hangs_up_half_way_has_bought_all_the_same() {
 
 #[tokio::test]
 async fn purchases_in_bad_weather_come_out_right() {
+    files_only!("looks for the journal");
     let t = Trouble::start().await;
     let lose = || {
         for proxy in [&t.goods, &t.people] {

@@ -13,6 +13,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tempfile::TempDir;
+use testkit::files_only;
 use testkit::{HttpAnswer, PATIENCE, eventually};
 
 const SOON: [&str; 2] = ["--purchase-deadline-ms=2000", "--orphan-age-ms=2001"];
@@ -39,6 +40,7 @@ fn word(dir: &Path, clave: &str) -> Word {
 /// More than a page of holds on both sides, every third of them bought.
 #[tokio::test]
 async fn two_replicas_settle_more_than_a_page_of_tries() {
+    files_only!("reads the journal");
     const HOLDS: u64 = 1_100;
     let dir = TempDir::new().unwrap();
     let users = json!([person(1, 100_000), person(2, 100_000)]);
@@ -90,6 +92,7 @@ async fn two_replicas_settle_more_than_a_page_of_tries() {
 
 #[tokio::test]
 async fn the_abort_is_on_disk_before_anything_is_cancelled() {
+    files_only!("reads the journal");
     let t = Trouble::start().await;
     for (n, (proxy, step)) in [(&t.goods, Step::Cancel), (&t.people, Step::Cancel)].into_iter().enumerate() {
         let (clave, id) = (format!("k{n}"), n as u64 + 1);
@@ -141,6 +144,7 @@ async fn a_try_of_another_attempt_than_the_bought_one_is_given_back() {
 
 #[tokio::test]
 async fn recovery_never_gives_up() {
+    files_only!("has 50 ms for a call");
     let dir = TempDir::new().unwrap();
     let users = json!([person(1, 100)]);
     fill(dir.path(), &[("usuarios", &users), ("tokens", &json!([token(1, 10)]))]);

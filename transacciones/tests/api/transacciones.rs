@@ -203,6 +203,7 @@ async fn refusals_speak_the_reader_s_language() {
 async fn it_says_who_it_is_and_describes_its_routes() {
     let (service, _, _dir) = alone(0);
     assert_eq!(service.api.get("/").await.expect(200).json()["servicio"], "transacciones");
+    service.api.connected().await;
     service.api.get("/readyz").await.expect(200);
     let api = service.api.get("/openapi.json").await.expect(200).json();
     let paths: Vec<_> = api["paths"].as_object().unwrap().keys().map(String::as_str).collect();

@@ -4,13 +4,14 @@ use crate::domain::{Movimiento, MovimientoKind};
 use crate::store::Store;
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use chrono::{DateTime, Utc};
-use http_kit::openapi::schema::{Id, Limit};
+use http_kit::openapi::schema::Id;
 use http_kit::openapi::{WithParameters, WithStore};
-use http_kit::paging;
+use http_kit::paging::Limit;
 use http_kit::problem::Problem;
-use http_kit::validate::{Fields, integer};
-use market::domain::MAX_INTEGER;
-use market::fields::usuario_id;
+use http_kit::request;
+use http_kit::request::Field;
+use http_kit::validate::{Parsed, Raw, integer};
+use market::domain::{MAX_INTEGER, UsuarioId};
 use market::openapi::NoUsuario;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -69,20 +70,37 @@ impl From<Movimiento> for MovimientoView {
     }
 }
 
+request! {
+    /// Which page of whose ledger
+    pub struct ListMovimientos {
+        path id: UsuarioId,
+        query limit: Limit,
+        /// The last id of the page before
+        query after: Option<MovimientoId>,
+    }
+}
+
+/// The id of a line.
+struct MovimientoId(u64);
+
+impl Field for MovimientoId {
+    type Schema = Id;
+
+    fn read(raw: &Raw) -> Parsed<Self> {
+        integer(1..=MAX_INTEGER)(raw).map(Self)
+    }
+}
+
 /// Read a user's ledger, oldest line first
-#[utoipa::path(get, operation_id = "listar", path = "/usuarios/{id}/movimientos", tag = "usuarios",
-    params(
-        ("id" = Id, Path),
-        ("limite" = Option<Limit>, Query),
-        ("despues" = Option<Id>, Query, description = "The last id of the page before"),
-    ),
+#[utoipa::path(get, operation_id = "listar", path = "/usuarios/{id}/movimientos", tag = "usuarios", params(ListMovimientos),
     responses((status = 200, description = "A page; `Link` leads to the next, `X-Total-Count` counts all",
         body = Vec<MovimientoView>), NoUsuario, WithParameters, WithStore))]
-pub async fn list(req: HttpRequest, store: Data<Store>) -> Result<HttpResponse, Problem> {
-    let mut f = Fields::query(&req);
-    let id = f.path(&req, "id", usuario_id);
-    let (limit, after) = (paging::limit(&mut f), f.optional("despues", integer(1..=MAX_INTEGER)));
-    let (id, limit, after) = f.finish((id, limit, after))?;
-    let page = store.movimientos(id, after.unwrap_or(0), limit).await?.map(MovimientoView::from);
+pub async fn list(
+    req: HttpRequest,
+    asked: ListMovimientos,
+    store: Data<Store>,
+) -> Result<HttpResponse, Problem> {
+    let after = asked.after.map_or(0, |id| id.0);
+    let page = store.movimientos(asked.id, after, asked.limit.rows()).await?.map(MovimientoView::from);
     Ok(page.represent(&req)?.respond(&req))
 }

@@ -14,6 +14,9 @@ use usuarios::app;
 use usuarios::config::Config;
 
 pub const TOKEN: &str = "0123456789abcdef";
+/// The first two of the sample data, in its form.
+const SEED: &str =
+    "[\n{\"id\":1,\"nombre\":\"Ana\",\"saldo\":100},\n{\"id\":2,\"nombre\":\"Luis\",\"saldo\":150}\n]\n";
 pub const MAX: u64 = 9_007_199_254_740_991;
 
 /// A running service on ports and a directory of its own.
@@ -45,8 +48,11 @@ impl TestApp {
 
     /// With Ana (100 credits) and Luis (150).
     pub async fn seeded() -> Self {
-        let seed = concat!(env!("CARGO_MANIFEST_DIR"));
-        Self::on(Arc::new(TempDir::new().unwrap()), &["--seed-dir", seed]).await
+        let dir = Arc::new(TempDir::new().unwrap());
+        let seed = dir.path().join("seed");
+        std::fs::create_dir(&seed).unwrap();
+        std::fs::write(seed.join("usuarios.json"), SEED).unwrap();
+        Self::on(Arc::clone(&dir), &["--seed-dir", seed.to_str().unwrap()]).await
     }
 
     /// On a directory that is there, with more options.

@@ -95,7 +95,7 @@ async fn requests_that_are_wrong() {
         "%231",
         "a%20b%231",
         "a%234294967296",
-        &format!("{}%231", "x".repeat(129)),
+        &format!("{}%231", "x".repeat(256)),
     ] {
         let answer = app.internal.delete(&format!("/interno/cargos/{intento}")).await;
         answer.assert_problem(422, "datos-invalidos");

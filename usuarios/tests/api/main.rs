@@ -2,12 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it goes wrong")]
 
-mod edge;
+mod description;
 mod helpers;
 mod internal;
 mod persistence;
 mod problems;
-mod representation;
 mod usuarios;
 mod usuarios_abonos;
 mod usuarios_movimientos;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::sync::Arc;
 use tempfile::TempDir;
+use testkit::files_only;
 
 #[tokio::test]
 async fn a_restart_keeps_everything() {
@@ -71,6 +72,7 @@ async fn edited(app: TestApp, edit: impl FnOnce(&mut Vec<Value>)) -> TestApp {
 
 #[tokio::test]
 async fn a_balance_that_somebody_edits_gets_a_line_that_says_so() {
+    files_only!("edits a file");
     let app = TestApp::seeded().await;
     app.hold("a#1", 1, 30).await.expect(201);
     app.internal.put(&format!("{}/confirmacion", cargo("a#1"))).await.expect(204);

@@ -83,10 +83,6 @@ impl Process {
         self.api.base.trim_start_matches("http://").to_owned()
     }
 
-    pub fn log(&self) -> String {
-        read(&self.dir.path().join("stderr.log"))
-    }
-
     /// `kill -TERM` and the like.
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();

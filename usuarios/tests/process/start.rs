@@ -12,21 +12,7 @@ fn help_names_every_variable() {
     let output = usuarios(dir.path()).arg("--help").stdout(Stdio::piped()).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     let help = String::from_utf8(output.stdout).unwrap();
-    for variable in [
-        "HOST",
-        "PORT",
-        "INTERNAL_PORT",
-        "INTERNAL_TOKEN",
-        "STORE",
-        "SEED_DIR",
-        "WORKERS",
-        "DRAIN_SECONDS",
-        "GRACE_SECONDS",
-        "CONNECTION_AGE_SECONDS",
-        "HOSTNAME",
-        "LOG_FORMAT",
-        "RUST_LOG",
-    ] {
+    for variable in ["HOST", "PORT", "INTERNAL_PORT", "INTERNAL_TOKEN", "STORE", "SEED_DIR"] {
         assert!(help.contains(&format!("[env: {variable}")), "{variable} is not in\n{help}");
     }
     assert!(!help.contains(crate::helpers::TOKEN), "the secret is in the help");
@@ -43,13 +29,6 @@ fn a_bad_option_exits_64_and_names_flag_and_variable() {
         ("--internal-token", "INTERNAL_TOKEN", "sixteen and blanks"),
         ("--store", "STORE", "json:"),
         ("--store", "STORE", "mysql://localhost"),
-        ("--workers", "WORKERS", "0"),
-        ("--drain-seconds", "DRAIN_SECONDS", "301"),
-        ("--grace-seconds", "GRACE_SECONDS", "0"),
-        ("--connection-age-seconds", "CONNECTION_AGE_SECONDS", "0"),
-        ("--log-format", "LOG_FORMAT", "xml"),
-        ("--rust-log", "RUST_LOG", "info,usuarios=loud"),
-        ("--hostname", "HOSTNAME", "two words"),
         ("--host", "HOST", "no.such.host.invalid"),
     ] {
         let by_variable = fails(usuarios(dir.path()).env(variable, value));
@@ -69,14 +48,6 @@ fn without_the_secret_it_exits_64() {
     let Failure { code, message } = fails(usuarios(dir.path()).env_remove("INTERNAL_TOKEN"));
     assert_eq!(code, 64);
     assert!(message.contains("--internal-token") && message.contains("INTERNAL_TOKEN"), "{message}");
-}
-
-#[test]
-fn a_flag_that_is_not_known_exits_64() {
-    let dir = TempDir::new().unwrap();
-    let Failure { code, message } = fails(usuarios(dir.path()).arg("--colour"));
-    assert_eq!(code, 64);
-    assert!(message.contains("--colour"), "{message}");
 }
 
 #[test]

@@ -104,7 +104,8 @@ pub type Held<S> = <<S as HoldStore>::Request as HoldRequest>::Held;
 /// 6. [`settled`](Self::settled) lists the confirmed holds. The order of any two never changes. A page begins after an
 ///    attempt that has a hold here; any other attempt is [`Refusal::IntentoNotFound`], since a list that began anywhere
 ///    else would skip holds, or count them twice, and an audit would not notice.
-/// 7. [`digest`](Self::digest) sums up exactly the holds that were confirmed before the call.
+/// 7. [`digest`](Self::digest) sums up the holds that were confirmed before the call. It lists the holds that the sum leaves
+///    out: those that are pending, and those that were confirmed meanwhile. Sum and list are of one moment.
 pub trait HoldStore: Clone + Send + Sync + 'static {
     /// What is held.
     type Request: HoldRequest;

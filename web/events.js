@@ -1,0 +1,180 @@
+// Purchases as they commit. One stream serves all tabs: a browser opens six connections to a host, and no more.
+
+import { request } from "./api.js";
+import { signal } from "./dom.js";
+import { inTurn } from "./storage.js";
+
+/** Rows that are kept. */
+const KEPT = 200;
+/** Rows of the list that a fresh page shows. */
+const FIRST = 20;
+/** Between attempts to open the stream, ms. */
+const AGAIN = 1000;
+
+/** Each purchase that was not seen before: `(transaccion, live)`; `live` is false for what a list said. */
+export const onPurchase = signal();
+/** The market under the page is another one than before: what was known of it is wrong. */
+export const onReset = signal();
+/** `stream.live`: whether purchases arrive. `stream.loaded`: whether the last ones are known. */
+export const stream = { live: false, loaded: false };
+/** After `stream` changed. */
+export const onStream = signal();
+
+const rows = new Map();
+const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel("mercado.eventos") : null;
+let source = null;
+let release = null;
+let catching = null;
+
+/** The newest purchases first. */
+export const purchases = () => [...rows.values()].sort((a, b) => b.id - a.id);
+const newest = () => Math.max(0, ...rows.keys());
+
+function take(transaccion, live) {
+  const before = rows.get(transaccion.id);
+  if (before) {
+    if (before.fecha !== transaccion.fecha || before.tokenId !== transaccion.tokenId) reset();
+    return;
+  }
+  rows.set(transaccion.id, transaccion);
+  if (rows.size > KEPT) rows.delete(Math.min(...rows.keys()));
+  // lower than all that are kept: too old to show
+  if (rows.has(transaccion.id)) onPurchase.call(transaccion, live);
+}
+
+/** A purchase of this page's own: its answer may come before its event. */
+export const noticePurchase = (transaccion) => take(transaccion, true);
+
+function setLive(live) {
+  if (stream.live === live) return;
+  stream.live = live;
+  onStream.call();
+}
+
+/** Reads what was missed; where the last known purchase is gone or another one, the market is not the same. */
+function catchUp() {
+  catching ??= readMissed()
+    .catch(() => {})
+    .finally(() => {
+      catching = null;
+    });
+  return catching;
+}
+
+async function readMissed() {
+  const last = newest();
+  if (last && !(await stillThere(last))) return reset();
+  let next = `/transacciones?limite=1000&despues=${last}`;
+  if (!last) {
+    const { total } = await request("/transacciones?limite=1");
+    // ids may have gaps, so this begins at or before the last ones
+    next = `/transacciones?limite=1000${total > FIRST ? `&despues=${total - FIRST}` : ""}`;
+  }
+  for (let n = 0; next && n < 50; n++) {
+    const page = await request(next);
+    for (const transaccion of page.data) take(transaccion, false);
+    next = page.next;
+  }
+  stream.loaded = true;
+  onStream.call();
+}
+
+async function stillThere(id) {
+  try {
+    const { data } = await request(`/transacciones/${id}`);
+    const { fecha, tokenId } = rows.get(id);
+    return data.fecha === fecha && data.tokenId === tokenId;
+  } catch (e) {
+    if (e.status === 404) return false;
+    throw e;
+  }
+}
+
+function reset() {
+  rows.clear();
+  stream.loaded = false;
+  onReset.call();
+  // what runs now may still read the old market
+  Promise.resolve(catching).then(catchUp);
+  // the browser would ask the new market for what comes after the old one's last id
+  if (source) open();
+}
+
+function open() {
+  close();
+  source = new EventSource("/transacciones/eventos");
+  source.addEventListener("open", () => {
+    setLive(true);
+    channel?.postMessage({ live: true });
+    catchUp();
+  });
+  source.addEventListener("transaccion", (e) => {
+    const transaccion = JSON.parse(e.data);
+    channel?.postMessage({ transaccion });
+    take(transaccion, true);
+  });
+  source.addEventListener("error", () => {
+    setLive(false);
+    channel?.postMessage({ live: false });
+    // an answer that is no stream ends it for good; a lost connection is the browser's to open again
+    if (source?.readyState === EventSource.CLOSED) {
+      const mine = source;
+      setTimeout(
+        () => {
+          if (source === mine) open();
+        },
+        AGAIN * (0.5 + Math.random()),
+      );
+    }
+  });
+}
+
+function close() {
+  source?.close();
+  source = null;
+}
+
+/** Follows while the page is seen: the tab whose turn it is has the stream for all. */
+function follow() {
+  if (release) return;
+  const stopped = new AbortController();
+  const untilHidden = new Promise((resolve) => stopped.signal.addEventListener("abort", resolve));
+  release = () => stopped.abort();
+  catchUp();
+  inTurn(
+    "eventos",
+    () => {
+      open();
+      return untilHidden.then(close);
+    },
+    stopped.signal,
+  );
+  channel?.postMessage({ who: true });
+}
+
+function rest() {
+  release?.();
+  release = null;
+  close();
+  setLive(false);
+}
+
+/** Begins; called once. */
+export function startEvents() {
+  channel?.addEventListener("message", ({ data }) => {
+    if (data.who && source) channel.postMessage({ live: stream.live });
+    // a hidden page catches up when it is seen again
+    if (document.hidden || source) return;
+    if ("live" in data) {
+      if (data.live && !stream.live) catchUp();
+      setLive(data.live);
+    }
+    if (data.transaccion) take(data.transaccion, true);
+  });
+  document.addEventListener("visibilitychange", () => (document.hidden ? rest() : follow()));
+  addEventListener("pagehide", rest);
+  addEventListener("pageshow", () => {
+    if (!document.hidden) follow();
+  });
+  if (!document.hidden) follow();
+}

@@ -1,0 +1,81 @@
+"""What the page's tests share: one driver, and a browser and a market that end with their test."""
+
+import atexit
+import json
+import unittest
+
+from .browser import Browser, Driver
+from .market import Mercado, Services
+
+CARDS = "document.querySelectorAll('.card:not(.skeleton)').length"
+_driver = None
+
+
+def driver():
+    global _driver
+    if _driver is None:
+        _driver = Driver()
+        atexit.register(_driver.close)
+    return _driver
+
+
+# Requests that the test holds back until it lets them go, and a count of all
+HELD = """
+window.counted = []; window.holding = null; window.held = [];
+const real = window.fetch;
+window.fetch = async (path, options) => {
+  window.counted.push({ path: String(path), at: performance.now(), method: options?.method ?? "GET" });
+  if (window.holding?.test(String(path))) await new Promise((go) => window.held.push(go));
+  return real(path, options);
+};
+window.release = () => { window.holding = null; for (const go of window.held.splice(0)) go(); };
+"""
+
+
+class PageCase(unittest.TestCase):
+    """A test; `errors` that it expects are parts of log lines."""
+
+    expected = ()
+
+    def setUp(self):
+        self.browsers = []
+        self.expected = list(type(self).expected)
+
+    def market(self, seed=None):
+        market = Mercado(seed)
+        self.addCleanup(market.close)
+        return market
+
+    def services(self, **replicas):
+        services = Services(**replicas)
+        self.addCleanup(services.close)
+        return services
+
+    def browser(self, *args, script="", **options):
+        browser = Browser(driver(), *args, **options)
+        self.addCleanup(browser.close)
+        self.browsers.append(browser)
+        if script:
+            browser.cdp("Page.addScriptToEvaluateOnNewDocument", source=script)
+        return browser
+
+    def shop(self, market, *args, buyer=None, path="", n=16, **options):
+        """A browser that sees the shop, as somebody who buys."""
+        script = options.pop("script", "")
+        if buyer:
+            script += (
+                f"localStorage.setItem('mercado.comprador', {json.dumps(json.dumps({'id': buyer[0], 'nombre': buyer[1]}))});"
+            )
+        browser = self.browser(*args, script=script, **options)
+        browser.open(market.url + path)
+        if n:
+            browser.until(f"{CARDS} === {n}")
+        return browser
+
+    def buy(self, browser, token):
+        browser.click(f".card[data-key='{token}'] .buy")
+
+    def clean(self, browser):
+        """Nothing went wrong in the page but what the test expects."""
+        errors = [line for line in browser.errors() if not any(part in line for part in self.expected)]
+        self.assertEqual(errors, [])

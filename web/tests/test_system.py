@@ -1,0 +1,218 @@
+"""Sistema: deaths and returns, the audit in words, bursts, and what the page itself costs."""
+
+import re
+import shutil
+import unittest
+
+from .case import HELD, PageCase
+from .market import ROOT
+
+STATE = ".service[data-service={}] .state"
+
+
+class Deaths(PageCase):
+    expected = ["503", "eventos"]
+
+    def test_a_service_that_dies_and_returns_under_the_open_page(self):
+        market = self.services(tokens=2)
+        browser = self.shop(market, path="#/sistema", n=0)
+        for service in ("usuarios", "tokens", "transacciones"):
+            browser.until_text(STATE.format(service), "responde")
+        browser.until_text(".services", "Tres servicios")
+        pods = "[...document.querySelectorAll('.service[data-service={}] tbody th')].map((e) => e.innerText).join()"
+        browser.until(pods.format("tokens") + f" === '{','.join(sorted(p.name for p in market.pods('tokens')))}'")
+        self.assertEqual(browser.value(pods.format("usuarios")), market.pods("usuarios")[0].name, "each service has its own pods")
+
+        market.kill("transacciones")
+        browser.until_text(STATE.format("transacciones"), "no responde desde hace")
+        browser.until_text(".banner", "transacciones no responde desde hace")
+        browser.until_text("#spoken", "transacciones no responde.")
+        browser.until_text(".verdict", "No se sabe")
+        browser.until("document.querySelector('.chart .mark.died') && document.querySelector('.lane.down')")
+        self.assertEqual(browser.text(STATE.format("usuarios")), "responde")
+        # the audit's figures are not known: the last ones are not shown as if they were
+        self.assertEqual(browser.text("[data-figure=transacciones]"), "–")
+        market.start("transacciones")
+        browser.until_text(STATE.format("transacciones"), "volvió hace")
+        browser.until("document.querySelector('.banner').hidden")
+        browser.until("document.querySelector('.chart .mark.returned')")
+        browser.until_text(".verdict", "El dinero cuadra")
+
+        # one pod of two: the others answer for it, and the page says which one is gone
+        gone = market.pods("tokens")[1]
+        gone.kill()
+        browser.until(
+            "[...document.querySelectorAll('.service[data-service=tokens] .gone')].map((e) => e.innerText)"
+            f".some((text) => text.includes('{gone.name}') && text.includes('calla hace'))"
+        )
+        self.assertIn(browser.text(STATE.format("tokens"))[:8], ("responde", "volvió h"))
+        browser.until(
+            f"[...document.querySelectorAll('.pod-mark.went title')].some((e) => e.textContent.includes('{gone.name}'))"
+        )
+        market.start("tokens", 1)
+        self.clean(browser)
+
+    def test_loaded_while_usuarios_is_dead_it_knows_what_it_does_not_know(self):
+        """It showed an empty buyer with balance 0, also 12 s after the return, and Buy said "usuarioId: debe ser un entero"."""
+        market = self.services()
+        market.kill("usuarios")
+        browser = self.shop(market, buyer=(2, "Luis"))
+        browser.until_text("#buyer", "no se sabe")
+        browser.until_text(".banner", "usuarios no responde")
+        self.assertIn("Luis", browser.text("#buyer"))
+        self.buy(browser, 101)
+        browser.until_text("#outstanding", "Luis compra Gato Cósmico por 50 créditos")
+        market.start("usuarios")
+        browser.until_text(".receipt.good", "Luis compró Gato Cósmico por 50 créditos.")
+        browser.until_text("#buyer", "100")
+        self.assertEqual(len(market.get("/transacciones")), 1)
+        self.clean(browser)
+
+    def test_a_purchase_outlives_its_service_and_a_reload(self):
+        """It was given up after 8 s, and nothing of it was to be seen after a reload."""
+        market = self.services()
+        browser = self.shop(market, buyer=(1, "Ana"))
+        market.kill("transacciones")
+        self.buy(browser, 101)
+        browser.until_text("#outstanding", "con la misma clave")
+        key = browser.value("localStorage.getItem('mercado.compras')")
+        browser.open(market.url + "?otra#/sistema")
+        browser.until_text("#outstanding", "Ana compra Gato Cósmico por 50 créditos")
+        browser.until_text("#outstanding", "con la misma clave")
+        self.assertEqual(browser.value("localStorage.getItem('mercado.compras')"), key)
+        self.assertEqual(
+            browser.value("document.querySelectorAll('#outstanding button').length"),
+            0,
+            "it cannot be given up while it may have happened",
+        )
+        market.start("transacciones")
+        browser.until_text(".receipt.good", "Ana compró Gato Cósmico")
+        pod = market.pods("transacciones")[0].name
+        self.assertRegex(browser.text(".receipt.good"), rf"Respondió {pod} .*envío número \d+")
+        browser.until("document.querySelector('#outstanding').hidden")
+        self.assertEqual(len(market.get("/transacciones")), 1)
+        self.assertEqual(market.get("/usuarios/1")["saldo"], 50)
+        self.clean(browser)
+
+    def test_with_many_cards_what_happens_is_on_the_screen(self):
+        """What happened was 3,500 px below."""
+        market = self.services()
+        for i in range(40):
+            market.post("/tokens", nombre=f"Más {i}", precio=1)
+        browser = self.shop(market, n=24)
+        browser.value("scrollTo(0, 2000)")
+        browser.until("document.querySelectorAll('.card').length >= 48")
+        market.kill("tokens")
+        browser.until_text(".banner", "tokens no responde")
+        box = browser.value("(({top, bottom}) => [top, bottom])(document.querySelector('.banner').getBoundingClientRect())")
+        self.assertTrue(0 <= box[0] and box[1] <= 900, box)
+        self.assertGreaterEqual(browser.value("document.querySelectorAll('.card').length"), 48, "what is known stays")
+        self.clean(browser)
+
+
+class Audit(PageCase):
+    def test_what_is_wrong_is_said_with_names_and_the_token(self):
+        market = self.market()
+        market.buy(4, 105)
+        market.stop()
+        # somebody restores an old usuarios.json: Mateo's charge is gone
+        for file in (market.dir / "datos").glob("usuarios*"):
+            file.unlink()
+        for file in (market.dir / "datos").glob("movimientos*"):
+            file.unlink()
+        shutil.copy(ROOT / "usuarios/usuarios.json", market.dir / "datos/usuarios.json")
+        market.start()
+        browser = self.shop(market, path="#/sistema", n=0)
+        browser.until_text(".verdict", "El dinero no cuadra")
+        browser.until_text(
+            ".differences", "La compra #1 de Ajolote Rosa está anotada, pero a Mateo no se le cobraron los 25 créditos."
+        )
+        browser.until_text("#pill", "No cuadra")
+        browser.click("#language")
+        browser.until_text(".differences", "Purchase #1 of Ajolote Rosa is recorded, but Mateo was not charged the 25 credits.")
+        self.clean(browser)
+
+
+class Bursts(PageCase):
+    def test_reads_spread_over_the_pods_and_purchases_touch_nobody_s_balance(self):
+        market = self.services(tokens=2)
+        people = market.get("/usuarios")
+        browser = self.shop(market, path="#/sistema", n=0, script=HELD)
+        browser.until("document.querySelector('.burst form')?.elements.n.value === '200'")
+        browser.write(".burst [name=rate]", "200")
+        browser.click(".burst .primary")
+        browser.until_text(".burst [role=status]", "Terminó. 200 de 200")
+        for pod in market.pods("tokens"):
+            self.assertIn(pod.name, browser.text(".burst tbody"))
+        self.assertIn("200 bien, 0 rechazadas", browser.text(".burst [role=status]"))
+
+        browser.click(".burst [value=purchases]")
+        self.assertEqual(browser.value("document.querySelector('.burst form').elements.n.value"), "50")
+        browser.write(".burst [name=n]", "20")
+        browser.click(".burst .primary")
+        browser.until_text(".burst [role=status]", "Terminó. 20 de 20")
+        self.assertIn("20 bien", browser.text(".burst [role=status]"))
+        browser.until_text("[data-figure=transacciones]", "20")
+        browser.until_text(".verdict", "El dinero cuadra")
+        browser.until_text(".system .feed", "Ensayo de carga → Ensayo 0")
+        browser.until_text(".system .feed", market.pods("transacciones")[0].name)
+        self.assertEqual(market.get("/usuarios")[: len(people)], people)
+        # never above the bound, whatever is typed
+        browser.value("document.querySelector('.burst form').elements.n.removeAttribute('max')")
+        self.assertEqual(browser.value("document.querySelector('.burst form').elements.rate.max"), "200")
+        self.clean(browser)
+
+
+class Cost(PageCase):
+    def test_one_process_is_said_to_be_one_and_visits_are_counted(self):
+        market = self.market()
+        browser = self.shop(market, path="#/sistema", n=0)
+        browser.until_text(".services", "Un solo proceso")
+        browser.until_text(".visits", "Cada pod cuenta por su lado. Contó solo.")
+        self.assertEqual(browser.text(".visits strong"), "1")
+        browser.click(".visits button")
+        browser.until("document.querySelector('.visits strong').innerText === '2'")
+        self.clean(browser)
+
+    def test_probes_are_few_and_end_while_the_page_is_hidden(self):
+        market = self.market()
+        browser = self.shop(market, path="#/sistema", n=0, script=HELD)
+        browser.until("document.querySelector('.service[data-state=up]')")
+        browser.value("window.counted.length = 0")
+        browser.until("window.counted.length >= 30")
+        first, last = browser.value("[window.counted[0].at, window.counted[29].at]")
+        self.assertLessEqual(29 / ((last - first) / 1000), 5, "a second")
+        hide = (
+            "Object.defineProperty(document, 'hidden', {{ value: {}, configurable: true }}),"
+            " document.dispatchEvent(new Event('visibilitychange'))"
+        )
+        browser.value(hide.format("true"))
+        # another page's look goes on: by then this one would have asked many times
+        other = self.shop(market, path="#/sistema", n=0, script=HELD)
+        browser.value("window.counted.length = 0")
+        other.until("window.counted.filter((c) => c.path.includes('limite=1')).length > 12")
+        self.assertEqual(browser.value("window.counted"), [])
+        browser.value(hide.format("false"))
+        browser.until("window.counted.length > 3")
+        browser.until("document.querySelector('.chart rect.blind')")
+        self.clean(browser)
+
+    def test_the_page_is_small_and_has_nothing_inline(self):
+        files = [f for f in (ROOT / "web").iterdir() if f.is_file() and f.name != "kustomization.yaml"]
+        market = self.market()
+        for file in files:
+            self.assertEqual(market.client.get(f"/web/{file.name}").body, file.read_bytes(), "mercado/src/web.rs has it")
+        self.assertLess(
+            sum(len(market.client.get(f"/web/{f.name}", Accept_Encoding="gzip").body) for f in files), 120_000, "on the wire"
+        )
+        html = (ROOT / "web/index.html").read_text()
+        self.assertIsNone(re.search(r"\sstyle=|\son\w+=|<style|<script(?![^>]*src=)|https?://", html))
+        for file in files:
+            if file.suffix == ".js":
+                text = file.read_text()
+                self.assertNotRegex(text, r"innerHTML|outerHTML|insertAdjacentHTML|\beval\(|style=", file.name)
+                self.assertLess(len(text.splitlines()), 300, file.name)
+
+
+if __name__ == "__main__":
+    unittest.main()
