@@ -29,10 +29,10 @@ request! {
         /// The highest price; not below the lowest
         query precio_max "precioMax": Option<Monto>,
         /// By what to sort; the id breaks ties
-        query sort_by: Sorting,
-        query limit: Limit,
+        query sort_by "orden": Sorting,
+        query limit "limite": Limit,
         /// Where the page before ended, as its `Link` has it for the same `orden`; by id that is its last id
-        query after: Option<Cursor> = cursor(sort_by.map(|sorting| sorting.by)),
+        query after "despues": Option<Cursor> = cursor(sort_by.map(|sorting| sorting.by)),
     }
     check |f| {
         if let (Some(Some(min)), Some(Some(max))) = (precio_min, precio_max)

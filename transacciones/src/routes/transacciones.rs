@@ -68,9 +68,9 @@ request! {
         /// Only this token's
         query token_id "tokenId": Option<TokenId>,
         /// Rows of a page
-        query limit: Limit,
+        query limit "limite": Limit,
         /// The last id of the page before
-        query after: Option<TransaccionId>,
+        query after "despues": Option<TransaccionId>,
     }
 }
 

@@ -74,9 +74,9 @@ request! {
     /// Which page of whose ledger
     pub struct ListMovimientos {
         path id: UsuarioId,
-        query limit: Limit,
+        query limit "limite": Limit,
         /// The last id of the page before
-        query after: Option<MovimientoId>,
+        query after "despues": Option<MovimientoId>,
     }
 }
 

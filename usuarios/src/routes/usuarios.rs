@@ -40,9 +40,9 @@ impl From<Usuario> for UsuarioView {
 request! {
     /// Which page
     pub struct ListUsuarios {
-        query limit: Limit,
+        query limit "limite": Limit,
         /// The last id of the page before
-        query after: Option<UsuarioId>,
+        query after "despues": Option<UsuarioId>,
     }
 }
 

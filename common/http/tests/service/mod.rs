@@ -137,9 +137,9 @@ impl Field for Weight {
 request! {
     /// Which page
     struct ListNotes {
-        query limit: Limit,
+        query limit "limite": Limit,
         /// The last id of the page before
-        query after: Option<NoteId>,
+        query after "despues": Option<NoteId>,
         /// The least weight
         query min: Option<Weight>,
         /// The greatest weight
