@@ -50,22 +50,28 @@ impl fmt::Display for Difference {
 
 /// The kinds of difference
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
 #[schema(as = Tipo)]
 pub enum DifferenceKind {
     /// Bought and not paid for
+    #[serde(rename = "transaccion-sin-cargo")]
     TransaccionWithoutCargo,
     /// Bought and not sold
+    #[serde(rename = "transaccion-sin-venta")]
     TransaccionWithoutVenta,
     /// Paid for and not bought
+    #[serde(rename = "cargo-sin-transaccion")]
     CargoWithoutTransaccion,
     /// Sold and not bought
+    #[serde(rename = "venta-sin-transaccion")]
     VentaWithoutTransaccion,
     /// Another user or amount than the transaction's
+    #[serde(rename = "cargo-distinto")]
     CargoDiffers,
     /// Another token, user or price than the transaction's
+    #[serde(rename = "venta-distinta")]
     VentaDiffers,
     /// A balance that is not the sum of its ledger
+    #[serde(rename = "saldo-descuadrado")]
     SaldoUnbalanced,
 }
 

@@ -104,7 +104,7 @@ async fn every_bad_field_is_named() {
         invalid(&api.post("/transacciones").json(&body).await, campos);
     }
     let good = json!({"usuarioId": 1, "tokenId": 1});
-    for clave in ["", "\"\"", "two words", "ñ", "a,b", "a#1", &"x".repeat(129)] {
+    for clave in ["", "\"\"", "two words", "ñ", "#1", &"x".repeat(256)] {
         let call = api.post("/transacciones").header("Idempotency-Key", clave).json(&good);
         invalid(&call.await, &["Idempotency-Key"]);
     }

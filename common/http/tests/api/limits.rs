@@ -1,8 +1,9 @@
 //! What one client may cost: each test attacks one limit.
 
 use crate::helpers::TestApp;
-use crate::service::GO;
+use crate::service::{GO, WAITING};
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use testkit::raw::RawConnection;
 use testkit::{PATIENCE, eventually};
@@ -217,6 +218,8 @@ async fn clients_at_work_leave_places_for_probes() {
         let mut connection = app.connect().await;
         connection.send("GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
         working.push(connection);
+        let come = working.len() as u64;
+        eventually(PATIENCE, async || (WAITING.load(Ordering::Relaxed) == come).then_some(())).await;
     }
     let refused = eventually(PATIENCE, async || {
         let answer = app.connect().await.get("/notes").await.ok()?;

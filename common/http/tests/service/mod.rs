@@ -98,6 +98,9 @@ struct Notes {
     marks: AtomicU64,
 }
 
+/// How many requests for `/wait` have come.
+pub static WAITING: AtomicU64 = AtomicU64::new(0);
+
 /// What `GET /wait` waits for.
 pub static GO: Notify = Notify::const_new();
 
@@ -233,6 +236,7 @@ async fn mark(req: HttpRequest, asked: NewMark, notes: Data<Notes>) -> Result<Ht
 }
 
 async fn wait() -> HttpResponse {
+    WAITING.fetch_add(1, Ordering::Relaxed);
     GO.notified().await;
     HttpResponse::NoContent().finish()
 }
