@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`server`], `gate`, `stream`, [`connection`] | listening and leaving; who is let in, and what a slow client may hold |
 //! | [`edge`], [`context`] | what every request has in common |
-//! | [`routes`], [`request`], [`validate`], [`body`], [`name`], [`paging`] | requests in |
+//! | [`routes`], [`mod@request`], [`validate`], [`body`], [`name`], [`paging`] | requests in |
 //! | [`reply`], [`problem`] | answers out: ETag, compression, errors |
 //! | [`ops`], [`openapi`], [`metrics`], [`logging`] | probes, visits, the API's description, numbers, log lines |
 //! | [`config`], [`exit`], [`salud`] | options, exit codes, the subcommand that asks a probe |

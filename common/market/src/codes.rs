@@ -1,4 +1,4 @@
-//! The market's own errors, beside the errors that any service has ([`General`](http_kit::problem::General)).
+//! The market's own errors, beside the errors that any service has ([`General`]).
 
 use http_kit::problem::{Code, General};
 

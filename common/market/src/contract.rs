@@ -80,7 +80,7 @@ pub struct Digest {
     /// Users whose balance is not the sum of their movements (`usuarios` only).
     #[serde(default)]
     pub descuadrados: u64,
-    /// The holds that [`Self::settled`] does not count: all that are pending, and such as are settled and not counted
+    /// The holds that [`Self::confirmados`] does not count: all that are pending, and such as are settled and not counted
     /// yet. At most [`PAGE`] of them, and then there may be more.
     #[serde(default, rename = "enVuelo", skip_serializing_if = "Vec::is_empty")]
     pub in_flight: Vec<Hold>,

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// The turns of one operation; [`run!`] takes them.
+/// The turns of one operation; [`run!`](crate::run!) takes them.
 pub struct Turns<'a> {
     schema: &'a Schema,
     repeatable: bool,
