@@ -17,9 +17,7 @@ def seeds(market: Market):
 def errors(market: Market):
     """The gateway's own errors are rows of the tables of codes, in their words; one that no service gives is in docs/ERRORS.md only."""
     table = "".join((ROOT / file).read_text() for file in ("common/http/src/problem.rs", "common/market/src/codes.rs"))
-    paragraphs = (ROOT / "docs/ERRORS.md").read_text().split("
-
-")
+    paragraphs = (ROOT / "docs/ERRORS.md").read_text().split("\n\n")
     titles = re.findall(r'"(es|en) ([a-z-]+)" "(.+)";', gateway_file(market, "problems.conf.template").split("$title")[1].split("$detail")[0])
     codes = set(re.findall(r"^ +(?:\d+|default) ([a-z]+-[a-z-]+);", gateway_file(market, "problems.conf.template"), re.M))
     for codigo in codes:
