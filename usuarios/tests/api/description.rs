@@ -1,6 +1,7 @@
 //! The API's description, and the numbers of the store.
 
 use crate::helpers::TestApp;
+use testkit::postgres::is_chosen;
 
 #[tokio::test]
 async fn the_description_covers_the_api() {
@@ -36,8 +37,10 @@ async fn the_description_covers_the_api() {
 #[tokio::test]
 async fn the_store_is_among_the_metrics() {
     let app = TestApp::start().await;
+    app.api.connected().await;
+    let writable = if is_chosen() { "postgres_writable 1" } else { "journal_usuarios_writable 1" };
     let page = app.api.get("/metrics").await.expect(200);
-    assert!(page.text().lines().any(|line| line == "journal_usuarios_writable 1"), "{}", page.text());
+    assert!(page.text().lines().any(|line| line == writable), "{}", page.text());
     let home = app.api.get("/").await.expect(200).json();
     assert_eq!((&home["servicio"], &home["hostname"]), (&"usuarios".into(), &"prueba".into()));
 }
