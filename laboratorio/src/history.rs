@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
@@ -10,21 +11,51 @@ use std::time::Instant;
 
 /// What a client asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "camelCase")]
+#[serde(tag = "op")]
 #[expect(missing_docs, reason = "the API's own words")]
 pub enum Op {
-    Comprar { usuario: u64, token: u64, precio: Option<u64> },
-    Abonar { usuario: u64, monto: u64 },
-    Renombrar { usuario: u64, nombre: String },
-    CambiarPrecio { token: u64, precio: u64 },
-    CrearToken { nombre: String, precio: u64 },
-    VerToken { token: u64 },
-    VerUsuario { usuario: u64 },
+    #[serde(rename = "comprar")]
+    Buy { usuario: u64, token: u64, precio: Option<u64> },
+    #[serde(rename = "abonar")]
+    Credit { usuario: u64, monto: u64 },
+    #[serde(rename = "renombrar")]
+    Rename { usuario: u64, nombre: String },
+    #[serde(rename = "cambiarPrecio")]
+    ChangePrecio { token: u64, precio: u64 },
+    #[serde(rename = "crearToken")]
+    CreateToken { nombre: String, precio: u64 },
+    #[serde(rename = "verToken")]
+    ShowToken { token: u64 },
+    #[serde(rename = "verUsuario")]
+    ShowUsuario { usuario: u64 },
+}
+
+/// As a finding says it.
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Buy { usuario, token, precio } => {
+                write!(f, "Comprar {{ usuario: {usuario}, token: {token}, precio: {precio:?} }}")
+            }
+            Self::Credit { usuario, monto } => write!(f, "Abonar {{ usuario: {usuario}, monto: {monto} }}"),
+            Self::Rename { usuario, nombre } => {
+                write!(f, "Renombrar {{ usuario: {usuario}, nombre: {nombre:?} }}")
+            }
+            Self::ChangePrecio { token, precio } => {
+                write!(f, "CambiarPrecio {{ token: {token}, precio: {precio} }}")
+            }
+            Self::CreateToken { nombre, precio } => {
+                write!(f, "CrearToken {{ nombre: {nombre:?}, precio: {precio} }}")
+            }
+            Self::ShowToken { token } => write!(f, "VerToken {{ token: {token} }}"),
+            Self::ShowUsuario { usuario } => write!(f, "VerUsuario {{ usuario: {usuario} }}"),
+        }
+    }
 }
 
 /// One request and what came of it. Times are microseconds of one monotonic clock, from the start of the run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Peticion {
+pub struct Request {
     /// Who sent it.
     pub cliente: u64,
     /// What.
@@ -45,32 +76,32 @@ pub struct Peticion {
 
 /// What an answer means for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fin {
+pub enum Outcome {
     /// 2xx: it is done.
-    Hecho,
+    Done,
     /// 4xx: it is not done, and will not be unless it is sent again.
-    Rechazado,
+    Refused,
     /// 5xx or no answer: anything may have happened.
-    Abierto,
+    Open,
 }
 
-impl Peticion {
+impl Request {
     /// What it came to.
-    pub fn fin(&self) -> Fin {
+    pub fn outcome(&self) -> Outcome {
         match self.estado {
-            Some(200..=299) => Fin::Hecho,
-            Some(400..=499) => Fin::Rechazado,
-            _ => Fin::Abierto,
+            Some(200..=299) => Outcome::Done,
+            Some(400..=499) => Outcome::Refused,
+            _ => Outcome::Open,
         }
     }
 
     /// A number of the answer's body.
-    pub fn numero(&self, campo: &str) -> Option<u64> {
-        self.cuerpo.get(campo)?.as_u64()
+    pub fn number(&self, field: &str) -> Option<u64> {
+        self.cuerpo.get(field)?.as_u64()
     }
 
     /// How a finding names it.
-    pub fn nombre(&self) -> String {
+    pub fn name(&self) -> String {
         match &self.clave {
             Some(clave) => format!("key {clave}"),
             None => format!("client {}'s request of {} µs", self.cliente, self.desde),
@@ -133,10 +164,19 @@ pub struct Movimiento {
     pub clave: Option<String>,
 }
 
+/// As a finding says it.
+impl fmt::Display for AuditReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { correcto, transacciones, pendientes, diferencias } = self;
+        write!(f, "Auditoria {{ correcto: {correcto}, transacciones: {transacciones}, ")?;
+        write!(f, "pendientes: {pendientes}, diferencias: {diferencias:?} }}")
+    }
+}
+
 /// The market's own verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the API's own words")]
-pub struct Auditoria {
+pub struct AuditReport {
     pub correcto: bool,
     pub transacciones: u64,
     pub pendientes: u64,
@@ -146,7 +186,7 @@ pub struct Auditoria {
 /// The arrays on disk after a clean stop.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the files' own names")]
-pub struct Disco {
+pub struct DiskArrays {
     pub usuarios: Vec<Usuario>,
     pub movimientos: Vec<Movimiento>,
     pub tokens: Vec<Token>,
@@ -165,34 +205,38 @@ pub struct Final {
     /// Over the API.
     pub transacciones: Vec<Transaccion>,
     /// Over the API; a shop without an audit has none.
-    pub auditoria: Option<Auditoria>,
+    pub auditoria: Option<AuditReport>,
     /// The files; a shop that keeps other ones has none.
-    pub disco: Option<Disco>,
+    pub disco: Option<DiskArrays>,
 }
 
 /// A line of the history file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "linea", rename_all = "camelCase")]
-pub enum Linea {
+#[serde(tag = "linea")]
+pub enum Line {
     /// The market before the first request.
-    Apertura {
+    #[serde(rename = "apertura")]
+    Opening {
         /// Its users.
         usuarios: Vec<Usuario>,
         /// Its catalogue.
         tokens: Vec<Token>,
     },
     /// A request.
-    Peticion(Peticion),
+    #[serde(rename = "peticion")]
+    Request(Request),
     /// While this lasted, a purchase could lie in front of the service, unread: a frozen process's socket, a slow
     /// network. Requests may have overtaken each other.
-    Demora {
+    #[serde(rename = "demora")]
+    Delay {
         /// Microseconds.
         desde: u64,
         /// Microseconds.
         hasta: u64,
     },
     /// A fault, for the reader.
-    Falla {
+    #[serde(rename = "falla")]
+    Fault {
         /// Microseconds.
         en: u64,
         /// In words.
@@ -202,33 +246,33 @@ pub enum Linea {
 
 /// Everything that the checker knows of the past.
 #[derive(Clone, Debug, Default)]
-pub struct Historia {
+pub struct History {
     /// Users before the first request.
     pub usuarios: Vec<Usuario>,
     /// Catalogue before the first request.
     pub tokens: Vec<Token>,
     /// By the time of sending.
-    pub peticiones: Vec<Peticion>,
-    /// See [`Linea::Demora`].
-    pub demoras: Vec<(u64, u64)>,
+    pub requests: Vec<Request>,
+    /// See [`Line::Delay`].
+    pub delays: Vec<(u64, u64)>,
 }
 
-impl Historia {
+impl History {
     /// From lines in any order.
-    pub fn new(lineas: impl IntoIterator<Item = Linea>) -> Self {
-        let mut historia = Self::default();
-        for linea in lineas {
-            match linea {
-                Linea::Apertura { usuarios, tokens } => {
-                    (historia.usuarios, historia.tokens) = (usuarios, tokens);
+    pub fn new(lines: impl IntoIterator<Item = Line>) -> Self {
+        let mut history = Self::default();
+        for line in lines {
+            match line {
+                Line::Opening { usuarios, tokens } => {
+                    (history.usuarios, history.tokens) = (usuarios, tokens);
                 }
-                Linea::Peticion(p) => historia.peticiones.push(p),
-                Linea::Demora { desde, hasta } => historia.demoras.push((desde, hasta)),
-                Linea::Falla { .. } => {}
+                Line::Request(p) => history.requests.push(p),
+                Line::Delay { desde, hasta } => history.delays.push((desde, hasta)),
+                Line::Fault { .. } => {}
             }
         }
-        historia.peticiones.sort_by_key(|p| p.desde);
-        historia
+        history.requests.sort_by_key(|p| p.desde);
+        history
     }
 
     /// Reads a history file.
@@ -237,28 +281,28 @@ impl Historia {
     /// With the file's name, and the line's number where one is bad.
     pub fn load(path: &Path) -> Result<Self, String> {
         let file = File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let mut lineas = Vec::new();
+        let mut lines = Vec::new();
         for (n, line) in BufReader::new(file).lines().enumerate() {
-            let wrong = |e: &dyn std::fmt::Display| format!("{}:{}: {e}", path.display(), n + 1);
+            let wrong = |e: &dyn fmt::Display| format!("{}:{}: {e}", path.display(), n + 1);
             let line = line.map_err(|e| wrong(&e))?;
-            lineas.push(serde_json::from_str(&line).map_err(|e| wrong(&e))?);
+            lines.push(serde_json::from_str(&line).map_err(|e| wrong(&e))?);
         }
-        Ok(Self::new(lineas))
+        Ok(Self::new(lines))
     }
 
     /// Whether requests could overtake each other in `desde ..= hasta`.
-    pub fn demorada(&self, desde: u64, hasta: u64) -> bool {
-        self.demoras.iter().any(|(a, b)| *a <= hasta && *b >= desde)
+    pub fn delayed(&self, desde: u64, hasta: u64) -> bool {
+        self.delays.iter().any(|(a, b)| *a <= hasta && *b >= desde)
     }
 }
 
 /// Writes the history file.
-pub struct Registro {
+pub struct Recorder {
     start: Instant,
     file: Mutex<BufWriter<File>>,
 }
 
-impl Registro {
+impl Recorder {
     /// A new file.
     ///
     /// # Errors
@@ -277,25 +321,25 @@ impl Registro {
     ///
     /// # Errors
     /// A history with holes proves nothing: the run must end.
-    pub fn write(&self, linea: &Linea) -> Result<(), String> {
-        let mut line = serde_json::to_vec(linea).map_err(|e| format!("history: {e}"))?;
-        line.push(b'\n');
+    pub fn write(&self, line: &Line) -> Result<(), String> {
+        let mut text = serde_json::to_vec(line).map_err(|e| format!("history: {e}"))?;
+        text.push(b'\n');
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(&line).map_err(|e| format!("history: {e}"))
+        file.write_all(&text).map_err(|e| format!("history: {e}"))
     }
 
     /// Notes a fault.
     ///
     /// # Errors
-    /// As [`Registro::write`].
-    pub fn falla(&self, que: &str) -> Result<(), String> {
-        self.write(&Linea::Falla { en: self.now(), que: que.to_owned() })
+    /// As [`Recorder::write`].
+    pub fn fault(&self, que: &str) -> Result<(), String> {
+        self.write(&Line::Fault { en: self.now(), que: que.to_owned() })
     }
 
     /// Writes out what is buffered.
     ///
     /// # Errors
-    /// As [`Registro::write`].
+    /// As [`Recorder::write`].
     pub fn flush(&self) -> Result<(), String> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.flush().map_err(|e| format!("history: {e}"))

@@ -10,7 +10,7 @@
 //!
 //! A run starts the three binaries (it builds them if they are not beside it) on an empty store, files or PostgreSQL, behind
 //! proxies that stand in for the network. Customers buy, mostly with keys that they repeat until there is an answer for good, while a
-//! seed's schedule of [`plan::Falla`]s kills, freezes and restarts processes, cuts, slows and holds connections, runs
+//! seed's schedule of [`plan::Fault`]s kills, freezes and restarts processes, cuts, slows and holds connections, runs
 //! second replicas, fills the disk, and stops PostgreSQL or promotes its standby. Then the faults stop, recovery has its
 //! time, and the [`checker`] reads the market over its API and from its files or tables. The exit code is the verdict: 0 green, 1 red, 2 it could not be run.
 //!
@@ -22,13 +22,13 @@
 //! | --- | --- |
 //! | the rules, and who breaks them | [`checker`] |
 //! | the history's lines | [`history`] |
-//! | the run | [`caos`] |
+//! | the run | [`chaos`] |
 //! | the schedule of faults | [`plan`] |
-//! | processes, network and disk | [`mundo`], [`slot`], [`proxy`], [`disco`] |
-//! | PostgreSQL | [`base`] |
-//! | the customers | [`clientes`], [`http`] |
-//! | the market at the end | [`lectura`] |
-//! | the shop that everybody writes | [`ingenua`] |
+//! | processes, network and disk | [`world`], [`slot`], [`proxy`], [`disk`] |
+//! | PostgreSQL | [`database`] |
+//! | the customers | [`customers`], [`http`] |
+//! | the market at the end | [`reading`] |
+//! | the shop that everybody writes | [`naive`] |
 //!
 //! Where the machine does not allow a fault, the run says that it is skipped: the full disk needs a user who may mount,
 //! the jumping clock needs Debian's package `faketime` (or
@@ -44,17 +44,17 @@ macro_rules! say {
     }};
 }
 
-pub mod azar;
-pub mod base;
-pub mod caos;
+pub mod chance;
+pub mod chaos;
 pub mod checker;
-pub mod clientes;
-pub mod disco;
+pub mod customers;
+pub mod database;
+pub mod disk;
 pub mod history;
 pub mod http;
-pub mod ingenua;
-pub mod lectura;
-pub mod mundo;
+pub mod naive;
 pub mod plan;
 pub mod proxy;
+pub mod reading;
 pub mod slot;
+pub mod world;

@@ -1,24 +1,25 @@
 //! Which fault comes when: a seed's schedule, the same in every run.
 
-use crate::azar::Azar;
+use crate::chance::Chance;
 use rustix::process::Signal;
+use std::fmt;
 use std::time::Duration;
 
 /// A service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "their names say it")]
-pub enum Servicio {
+pub enum Service {
     Usuarios,
     Tokens,
     Transacciones,
 }
 
-impl Servicio {
+impl Service {
     /// In the order in which they are started.
     pub const ALL: [Self; 3] = [Self::Usuarios, Self::Tokens, Self::Transacciones];
 
     /// Its binary and its directory.
-    pub const fn nombre(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Usuarios => "usuarios",
             Self::Tokens => "tokens",
@@ -29,159 +30,229 @@ impl Servicio {
 
 /// A way through the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Via {
+pub enum Way {
     /// From the clients to a service.
-    Clientes(Servicio),
+    Clients(Service),
     /// From `transacciones` to a participant.
-    Interna(Servicio),
+    Internal(Service),
     /// From the services to PostgreSQL.
-    Base,
+    Database,
 }
 
 /// How PostgreSQL stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parada {
+pub enum Stop {
     /// SIGKILL.
-    Mata,
+    Kill,
     /// "Immediate": as a crash, all sessions at once.
-    Inmediata,
+    Immediate,
     /// "Fast": as an operator does; sessions are told.
-    Rapida,
+    Fast,
 }
 
-impl Parada {
+impl Stop {
     /// What its first process is sent.
     pub const fn signal(self) -> Signal {
         match self {
-            Self::Mata => Signal::KILL,
-            Self::Inmediata => Signal::QUIT,
-            Self::Rapida => Signal::INT,
+            Self::Kill => Signal::KILL,
+            Self::Immediate => Signal::QUIT,
+            Self::Fast => Signal::INT,
         }
     }
 }
 
 /// What goes wrong. Times are how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Falla {
+pub enum Fault {
     /// SIGKILL.
-    Mata {
+    Kill {
         /// Of which service.
-        servicio: Servicio,
+        service: Service,
         /// Of a hundred: which of the replicas that run.
-        cual: u64,
+        percentile: u64,
         /// Until another is started: a purchase's deadline is 3 s.
-        abajo: Duration,
+        down: Duration,
     },
     /// SIGSTOP, then SIGCONT.
-    Congela(Servicio, u64, Duration),
+    Freeze(Service, u64, Duration),
     /// SIGTERM, and started again.
-    Reinicia(Servicio, u64),
+    Restart(Service, u64),
     /// Connections end.
-    Corta(Via, Duration),
+    Cut(Way, Duration),
     /// Each piece comes later by the first.
-    Demora(Via, Duration, Duration),
+    Slow(Way, Duration, Duration),
     /// Nothing comes through, and then all.
-    Retiene(Via, Duration),
+    Hold(Way, Duration),
     /// One replica more on the same directory for so long; on PostgreSQL, where there are three, one less.
-    Replica(Servicio, Duration),
+    Replica(Service, Duration),
     /// No space on the disk.
-    Disco(Duration),
+    Disk(Duration),
     /// The clock of a service is so many seconds off from now on.
-    Reloj(Servicio, i64),
+    Clock(Service, i64),
     /// PostgreSQL's primary stops, and is started after so long.
-    Cae(Parada, Duration),
+    StopPrimary(Stop, Duration),
     /// Its standby is killed for so long.
-    SinEspejo(Duration),
+    StopStandby(Duration),
     /// The primary stops for good, and after so long its standby is promoted.
-    Promueve(Parada, Duration),
+    Promote(Stop, Duration),
+}
+
+/// As a history says it: in the words that every history on disk has.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kill { service, percentile, down } => {
+                write!(f, "Mata {{ servicio: {service:?}, cual: {percentile}, abajo: {down:?} }}")
+            }
+            Self::Freeze(service, percentile, time) => {
+                write!(f, "Congela({service:?}, {percentile}, {time:?})")
+            }
+            Self::Restart(service, percentile) => write!(f, "Reinicia({service:?}, {percentile})"),
+            Self::Cut(way, time) => write!(f, "Corta({way}, {time:?})"),
+            Self::Slow(way, by, time) => write!(f, "Demora({way}, {by:?}, {time:?})"),
+            Self::Hold(way, time) => write!(f, "Retiene({way}, {time:?})"),
+            Self::Replica(service, time) => write!(f, "Replica({service:?}, {time:?})"),
+            Self::Disk(time) => write!(f, "Disco({time:?})"),
+            Self::Clock(service, by) => write!(f, "Reloj({service:?}, {by})"),
+            Self::StopPrimary(how, down) => write!(f, "Cae({how}, {down:?})"),
+            Self::StopStandby(down) => write!(f, "SinEspejo({down:?})"),
+            Self::Promote(how, before) => write!(f, "Promueve({how}, {before:?})"),
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Clients(service) => write!(f, "Clientes({service:?})"),
+            Self::Internal(service) => write!(f, "Interna({service:?})"),
+            Self::Database => f.write_str("Base"),
+        }
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kill => "Mata",
+            Self::Immediate => "Inmediata",
+            Self::Fast => "Rapida",
+        })
+    }
 }
 
 /// The schedule of a seed: what comes next, and how long after the one before.
 pub struct Plan {
-    azar: Azar,
+    chance: Chance,
     postgres: bool,
 }
 
 impl Plan {
     /// Of this seed, against files or PostgreSQL.
-    pub fn new(semilla: u64, postgres: bool) -> Self {
-        Self { azar: Azar::new(semilla, u64::MAX), postgres }
+    pub fn new(seed: u64, postgres: bool) -> Self {
+        Self { chance: Chance::new(seed, u64::MAX), postgres }
     }
 
-    fn servicio(&mut self) -> Servicio {
+    fn service(&mut self) -> Service {
         // the coordinator is where most can go wrong
-        match self.azar.between(1..=4) {
-            1 => Servicio::Usuarios,
-            2 => Servicio::Tokens,
-            _ => Servicio::Transacciones,
+        match self.chance.between(1..=4) {
+            1 => Service::Usuarios,
+            2 => Service::Tokens,
+            _ => Service::Transacciones,
         }
     }
 
-    fn via(&mut self) -> Via {
-        match self.azar.between(1..=if self.postgres { 10 } else { 7 }) {
-            1 | 2 => Via::Interna(Servicio::Usuarios),
-            3 | 4 => Via::Interna(Servicio::Tokens),
-            5 => Via::Clientes(Servicio::Usuarios),
-            6 => Via::Clientes(Servicio::Tokens),
-            7 => Via::Clientes(Servicio::Transacciones),
-            _ => Via::Base,
+    fn way(&mut self) -> Way {
+        match self.chance.between(1..=if self.postgres { 10 } else { 7 }) {
+            1 | 2 => Way::Internal(Service::Usuarios),
+            3 | 4 => Way::Internal(Service::Tokens),
+            5 => Way::Clients(Service::Usuarios),
+            6 => Way::Clients(Service::Tokens),
+            7 => Way::Clients(Service::Transacciones),
+            _ => Way::Database,
         }
     }
 
     /// What PostgreSQL has besides; it is `None` as often as the rest should come.
-    fn base(&mut self) -> Option<Falla> {
-        let azar = &mut self.azar;
-        let como = match azar.between(1..=4) {
-            1 | 2 => Parada::Mata,
-            3 => Parada::Inmediata,
-            _ => Parada::Rapida,
+    fn database(&mut self) -> Option<Fault> {
+        let chance = &mut self.chance;
+        let how = match chance.between(1..=4) {
+            1 | 2 => Stop::Kill,
+            3 => Stop::Immediate,
+            _ => Stop::Fast,
         };
-        let most = if azar.percent(20) { 3000 } else { 300 };
-        Some(match azar.between(1..=100) {
-            1..=14 => Falla::Cae(como, azar.millis(0..=most)),
-            15..=22 => Falla::Promueve(como, azar.millis(0..=most)),
-            23..=26 => Falla::SinEspejo(azar.millis(0..=most)),
+        let most = if chance.percent(20) { 3000 } else { 300 };
+        Some(match chance.between(1..=100) {
+            1..=14 => Fault::StopPrimary(how, chance.millis(0..=most)),
+            15..=22 => Fault::Promote(how, chance.millis(0..=most)),
+            23..=26 => Fault::StopStandby(chance.millis(0..=most)),
             _ => return None,
         })
     }
 }
 
 impl Iterator for Plan {
-    type Item = (Duration, Falla);
+    type Item = (Duration, Fault);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let wait = self.azar.millis(50..=900);
+        let wait = self.chance.millis(50..=900);
         if self.postgres
-            && let Some(falla) = self.base()
+            && let Some(fault) = self.database()
         {
-            return Some((wait, falla));
+            return Some((wait, fault));
         }
-        let (servicio, via, cual) = (self.servicio(), self.via(), self.azar.between(1..=100));
-        let azar = &mut self.azar;
-        let falla = match azar.between(1..=100) {
+        let (service, way, percentile) = (self.service(), self.way(), self.chance.between(1..=100));
+        let chance = &mut self.chance;
+        let fault = match chance.between(1..=100) {
             1..=50 => {
-                let most = if azar.percent(15) { 5000 } else { 300 };
-                Falla::Mata { servicio, cual, abajo: azar.millis(0..=most) }
+                let most = if chance.percent(15) { 5000 } else { 300 };
+                Fault::Kill { service, percentile, down: chance.millis(0..=most) }
             }
-            51..=60 => Falla::Congela(servicio, cual, azar.millis(50..=2500)),
-            61..=66 => Falla::Reinicia(servicio, cual),
-            67..=74 => Falla::Corta(via, azar.millis(1..=1500)),
-            75..=82 => Falla::Demora(via, azar.millis(5..=200), azar.millis(500..=3000)),
-            83..=88 => Falla::Retiene(via, azar.millis(100..=2500)),
+            51..=60 => Fault::Freeze(service, percentile, chance.millis(50..=2500)),
+            61..=66 => Fault::Restart(service, percentile),
+            67..=74 => Fault::Cut(way, chance.millis(1..=1500)),
+            75..=82 => Fault::Slow(way, chance.millis(5..=200), chance.millis(500..=3000)),
+            83..=88 => Fault::Hold(way, chance.millis(100..=2500)),
             89..=94 => {
-                let which = if azar.percent(50) { Servicio::Tokens } else { Servicio::Transacciones };
-                Falla::Replica(which, azar.millis(2000..=12_000))
+                let which = if chance.percent(50) { Service::Tokens } else { Service::Transacciones };
+                Fault::Replica(which, chance.millis(2000..=12_000))
             }
-            95 | 96 => Falla::Disco(azar.millis(500..=3000)),
-            _ => Falla::Reloj(servicio, azar.between(0..=7200).cast_signed() - 3600),
+            95 | 96 => Fault::Disk(chance.millis(500..=3000)),
+            _ => Fault::Clock(service, chance.between(0..=7200).cast_signed() - 3600),
         };
-        Some((wait, falla))
+        Some((wait, fault))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fault_is_written_in_the_words_that_histories_on_disk_have() {
+        let time = Duration::from_millis(123);
+        let service = Service::Transacciones;
+        for (fault, text) in [
+            (
+                Fault::Kill { service, percentile: 7, down: time },
+                "Mata { servicio: Transacciones, cual: 7, abajo: 123ms }",
+            ),
+            (Fault::Freeze(service, 7, time), "Congela(Transacciones, 7, 123ms)"),
+            (Fault::Restart(service, 7), "Reinicia(Transacciones, 7)"),
+            (Fault::Cut(Way::Clients(service), time), "Corta(Clientes(Transacciones), 123ms)"),
+            (Fault::Slow(Way::Internal(service), time, time), "Demora(Interna(Transacciones), 123ms, 123ms)"),
+            (Fault::Hold(Way::Database, time), "Retiene(Base, 123ms)"),
+            (Fault::Replica(service, time), "Replica(Transacciones, 123ms)"),
+            (Fault::Disk(time), "Disco(123ms)"),
+            (Fault::Clock(service, -7), "Reloj(Transacciones, -7)"),
+            (Fault::StopPrimary(Stop::Kill, time), "Cae(Mata, 123ms)"),
+            (Fault::StopStandby(time), "SinEspejo(123ms)"),
+            (Fault::Promote(Stop::Immediate, time), "Promueve(Inmediata, 123ms)"),
+            (Fault::Promote(Stop::Fast, time), "Promueve(Rapida, 123ms)"),
+        ] {
+            assert_eq!(fault.to_string(), text);
+        }
+    }
 
     #[test]
     fn a_seed_repeats_and_holds_every_kind_of_fault() {

@@ -11,15 +11,15 @@ use tokio::sync::watch;
 
 /// What the network does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Modo {
+pub enum Mode {
     /// It works.
-    Pasa,
+    Pass,
     /// Connections end, new ones too.
-    Corta,
+    Cut,
     /// Each piece takes so long, in both directions.
-    Demora(Duration),
+    Slow(Duration),
     /// Nothing comes through until it does again.
-    Retiene,
+    Hold,
 }
 
 /// A port that leads to the replicas of a service.
@@ -28,7 +28,7 @@ pub struct Proxy {
     pub address: SocketAddr,
     targets: Mutex<Vec<SocketAddr>>,
     turn: AtomicUsize,
-    modo: watch::Sender<Modo>,
+    mode: watch::Sender<Mode>,
 }
 
 impl Proxy {
@@ -42,7 +42,7 @@ impl Proxy {
             address: listener.local_addr()?,
             targets: Mutex::default(),
             turn: AtomicUsize::new(0),
-            modo: watch::Sender::new(Modo::Pasa),
+            mode: watch::Sender::new(Mode::Pass),
         });
         let serving = Arc::clone(&proxy);
         tokio::spawn(async move {
@@ -75,12 +75,12 @@ impl Proxy {
     }
 
     /// From now on, for old connections too.
-    pub fn set(&self, modo: Modo) {
-        self.modo.send_replace(modo);
+    pub fn set(&self, mode: Mode) {
+        self.mode.send_replace(mode);
     }
 
     async fn connection(self: Arc<Self>, client: TcpStream) {
-        if *self.modo.borrow() == Modo::Corta {
+        if *self.mode.borrow() == Mode::Cut {
             return;
         }
         let Some(server) = self.connect().await else { return };
@@ -88,8 +88,8 @@ impl Proxy {
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
         // one direction's end is the connection's
         tokio::select! {
-            () = pump(from_client, to_server, self.modo.subscribe()) => {}
-            () = pump(from_server, to_client, self.modo.subscribe()) => {}
+            () = pump(from_client, to_server, self.mode.subscribe()) => {}
+            () = pump(from_server, to_client, self.mode.subscribe()) => {}
         }
     }
 
@@ -106,24 +106,24 @@ impl Proxy {
     }
 }
 
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut modo: watch::Receiver<Modo>) {
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut mode: watch::Receiver<Mode>) {
     let mut buffer = vec![0; 16 << 10];
     loop {
-        if *modo.borrow_and_update() == Modo::Corta {
+        if *mode.borrow_and_update() == Mode::Cut {
             return;
         }
         let n = tokio::select! {
             n = from.read(&mut buffer) => n,
-            _ = modo.changed() => continue,
+            _ = mode.changed() => continue,
         };
         let Ok(n @ 1..) = n else { return };
-        let now = *modo.borrow_and_update();
+        let now = *mode.borrow_and_update();
         match now {
-            Modo::Pasa => {}
-            Modo::Corta => return,
-            Modo::Demora(by) => tokio::time::sleep(by).await,
-            Modo::Retiene => {
-                if modo.wait_for(|m| *m != Modo::Retiene).await.is_err() {
+            Mode::Pass => {}
+            Mode::Cut => return,
+            Mode::Slow(by) => tokio::time::sleep(by).await,
+            Mode::Hold => {
+                if mode.wait_for(|m| *m != Mode::Hold).await.is_err() {
                     return;
                 }
             }
@@ -163,15 +163,15 @@ mod tests {
         client.read_exact(&mut back).await.unwrap();
         assert_eq!(&back, b"a");
 
-        proxy.set(Modo::Retiene);
+        proxy.set(Mode::Hold);
         client.write_all(b"b").await.unwrap();
         let held = tokio::time::timeout(Duration::from_millis(50), client.read_exact(&mut back)).await;
         assert!(held.is_err(), "it came through");
-        proxy.set(Modo::Pasa);
+        proxy.set(Mode::Pass);
         client.read_exact(&mut back).await.unwrap();
         assert_eq!(&back, b"b");
 
-        proxy.set(Modo::Corta);
+        proxy.set(Mode::Cut);
         assert!(matches!(client.read(&mut back).await, Ok(0) | Err(_)));
     }
 }

@@ -1,6 +1,6 @@
 //! A place for one process of a service: starts it, signals it, and starts it again when it has died.
 
-use crate::history::{Linea, Registro};
+use crate::history::{Line, Recorder};
 use crate::proxy::Proxy;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
@@ -14,35 +14,35 @@ use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot};
 
 /// How to start a process of a service.
-pub struct Receta {
+pub struct Recipe {
     /// For people.
-    pub nombre: String,
+    pub name: String,
     /// What to run.
-    pub programa: PathBuf,
+    pub program: PathBuf,
     /// Before its options.
     pub args: Vec<String>,
     /// All of its environment, but for its ports.
-    pub entorno: Vec<(String, String)>,
+    pub environment: Vec<(String, String)>,
     /// The variable that its public port goes into.
-    pub puerto: &'static str,
+    pub port: &'static str,
     /// Where its error output goes.
-    pub registro: PathBuf,
+    pub log: PathBuf,
     /// What leads to its public port.
-    pub publico: Vec<Arc<Proxy>>,
+    pub public: Vec<Arc<Proxy>>,
     /// What leads to its internal port.
-    pub interno: Option<Arc<Proxy>>,
+    pub internal: Option<Arc<Proxy>>,
     /// Where to note that requests may wait unread while a process starts; nothing where their order does not matter.
-    pub demoras: Option<Arc<Registro>>,
+    pub delays: Option<Arc<Recorder>>,
 }
 
 /// Microseconds that a process may take to read what waits at its port, on a machine that is busy.
-const ARRANQUE: u64 = 700_000;
+const STARTUP: u64 = 700_000;
 
-enum Orden {
-    Arrancar,
-    Senal(Signal),
-    Matar(Signal, Duration),
-    Retirar(Signal, oneshot::Sender<Option<ExitStatus>>),
+enum Order {
+    Start,
+    Signal(Signal),
+    Kill(Signal, Duration),
+    Retire(Signal, oneshot::Sender<Option<ExitStatus>>),
 }
 
 /// A place for a process. Its supervisor is the only one that waits for it, and the only one that signals it: a process
@@ -50,13 +50,13 @@ enum Orden {
 #[derive(Clone)]
 pub struct Slot {
     /// For people.
-    pub nombre: String,
-    orders: mpsc::UnboundedSender<Orden>,
-    cuenta: Arc<Cuenta>,
+    pub name: String,
+    orders: mpsc::UnboundedSender<Order>,
+    tally: Arc<Tally>,
 }
 
 #[derive(Default)]
-struct Cuenta {
+struct Tally {
     starts: AtomicU64,
     kills: AtomicU64,
     public: Mutex<Option<SocketAddr>>,
@@ -64,84 +64,84 @@ struct Cuenta {
 
 impl Slot {
     /// Empty; [`Slot::start`] fills it.
-    pub fn new(receta: Receta) -> Self {
+    pub fn new(recipe: Recipe) -> Self {
         let (orders, receiver) = mpsc::unbounded_channel();
-        let cuenta = Arc::new(Cuenta::default());
-        let nombre = receta.nombre.clone();
-        tokio::spawn(supervise(receta, receiver, Arc::clone(&cuenta)));
-        Self { nombre, orders, cuenta }
+        let tally = Arc::new(Tally::default());
+        let name = recipe.name.clone();
+        tokio::spawn(supervise(recipe, receiver, Arc::clone(&tally)));
+        Self { name, orders, tally }
     }
 
     /// Runs a process from now on.
     pub fn start(&self) {
-        let _ = self.orders.send(Orden::Arrancar);
+        let _ = self.orders.send(Order::Start);
     }
 
     /// Signals the process, if one is there.
     pub fn signal(&self, signal: Signal) {
-        let _ = self.orders.send(Orden::Senal(signal));
+        let _ = self.orders.send(Order::Signal(signal));
     }
 
     /// Ends the process by a signal that it does not survive; the next one starts after so long.
-    pub fn kill(&self, signal: Signal, abajo: Duration) {
-        let _ = self.orders.send(Orden::Matar(signal, abajo));
+    pub fn kill(&self, signal: Signal, after: Duration) {
+        let _ = self.orders.send(Order::Kill(signal, after));
     }
 
     /// Ends the process by a signal and leaves the place empty; how it ended, where there was one.
     pub async fn retire(&self, signal: Signal) -> Option<ExitStatus> {
         let (reply, ended) = oneshot::channel();
-        let _ = self.orders.send(Orden::Retirar(signal, reply));
+        let _ = self.orders.send(Order::Retire(signal, reply));
         ended.await.ok().flatten()
     }
 
     /// Processes that were started here.
     pub fn starts(&self) -> u64 {
-        self.cuenta.starts.load(Ordering::Relaxed)
+        self.tally.starts.load(Ordering::Relaxed)
     }
 
     /// Processes that were killed here.
     pub fn kills(&self) -> u64 {
-        self.cuenta.kills.load(Ordering::Relaxed)
+        self.tally.kills.load(Ordering::Relaxed)
     }
 
     /// The public port of the process that is here.
     pub fn public(&self) -> Option<SocketAddr> {
-        *self.cuenta.public.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.tally.public.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Cuenta {
+impl Tally {
     fn here(&self, public: Option<SocketAddr>) {
         *self.public.lock().unwrap_or_else(PoisonError::into_inner) = public;
     }
 }
 
-async fn supervise(receta: Receta, mut orders: mpsc::UnboundedReceiver<Orden>, cuenta: Arc<Cuenta>) {
+async fn supervise(recipe: Recipe, mut orders: mpsc::UnboundedReceiver<Order>, tally: Arc<Tally>) {
     let mut wanted = false;
     loop {
         if !wanted {
             match orders.recv().await {
                 None => return,
-                Some(Orden::Arrancar) => wanted = true,
-                Some(Orden::Senal(_) | Orden::Matar(..)) => {}
-                Some(Orden::Retirar(_, reply)) => {
+                Some(Order::Start) => wanted = true,
+                Some(Order::Signal(_) | Order::Kill(..)) => {}
+                Some(Order::Retire(_, reply)) => {
                     let _ = reply.send(None);
                 }
             }
             continue;
         }
-        let Ok((mut child, ports)) = spawn(&receta) else {
+        let Ok((mut child, ports)) = spawn(&recipe) else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        cuenta.starts.fetch_add(1, Ordering::Relaxed);
-        cuenta.here(Some(ports[0]));
-        if let Some(registro) = &receta.demoras {
-            let desde = registro.now();
+        tally.starts.fetch_add(1, Ordering::Relaxed);
+        tally.here(Some(ports[0]));
+        if let Some(recorder) = &recipe.delays {
+            let desde = recorder.now();
             // a history that cannot be written ends the run by the clients' own lines
-            let _ = registro.write(&Linea::Demora { desde, hasta: desde + ARRANQUE });
+            let _ = recorder.write(&Line::Delay { desde, hasta: desde + STARTUP });
         }
-        route(&receta, ports, true);
+        route(&recipe, ports, true);
         let mut waiting = None;
         // one that cannot start must not spin
         let mut down = Duration::from_millis(100);
@@ -151,27 +151,27 @@ async fn supervise(receta: Receta, mut orders: mpsc::UnboundedReceiver<Orden>, c
                 order = orders.recv() => match order {
                     // the run is over: the child goes with this task, see `kill_on_drop`
                     None => return,
-                    Some(Orden::Arrancar) => {}
-                    Some(Orden::Senal(signal)) => send(&child, signal),
-                    Some(Orden::Matar(signal, abajo)) => {
+                    Some(Order::Start) => {}
+                    Some(Order::Signal(signal)) => send(&child, signal),
+                    Some(Order::Kill(signal, after)) => {
                         send(&child, signal);
-                        cuenta.kills.fetch_add(1, Ordering::Relaxed);
-                        down = abajo;
+                        tally.kills.fetch_add(1, Ordering::Relaxed);
+                        down = after;
                         break child.wait().await.ok();
                     }
-                    Some(Orden::Retirar(signal, reply)) => {
+                    Some(Order::Retire(signal, reply)) => {
                         (wanted, waiting) = (false, Some(reply));
                         // no new connections before it stops to take them
-                        route(&receta, ports, false);
+                        route(&recipe, ports, false);
                         send(&child, Signal::CONT);
                         send(&child, signal);
                     }
                 },
             }
         };
-        cuenta.here(None);
+        tally.here(None);
         if wanted {
-            route(&receta, ports, false);
+            route(&recipe, ports, false);
             tokio::time::sleep(down).await;
         }
         if let Some(reply) = waiting {
@@ -187,19 +187,19 @@ fn send(child: &Child, signal: Signal) {
     }
 }
 
-fn spawn(receta: &Receta) -> std::io::Result<(Child, [SocketAddr; 2])> {
+fn spawn(recipe: &Recipe) -> std::io::Result<(Child, [SocketAddr; 2])> {
     // ports that were free a moment ago; if one is not any more, the process ends and the next gets others
     let free = [TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?];
     let [public, internal] = &free;
     let ports = [public.local_addr()?, internal.local_addr()?];
     drop(free);
-    let log = File::options().create(true).append(true).open(&receta.registro)?;
+    let log = File::options().create(true).append(true).open(&recipe.log)?;
     let [public, internal] = ports.map(|a| a.port().to_string());
-    let child = Command::new(&receta.programa)
-        .args(&receta.args)
+    let child = Command::new(&recipe.program)
+        .args(&recipe.args)
         .env_clear()
-        .envs(receta.entorno.iter().map(|(k, v)| (k, v)))
-        .env(receta.puerto, public)
+        .envs(recipe.environment.iter().map(|(k, v)| (k, v)))
+        .env(recipe.port, public)
         .env("INTERNAL_PORT", internal)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -209,15 +209,15 @@ fn spawn(receta: &Receta) -> std::io::Result<(Child, [SocketAddr; 2])> {
     Ok((child, ports))
 }
 
-fn route(receta: &Receta, [public, internal]: [SocketAddr; 2], on: bool) {
+fn route(recipe: &Recipe, [public, internal]: [SocketAddr; 2], on: bool) {
     let switch = |proxy: &Proxy, target| {
         proxy.remove(target);
         if on {
             proxy.add(target);
         }
     };
-    receta.publico.iter().for_each(|p| switch(p, public));
-    if let Some(proxy) = &receta.interno {
+    recipe.public.iter().for_each(|p| switch(p, public));
+    if let Some(proxy) = &recipe.internal {
         switch(proxy, internal);
     }
 }

@@ -42,7 +42,7 @@ fn newest(dir: &Path) -> SystemTime {
     entries.map(|e| time(&e)).max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-fn caos(dir: &TempDir, args: &[&str]) -> (Output, String) {
+fn chaos(dir: &TempDir, args: &[&str]) -> (Output, String) {
     let mut command = Command::new(LABORATORIO);
     let output = command.args(["caos", "--local", "--dir"]).arg(dir.path()).args(args).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -62,7 +62,7 @@ fn green(args: &[&str]) -> String {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     services();
     let dir = TempDir::new().unwrap();
-    let (output, said) = caos(&dir, args);
+    let (output, said) = chaos(&dir, args);
     let errors = String::from_utf8_lossy(&output.stderr);
     if output.status.code() != Some(0) {
         // the evidence
@@ -96,7 +96,7 @@ fn the_market_stays_right_where_transactions_are_serializable() {
 #[test]
 fn the_shop_that_everybody_writes_does_not() {
     let dir = TempDir::new().unwrap();
-    let (output, said) = caos(&dir, &["--minutos", "0.15", "--semilla", "20", "--ingenuo"]);
+    let (output, said) = chaos(&dir, &["--minutos", "0.15", "--semilla", "20", "--ingenuo"]);
     assert_eq!(output.status.code(), Some(1), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("oversold: token "), "{said}");
     assert!(said.contains("RED: "), "{said}");
@@ -106,7 +106,7 @@ fn the_shop_that_everybody_writes_does_not() {
 fn a_directory_that_was_used_is_refused() {
     let dir = TempDir::new().unwrap();
     std::fs::write(dir.path().join("historia.jsonl"), "").unwrap();
-    let (output, _) = caos(&dir, &["--ingenuo"]);
+    let (output, _) = chaos(&dir, &["--ingenuo"]);
     assert_eq!(output.status.code(), Some(2));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("not empty") && errors.contains(dir.path().to_str().unwrap()), "{errors}");

@@ -25,63 +25,63 @@
 //!
 //! - A request that lay unread in front of a frozen process or one that starts, or in a slow network, is to the server one that was sent
 //!   after the refusal; so are two that were under way at once. Keys that bought so are counted
-//!   ([`Veredicto::rezagadas`]), not found wrong.
+//!   ([`Verdict::overtaken`]), not found wrong.
 //! - The coordinator answers 201 when the purchase is durable, even where the sale could not be confirmed, but it tries
-//!   that for [`CONFIRMACION`]. A 201 that came faster was confirmed; behind a slower one the token may show as free
+//!   that for [`CONFIRMATION`]. A 201 that came faster was confirmed; behind a slower one the token may show as free
 //!   until recovery has been there.
 
-mod compras;
-mod dinero;
-mod mercado;
+mod market;
+mod money;
+mod purchases;
 #[cfg(test)]
 mod tests;
 
-use crate::history::{Final, Historia};
+use crate::history::{Final, History};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Microseconds that the coordinator tries to confirm a sale before it answers 201 all the same.
-pub const CONFIRMACION: u64 = 1_000_000;
+pub const CONFIRMATION: u64 = 1_000_000;
 
 /// A rule that was broken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Hallazgo {
+pub struct Finding {
     /// Which; see the table above.
-    pub regla: &'static str,
+    pub rule: &'static str,
     /// In words, with ids and keys.
-    pub detalle: String,
+    pub detail: String,
 }
 
 /// What the checker says.
 #[derive(Clone, Debug, Default)]
-pub struct Veredicto {
+pub struct Verdict {
     /// What is wrong; nothing is green.
-    pub hallazgos: Vec<Hallazgo>,
+    pub findings: Vec<Finding>,
     /// Keys that bought by a request which reached the server after another had been refused.
-    pub rezagadas: u64,
+    pub overtaken: u64,
 }
 
-impl Veredicto {
+impl Verdict {
     /// Another finding.
-    pub fn add(&mut self, regla: &'static str, detalle: String) {
-        self.hallazgos.push(Hallazgo { regla, detalle });
+    pub fn add(&mut self, rule: &'static str, detail: String) {
+        self.findings.push(Finding { rule, detail });
     }
 
     /// How often each rule was broken.
-    pub fn por_regla(&self) -> BTreeMap<&'static str, usize> {
+    pub fn by_rule(&self) -> BTreeMap<&'static str, usize> {
         let mut count = BTreeMap::new();
-        for h in &self.hallazgos {
-            *count.entry(h.regla).or_default() += 1;
+        for h in &self.findings {
+            *count.entry(h.rule).or_default() += 1;
         }
         count
     }
 }
 
 /// Checks every rule.
-pub fn check(h: &Historia, f: &Final) -> Veredicto {
-    let mut v = Veredicto::default();
-    compras::check(h, f, &mut v);
-    dinero::check(h, f, &mut v);
-    mercado::check(h, f, &mut v);
+pub fn check(h: &History, f: &Final) -> Verdict {
+    let mut v = Verdict::default();
+    purchases::check(h, f, &mut v);
+    money::check(h, f, &mut v);
+    market::check(h, f, &mut v);
     v
 }

@@ -2,13 +2,13 @@
 
 use super::check;
 use crate::history::{
-    Auditoria, Disco, Final, Historia, Linea, Movimiento, Op, Peticion, Token, Transaccion, Usuario,
+    AuditReport, DiskArrays, Final, History, Line, Movimiento, Op, Request, Token, Transaccion, Usuario,
 };
 use serde_json::{Value, json};
 
 /// Ana has 100 and buys token 1 for 40 under key k; abono a adds 10.
-struct Caso {
-    lineas: Vec<Linea>,
+struct Case {
+    lines: Vec<Line>,
     end: Final,
 }
 
@@ -16,21 +16,13 @@ fn at(n: u64) -> (u64, u64) {
     (n * 1000, n * 1000 + 500)
 }
 
-fn ask(n: u64, op: Op, clave: Option<&str>, estado: Option<u16>, cuerpo: Value) -> Linea {
+fn ask(n: u64, op: Op, clave: Option<&str>, estado: Option<u16>, cuerpo: Value) -> Line {
     let (desde, hasta) = at(n);
-    Linea::Peticion(Peticion {
-        cliente: 1,
-        op,
-        clave: clave.map(str::to_owned),
-        desde,
-        hasta,
-        estado,
-        cuerpo,
-    })
+    Line::Request(Request { cliente: 1, op, clave: clave.map(str::to_owned), desde, hasta, estado, cuerpo })
 }
 
 fn compra() -> Op {
-    Op::Comprar { usuario: 1, token: 1, precio: Some(40) }
+    Op::Buy { usuario: 1, token: 1, precio: Some(40) }
 }
 
 fn bought() -> Value {
@@ -47,11 +39,11 @@ fn movimiento(id: u64, tipo: &str, monto: i64) -> Movimiento {
     Movimiento { id, usuario_id: 1, tipo: tipo.to_owned(), monto, confirmado, clave }
 }
 
-impl Caso {
+impl Case {
     fn new() -> Self {
-        let mut caso = Self::without_answers();
-        caso.lineas.push(ask(1, compra(), Some("k"), Some(201), bought()));
-        caso
+        let mut case = Self::without_answers();
+        case.lines.push(ask(1, compra(), Some("k"), Some(201), bought()));
+        case
     }
 
     /// Without the purchase's answer.
@@ -60,7 +52,7 @@ impl Caso {
         let token = |vendido| Token { id: 1, nombre: "Gato".to_owned(), precio: 40, vendido };
         let abono = ask(
             2,
-            Op::Abonar { usuario: 1, monto: 10 },
+            Op::Credit { usuario: 1, monto: 10 },
             Some("a"),
             Some(201),
             json!({"id": 3, "usuarioId": 1, "monto": 10}),
@@ -80,13 +72,13 @@ impl Caso {
             usuarios: vec![ana(70)],
             tokens: vec![token(true)],
             transacciones: vec![venta.clone()],
-            auditoria: Some(Auditoria {
+            auditoria: Some(AuditReport {
                 correcto: true,
                 transacciones: 1,
                 pendientes: 0,
                 diferencias: vec![],
             }),
-            disco: Some(Disco {
+            disco: Some(DiskArrays {
                 usuarios: vec![ana(70)],
                 movimientos: unsigned,
                 tokens: vec![token(true)],
@@ -94,16 +86,16 @@ impl Caso {
             }),
             movimientos: Some(movimientos),
         };
-        let apertura = Linea::Apertura { usuarios: vec![ana(100)], tokens: vec![token(false)] };
-        Self { lineas: vec![apertura, abono], end }
+        let opening = Line::Opening { usuarios: vec![ana(100)], tokens: vec![token(false)] };
+        Self { lines: vec![opening, abono], end }
     }
 
-    fn and(mut self, linea: Linea) -> Self {
-        self.lineas.push(linea);
+    fn and(mut self, line: Line) -> Self {
+        self.lines.push(line);
         self
     }
 
-    fn disk(&mut self) -> &mut Disco {
+    fn disk(&mut self) -> &mut DiskArrays {
         self.end.disco.as_mut().unwrap()
     }
 
@@ -117,14 +109,14 @@ impl Caso {
     }
 
     fn rules(self) -> Vec<&'static str> {
-        let v = check(&Historia::new(self.lineas), &self.end);
-        v.por_regla().into_keys().collect()
+        let v = check(&History::new(self.lines), &self.end);
+        v.by_rule().into_keys().collect()
     }
 
     #[track_caller]
     fn green(self) {
-        let v = check(&Historia::new(self.lineas), &self.end);
-        assert_eq!(v.hallazgos, []);
+        let v = check(&History::new(self.lines), &self.end);
+        assert_eq!(v.findings, []);
     }
 
     #[track_caller]
@@ -136,31 +128,31 @@ impl Caso {
 
 #[test]
 fn a_good_market_is_green() {
-    Caso::new().green();
+    Case::new().green();
 }
 
 #[test]
 fn kept() {
-    Caso::new().both(|_, _, t| t.clear()).red("kept");
-    Caso::new().both(|_, _, t| t[0].fecha = "2027-01-01T00:00:00Z".to_owned()).red("kept");
-    let mut lost = Caso::new();
+    Case::new().both(|_, _, t| t.clear()).red("kept");
+    Case::new().both(|_, _, t| t[0].fecha = "2027-01-01T00:00:00Z".to_owned()).red("kept");
+    let mut lost = Case::new();
     lost.disk().movimientos.retain(|m| m.tipo != "abono");
     lost.red("kept");
-    let made = Op::CrearToken { nombre: "Nuevo".to_owned(), precio: 5 };
+    let made = Op::CreateToken { nombre: "Nuevo".to_owned(), precio: 5 };
     let new = Token { id: 2, nombre: "Nuevo".to_owned(), precio: 5, vendido: false };
-    let caso = || Caso::new().and(ask(3, made.clone(), None, Some(201), json!(new)));
-    caso().both(|_, tokens, _| tokens.push(new.clone())).green();
-    caso().red("kept");
+    let case = || Case::new().and(ask(3, made.clone(), None, Some(201), json!(new)));
+    case().both(|_, tokens, _| tokens.push(new.clone())).green();
+    case().red("kept");
 }
 
 #[test]
 fn replay() {
-    Caso::new().and(ask(3, compra(), Some("k"), Some(201), bought())).green();
+    Case::new().and(ask(3, compra(), Some("k"), Some(201), bought())).green();
     let mut other = bought();
     other["id"] = json!(2);
-    Caso::new().and(ask(3, compra(), Some("k"), Some(201), other)).red("replay");
-    Caso::new().and(ask(3, compra(), Some("k"), Some(409), refused())).red("replay");
-    Caso::new().and(ask(3, compra(), Some("other"), Some(201), bought())).red("replay");
+    Case::new().and(ask(3, compra(), Some("k"), Some(201), other)).red("replay");
+    Case::new().and(ask(3, compra(), Some("k"), Some(409), refused())).red("replay");
+    Case::new().and(ask(3, compra(), Some("other"), Some(201), bought())).red("replay");
 }
 
 #[test]
@@ -168,14 +160,14 @@ fn once() {
     let twice = |_: &mut Vec<Usuario>, _: &mut Vec<Token>, t: &mut Vec<Transaccion>| {
         t.push(Transaccion { id: 2, ..t[0].clone() });
     };
-    Caso::new().both(twice).red("once");
-    let op = Op::Comprar { usuario: 1, token: 1, precio: Some(30) };
-    Caso::without_answers().and(ask(1, op, Some("k"), None, Value::Null)).red("once");
+    Case::new().both(twice).red("once");
+    let op = Op::Buy { usuario: 1, token: 1, precio: Some(30) };
+    Case::without_answers().and(ask(1, op, Some("k"), None, Value::Null)).red("once");
 }
 
 #[test]
 fn refusal() {
-    let unanswered = || Caso::without_answers().and(ask(1, compra(), Some("k"), None, Value::Null));
+    let unanswered = || Case::without_answers().and(ask(1, compra(), Some("k"), None, Value::Null));
     let no = |n| ask(n, compra(), Some("k"), Some(409), refused());
     unanswered().green();
     // sent again after it
@@ -183,68 +175,68 @@ fn refusal() {
     // not sent again: the request of before must not buy
     assert_eq!(unanswered().and(no(3)).rules(), ["refusal"]);
     // it may have lain in front of the service
-    unanswered().and(no(3)).and(Linea::Demora { desde: 1200, hasta: 1300 }).green();
+    unanswered().and(no(3)).and(Line::Delay { desde: 1200, hasta: 1300 }).green();
     // both at once: the server may have seen the refused one first
     unanswered().and(no(1)).green();
     // refused, and nothing else
-    assert_eq!(Caso::without_answers().and(no(1)).rules(), ["refusal"]);
+    assert_eq!(Case::without_answers().and(no(1)).rules(), ["refusal"]);
 }
 
 #[test]
 fn invented() {
-    Caso::without_answers().red("invented");
+    Case::without_answers().red("invented");
     let unkeyed = |estado| ask(1, compra(), None, estado, Value::Null);
-    let caso = || {
-        let mut caso = Caso::without_answers();
-        caso.disk().transacciones[0].intento = Some("made-by-the-server#1".to_owned());
-        caso
+    let case = || {
+        let mut case = Case::without_answers();
+        case.disk().transacciones[0].intento = Some("made-by-the-server#1".to_owned());
+        case
     };
-    caso().and(unkeyed(None)).green();
-    caso().and(unkeyed(Some(409))).red("invented");
-    let mut abono = Caso::new();
+    case().and(unkeyed(None)).green();
+    case().and(unkeyed(Some(409))).red("invented");
+    let mut abono = Case::new();
     abono.disk().movimientos[2].clave = Some("nobody's".to_owned());
     abono.red("invented");
 }
 
 #[test]
 fn money_ledger_and_conserved() {
-    let rich = || Caso::new().both(|u, _, _| u[0].saldo += 10);
+    let rich = || Case::new().both(|u, _, _| u[0].saldo += 10);
     let rules = rich().rules();
     assert_eq!(rules, ["conserved", "ledger", "money"]);
     // an abono without an answer goes either way
-    let open = || ask(3, Op::Abonar { usuario: 1, monto: 10 }, Some("b"), None, Value::Null);
-    Caso::new().and(open()).green();
+    let open = || ask(3, Op::Credit { usuario: 1, monto: 10 }, Some("b"), None, Value::Null);
+    Case::new().and(open()).green();
     let mut happened = rich().and(open());
     let line = Movimiento { id: 4, clave: Some("b".to_owned()), ..movimiento(4, "abono", 10) };
     happened.disk().movimientos.push(line.clone());
     happened.end.movimientos.as_mut().unwrap().push(line);
     happened.green();
     // one key, twice
-    let mut twice = Caso::new();
+    let mut twice = Case::new();
     let again = twice.disk().movimientos[2].clone();
     twice.disk().movimientos.push(again);
     twice.red("money");
     // a debit that nobody settled
-    let mut left = Caso::new();
+    let mut left = Case::new();
     left.end.movimientos.as_mut().unwrap()[1].confirmado = Some(false);
     assert_eq!(left.rules(), ["ledger"]);
 }
 
 #[test]
 fn negative() {
-    Caso::new().both(|u, _, _| u[0].saldo = -1).red("negative");
-    let seen = |saldo: i64| ask(3, Op::VerUsuario { usuario: 1 }, None, Some(200), json!({"saldo": saldo}));
-    Caso::new().and(seen(0)).green();
-    assert_eq!(Caso::new().and(seen(-1)).rules(), ["negative"]);
+    Case::new().both(|u, _, _| u[0].saldo = -1).red("negative");
+    let seen = |saldo: i64| ask(3, Op::ShowUsuario { usuario: 1 }, None, Some(200), json!({"saldo": saldo}));
+    Case::new().and(seen(0)).green();
+    assert_eq!(Case::new().and(seen(-1)).rules(), ["negative"]);
 }
 
 #[test]
 fn oversold_and_sold() {
     let other = |t: &Transaccion| Transaccion { id: 2, intento: Some("other#1".to_owned()), ..t.clone() };
-    let twice = Caso::new().both(|_, _, t| t.push(other(&t[0])));
+    let twice = Case::new().both(|_, _, t| t.push(other(&t[0])));
     twice.red("oversold");
-    assert_eq!(Caso::new().both(|_, t, _| t[0].vendido = false).rules(), ["sold"]);
-    let to_nobody = Caso::new().both(|_, tokens, _| {
+    assert_eq!(Case::new().both(|_, t, _| t[0].vendido = false).rules(), ["sold"]);
+    let to_nobody = Case::new().both(|_, tokens, _| {
         tokens.push(Token { id: 2, nombre: "X".to_owned(), precio: 1, vendido: true });
     });
     assert_eq!(to_nobody.rules(), ["sold"]);
@@ -253,62 +245,81 @@ fn oversold_and_sold() {
 #[test]
 fn read() {
     let see =
-        |n, vendido: bool| ask(n, Op::VerToken { token: 1 }, None, Some(200), json!({"vendido": vendido}));
-    Caso::new().and(see(0, false)).and(see(3, true)).green();
-    assert_eq!(Caso::new().and(see(3, false)).rules(), ["read"]);
-    let unanswered = || Caso::without_answers().and(ask(1, compra(), Some("k"), None, Value::Null));
+        |n, vendido: bool| ask(n, Op::ShowToken { token: 1 }, None, Some(200), json!({"vendido": vendido}));
+    Case::new().and(see(0, false)).and(see(3, true)).green();
+    assert_eq!(Case::new().and(see(3, false)).rules(), ["read"]);
+    let unanswered = || Case::without_answers().and(ask(1, compra(), Some("k"), None, Value::Null));
     unanswered().and(see(3, false)).green();
     assert_eq!(unanswered().and(see(2, true)).and(see(3, false)).rules(), ["read"]);
     // a 201 that took longer than the confirmation is tried for may come before it
-    let (mut slow, later) = (Caso::without_answers(), 3000);
-    let Linea::Peticion(p) = ask(1, compra(), Some("k"), Some(201), bought()) else { unreachable!() };
-    slow.lineas.push(Linea::Peticion(Peticion { hasta: p.desde + 1_500_000, ..p }));
+    let (mut slow, later) = (Case::without_answers(), 3000);
+    let Line::Request(p) = ask(1, compra(), Some("k"), Some(201), bought()) else { unreachable!() };
+    slow.lines.push(Line::Request(Request { hasta: p.desde + 1_500_000, ..p }));
     slow.and(see(later, false)).green();
 }
 
 #[test]
 fn edit() {
     let rename = |n, nombre: &str, estado| {
-        ask(n, Op::Renombrar { usuario: 1, nombre: nombre.to_owned() }, None, estado, Value::Null)
+        ask(n, Op::Rename { usuario: 1, nombre: nombre.to_owned() }, None, estado, Value::Null)
     };
-    let named = |nombre: &'static str| Caso::new().both(move |u, _, _| nombre.clone_into(&mut u[0].nombre));
+    let named = |nombre: &'static str| Case::new().both(move |u, _, _| nombre.clone_into(&mut u[0].nombre));
     named("Eva").and(rename(3, "Eva", Some(200))).green();
     named("Eva").and(rename(3, "Eva", None)).green();
-    Caso::new().and(rename(3, "Eva", None)).green();
-    assert_eq!(Caso::new().and(rename(3, "Eva", Some(200))).rules(), ["edit"]);
+    Case::new().and(rename(3, "Eva", None)).green();
+    assert_eq!(Case::new().and(rename(3, "Eva", Some(200))).rules(), ["edit"]);
     let twice = named("Eva").and(rename(3, "Eva", Some(200))).and(rename(4, "Sol", Some(200)));
     assert_eq!(twice.rules(), ["edit"]);
-    let price = |estado| ask(0, Op::CambiarPrecio { token: 1, precio: 39 }, None, estado, Value::Null);
-    Caso::new().and(price(Some(409))).green();
-    assert_eq!(Caso::new().and(price(Some(200))).rules(), ["edit"]);
+    let price = |estado| ask(0, Op::ChangePrecio { token: 1, precio: 39 }, None, estado, Value::Null);
+    Case::new().and(price(Some(409))).green();
+    assert_eq!(Case::new().and(price(Some(200))).rules(), ["edit"]);
 }
 
 #[test]
 fn audit_disk_and_error() {
-    let mut wrong = Caso::new();
+    let mut wrong = Case::new();
     wrong.end.auditoria.as_mut().unwrap().correcto = false;
     assert_eq!(wrong.rules(), ["audit"]);
-    let mut left = Caso::new();
+    let mut left = Case::new();
     left.end.auditoria.as_mut().unwrap().pendientes = 1;
     assert_eq!(left.rules(), ["audit"]);
-    let mut miscounted = Caso::new();
+    let mut miscounted = Case::new();
     miscounted.end.auditoria.as_mut().unwrap().transacciones = 2;
     assert_eq!(miscounted.rules(), ["audit"]);
-    let mut other = Caso::new();
+    let mut other = Case::new();
     other.disk().usuarios[0].nombre = "Eva".to_owned();
     assert_eq!(other.rules(), ["disk"]);
-    let bug = ask(3, Op::VerUsuario { usuario: 1 }, None, Some(500), Value::Null);
-    assert_eq!(Caso::new().and(bug).rules(), ["error"]);
-    let busy = ask(3, Op::VerUsuario { usuario: 1 }, None, Some(503), Value::Null);
-    Caso::new().and(busy).green();
+    let bug = ask(3, Op::ShowUsuario { usuario: 1 }, None, Some(500), Value::Null);
+    assert_eq!(Case::new().and(bug).rules(), ["error"]);
+    let busy = ask(3, Op::ShowUsuario { usuario: 1 }, None, Some(503), Value::Null);
+    Case::new().and(busy).green();
 }
 
 #[test]
 fn a_line_of_the_history_reads_back() {
-    for linea in [ask(1, compra(), Some("k"), Some(201), bought()), ask(1, compra(), None, None, Value::Null)]
+    for line in [ask(1, compra(), Some("k"), Some(201), bought()), ask(1, compra(), None, None, Value::Null)]
     {
-        let text = serde_json::to_string(&linea).unwrap();
-        let again: Linea = serde_json::from_str(&text).unwrap();
+        let text = serde_json::to_string(&line).unwrap();
+        let again: Line = serde_json::from_str(&text).unwrap();
         assert_eq!(serde_json::to_string(&again).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_history_on_disk_keeps_its_words() {
+    for text in [
+        r#"{"linea":"apertura","usuarios":[{"id":1,"nombre":"Ana","saldo":100}],"tokens":[{"id":1,"nombre":"Gato","precio":40,"vendido":false}]}"#,
+        r#"{"linea":"peticion","cliente":1,"op":"comprar","usuario":1,"token":1,"precio":40,"clave":"k","desde":1,"hasta":2,"estado":503,"cuerpo":null}"#,
+        r#"{"linea":"peticion","cliente":1,"op":"abonar","usuario":1,"monto":10,"clave":"a","desde":1,"hasta":2,"estado":null,"cuerpo":null}"#,
+        r#"{"linea":"peticion","cliente":1,"op":"renombrar","usuario":1,"nombre":"Eva","desde":1,"hasta":2,"estado":200,"cuerpo":null}"#,
+        r#"{"linea":"peticion","cliente":1,"op":"cambiarPrecio","token":1,"precio":39,"desde":1,"hasta":2,"estado":200,"cuerpo":null}"#,
+        r#"{"linea":"peticion","cliente":1,"op":"crearToken","nombre":"Sol","precio":5,"desde":1,"hasta":2,"estado":201,"cuerpo":null}"#,
+        r#"{"linea":"peticion","cliente":1,"op":"verToken","token":1,"desde":1,"hasta":2,"estado":200,"cuerpo":null}"#,
+        r#"{"linea":"peticion","cliente":1,"op":"verUsuario","usuario":1,"desde":1,"hasta":2,"estado":200,"cuerpo":null}"#,
+        r#"{"linea":"demora","desde":1,"hasta":2}"#,
+        r#"{"linea":"falla","en":1,"que":"Disco(123ms)"}"#,
+    ] {
+        let line: Line = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&line).unwrap(), text);
     }
 }

@@ -1,8 +1,8 @@
 //! The customers: they buy, add money, rename, change prices and look, and write down every answer.
 
-use crate::azar::Azar;
-use crate::history::{Fin, Linea, Op, Peticion, Registro, Token};
-use crate::http::{self, Direcciones};
+use crate::chance::Chance;
+use crate::history::{Line, Op, Outcome, Recorder, Request, Token};
+use crate::http::{self, Addresses};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,41 +10,41 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// Free tokens that all customers chase: few, so that they meet.
-const ESCAPARATE: usize = 24;
+const SHELF: usize = 24;
 /// Longer than a purchase's own deadline and the waits around it.
-const PACIENCIA: Duration = Duration::from_secs(6);
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// What all customers share.
-pub struct Publico {
+pub struct Crowd {
     /// Where the market is.
-    pub market: Direcciones,
+    pub market: Addresses,
     /// What they write down.
-    pub registro: Arc<Registro>,
+    pub recorder: Arc<Recorder>,
     /// Ids of the users.
     pub usuarios: Vec<u64>,
     free: Mutex<BTreeMap<u64, u64>>,
     stop: AtomicBool,
 }
 
-impl Publico {
+impl Crowd {
     /// In front of these tokens.
-    pub fn new(market: Direcciones, registro: Arc<Registro>, usuarios: Vec<u64>, tokens: &[Token]) -> Self {
+    pub fn new(market: Addresses, recorder: Arc<Recorder>, usuarios: Vec<u64>, tokens: &[Token]) -> Self {
         let free = Mutex::new(tokens.iter().map(|t| (t.id, t.precio)).collect());
-        Self { market, registro, usuarios, free, stop: AtomicBool::new(false) }
+        Self { market, recorder, usuarios, free, stop: AtomicBool::new(false) }
     }
 
     /// Starts so many customers.
     ///
     /// # Errors
     /// Where a client cannot be made.
-    pub fn start(self: &Arc<Self>, n: u64, semilla: u64) -> Result<JoinSet<Result<(), String>>, String> {
+    pub fn start(self: &Arc<Self>, n: u64, seed: u64) -> Result<JoinSet<Result<(), String>>, String> {
         let mut all = JoinSet::new();
-        for cliente in 1..=n {
-            let http = http::client(cliente % 2 == 0)?;
-            let azar = Azar::new(semilla, cliente);
-            let cliente =
-                Cliente { id: cliente, http, azar, publico: Arc::clone(self), claves: 0, mine: Vec::new() };
-            all.spawn(cliente.run());
+        for customer in 1..=n {
+            let http = http::client(customer % 2 == 0)?;
+            let chance = Chance::new(seed, customer);
+            let customer =
+                Customer { id: customer, http, chance, crowd: Arc::clone(self), claves: 0, mine: Vec::new() };
+            all.spawn(customer.run());
         }
         Ok(all)
     }
@@ -63,23 +63,23 @@ impl Publico {
     }
 }
 
-struct Cliente {
+struct Customer {
     id: u64,
     http: reqwest::Client,
-    azar: Azar,
-    publico: Arc<Publico>,
+    chance: Chance,
+    crowd: Arc<Crowd>,
     claves: u64,
     mine: Vec<u64>,
 }
 
-impl Cliente {
+impl Customer {
     async fn run(mut self) -> Result<(), String> {
-        while !self.publico.stopped() {
-            let pause = self.azar.millis(0..=60);
+        while !self.crowd.stopped() {
+            let pause = self.chance.millis(0..=60);
             tokio::time::sleep(pause).await;
-            let few = self.publico.shelf().len() < ESCAPARATE;
-            match self.azar.between(1..=100) {
-                _ if few && self.azar.percent(70) => self.stock().await?,
+            let few = self.crowd.shelf().len() < SHELF;
+            match self.chance.between(1..=100) {
+                _ if few && self.chance.percent(70) => self.stock().await?,
                 1..=50 => self.buy().await?,
                 51..=60 => self.buy_without_key().await?,
                 61..=74 => self.pay_in().await?,
@@ -88,32 +88,32 @@ impl Cliente {
                 84..=95 => self.look().await?,
                 _ => {
                     let usuario = self.usuario();
-                    self.ask(Op::VerUsuario { usuario }, None, PACIENCIA).await?;
+                    self.ask(Op::ShowUsuario { usuario }, None, PATIENCE).await?;
                 }
             }
         }
         Ok(())
     }
 
-    async fn ask(&self, op: Op, clave: Option<&str>, patience: Duration) -> Result<Peticion, String> {
-        let registro = &self.publico.registro;
-        let desde = registro.now();
-        let answer = http::send(&self.http, &self.publico.market, &op, clave, patience).await;
-        let hasta = registro.now();
+    async fn ask(&self, op: Op, clave: Option<&str>, patience: Duration) -> Result<Request, String> {
+        let recorder = &self.crowd.recorder;
+        let desde = recorder.now();
+        let answer = http::send(&self.http, &self.crowd.market, &op, clave, patience).await;
+        let hasta = recorder.now();
         let (estado, cuerpo) = answer.map_or((None, serde_json::Value::Null), |(s, b)| (Some(s), b));
         let clave = clave.map(str::to_owned);
-        let peticion = Peticion { cliente: self.id, op, clave, desde, hasta, estado, cuerpo };
-        registro.write(&Linea::Peticion(peticion.clone()))?;
-        Ok(peticion)
+        let request = Request { cliente: self.id, op, clave, desde, hasta, estado, cuerpo };
+        recorder.write(&Line::Request(request.clone()))?;
+        Ok(request)
     }
 
     fn usuario(&mut self) -> u64 {
-        self.azar.pick(&self.publico.usuarios).copied().unwrap_or(1)
+        self.chance.pick(&self.crowd.usuarios).copied().unwrap_or(1)
     }
 
     fn token(&mut self) -> (u64, u64) {
-        let free: Vec<_> = self.publico.shelf().iter().take(ESCAPARATE).map(|(id, p)| (*id, *p)).collect();
-        self.azar.pick(&free).copied().unwrap_or((1, 1))
+        let free: Vec<_> = self.crowd.shelf().iter().take(SHELF).map(|(id, p)| (*id, *p)).collect();
+        self.chance.pick(&free).copied().unwrap_or((1, 1))
     }
 
     fn clave(&mut self, of: &str) -> String {
@@ -123,43 +123,43 @@ impl Cliente {
 
     /// Mostly as long as it takes; sometimes a customer hangs up.
     fn patience(&mut self) -> Duration {
-        if self.azar.percent(12) { self.azar.millis(2..=400) } else { PACIENCIA }
+        if self.chance.percent(12) { self.chance.millis(2..=400) } else { PATIENCE }
     }
 
     fn compra(&mut self) -> Op {
         let usuario = self.usuario();
         let (token, seen) = self.token();
         // the last one may have been a while ago: some have changed meanwhile
-        let precio = self.azar.percent(50).then_some(seen);
-        Op::Comprar { usuario, token, precio }
+        let precio = self.chance.percent(50).then_some(seen);
+        Op::Buy { usuario, token, precio }
     }
 
     /// Repeats with one key until there is an answer for good.
-    async fn insist(&mut self, op: &Op, clave: &str) -> Result<Peticion, String> {
+    async fn insist(&mut self, op: &Op, clave: &str) -> Result<Request, String> {
         let mut holds = 0;
         loop {
             let patience = self.patience();
             let p = self.ask(op.clone(), Some(clave), patience).await?;
             holds += 1;
-            let tired = self.azar.percent(4) || holds > 40 || (self.publico.stopped() && holds > 3);
-            if p.fin() != Fin::Abierto || tired {
+            let tired = self.chance.percent(4) || holds > 40 || (self.crowd.stopped() && holds > 3);
+            if p.outcome() != Outcome::Open || tired {
                 return Ok(p);
             }
-            let pause = self.azar.millis(20..=500);
+            let pause = self.chance.millis(20..=500);
             tokio::time::sleep(pause).await;
         }
     }
 
     async fn buy(&mut self) -> Result<(), String> {
         let (op, clave) = (self.compra(), self.clave("compra"));
-        let first = if self.azar.percent(10) {
+        let first = if self.chance.percent(10) {
             // one key, twice at once
             let (a, b) = tokio::join!(
-                self.ask(op.clone(), Some(&clave), PACIENCIA),
-                self.ask(op.clone(), Some(&clave), PACIENCIA)
+                self.ask(op.clone(), Some(&clave), PATIENCE),
+                self.ask(op.clone(), Some(&clave), PATIENCE)
             );
             let (a, b) = (a?, b?);
-            if a.fin() == Fin::Abierto || b.fin() == Fin::Abierto {
+            if a.outcome() == Outcome::Open || b.outcome() == Outcome::Open {
                 self.insist(&op, &clave).await?
             } else {
                 a
@@ -168,12 +168,12 @@ impl Cliente {
             self.insist(&op, &clave).await?
         };
         self.noticed(&first);
-        let again = match first.fin() {
-            Fin::Hecho => 20,
-            Fin::Rechazado => 10,
-            Fin::Abierto => 0,
+        let again = match first.outcome() {
+            Outcome::Done => 20,
+            Outcome::Refused => 10,
+            Outcome::Open => 0,
         };
-        if self.azar.percent(again) {
+        if self.chance.percent(again) {
             let second = self.insist(&op, &clave).await?;
             self.noticed(&second);
         }
@@ -187,26 +187,26 @@ impl Cliente {
         Ok(())
     }
 
-    fn noticed(&mut self, p: &Peticion) {
-        let Op::Comprar { token, .. } = p.op else { return };
-        match p.fin() {
-            Fin::Hecho => {
-                self.publico.shelf().remove(&token);
+    fn noticed(&mut self, p: &Request) {
+        let Op::Buy { token, .. } = p.op else { return };
+        match p.outcome() {
+            Outcome::Done => {
+                self.crowd.shelf().remove(&token);
                 self.mine.push(token);
             }
             // held or sold; some go on trying
-            Fin::Rechazado if self.azar.percent(30) => {
-                self.publico.shelf().remove(&token);
+            Outcome::Refused if self.chance.percent(30) => {
+                self.crowd.shelf().remove(&token);
             }
-            Fin::Rechazado | Fin::Abierto => {}
+            Outcome::Refused | Outcome::Open => {}
         }
     }
 
     async fn pay_in(&mut self) -> Result<(), String> {
         let (usuario, clave) = (self.usuario(), self.clave("abono"));
-        let op = Op::Abonar { usuario, monto: self.azar.between(1..=150) };
+        let op = Op::Credit { usuario, monto: self.chance.between(1..=150) };
         let p = self.insist(&op, &clave).await?;
-        if p.fin() == Fin::Hecho && self.azar.percent(10) {
+        if p.outcome() == Outcome::Done && self.chance.percent(10) {
             self.insist(&op, &clave).await?;
         }
         Ok(())
@@ -215,26 +215,26 @@ impl Cliente {
     async fn rename(&mut self) -> Result<(), String> {
         let (usuario, nombre) = (self.usuario(), self.clave("Nombre"));
         let patience = self.patience();
-        self.ask(Op::Renombrar { usuario, nombre }, None, patience).await?;
+        self.ask(Op::Rename { usuario, nombre }, None, patience).await?;
         Ok(())
     }
 
     async fn reprice(&mut self) -> Result<(), String> {
         let (token, _) = self.token();
-        let (precio, patience) = (self.azar.between(1..=60), self.patience());
-        let p = self.ask(Op::CambiarPrecio { token, precio }, None, patience).await?;
+        let (precio, patience) = (self.chance.between(1..=60), self.patience());
+        let p = self.ask(Op::ChangePrecio { token, precio }, None, patience).await?;
         // most notice; the others go on with the price that they saw
-        if p.fin() == Fin::Hecho && self.azar.percent(70) {
-            self.publico.shelf().entry(token).and_modify(|p| *p = precio);
+        if p.outcome() == Outcome::Done && self.chance.percent(70) {
+            self.crowd.shelf().entry(token).and_modify(|p| *p = precio);
         }
         Ok(())
     }
 
     async fn stock(&mut self) -> Result<(), String> {
-        let (nombre, precio) = (self.clave("Ficha"), self.azar.between(1..=60));
-        let p = self.ask(Op::CrearToken { nombre, precio }, None, PACIENCIA).await?;
-        if let (Fin::Hecho, Some(id)) = (p.fin(), p.numero("id")) {
-            self.publico.shelf().insert(id, precio);
+        let (nombre, precio) = (self.clave("Ficha"), self.chance.between(1..=60));
+        let p = self.ask(Op::CreateToken { nombre, precio }, None, PATIENCE).await?;
+        if let (Outcome::Done, Some(id)) = (p.outcome(), p.number("id")) {
+            self.crowd.shelf().insert(id, precio);
         }
         Ok(())
     }
@@ -243,13 +243,13 @@ impl Cliente {
     async fn look(&mut self) -> Result<(), String> {
         let last = self.mine.len().saturating_sub(6);
         let mine = self.mine.get(last..).unwrap_or_default();
-        let token = match self.azar.pick(mine) {
-            Some(token) if self.azar.percent(70) => *token,
+        let token = match self.chance.pick(mine) {
+            Some(token) if self.chance.percent(70) => *token,
             _ => self.token().0,
         };
-        let p = self.ask(Op::VerToken { token }, None, PACIENCIA).await?;
+        let p = self.ask(Op::ShowToken { token }, None, PATIENCE).await?;
         if p.cuerpo.get("vendido").and_then(|v| v.as_bool()) == Some(true) {
-            self.publico.shelf().remove(&token);
+            self.crowd.shelf().remove(&token);
         }
         Ok(())
     }

@@ -14,27 +14,27 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::history::{Token, Transaccion, Usuario};
 
 /// As long as a call to another service takes.
-const LLAMADA: Duration = Duration::from_millis(2);
+const CALL: Duration = Duration::from_millis(2);
 
 #[derive(Default, Serialize, Deserialize)]
-struct Todo {
+struct Contents {
     usuarios: Vec<Usuario>,
     tokens: Vec<Token>,
     transacciones: Vec<Transaccion>,
 }
 
-struct Tienda {
-    todo: Mutex<Todo>,
+struct Shop {
+    contents: Mutex<Contents>,
     file: PathBuf,
 }
 
-impl Tienda {
-    fn todo(&self) -> MutexGuard<'_, Todo> {
-        self.todo.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shop {
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn save(&self, todo: &Todo) {
-        if let Ok(text) = serde_json::to_vec(todo) {
+    fn save(&self, contents: &Contents) {
+        if let Ok(text) = serde_json::to_vec(contents) {
             let _ = std::fs::write(&self.file, text);
         }
     }
@@ -51,26 +51,26 @@ pub async fn serve() -> Result<(), String> {
     let seed = PathBuf::from(var("SEED_DIR")?);
     let array = |name: &str| std::fs::read(seed.join(name)).unwrap_or_default();
     // a file that cannot be read is no file: the shop opens anyway
-    let todo = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
-    let todo = todo.unwrap_or_else(|| Todo {
+    let contents = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let contents = contents.unwrap_or_else(|| Contents {
         usuarios: serde_json::from_slice(&array("usuarios.json")).unwrap_or_default(),
         tokens: serde_json::from_slice(&array("tokens.json")).unwrap_or_default(),
         transacciones: Vec::new(),
     });
-    let tienda = Data::new(Tienda { todo: Mutex::new(todo), file });
+    let shop = Data::new(Shop { contents: Mutex::new(contents), file });
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(tienda.clone())
+            .app_data(shop.clone())
             .service(usuarios)
-            .service(ver_usuario)
-            .service(abonar)
-            .service(renombrar)
+            .service(show_usuario)
+            .service(credit)
+            .service(rename)
             .service(tokens)
-            .service(ver_token)
-            .service(crear)
-            .service(cambiar)
+            .service(show_token)
+            .service(create)
+            .service(change)
             .service(transacciones)
-            .service(comprar)
+            .service(buy)
     })
     .workers(2)
     .bind((Ipv4Addr::LOCALHOST, port))
@@ -85,92 +85,94 @@ fn one<T: Serialize>(found: Option<T>) -> HttpResponse {
     }
 }
 
-fn no(status: u16, codigo: &str) -> HttpResponse {
+fn no(status: u16, code: &str) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(status).unwrap_or_default();
-    HttpResponse::build(status).json(json!({"codigo": codigo}))
+    HttpResponse::build(status).json(json!({"codigo": code}))
 }
 
 #[derive(Deserialize)]
-struct Pagina {
+struct PageQuery {
     #[serde(default)]
     despues: u64,
     limite: Option<usize>,
 }
 
-fn page<T: Serialize>(all: &[T], id: impl Fn(&T) -> u64, p: &Pagina) -> HttpResponse {
+fn page<T: Serialize>(all: &[T], id: impl Fn(&T) -> u64, p: &PageQuery) -> HttpResponse {
     let rows: Vec<_> = all.iter().filter(|x| id(x) > p.despues).take(p.limite.unwrap_or(100)).collect();
     HttpResponse::Ok().json(rows)
 }
 
 #[get("/usuarios")]
-async fn usuarios(t: Data<Tienda>, p: Query<Pagina>) -> HttpResponse {
-    page(&t.todo().usuarios, |u| u.id, &p)
+async fn usuarios(t: Data<Shop>, p: Query<PageQuery>) -> HttpResponse {
+    page(&t.contents().usuarios, |u| u.id, &p)
 }
 
 #[get("/usuarios/{id}")]
-async fn ver_usuario(t: Data<Tienda>, id: Path<u64>) -> HttpResponse {
-    one(t.todo().usuarios.iter().find(|u| u.id == *id))
+async fn show_usuario(t: Data<Shop>, id: Path<u64>) -> HttpResponse {
+    one(t.contents().usuarios.iter().find(|u| u.id == *id))
 }
 
 #[post("/usuarios/{id}/abonos")]
-async fn abonar(t: Data<Tienda>, id: Path<u64>, body: Json<Value>) -> HttpResponse {
-    let mut todo = t.todo();
+async fn credit(t: Data<Shop>, id: Path<u64>, body: Json<Value>) -> HttpResponse {
+    let mut contents = t.contents();
     let monto = body.get("monto").and_then(|m| m.as_i64()).unwrap_or_default();
-    let Some(u) = todo.usuarios.iter_mut().find(|u| u.id == *id) else {
+    let Some(u) = contents.usuarios.iter_mut().find(|u| u.id == *id) else {
         return no(404, "usuario-no-encontrado");
     };
     u.saldo += monto;
-    t.save(&todo);
+    t.save(&contents);
     HttpResponse::Created().json(json!({"usuarioId": *id, "monto": monto}))
 }
 
 #[patch("/usuarios/{id}")]
-async fn renombrar(t: Data<Tienda>, id: Path<u64>, body: Json<Value>) -> HttpResponse {
-    let mut todo = t.todo();
-    let Some(u) = todo.usuarios.iter_mut().find(|u| u.id == *id) else {
+async fn rename(t: Data<Shop>, id: Path<u64>, body: Json<Value>) -> HttpResponse {
+    let mut contents = t.contents();
+    let Some(u) = contents.usuarios.iter_mut().find(|u| u.id == *id) else {
         return no(404, "usuario-no-encontrado");
     };
     body.get("nombre").and_then(|n| n.as_str()).unwrap_or_default().clone_into(&mut u.nombre);
     let answer = one(Some(&*u));
-    t.save(&todo);
+    t.save(&contents);
     answer
 }
 
 #[get("/tokens")]
-async fn tokens(t: Data<Tienda>, p: Query<Pagina>) -> HttpResponse {
-    page(&t.todo().tokens, |u| u.id, &p)
+async fn tokens(t: Data<Shop>, p: Query<PageQuery>) -> HttpResponse {
+    page(&t.contents().tokens, |u| u.id, &p)
 }
 
 #[get("/tokens/{id}")]
-async fn ver_token(t: Data<Tienda>, id: Path<u64>) -> HttpResponse {
-    one(t.todo().tokens.iter().find(|x| x.id == *id))
+async fn show_token(t: Data<Shop>, id: Path<u64>) -> HttpResponse {
+    one(t.contents().tokens.iter().find(|x| x.id == *id))
 }
 
 #[post("/tokens")]
-async fn crear(t: Data<Tienda>, body: Json<Value>) -> HttpResponse {
-    let mut todo = t.todo();
-    let id = todo.tokens.last().map_or(1, |x| x.id + 1);
+async fn create(t: Data<Shop>, body: Json<Value>) -> HttpResponse {
+    let mut contents = t.contents();
+    let id = contents.tokens.last().map_or(1, |x| x.id + 1);
     let nombre = body.get("nombre").and_then(|n| n.as_str()).unwrap_or_default().to_owned();
     let precio = body.get("precio").and_then(|p| p.as_u64()).unwrap_or_default();
     let token = Token { id, nombre, precio, vendido: false };
-    todo.tokens.push(token.clone());
-    t.save(&todo);
+    contents.tokens.push(token.clone());
+    t.save(&contents);
     HttpResponse::Created().json(token)
 }
 
 #[patch("/tokens/{id}")]
-async fn cambiar(t: Data<Tienda>, id: Path<u64>, body: Json<Value>) -> HttpResponse {
-    let mut todo = t.todo();
-    let Some(x) = todo.tokens.iter_mut().find(|x| x.id == *id) else { return no(404, "token-no-encontrado") };
+async fn change(t: Data<Shop>, id: Path<u64>, body: Json<Value>) -> HttpResponse {
+    let mut contents = t.contents();
+    let Some(x) = contents.tokens.iter_mut().find(|x| x.id == *id) else {
+        return no(404, "token-no-encontrado");
+    };
     x.precio = body.get("precio").and_then(|p| p.as_u64()).unwrap_or_default();
     let answer = one(Some(&*x));
-    t.save(&todo);
+    t.save(&contents);
     answer
 }
 
 #[get("/transacciones")]
-async fn transacciones(t: Data<Tienda>, p: Query<Pagina>) -> HttpResponse {
-    page(&t.todo().transacciones, |x| x.id, &p)
+async fn transacciones(t: Data<Shop>, p: Query<PageQuery>) -> HttpResponse {
+    page(&t.contents().transacciones, |x| x.id, &p)
 }
 
 #[derive(Deserialize)]
@@ -181,17 +183,17 @@ struct Compra {
 }
 
 #[post("/transacciones")]
-async fn comprar(t: Data<Tienda>, compra: Json<Compra>) -> HttpResponse {
+async fn buy(t: Data<Shop>, compra: Json<Compra>) -> HttpResponse {
     let Compra { usuario_id, token_id } = *compra;
-    let token = t.todo().tokens.iter().find(|x| x.id == token_id).cloned();
+    let token = t.contents().tokens.iter().find(|x| x.id == token_id).cloned();
     let Some(Token { precio, vendido, .. }) = token else { return no(404, "token-no-encontrado") };
     if vendido {
         return no(409, "token-no-disponible");
     }
-    tokio::time::sleep(LLAMADA).await;
+    tokio::time::sleep(CALL).await;
     {
-        let mut todo = t.todo();
-        let Some(u) = todo.usuarios.iter_mut().find(|u| u.id == usuario_id) else {
+        let mut contents = t.contents();
+        let Some(u) = contents.usuarios.iter_mut().find(|u| u.id == usuario_id) else {
             return no(404, "usuario-no-encontrado");
         };
         let costs = i64::try_from(precio).unwrap_or(i64::MAX);
@@ -199,19 +201,19 @@ async fn comprar(t: Data<Tienda>, compra: Json<Compra>) -> HttpResponse {
             return no(409, "saldo-insuficiente");
         }
         u.saldo -= costs;
-        t.save(&todo);
+        t.save(&contents);
     }
-    tokio::time::sleep(LLAMADA).await;
+    tokio::time::sleep(CALL).await;
     {
-        let mut todo = t.todo();
-        todo.tokens.iter_mut().filter(|x| x.id == token_id).for_each(|x| x.vendido = true);
-        t.save(&todo);
+        let mut contents = t.contents();
+        contents.tokens.iter_mut().filter(|x| x.id == token_id).for_each(|x| x.vendido = true);
+        t.save(&contents);
     }
-    let mut todo = t.todo();
-    let id = todo.transacciones.last().map_or(1, |x| x.id + 1);
+    let mut contents = t.contents();
+    let id = contents.transacciones.last().map_or(1, |x| x.id + 1);
     let fecha = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().to_string();
     let bought = Transaccion { id, usuario_id, token_id, fecha, precio, intento: None };
-    todo.transacciones.push(bought.clone());
-    t.save(&todo);
+    contents.transacciones.push(bought.clone());
+    t.save(&contents);
     HttpResponse::Created().json(bought)
 }

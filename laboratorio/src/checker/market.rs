@@ -1,23 +1,23 @@
 //! The catalogue, readings and the market as a whole: `oversold`, `sold`, `read`, `edit`, `audit`, `disk`, `error`.
 
-use super::{CONFIRMACION, Veredicto};
-use crate::history::{Fin, Final, Historia, Movimiento, Op, Peticion, Token, Transaccion};
+use super::{CONFIRMATION, Verdict};
+use crate::history::{Final, History, Movimiento, Op, Outcome, Request, Token, Transaccion};
 use std::collections::{BTreeMap, HashMap};
 
-pub(super) fn check(h: &Historia, f: &Final, v: &mut Veredicto) {
+pub(super) fn check(h: &History, f: &Final, v: &mut Verdict) {
     sales(f, v);
     readings(h, v);
     catalogue(h, f, v);
     audit(f, v);
     disk(f, v);
-    for p in &h.peticiones {
+    for p in &h.requests {
         if matches!(p.estado, Some(500..=599)) && p.estado != Some(503) {
-            v.add("error", format!("{} ({:?}) was answered {:?} {}", p.nombre(), p.op, p.estado, p.cuerpo));
+            v.add("error", format!("{} ({}) was answered {:?} {}", p.name(), p.op, p.estado, p.cuerpo));
         }
     }
 }
 
-fn sales(f: &Final, v: &mut Veredicto) {
+fn sales(f: &Final, v: &mut Verdict) {
     let mut of: BTreeMap<u64, Vec<&Transaccion>> = BTreeMap::new();
     for t in &f.transacciones {
         of.entry(t.token_id).or_default().push(t);
@@ -54,12 +54,14 @@ fn sales(f: &Final, v: &mut Veredicto) {
 }
 
 /// From when on every reading must show a token as sold, and why.
-fn readings(h: &Historia, v: &mut Veredicto) {
-    let mut sold: HashMap<u64, (u64, &Peticion)> = HashMap::new();
-    for p in &h.peticiones {
+fn readings(h: &History, v: &mut Verdict) {
+    let mut sold: HashMap<u64, (u64, &Request)> = HashMap::new();
+    for p in &h.requests {
         let token = match p.op {
-            Op::Comprar { token, .. } if p.fin() == Fin::Hecho && p.hasta - p.desde < CONFIRMACION => token,
-            Op::VerToken { token } if is_sold(p) == Some(true) => token,
+            Op::Buy { token, .. } if p.outcome() == Outcome::Done && p.hasta - p.desde < CONFIRMATION => {
+                token
+            }
+            Op::ShowToken { token } if is_sold(p) == Some(true) => token,
             _ => continue,
         };
         let first = sold.entry(token).or_insert((p.hasta, p));
@@ -67,13 +69,13 @@ fn readings(h: &Historia, v: &mut Veredicto) {
             *first = (p.hasta, p);
         }
     }
-    for p in &h.peticiones {
-        if let Op::VerToken { token } = p.op
+    for p in &h.requests {
+        if let Op::ShowToken { token } = p.op
             && is_sold(p) == Some(false)
             && let Some((since, why)) = sold.get(&token)
             && p.desde > *since
         {
-            let why = if matches!(why.op, Op::Comprar { .. }) { "bought" } else { "seen sold" };
+            let why = if matches!(why.op, Op::Buy { .. }) { "bought" } else { "seen sold" };
             v.add(
                 "read",
                 format!(
@@ -85,21 +87,21 @@ fn readings(h: &Historia, v: &mut Veredicto) {
     }
 }
 
-fn is_sold(p: &Peticion) -> Option<bool> {
+fn is_sold(p: &Request) -> Option<bool> {
     (p.estado == Some(200)).then(|| p.cuerpo.get("vendido")?.as_bool())?
 }
 
-fn catalogue(h: &Historia, f: &Final, v: &mut Veredicto) {
+fn catalogue(h: &History, f: &Final, v: &mut Verdict) {
     let tokens: HashMap<u64, &Token> = f.tokens.iter().map(|t| (t.id, t)).collect();
-    let mut nombres: HashMap<u64, Vec<&Peticion>> = HashMap::new();
-    let mut precios: HashMap<u64, Vec<&Peticion>> = HashMap::new();
+    let mut names: HashMap<u64, Vec<&Request>> = HashMap::new();
+    let mut precios: HashMap<u64, Vec<&Request>> = HashMap::new();
     let mut opening: BTreeMap<u64, (&str, u64)> =
         h.tokens.iter().map(|t| (t.id, (t.nombre.as_str(), t.precio))).collect();
-    for p in &h.peticiones {
+    for p in &h.requests {
         match &p.op {
-            Op::Renombrar { usuario, .. } => nombres.entry(*usuario).or_default().push(p),
-            Op::CambiarPrecio { token, .. } => precios.entry(*token).or_default().push(p),
-            Op::CrearToken { nombre, precio } if p.fin() == Fin::Hecho => match p.numero("id") {
+            Op::Rename { usuario, .. } => names.entry(*usuario).or_default().push(p),
+            Op::ChangePrecio { token, .. } => precios.entry(*token).or_default().push(p),
+            Op::CreateToken { nombre, precio } if p.outcome() == Outcome::Done => match p.number("id") {
                 Some(id) => {
                     if opening.insert(id, (nombre, *precio)).is_some() {
                         v.add("replay", format!("two tokens were given the id {id}"));
@@ -119,7 +121,7 @@ fn catalogue(h: &Historia, f: &Final, v: &mut Veredicto) {
             v.add("edit", format!("token {id} is \"{}\"; it was made as \"{nombre}\"", token.nombre));
         }
         let changes = precios.get(&id).map(Vec::as_slice).unwrap_or_default();
-        let is = |p: &Peticion| matches!(p.op, Op::CambiarPrecio { precio, .. } if precio == token.precio);
+        let is = |p: &Request| matches!(p.op, Op::ChangePrecio { precio, .. } if precio == token.precio);
         if !explained(changes, is, token.precio == precio) {
             v.add(
                 "edit",
@@ -129,8 +131,8 @@ fn catalogue(h: &Historia, f: &Final, v: &mut Veredicto) {
     }
     for opening in &h.usuarios {
         let Some(user) = f.usuarios.iter().find(|u| u.id == opening.id) else { continue };
-        let changes = nombres.get(&user.id).map(Vec::as_slice).unwrap_or_default();
-        let is = |p: &Peticion| matches!(&p.op, Op::Renombrar { nombre, .. } if *nombre == user.nombre);
+        let changes = names.get(&user.id).map(Vec::as_slice).unwrap_or_default();
+        let is = |p: &Request| matches!(&p.op, Op::Rename { nombre, .. } if *nombre == user.nombre);
         if !explained(changes, is, user.nombre == opening.nombre) {
             v.add("edit", format!("user {} is \"{}\", not the last acknowledged name", user.id, user.nombre));
         }
@@ -139,19 +141,19 @@ fn catalogue(h: &Historia, f: &Final, v: &mut Veredicto) {
 
 /// Whether a value is that of a change which may have been the last: none that was acknowledged began after its end. An
 /// unanswered one may take effect at any time.
-fn explained(changes: &[&Peticion], is: impl Fn(&Peticion) -> bool, opening: bool) -> bool {
-    let newest = changes.iter().filter(|p| p.fin() == Fin::Hecho).map(|p| p.desde).max();
+fn explained(changes: &[&Request], is: impl Fn(&Request) -> bool, opening: bool) -> bool {
+    let newest = changes.iter().filter(|p| p.outcome() == Outcome::Done).map(|p| p.desde).max();
     match newest {
         None if opening => true,
-        _ => changes.iter().filter(|p| is(p)).any(|p| match p.fin() {
-            Fin::Rechazado => false,
-            Fin::Abierto => true,
-            Fin::Hecho => newest.is_none_or(|newest| p.hasta >= newest),
+        _ => changes.iter().filter(|p| is(p)).any(|p| match p.outcome() {
+            Outcome::Refused => false,
+            Outcome::Open => true,
+            Outcome::Done => newest.is_none_or(|newest| p.hasta >= newest),
         }),
     }
 }
 
-fn audit(f: &Final, v: &mut Veredicto) {
+fn audit(f: &Final, v: &mut Verdict) {
     let Some(a) = &f.auditoria else { return };
     if !a.correcto {
         v.add("audit", format!("the market says itself that it is wrong: {:?}", a.diferencias));
@@ -165,7 +167,7 @@ fn audit(f: &Final, v: &mut Veredicto) {
     }
 }
 
-fn disk(f: &Final, v: &mut Veredicto) {
+fn disk(f: &Final, v: &mut Verdict) {
     let Some(d) = &f.disco else { return };
     let bare = |t: &Transaccion| Transaccion { intento: None, ..t.clone() };
     same("transaction", &f.transacciones, &d.transacciones.iter().map(bare).collect::<Vec<_>>(), v);
@@ -185,7 +187,7 @@ fn disk(f: &Final, v: &mut Veredicto) {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, api: &[T], disk: &[T], v: &mut Veredicto) {
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, api: &[T], disk: &[T], v: &mut Verdict) {
     if api.len() != disk.len() {
         v.add("disk", format!("{} {what}s over the API, {} on disk", api.len(), disk.len()));
     }

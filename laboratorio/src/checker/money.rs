@@ -1,28 +1,28 @@
 //! Money: `money`, `ledger`, `negative`, `conserved`, and `kept` and `invented` for abonos.
 
-use super::Veredicto;
-use crate::history::{Fin, Final, Historia, Op, Peticion};
+use super::Verdict;
+use crate::history::{Final, History, Op, Outcome, Request};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// An abono's key, as the clients know it.
 struct Abono<'a> {
     usuario: u64,
     monto: u64,
-    requests: Vec<&'a Peticion>,
+    requests: Vec<&'a Request>,
 }
 
 impl Abono<'_> {
-    fn fin(&self) -> Fin {
-        let has = |fin| self.requests.iter().any(|p| p.fin() == fin);
+    fn outcome(&self) -> Outcome {
+        let has = |outcome| self.requests.iter().any(|p| p.outcome() == outcome);
         match () {
-            () if has(Fin::Hecho) => Fin::Hecho,
-            () if has(Fin::Abierto) => Fin::Abierto,
-            () => Fin::Rechazado,
+            () if has(Outcome::Done) => Outcome::Done,
+            () if has(Outcome::Open) => Outcome::Open,
+            () => Outcome::Refused,
         }
     }
 }
 
-pub(super) fn check(h: &Historia, f: &Final, v: &mut Veredicto) {
+pub(super) fn check(h: &History, f: &Final, v: &mut Verdict) {
     let abonos = abonos(h, v);
     balances(h, f, &abonos, v);
     if let Some(disco) = &f.disco {
@@ -36,12 +36,12 @@ pub(super) fn check(h: &Historia, f: &Final, v: &mut Veredicto) {
                 Some(a) if (a.usuario, Ok(m.monto)) != (m.usuario_id, i64::try_from(a.monto)) => {
                     v.add("kept", format!("abono {clave} is not what was asked for: {m:?}"));
                 }
-                Some(a) if a.fin() != Fin::Rechazado => {}
+                Some(a) if a.outcome() != Outcome::Refused => {}
                 _ => v.add("invented", format!("an abono that nobody asked for, or that was refused: {m:?}")),
             }
         }
         for (clave, a) in &abonos {
-            if a.fin() == Fin::Hecho && !seen.contains(clave) {
+            if a.outcome() == Outcome::Done && !seen.contains(clave) {
                 v.add("kept", format!("abono {clave} of {} to user {}: 201, and gone", a.monto, a.usuario));
             }
         }
@@ -50,16 +50,16 @@ pub(super) fn check(h: &Historia, f: &Final, v: &mut Veredicto) {
     negative(h, f, v);
 }
 
-fn abonos<'a>(h: &'a Historia, v: &mut Veredicto) -> BTreeMap<&'a str, Abono<'a>> {
+fn abonos<'a>(h: &'a History, v: &mut Verdict) -> BTreeMap<&'a str, Abono<'a>> {
     let mut abonos: BTreeMap<&str, Abono<'_>> = BTreeMap::new();
-    for p in &h.peticiones {
-        if let (Op::Abonar { usuario, monto }, Some(clave)) = (&p.op, &p.clave) {
+    for p in &h.requests {
+        if let (Op::Credit { usuario, monto }, Some(clave)) = (&p.op, &p.clave) {
             let new = || Abono { usuario: *usuario, monto: *monto, requests: Vec::new() };
             abonos.entry(clave).or_insert_with(new).requests.push(p);
         }
     }
     for (clave, a) in &abonos {
-        let mut done = a.requests.iter().filter(|p| p.fin() == Fin::Hecho);
+        let mut done = a.requests.iter().filter(|p| p.outcome() == Outcome::Done);
         if let Some(first) = done.next()
             && let Some(other) = done.find(|p| p.cuerpo != first.cuerpo)
         {
@@ -69,7 +69,7 @@ fn abonos<'a>(h: &'a Historia, v: &mut Veredicto) -> BTreeMap<&'a str, Abono<'a>
     abonos
 }
 
-fn balances(h: &Historia, f: &Final, abonos: &BTreeMap<&str, Abono<'_>>, v: &mut Veredicto) {
+fn balances(h: &History, f: &Final, abonos: &BTreeMap<&str, Abono<'_>>, v: &mut Verdict) {
     let (mut total, mut slack, mut held) = (0_i128, 0_i128, 0_i128);
     for opening in &h.usuarios {
         let id = opening.id;
@@ -77,10 +77,14 @@ fn balances(h: &Historia, f: &Final, abonos: &BTreeMap<&str, Abono<'_>>, v: &mut
             v.add("kept", format!("user {id} is gone"));
             continue;
         };
-        let sum = |fin| -> i128 {
-            abonos.values().filter(|a| a.usuario == id && a.fin() == fin).map(|a| i128::from(a.monto)).sum()
+        let sum = |outcome| -> i128 {
+            abonos
+                .values()
+                .filter(|a| a.usuario == id && a.outcome() == outcome)
+                .map(|a| i128::from(a.monto))
+                .sum()
         };
-        let (added, open) = (sum(Fin::Hecho), sum(Fin::Abierto));
+        let (added, open) = (sum(Outcome::Done), sum(Outcome::Open));
         let paid: i128 =
             f.transacciones.iter().filter(|t| t.usuario_id == id).map(|t| i128::from(t.precio)).sum();
         let least = i128::from(opening.saldo) + added - paid;
@@ -107,7 +111,7 @@ fn balances(h: &Historia, f: &Final, abonos: &BTreeMap<&str, Abono<'_>>, v: &mut
     }
 }
 
-fn ledgers(f: &Final, v: &mut Veredicto) {
+fn ledgers(f: &Final, v: &mut Verdict) {
     let Some(movimientos) = &f.movimientos else { return };
     let mut sums: HashMap<u64, i128> = HashMap::new();
     let mut debits: HashMap<u64, Vec<i64>> = HashMap::new();
@@ -141,12 +145,12 @@ fn ledgers(f: &Final, v: &mut Veredicto) {
     }
 }
 
-fn negative(h: &Historia, f: &Final, v: &mut Veredicto) {
+fn negative(h: &History, f: &Final, v: &mut Verdict) {
     for u in f.usuarios.iter().filter(|u| u.saldo < 0) {
         v.add("negative", format!("user {} ended with {} credits", u.id, u.saldo));
     }
-    for p in h.peticiones.iter().filter(|p| p.estado == Some(200)) {
-        if let (Op::VerUsuario { usuario }, Some(saldo)) =
+    for p in h.requests.iter().filter(|p| p.estado == Some(200)) {
+        if let (Op::ShowUsuario { usuario }, Some(saldo)) =
             (&p.op, p.cuerpo.get("saldo").and_then(|s| s.as_i64()))
             && saldo < 0
         {

@@ -1,12 +1,12 @@
 //! A run from its beginning to its verdict.
 
-use crate::azar::Azar;
-use crate::checker::{self, Veredicto};
-use crate::clientes::Publico;
-use crate::history::{Fin, Final, Historia, Linea, Op, Registro, Token, Usuario};
-use crate::mundo::{Almacen, Mundo, Tienda};
+use crate::chance::Chance;
+use crate::checker::{self, Verdict};
+use crate::customers::Crowd;
+use crate::history::{Final, History, Line, Op, Outcome, Recorder, Token, Usuario};
 use crate::plan::Plan;
-use crate::{http, lectura};
+use crate::world::{Shop, Storage, World};
+use crate::{http, reading};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,49 +15,49 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// Longer than a purchase that nobody waits for any more can still take (its deadline is 3 s).
-const REPOSO: Duration = Duration::from_millis(4500);
+const REST: Duration = Duration::from_millis(4500);
 /// Longer than recovery can take for what is left: its age, a pass, and a full backlog.
-const LIQUIDACION: Duration = Duration::from_secs(60);
+const SETTLING: Duration = Duration::from_secs(60);
 
 /// Findings of a rule that are told; all are counted.
 const OF_EACH: usize = 5;
 
 /// What to do.
 #[derive(Clone, Debug)]
-pub struct Opciones {
+pub struct Options {
     /// How long.
-    pub duracion: Duration,
+    pub duration: Duration,
     /// Or until so many processes were killed.
     pub kills: Option<u64>,
     /// Of the schedule and of the customers.
-    pub semilla: u64,
+    pub seed: u64,
     /// Customers.
-    pub clientes: u64,
+    pub customers: u64,
     /// Against whom.
-    pub tienda: Tienda,
+    pub shop: Shop,
     /// A fresh directory for everything.
     pub dir: PathBuf,
 }
 
 /// What came of it.
-pub struct Informe {
+pub struct Report {
     /// The checker's.
-    pub veredicto: Veredicto,
+    pub verdict: Verdict,
     /// Everything that was asked.
-    pub historia: Historia,
+    pub history: History,
     /// What was done to the market.
-    pub cuenta: BTreeMap<&'static str, u64>,
+    pub counts: BTreeMap<&'static str, u64>,
     /// What was bought in the end.
     pub transacciones: usize,
     /// The history's file.
-    pub archivo: PathBuf,
+    pub file: PathBuf,
 }
 
 /// Runs it.
 ///
 /// # Errors
 /// Why it could not be run; the verdict is neither red nor green.
-pub async fn run(o: &Opciones) -> Result<Informe, String> {
+pub async fn run(o: &Options) -> Result<Report, String> {
     let io = |e: std::io::Error| format!("{}: {e}", o.dir.display());
     std::fs::create_dir_all(&o.dir).map_err(io)?;
     if std::fs::read_dir(&o.dir).map_err(io)?.next().is_some() {
@@ -67,77 +67,77 @@ pub async fn run(o: &Opciones) -> Result<Informe, String> {
         ));
     }
     let (usuarios, tokens) = seed(o)?;
-    let archivo = o.dir.join("historia.jsonl");
-    let registro = Arc::new(Registro::create(&archivo)?);
-    registro.write(&Linea::Apertura { usuarios: usuarios.clone(), tokens: tokens.clone() })?;
+    let file = o.dir.join("historia.jsonl");
+    let recorder = Arc::new(Recorder::create(&file)?);
+    recorder.write(&Line::Opening { usuarios: usuarios.clone(), tokens: tokens.clone() })?;
 
-    let mundo = Arc::new(Mundo::start(&o.tienda, &o.dir, Arc::clone(&registro)).await?);
-    let to = mundo.direcciones();
+    let world = Arc::new(World::start(&o.shop, &o.dir, Arc::clone(&recorder)).await?);
+    let to = world.addresses();
     let reader = http::client(false)?;
-    lectura::up(&reader, &to, Duration::from_secs(20))
+    reading::up(&reader, &to, Duration::from_secs(20))
         .await
         .map_err(|e| format!("the market did not start: {e}; its logs are in {}", o.dir.display()))?;
 
     let ids = usuarios.iter().map(|u| u.id).collect();
-    let publico = Arc::new(Publico::new(to.clone(), Arc::clone(&registro), ids, &tokens));
-    let mut clientes = publico.start(o.clientes, o.semilla)?;
-    trouble(o, &mundo).await?;
-    publico.stop();
-    while let Some(ended) = clientes.join_next().await {
+    let crowd = Arc::new(Crowd::new(to.clone(), Arc::clone(&recorder), ids, &tokens));
+    let mut customers = crowd.start(o.customers, o.seed)?;
+    trouble(o, &world).await?;
+    crowd.stop();
+    while let Some(ended) = customers.join_next().await {
         ended.map_err(|e| format!("a client: {e}"))??;
     }
-    tokio::time::sleep(REPOSO).await;
-    let mut veredicto = Veredicto::default();
-    if let Err(e) = lectura::settled(&reader, &to, LIQUIDACION).await {
-        veredicto.add("audit", e);
+    tokio::time::sleep(REST).await;
+    let mut verdict = Verdict::default();
+    if let Err(e) = reading::settled(&reader, &to, SETTLING).await {
+        verdict.add("audit", e);
     }
-    registro.flush()?;
-    let mut end = match lectura::public(&reader, &to).await {
+    recorder.flush()?;
+    let mut end = match reading::public(&reader, &to).await {
         Ok(end) => end,
         Err(e) => {
-            veredicto.add("audit", format!("the market cannot be read at the end: {e}"));
+            verdict.add("audit", format!("the market cannot be read at the end: {e}"));
             Final::default()
         }
     };
-    let stopped = mundo.stop().await;
-    if let Tienda::Mercado(..) = o.tienda {
+    let stopped = world.stop().await;
+    if let Shop::Market(..) = o.shop {
         if let Err(e) = stopped {
-            veredicto.add("disk", e);
+            verdict.add("disk", e);
         }
-        end.disco = Some(match &mundo.base {
-            Some(base) => lectura::tables(base).await?,
-            None => lectura::disk(&mundo.datos)?,
+        end.disco = Some(match &world.database {
+            Some(database) => reading::tables(database).await?,
+            None => reading::disk(&world.data)?,
         });
     }
     let text = serde_json::to_vec(&end).map_err(|e| format!("final.json: {e}"))?;
     std::fs::write(o.dir.join("final.json"), text).map_err(io)?;
-    let historia = Historia::load(&archivo)?;
-    let checked = checker::check(&historia, &end);
-    veredicto.hallazgos.extend(checked.hallazgos);
-    veredicto.rezagadas = checked.rezagadas;
-    let cuenta = mundo.cuenta();
-    if let Ok(mundo) = Arc::try_unwrap(mundo).map_err(|_| ()) {
-        mundo.close().await;
+    let history = History::load(&file)?;
+    let checked = checker::check(&history, &end);
+    verdict.findings.extend(checked.findings);
+    verdict.overtaken = checked.overtaken;
+    let counts = world.counts();
+    if let Ok(world) = Arc::try_unwrap(world).map_err(|_| ()) {
+        world.close().await;
     }
-    Ok(Informe { veredicto, historia, cuenta, transacciones: end.transacciones.len(), archivo })
+    Ok(Report { verdict, history, counts, transacciones: end.transacciones.len(), file })
 }
 
 /// The schedule, until it is time; every fault is over when this returns.
-async fn trouble(o: &Opciones, mundo: &Arc<Mundo>) -> Result<(), String> {
-    let end = Instant::now() + o.duracion;
+async fn trouble(o: &Options, world: &Arc<World>) -> Result<(), String> {
+    let end = Instant::now() + o.duration;
     let mut faults = JoinSet::new();
-    let postgres = matches!(o.tienda, Tienda::Mercado(_, Almacen::Postgres { .. }));
-    for (wait, falla) in Plan::new(o.semilla, postgres) {
+    let postgres = matches!(o.shop, Shop::Market(_, Storage::Postgres { .. }));
+    for (wait, fault) in Plan::new(o.seed, postgres) {
         tokio::time::sleep(wait).await;
         let over = match o.kills {
-            Some(kills) => mundo.kills() >= kills,
+            Some(kills) => world.kills() >= kills,
             None => Instant::now() >= end,
         };
         if over {
             break;
         }
-        let mundo = Arc::clone(mundo);
-        faults.spawn(async move { mundo.apply(falla).await });
+        let world = Arc::clone(world);
+        faults.spawn(async move { world.apply(fault).await });
         while let Some(done) = faults.try_join_next() {
             done.map_err(|e| format!("a fault: {e}"))??;
         }
@@ -148,12 +148,17 @@ async fn trouble(o: &Opciones, mundo: &Arc<Mundo>) -> Result<(), String> {
     Ok(())
 }
 
-fn seed(o: &Opciones) -> Result<(Vec<Usuario>, Vec<Token>), String> {
-    let mut azar = Azar::new(o.semilla, 0);
+fn seed(o: &Options) -> Result<(Vec<Usuario>, Vec<Token>), String> {
+    let mut chance = Chance::new(o.seed, 0);
     let usuarios: Vec<_> =
         (1..=10).map(|id| Usuario { id, nombre: format!("Usuario {id}"), saldo: 300 }).collect();
     let tokens: Vec<_> = (1..=40)
-        .map(|id| Token { id, nombre: format!("Semilla {id}"), precio: azar.between(1..=60), vendido: false })
+        .map(|id| Token {
+            id,
+            nombre: format!("Semilla {id}"),
+            precio: chance.between(1..=60),
+            vendido: false,
+        })
         .collect();
     let pictured: Vec<_> = tokens
         .iter()
@@ -171,22 +176,22 @@ fn seed(o: &Opciones) -> Result<(Vec<Usuario>, Vec<Token>), String> {
 }
 
 /// Says what happened, in a table and in words.
-pub fn print(informe: &Informe) {
-    let Informe { veredicto, historia, cuenta, transacciones, archivo } = informe;
+pub fn print(report: &Report) {
+    let Report { verdict, history, counts, transacciones, file } = report;
     let mut asked: BTreeMap<&str, [u64; 4]> = BTreeMap::new();
-    for p in &historia.peticiones {
+    for p in &history.requests {
         let what = match p.op {
-            Op::Comprar { .. } if p.clave.is_some() => "purchases with a key",
-            Op::Comprar { .. } => "purchases without",
-            Op::Abonar { .. } => "abonos",
-            Op::Renombrar { .. } | Op::CambiarPrecio { .. } | Op::CrearToken { .. } => "changes",
-            Op::VerToken { .. } | Op::VerUsuario { .. } => "readings",
+            Op::Buy { .. } if p.clave.is_some() => "purchases with a key",
+            Op::Buy { .. } => "purchases without",
+            Op::Credit { .. } => "abonos",
+            Op::Rename { .. } | Op::ChangePrecio { .. } | Op::CreateToken { .. } => "changes",
+            Op::ShowToken { .. } | Op::ShowUsuario { .. } => "readings",
         };
-        let which = match (p.fin(), p.estado) {
-            (Fin::Hecho, _) => 0,
-            (Fin::Rechazado, _) => 1,
-            (Fin::Abierto, Some(_)) => 2,
-            (Fin::Abierto, None) => 3,
+        let which = match (p.outcome(), p.estado) {
+            (Outcome::Done, _) => 0,
+            (Outcome::Refused, _) => 1,
+            (Outcome::Open, Some(_)) => 2,
+            (Outcome::Open, None) => 3,
         };
         for row in [what, "total"] {
             if let Some(n) = asked.entry(row).or_default().get_mut(which) {
@@ -199,16 +204,16 @@ pub fn print(informe: &Informe) {
         say!("{what:<24}{yes:>10}{no:>10}{error:>10}{none:>10}");
     }
     say!("");
-    for (what, n) in cuenta {
+    for (what, n) in counts {
         say!("{what:<24}{n:>10}");
     }
     say!("{:<24}{transacciones:>10}", "transactions in the end");
-    say!("{:<24}{:>10}", "overtaken keys", veredicto.rezagadas);
+    say!("{:<24}{:>10}", "overtaken keys", verdict.overtaken);
     say!("");
-    let n = veredicto.hallazgos.len();
-    for (rule, times) in veredicto.por_regla() {
-        for h in veredicto.hallazgos.iter().filter(|h| h.regla == rule).take(OF_EACH) {
-            say!("{rule}: {}", h.detalle);
+    let n = verdict.findings.len();
+    for (rule, times) in verdict.by_rule() {
+        for h in verdict.findings.iter().filter(|h| h.rule == rule).take(OF_EACH) {
+            say!("{rule}: {}", h.detail);
         }
         if times > OF_EACH {
             say!("{rule}: … and {} more", times - OF_EACH);
@@ -217,10 +222,10 @@ pub fn print(informe: &Informe) {
     if n == 0 {
         say!("GREEN: every answer that a client got is true.");
     } else {
-        let rules: Vec<_> = veredicto.por_regla().iter().map(|(r, n)| format!("{r} {n}")).collect();
+        let rules: Vec<_> = verdict.by_rule().iter().map(|(r, n)| format!("{r} {n}")).collect();
         say!("RED: {n} finding(s): {}.", rules.join(", "));
     }
-    say!("history: {}", archivo.display());
+    say!("history: {}", file.display());
 }
 
 /// Finds the three binaries beside this executable, and has cargo build them where one is missing.

@@ -1,11 +1,11 @@
 //! PostgreSQL for a run: two servers of this machine's packages, started here. One is the primary and the other its
-//! synchronous standby, so that what is acknowledged is on both disks. Services know one port, [`Base::url`], which leads
-//! to whoever is primary.
+//! synchronous standby, so that what is acknowledged is on both disks. Services know one port, [`Database::url`], which
+//! leads to whoever is primary.
 
-use crate::disco::Disco;
-use crate::plan::Parada;
-use crate::proxy::{Modo, Proxy};
-use crate::slot::{Receta, Slot};
+use crate::disk::Disk;
+use crate::plan::Stop;
+use crate::proxy::{Mode, Proxy};
+use crate::slot::{Recipe, Slot};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -16,14 +16,14 @@ use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
 /// One that was stopped, or made anew, has caught up by then, also on a machine that is busy.
-const AL_DIA: Duration = Duration::from_secs(60);
+const CATCH_UP: Duration = Duration::from_secs(60);
 /// One statement or one program of PostgreSQL's.
-const PROGRAMA: Duration = Duration::from_secs(60);
+const PROGRAM_TIME: Duration = Duration::from_secs(60);
 /// Its database, where the services' schemas are.
-const NOMBRE: &str = "mercado";
+const NAME: &str = "mercado";
 
 /// Little memory and small files; a standby that was away for seconds must find what it missed, and come back at once.
-const CONFIGURACION: &str = "
+const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 max_connections = 200
@@ -39,23 +39,23 @@ autovacuum_naptime = 5s
 ";
 
 /// Both servers.
-pub struct Base {
-    nodos: [Nodo; 2],
-    entrada: Arc<Proxy>,
+pub struct Database {
+    nodes: [Node; 2],
+    entrance: Arc<Proxy>,
     bin: PathBuf,
     /// Which is the primary; held while one of the two is down, since a standby that may lack what the primary shows must
     /// not be promoted.
-    primario: Mutex<usize>,
+    primary: Mutex<usize>,
 }
 
-struct Nodo {
+struct Node {
     slot: Slot,
     /// Leads to this server, whatever port its process has got.
-    puerta: Arc<Proxy>,
-    datos: PathBuf,
+    door: Arc<Proxy>,
+    data: PathBuf,
 }
 
-impl Base {
+impl Database {
     /// Starts both on directories below `dir`, and makes the database. `serializable`: how transactions are isolated that
     /// do not say it.
     ///
@@ -63,7 +63,7 @@ impl Base {
     /// What could not be started.
     pub async fn start(dir: &Path, logs: &Path, serializable: bool) -> Result<Self, String> {
         let io = |e: std::io::Error| format!("{}: {e}", dir.display());
-        let bin = programas()?;
+        let bin = installation()?;
         if let Some(user) = user() {
             // which must also get there
             for (path, mode) in [(logs, 0o711), (dir, 0o700)] {
@@ -74,100 +74,101 @@ impl Base {
                 return Err(format!("{}: cannot be given to the user {user}", dir.display()));
             }
         }
-        let entrada = Proxy::start().await.map_err(io)?;
-        let nodo = async |name: &str| -> Result<Nodo, String> {
-            let puerta = Proxy::start().await.map_err(io)?;
-            let datos = dir.join(name);
-            let slot = Slot::new(receta(&bin, name, &datos, logs, &puerta));
-            Ok(Nodo { slot, puerta, datos })
+        let entrance = Proxy::start().await.map_err(io)?;
+        let node = async |name: &str| -> Result<Node, String> {
+            let door = Proxy::start().await.map_err(io)?;
+            let data = dir.join(name);
+            let slot = Slot::new(recipe(&bin, name, &data, logs, &door));
+            Ok(Node { slot, door, data })
         };
-        let nodos = [nodo("postgres-a").await?, nodo("postgres-b").await?];
-        let base = Self { nodos, entrada, bin, primario: Mutex::new(0) };
-        let [a, b] = &base.nodos;
+        let nodes = [node("postgres-a").await?, node("postgres-b").await?];
+        let database = Self { nodes, entrance, bin, primary: Mutex::new(0) };
+        let [a, b] = &database.nodes;
         let initdb = ["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--wal-segsize=1"];
-        base.program("initdb", &[&initdb[..], &["--no-sync", "-D", text(&a.datos)]].concat()).await?;
+        database.program("initdb", &[&initdb[..], &["--no-sync", "-D", text(&a.data)]].concat()).await?;
         let isolation = if serializable { "default_transaction_isolation = 'serializable'\n" } else { "" };
-        a.configure(&format!("{CONFIGURACION}{isolation}"))?;
+        a.configure(&format!("{SETTINGS}{isolation}"))?;
         a.slot.start();
-        base.patient(0, &format!("create database {NOMBRE}")).await?;
-        base.rehacer(1).await?;
-        for nodo in [a, b] {
+        database.patient(0, &format!("create database {NAME}")).await?;
+        database.rebuild(1).await?;
+        for node in [a, b] {
             // from now on whoever is primary answers no commit that the other does not have
-            nodo.configure("synchronous_standby_names = '*'\n")?;
+            node.configure("synchronous_standby_names = '*'\n")?;
         }
-        base.patient(0, "select pg_reload_conf()").await?;
-        base.al_dia(0).await?;
-        base.entrada.add(a.puerta.address);
-        Ok(base)
+        database.patient(0, "select pg_reload_conf()").await?;
+        database.catch_up(0).await?;
+        database.entrance.add(a.door.address);
+        Ok(database)
     }
 
     /// `STORE` of the services.
     pub fn url(&self) -> String {
-        format!("postgres://postgres@{}/{NOMBRE}", self.entrada.address)
+        format!("postgres://postgres@{}/{NAME}", self.entrance.address)
     }
 
     /// The network between the services and whoever is primary.
-    pub fn entrada(&self) -> &Arc<Proxy> {
-        &self.entrada
+    pub fn entrance(&self) -> &Arc<Proxy> {
+        &self.entrance
     }
 
     /// The primary stops, and is started again after so long. Whether it was done: not while another of these goes on.
     ///
     /// # Errors
     /// The two do not come back.
-    pub async fn cae(&self, como: Parada, abajo: Duration) -> Result<bool, String> {
-        let Ok(primario) = self.primario.try_lock() else { return Ok(false) };
-        self.nodo(*primario).slot.kill(como.signal(), abajo);
-        sleep(abajo).await;
-        self.al_dia(*primario).await.map(|()| true)
+    pub async fn stop_primary(&self, how: Stop, down: Duration) -> Result<bool, String> {
+        let Ok(primary) = self.primary.try_lock() else { return Ok(false) };
+        self.node(*primary).slot.kill(how.signal(), down);
+        sleep(down).await;
+        self.catch_up(*primary).await.map(|()| true)
     }
 
-    /// The standby is killed, and started again after so long: no commit is answered meanwhile. As [`Base::cae`].
+    /// The standby is killed, and started again after so long: no commit is answered meanwhile. As
+    /// [`Database::stop_primary`].
     ///
     /// # Errors
     /// The two do not come back.
-    pub async fn sin_espejo(&self, abajo: Duration) -> Result<bool, String> {
-        let Ok(primario) = self.primario.try_lock() else { return Ok(false) };
-        self.nodo(1 - *primario).slot.kill(Parada::Mata.signal(), abajo);
-        sleep(abajo).await;
-        self.al_dia(*primario).await.map(|()| true)
+    pub async fn stop_standby(&self, down: Duration) -> Result<bool, String> {
+        let Ok(primary) = self.primary.try_lock() else { return Ok(false) };
+        self.node(1 - *primary).slot.kill(Stop::Kill.signal(), down);
+        sleep(down).await;
+        self.catch_up(*primary).await.map(|()| true)
     }
 
-    /// The disk of both is full for so long. As [`Base::cae`].
+    /// The disk of both is full for so long. As [`Database::stop_primary`].
     ///
     /// # Errors
     /// The two do not come back.
-    pub async fn sin_disco(&self, disco: &Disco, time: Duration) -> Result<bool, String> {
-        let Ok(primario) = self.primario.try_lock() else { return Ok(false) };
-        disco.fill().await?;
+    pub async fn fill_disk(&self, disk: &Disk, time: Duration) -> Result<bool, String> {
+        let Ok(primary) = self.primary.try_lock() else { return Ok(false) };
+        disk.fill().await?;
         sleep(time).await;
-        disco.free().await?;
-        self.al_dia(*primario).await.map(|()| true)
+        disk.free().await?;
+        self.catch_up(*primary).await.map(|()| true)
     }
 
     /// The primary stops for good, and the standby is promoted; for so long before that, services are led to one that takes
-    /// no writes. Then the old primary is made anew, as a standby. As [`Base::cae`].
+    /// no writes. Then the old primary is made anew, as a standby. As [`Database::stop_primary`].
     ///
     /// # Errors
     /// The two do not come back.
-    pub async fn promueve(&self, como: Parada, antes: Duration) -> Result<bool, String> {
-        let Ok(mut primario) = self.primario.try_lock() else { return Ok(false) };
-        let (viejo, nuevo) = (*primario, 1 - *primario);
+    pub async fn promote(&self, how: Stop, before: Duration) -> Result<bool, String> {
+        let Ok(mut primary) = self.primary.try_lock() else { return Ok(false) };
+        let (old, new) = (*primary, 1 - *primary);
         // nothing that the primary shows may be missing on the standby: not even a commit that was never answered, and
         // that a restart of the primary made visible
-        self.al_dia(viejo).await?;
-        self.entrada.set(Modo::Corta);
-        self.nodo(viejo).slot.retire(como.signal()).await;
-        self.entrada.remove(self.nodo(viejo).puerta.address);
-        self.entrada.add(self.nodo(nuevo).puerta.address);
-        self.entrada.set(Modo::Pasa);
-        sleep(antes).await;
-        if self.patient(nuevo, "select pg_promote(true, 60)").await?.trim() != "t" {
-            return Err(format!("{} was not promoted", self.nodo(nuevo).slot.nombre));
+        self.catch_up(old).await?;
+        self.entrance.set(Mode::Cut);
+        self.node(old).slot.retire(how.signal()).await;
+        self.entrance.remove(self.node(old).door.address);
+        self.entrance.add(self.node(new).door.address);
+        self.entrance.set(Mode::Pass);
+        sleep(before).await;
+        if self.patient(new, "select pg_promote(true, 60)").await?.trim() != "t" {
+            return Err(format!("{} was not promoted", self.node(new).slot.name));
         }
-        *primario = nuevo;
-        self.rehacer(viejo).await?;
-        self.al_dia(nuevo).await.map(|()| true)
+        *primary = new;
+        self.rebuild(old).await?;
+        self.catch_up(new).await.map(|()| true)
     }
 
     /// What a query answers on the primary, without decoration.
@@ -175,56 +176,56 @@ impl Base {
     /// # Errors
     /// `psql`'s.
     pub async fn query(&self, sql: &str) -> Result<String, String> {
-        let primario = self.primario.lock().await;
-        self.sql(*primario, NOMBRE, sql).await
+        let primary = self.primary.lock().await;
+        self.sql(*primary, NAME, sql).await
     }
 
     /// Ends both cleanly.
     pub async fn stop(&self) {
-        let primario = self.primario.lock().await;
+        let primary = self.primary.lock().await;
         // the primary's last checkpoint waits for no standby
-        for which in [*primario, 1 - *primario] {
-            self.nodo(which).slot.retire(Parada::Rapida.signal()).await;
+        for which in [*primary, 1 - *primary] {
+            self.node(which).slot.retire(Stop::Fast.signal()).await;
         }
     }
 
-    fn nodo(&self, which: usize) -> &Nodo {
-        let [a, b] = &self.nodos;
+    fn node(&self, which: usize) -> &Node {
+        let [a, b] = &self.nodes;
         if which == 0 { a } else { b }
     }
 
     /// Copies the other one, and starts it as its standby.
-    async fn rehacer(&self, which: usize) -> Result<(), String> {
-        let (nodo, other) = (self.nodo(which), self.nodo(1 - which));
-        let deadline = Instant::now() + AL_DIA;
-        let port = other.puerta.address.port().to_string();
+    async fn rebuild(&self, which: usize) -> Result<(), String> {
+        let (node, other) = (self.node(which), self.node(1 - which));
+        let deadline = Instant::now() + CATCH_UP;
+        let port = other.door.address.port().to_string();
         loop {
-            let _ = tokio::fs::remove_dir_all(&nodo.datos).await;
+            let _ = tokio::fs::remove_dir_all(&node.data).await;
             let args =
                 ["-h", "127.0.0.1", "-U", "postgres", "-p", &port, "-c", "fast", "-R", "--no-sync", "-D"];
-            match self.program("pg_basebackup", &[&args[..], &[text(&nodo.datos)]].concat()).await {
+            match self.program("pg_basebackup", &[&args[..], &[text(&node.data)]].concat()).await {
                 Ok(_) => break,
                 Err(e) if Instant::now() > deadline => return Err(e),
                 Err(_) => sleep(Duration::from_millis(200)).await,
             }
         }
-        nodo.slot.start();
+        node.slot.start();
         Ok(())
     }
 
     /// Waits until the standby has all that the primary has.
-    async fn al_dia(&self, primario: usize) -> Result<(), String> {
-        let here = self.patient(primario, "select pg_current_wal_flush_lsn()").await?;
+    async fn catch_up(&self, primary: usize) -> Result<(), String> {
+        let here = self.patient(primary, "select pg_current_wal_flush_lsn()").await?;
         let sql = format!(
             "select count(*) from pg_stat_replication
              where state = 'streaming' and sync_state = 'sync' and flush_lsn >= '{}'",
             here.trim()
         );
-        let deadline = Instant::now() + AL_DIA;
-        while self.patient(primario, &sql).await?.trim() != "1" {
+        let deadline = Instant::now() + CATCH_UP;
+        while self.patient(primary, &sql).await?.trim() != "1" {
             if Instant::now() > deadline {
-                let name = &self.nodo(primario).slot.nombre;
-                return Err(format!("{name}: its standby has not caught up after {} s", AL_DIA.as_secs()));
+                let name = &self.node(primary).slot.name;
+                return Err(format!("{name}: its standby has not caught up after {} s", CATCH_UP.as_secs()));
             }
             sleep(Duration::from_millis(50)).await;
         }
@@ -233,7 +234,7 @@ impl Base {
 
     /// A statement for a server that may be starting.
     async fn patient(&self, which: usize, sql: &str) -> Result<String, String> {
-        let deadline = Instant::now() + AL_DIA;
+        let deadline = Instant::now() + CATCH_UP;
         loop {
             match self.sql(which, "postgres", sql).await {
                 Err(e) if Instant::now() > deadline => return Err(e),
@@ -244,7 +245,7 @@ impl Base {
     }
 
     async fn sql(&self, which: usize, database: &str, sql: &str) -> Result<String, String> {
-        let port = self.nodo(which).puerta.address.port().to_string();
+        let port = self.node(which).door.address.port().to_string();
         let to = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-d", database];
         self.program("psql", &[&["-X", "-q", "-t", "-A"], &to[..], &["-c", sql]].concat()).await
     }
@@ -256,7 +257,7 @@ impl Base {
         // a standby answers no SERIALIZABLE question
         let reading = ("PGOPTIONS", r"-c default_transaction_isolation=repeatable\ read");
         command.args(before).current_dir("/").envs([reading, ("PGCONNECT_TIMEOUT", "5")]).kill_on_drop(true);
-        let output = timeout(PROGRAMA, command.output()).await.map_err(|_| format!("{name}: no end"))?;
+        let output = timeout(PROGRAM_TIME, command.output()).await.map_err(|_| format!("{name}: no end"))?;
         let output = output.map_err(|e| format!("{name}: {e}"))?;
         if output.status.success() {
             Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -266,27 +267,27 @@ impl Base {
     }
 }
 
-impl Nodo {
+impl Node {
     fn configure(&self, lines: &str) -> Result<(), String> {
-        let path = self.datos.join("postgresql.conf");
+        let path = self.data.join("postgresql.conf");
         let file = std::fs::File::options().append(true).open(&path);
         file.and_then(|mut f| f.write_all(lines.as_bytes())).map_err(|e| format!("{}: {e}", path.display()))
     }
 }
 
-fn receta(bin: &Path, nombre: &str, datos: &Path, logs: &Path, puerta: &Arc<Proxy>) -> Receta {
-    let (programa, mut args) = as_postgres(&bin.join("postgres"));
-    args.extend(["-D".to_owned(), text(datos).to_owned()]);
-    Receta {
-        nombre: nombre.to_owned(),
-        programa,
+fn recipe(bin: &Path, name: &str, data: &Path, logs: &Path, door: &Arc<Proxy>) -> Recipe {
+    let (program, mut args) = as_postgres(&bin.join("postgres"));
+    args.extend(["-D".to_owned(), text(data).to_owned()]);
+    Recipe {
+        name: name.to_owned(),
+        program,
         args,
-        entorno: vec![("PATH".to_owned(), std::env::var("PATH").unwrap_or_default())],
-        puerto: "PGPORT",
-        registro: logs.join(format!("{nombre}.log")),
-        publico: vec![Arc::clone(puerta)],
-        interno: None,
-        demoras: None,
+        environment: vec![("PATH".to_owned(), std::env::var("PATH").unwrap_or_default())],
+        port: "PGPORT",
+        log: logs.join(format!("{name}.log")),
+        public: vec![Arc::clone(door)],
+        internal: None,
+        delays: None,
     }
 }
 
@@ -310,7 +311,7 @@ fn as_postgres(program: &Path) -> (PathBuf, Vec<String>) {
 }
 
 /// The newest of this machine's installations.
-fn programas() -> Result<PathBuf, String> {
+fn installation() -> Result<PathBuf, String> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut found: Vec<_> =
         versions.map(|v| v.path().join("bin")).filter(|b| b.join("initdb").exists()).collect();

@@ -1,15 +1,15 @@
 //! Purchases: `kept`, `replay`, `once`, `refusal`, `invented`.
 
-use super::Veredicto;
-use crate::history::{Fin, Final, Historia, Op, Peticion, Transaccion};
+use super::Verdict;
+use crate::history::{Final, History, Op, Outcome, Request, Transaccion};
 use std::collections::{BTreeMap, HashMap};
 
-pub(super) fn check(h: &Historia, f: &Final, v: &mut Veredicto) {
-    let compras: Vec<_> = h.peticiones.iter().filter(|p| matches!(p.op, Op::Comprar { .. })).collect();
+pub(super) fn check(h: &History, f: &Final, v: &mut Verdict) {
+    let compras: Vec<_> = h.requests.iter().filter(|p| matches!(p.op, Op::Buy { .. })).collect();
     let by_id: HashMap<u64, &Transaccion> = f.transacciones.iter().map(|t| (t.id, t)).collect();
     kept(&compras, &by_id, v);
     ids(&compras, v);
-    let mut by_key: BTreeMap<&str, Vec<&Peticion>> = BTreeMap::new();
+    let mut by_key: BTreeMap<&str, Vec<&Request>> = BTreeMap::new();
     for p in &compras {
         if let Some(clave) = &p.clave {
             by_key.entry(clave).or_default().push(p);
@@ -23,34 +23,34 @@ pub(super) fn check(h: &Historia, f: &Final, v: &mut Veredicto) {
     invented(&compras, &by_key, f, v);
 }
 
-fn pedido(p: &Peticion) -> (u64, u64, Option<u64>) {
+fn asked_for(p: &Request) -> (u64, u64, Option<u64>) {
     match p.op {
-        Op::Comprar { usuario, token, precio } => (usuario, token, precio),
+        Op::Buy { usuario, token, precio } => (usuario, token, precio),
         _ => (0, 0, None),
     }
 }
 
-fn kept(compras: &[&Peticion], by_id: &HashMap<u64, &Transaccion>, v: &mut Veredicto) {
-    for p in compras.iter().filter(|p| p.fin() == Fin::Hecho) {
-        let (usuario, token, precio) = pedido(p);
-        let said = (p.numero("usuarioId"), p.numero("tokenId"));
+fn kept(compras: &[&Request], by_id: &HashMap<u64, &Transaccion>, v: &mut Verdict) {
+    for p in compras.iter().filter(|p| p.outcome() == Outcome::Done) {
+        let (usuario, token, precio) = asked_for(p);
+        let said = (p.number("usuarioId"), p.number("tokenId"));
         if said != (Some(usuario), Some(token))
-            || precio.is_some_and(|precio| p.numero("precio") != Some(precio))
+            || precio.is_some_and(|precio| p.number("precio") != Some(precio))
         {
-            v.add("once", format!("{} asked for {:?} and got {}", p.nombre(), p.op, p.cuerpo));
+            v.add("once", format!("{} asked for {} and got {}", p.name(), p.op, p.cuerpo));
         }
-        let Some(id) = p.numero("id") else {
-            v.add("kept", format!("{} got a 201 without an id: {}", p.nombre(), p.cuerpo));
+        let Some(id) = p.number("id") else {
+            v.add("kept", format!("{} got a 201 without an id: {}", p.name(), p.cuerpo));
             continue;
         };
         match by_id.get(&id) {
-            None => v.add("kept", format!("{} was told 201, transaction {id}: it is gone", p.nombre())),
+            None => v.add("kept", format!("{} was told 201, transaction {id}: it is gone", p.name())),
             Some(t) => {
                 let same = (Some(t.usuario_id), Some(t.token_id), Some(t.precio))
-                    == (p.numero("usuarioId"), p.numero("tokenId"), p.numero("precio"))
+                    == (p.number("usuarioId"), p.number("tokenId"), p.number("precio"))
                     && p.cuerpo.get("fecha").and_then(|f| f.as_str()) == Some(&t.fecha);
                 if !same {
-                    v.add("kept", format!("{} was told {}, and now it is {t:?}", p.nombre(), p.cuerpo));
+                    v.add("kept", format!("{} was told {}, and now it is {t:?}", p.name(), p.cuerpo));
                 }
             }
         }
@@ -58,14 +58,14 @@ fn kept(compras: &[&Peticion], by_id: &HashMap<u64, &Transaccion>, v: &mut Vered
 }
 
 /// No id for two purchases: of two keys, or of two requests without one.
-fn ids(compras: &[&Peticion], v: &mut Veredicto) {
-    let mut given: HashMap<u64, &Peticion> = HashMap::new();
-    for p in compras.iter().filter(|p| p.fin() == Fin::Hecho) {
-        let Some(id) = p.numero("id") else { continue };
+fn ids(compras: &[&Request], v: &mut Verdict) {
+    let mut given: HashMap<u64, &Request> = HashMap::new();
+    for p in compras.iter().filter(|p| p.outcome() == Outcome::Done) {
+        let Some(id) = p.number("id") else { continue };
         if let Some(other) = given.insert(id, p)
             && (other.clave.is_none() || other.clave != p.clave)
         {
-            let (a, b) = (other.nombre(), p.nombre());
+            let (a, b) = (other.name(), p.name());
             v.add("replay", format!("{a} and {b} were both told that they are transaction {id}"));
         }
     }
@@ -73,23 +73,25 @@ fn ids(compras: &[&Peticion], v: &mut Veredicto) {
 
 /// What each of the clients' keys bought, by the store's word, or where it keeps no keys, by the answers'.
 fn bought<'a>(
-    by_key: &BTreeMap<&'a str, Vec<&Peticion>>,
+    by_key: &BTreeMap<&'a str, Vec<&Request>>,
     f: &Final,
-    v: &mut Veredicto,
+    v: &mut Verdict,
 ) -> HashMap<&'a str, u64> {
     let mut bought = HashMap::new();
     let Some(disco) = &f.disco else {
         for (clave, requests) in by_key {
-            if let Some(id) = requests.iter().filter(|p| p.fin() == Fin::Hecho).find_map(|p| p.numero("id")) {
+            if let Some(id) =
+                requests.iter().filter(|p| p.outcome() == Outcome::Done).find_map(|p| p.number("id"))
+            {
                 bought.insert(*clave, id);
                 continue;
             }
             // a store without keys: the transaction of this user and token is this key's where no other asked for it
-            let Some((usuario, token, _)) = requests.first().map(|p| pedido(p)) else { continue };
+            let Some((usuario, token, _)) = requests.first().map(|p| asked_for(p)) else { continue };
             let alone = by_key.iter().all(|(other, of)| {
                 other == clave
                     || of.first().is_none_or(|p| {
-                        let (u, t, _) = pedido(p);
+                        let (u, t, _) = asked_for(p);
                         (u, t) != (usuario, token)
                     })
             });
@@ -106,7 +108,7 @@ fn bought<'a>(
             v.add("once", format!("key {clave} bought twice: transactions {other} and {}", t.id));
         }
         let asked = requests.iter().any(|p| {
-            let (usuario, token, precio) = pedido(p);
+            let (usuario, token, precio) = asked_for(p);
             (usuario, token) == (t.usuario_id, t.token_id) && precio.is_none_or(|p| p == t.precio)
         });
         if !asked {
@@ -116,14 +118,15 @@ fn bought<'a>(
     bought
 }
 
-fn replays(clave: &str, requests: &[&Peticion], v: &mut Veredicto) {
-    let mut done = requests.iter().filter(|p| p.fin() == Fin::Hecho);
+fn replays(clave: &str, requests: &[&Request], v: &mut Verdict) {
+    let mut done = requests.iter().filter(|p| p.outcome() == Outcome::Done);
     let Some(first) = done.next() else { return };
     if let Some(other) = done.find(|p| p.cuerpo != first.cuerpo) {
         v.add("replay", format!("key {clave} was answered {} and then {}", first.cuerpo, other.cuerpo));
     }
-    let told = requests.iter().filter(|p| p.fin() == Fin::Hecho).map(|p| p.hasta).min().unwrap_or(u64::MAX);
-    if let Some(p) = requests.iter().find(|p| p.fin() == Fin::Rechazado && p.desde > told) {
+    let told =
+        requests.iter().filter(|p| p.outcome() == Outcome::Done).map(|p| p.hasta).min().unwrap_or(u64::MAX);
+    if let Some(p) = requests.iter().find(|p| p.outcome() == Outcome::Refused && p.desde > told) {
         v.add(
             "replay",
             format!("key {clave} was told 201 ({}) and, asked again, {:?}", first.cuerpo, p.estado),
@@ -132,24 +135,24 @@ fn replays(clave: &str, requests: &[&Peticion], v: &mut Veredicto) {
 }
 
 /// The last refusal that nothing was sent after binds every request that was over before it was asked for.
-fn refusal(clave: &str, requests: &[&Peticion], bought: Option<u64>, h: &Historia, v: &mut Veredicto) {
+fn refusal(clave: &str, requests: &[&Request], bought: Option<u64>, h: &History, v: &mut Verdict) {
     let Some(id) = bought else { return };
-    let last = requests.iter().filter(|p| p.fin() == Fin::Rechazado).max_by_key(|p| p.hasta);
+    let last = requests.iter().filter(|p| p.outcome() == Outcome::Refused).max_by_key(|p| p.hasta);
     let Some(no) = last.filter(|no| requests.iter().all(|p| p.desde <= no.hasta)) else { return };
-    let told = requests.iter().any(|p| p.fin() == Fin::Hecho);
+    let told = requests.iter().any(|p| p.outcome() == Outcome::Done);
     // who bought? One of these, and none was sent after the refusal
-    let others = || requests.iter().filter(|p| !std::ptr::eq(**p, *no) && p.fin() != Fin::Rechazado);
+    let others = || requests.iter().filter(|p| !std::ptr::eq(**p, *no) && p.outcome() != Outcome::Refused);
     let at_once = others().any(|p| p.hasta >= no.desde);
-    let overtaken = others().any(|p| h.demorada(p.desde, no.hasta));
+    let overtaken = others().any(|p| h.delayed(p.desde, no.hasta));
     if at_once || overtaken {
-        v.rezagadas += 1;
+        v.overtaken += 1;
     } else if !told {
-        let codigo = no.cuerpo.get("codigo").and_then(|c| c.as_str()).unwrap_or("no code");
-        let estado = no.estado.unwrap_or_default();
+        let code = no.cuerpo.get("codigo").and_then(|c| c.as_str()).unwrap_or("no code");
+        let status = no.estado.unwrap_or_default();
         v.add(
             "refusal",
             format!(
-                "key {clave} was refused ({estado} {codigo}) at {} µs and not sent again, and it has bought: transaction {id}",
+                "key {clave} was refused ({status} {code}) at {} µs and not sent again, and it has bought: transaction {id}",
                 no.hasta
             ),
         );
@@ -157,19 +160,19 @@ fn refusal(clave: &str, requests: &[&Peticion], bought: Option<u64>, h: &Histori
 }
 
 /// A transaction under no client's key must be an unkeyed request's that was not refused.
-fn invented(compras: &[&Peticion], by_key: &BTreeMap<&str, Vec<&Peticion>>, f: &Final, v: &mut Veredicto) {
+fn invented(compras: &[&Request], by_key: &BTreeMap<&str, Vec<&Request>>, f: &Final, v: &mut Verdict) {
     let keys_known = f.disco.is_some();
     let list = f.disco.as_ref().map_or(&f.transacciones, |d| &d.transacciones);
-    let acknowledged: HashMap<u64, &Peticion> = compras
+    let acknowledged: HashMap<u64, &Request> = compras
         .iter()
-        .filter(|p| p.fin() == Fin::Hecho)
-        .filter_map(|p| Some((p.numero("id")?, *p)))
+        .filter(|p| p.outcome() == Outcome::Done)
+        .filter_map(|p| Some((p.number("id")?, *p)))
         .collect();
     // unanswered requests by what they asked for; each explains one transaction
     let mut open: HashMap<(u64, u64), u64> = HashMap::new();
     for p in compras {
-        if p.fin() == Fin::Abierto && (p.clave.is_none() || !keys_known) {
-            let (usuario, token, _) = pedido(p);
+        if p.outcome() == Outcome::Open && (p.clave.is_none() || !keys_known) {
+            let (usuario, token, _) = asked_for(p);
             *open.entry((usuario, token)).or_default() += 1;
         }
     }

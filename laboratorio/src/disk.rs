@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
 /// A mounted tmpfs.
-pub struct Disco(PathBuf);
+pub struct Disk(PathBuf);
 
-impl Disco {
+impl Disk {
     /// On an empty directory, of so many MiB; it is memory as far as it is used.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl Disco {
     }
 }
 
-impl Drop for Disco {
+impl Drop for Disk {
     fn drop(&mut self) {
         // lazily: a process that is just being killed may have files open
         let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).output();

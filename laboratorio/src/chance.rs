@@ -6,14 +6,14 @@ use std::time::Duration;
 
 /// A stream of numbers.
 #[derive(Clone, Debug)]
-pub struct Azar(u64);
+pub struct Chance(u64);
 
-impl Azar {
+impl Chance {
     /// The stream of a seed; `which` tells streams of one seed apart.
     pub fn new(seed: u64, which: u64) -> Self {
-        let mut azar = Self(seed ^ which.wrapping_mul(0xD6E8_FEB8_6659_FD93));
-        azar.next();
-        azar
+        let mut chance = Self(seed ^ which.wrapping_mul(0xD6E8_FEB8_6659_FD93));
+        chance.next();
+        chance
     }
 
     fn next(&mut self) -> u64 {
@@ -54,8 +54,8 @@ mod tests {
     #[test]
     fn a_seed_always_means_the_same() {
         let some = |seed, which| {
-            let mut azar = Azar::new(seed, which);
-            [(); 4].map(|()| azar.between(0..=999))
+            let mut chance = Chance::new(seed, which);
+            [(); 4].map(|()| chance.between(0..=999))
         };
         assert_eq!(some(1, 0), some(1, 0));
         assert_ne!(some(1, 0), some(2, 0));

@@ -1,8 +1,8 @@
 //! Reads the market at the end: over the API, and from its files or tables after a clean stop.
 
-use crate::base::Base;
-use crate::history::{Auditoria, Disco, Final, Movimiento, Usuario};
-use crate::http::Direcciones;
+use crate::database::Database;
+use crate::history::{AuditReport, DiskArrays, Final, Movimiento, Usuario};
+use crate::http::Addresses;
 use serde::de::DeserializeOwned;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -39,7 +39,7 @@ async fn list<T: DeserializeOwned>(
     }
 }
 
-async fn audit(client: &reqwest::Client, to: &Direcciones) -> Result<Option<Auditoria>, String> {
+async fn audit(client: &reqwest::Client, to: &Addresses) -> Result<Option<AuditReport>, String> {
     let url = format!("{}/transacciones/auditoria", to.transacciones);
     let Some(body) = get(client, &url).await? else { return Ok(None) };
     serde_json::from_slice(&body).map(Some).map_err(|e| format!("GET {url}: {e}"))
@@ -49,13 +49,13 @@ async fn audit(client: &reqwest::Client, to: &Direcciones) -> Result<Option<Audi
 ///
 /// # Errors
 /// What the last look said, at the deadline.
-pub async fn settled(client: &reqwest::Client, to: &Direcciones, within: Duration) -> Result<(), String> {
+pub async fn settled(client: &reqwest::Client, to: &Addresses, within: Duration) -> Result<(), String> {
     let deadline = Instant::now() + within;
     loop {
         let why = match audit(client, to).await {
             Ok(None) => return Ok(()),
             Ok(Some(a)) if a.pendientes == 0 && a.correcto => return Ok(()),
-            Ok(Some(a)) => format!("{a:?}"),
+            Ok(Some(a)) => a.to_string(),
             Err(e) => e,
         };
         if Instant::now() > deadline {
@@ -69,7 +69,7 @@ pub async fn settled(client: &reqwest::Client, to: &Direcciones, within: Duratio
 ///
 /// # Errors
 /// The last error, at the deadline.
-pub async fn up(client: &reqwest::Client, to: &Direcciones, within: Duration) -> Result<(), String> {
+pub async fn up(client: &reqwest::Client, to: &Addresses, within: Duration) -> Result<(), String> {
     let deadline = Instant::now() + within;
     for url in [
         format!("{}/usuarios", to.usuarios),
@@ -90,7 +90,7 @@ pub async fn up(client: &reqwest::Client, to: &Direcciones, within: Duration) ->
 ///
 /// # Errors
 /// What could not be read.
-pub async fn public(client: &reqwest::Client, to: &Direcciones) -> Result<Final, String> {
+pub async fn public(client: &reqwest::Client, to: &Addresses) -> Result<Final, String> {
     let none = |what| move || format!("no {what} over the API");
     let usuarios: Vec<Usuario> = list(client, &format!("{}/usuarios", to.usuarios), |u: &Usuario| u.id)
         .await?
@@ -128,16 +128,16 @@ pub async fn public(client: &reqwest::Client, to: &Direcciones) -> Result<Final,
 ///
 /// # Errors
 /// What could not be read.
-pub fn disk(datos: &Path) -> Result<Disco, String> {
+pub fn disk(data: &Path) -> Result<DiskArrays, String> {
     fn array<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, String> {
         let text = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
         serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.display()))
     }
-    Ok(Disco {
-        usuarios: array(&datos.join("usuarios/usuarios.json"))?,
-        movimientos: array(&datos.join("usuarios/movimientos.json"))?,
-        tokens: array(&datos.join("tokens/tokens.json"))?,
-        transacciones: array(&datos.join("transacciones/transacciones.json"))?,
+    Ok(DiskArrays {
+        usuarios: array(&data.join("usuarios/usuarios.json"))?,
+        movimientos: array(&data.join("usuarios/movimientos.json"))?,
+        tokens: array(&data.join("tokens/tokens.json"))?,
+        transacciones: array(&data.join("transacciones/transacciones.json"))?,
     })
 }
 
@@ -145,25 +145,25 @@ pub fn disk(datos: &Path) -> Result<Disco, String> {
 ///
 /// # Errors
 /// What could not be read.
-pub async fn tables(base: &Base) -> Result<Disco, String> {
-    async fn array<T: DeserializeOwned>(base: &Base, rows: &str) -> Result<Vec<T>, String> {
-        let text = base.query(&format!("select coalesce(json_agg(r), '[]') from ({rows}) r")).await?;
+pub async fn tables(database: &Database) -> Result<DiskArrays, String> {
+    async fn array<T: DeserializeOwned>(database: &Database, rows: &str) -> Result<Vec<T>, String> {
+        let text = database.query(&format!("select coalesce(json_agg(r), '[]') from ({rows}) r")).await?;
         serde_json::from_str(&text).map_err(|e| format!("{rows}: {e}"))
     }
-    Ok(Disco {
-        usuarios: array(base, "select id, nombre, saldo from usuarios.usuarios order by id").await?,
+    Ok(DiskArrays {
+        usuarios: array(database, "select id, nombre, saldo from usuarios.usuarios order by id").await?,
         movimientos: array(
-            base,
+            database,
             r#"select id, usuario_id "usuarioId", tipo, abs(efecto) monto, confirmado, clave from usuarios.movimientos"#,
         )
         .await?,
         tokens: array(
-            base,
+            database,
             "select id, nombre, precio, estado = 'vendido' vendido from tokens.tokens order by id",
         )
         .await?,
         transacciones: array(
-            base,
+            database,
             r#"select id, usuario_id "usuarioId", token_id "tokenId", precio, clave || '#' || numero intento,
                    replace(to_char(fecha at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), '.000Z', 'Z') fecha
                from transacciones.claves where id is not null order by asiento"#,
