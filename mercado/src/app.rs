@@ -60,7 +60,7 @@ pub fn build(config: &Config) -> Result<Serving, StartError> {
     let usuarios = usuarios::store::Store::new(usuarios);
     let tokens = tokens::store::Store::new(tokens);
     let engine = Engine::start(
-        transacciones::store::Store::new(transacciones),
+        transacciones::store::Store::new(transacciones).signed(&config.server.hostname),
         Arc::new(Local(tokens.clone())),
         Arc::new(Local(usuarios.clone())),
         config.purchase,

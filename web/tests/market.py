@@ -102,10 +102,10 @@ class Mercado(Api):
 
 
 class Services(Api):
-    """Three services, in so many pods each, behind the gateway."""
+    """Three services, in so many pods each, behind the gateway, which may have other options than those of the tests."""
 
-    def __init__(self, **replicas):
-        self.world = World().market(**replicas).open()
+    def __init__(self, gateway=None, **replicas):
+        self.world = World().market(**replicas).open(**(gateway or {}))
         super().__init__(self.world.client.host, self.world.client.port)
 
     def pods(self, service):

@@ -71,6 +71,7 @@ impl Market {
             precio: Monto::new(a.precio).unwrap(),
             intento: Some(intento(n)),
             lugar: None,
+            pod: None,
         };
         bought.into_iter().enumerate().map(row).collect()
     }

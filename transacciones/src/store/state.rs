@@ -1,7 +1,7 @@
 //! The state in memory: purchases, aborted attempts, and the indexes and running digests over them.
 
 use crate::domain::{Aborted, Transaccion, Word};
-use imbl::{HashMap, OrdMap, OrdSet};
+use imbl::{HashMap, HashSet, OrdMap, OrdSet};
 use journal::{ArrayWriter, Model};
 use market::domain::{Clave, Intento, Monto, RunningDigest, TokenId, TransaccionId, UsuarioId};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,8 @@ pub struct State {
     count_by_usuario: HashMap<UsuarioId, usize>,
     /// How many times more than once a token was bought: no service sells it twice, and people may write what they like.
     repeated_by_token: HashMap<TokenId, usize>,
+    /// The pods that committed purchases: each name is in memory once.
+    pods: HashSet<Arc<str>>,
     /// The purchases at the places that are not their ids.
     displaced: OrdMap<TransaccionId, TransaccionId>,
     aborted: OrdMap<Clave, Arc<Aborted>>,
@@ -112,7 +114,8 @@ impl State {
         self.transacciones.get(self.displaced.get(&lugar).unwrap_or(&lugar))
     }
 
-    fn put_transaccion(&mut self, new: Transaccion) {
+    fn put_transaccion(&mut self, mut new: Transaccion) {
+        new.pod = new.pod.map(|pod| self.pods.get(&pod).cloned().unwrap_or_else(|| self.keep_pod(pod)));
         let (id, lugar) = (new.id, new.lugar());
         self.tally(&new, RunningDigest::add);
         let (usuario_id, token_id, repeated) = (new.usuario_id, new.token_id, self.is_bought(new.token_id));
@@ -133,6 +136,11 @@ impl State {
         if repeated {
             *self.repeated_by_token.entry(token_id).or_default() += 1;
         }
+    }
+
+    fn keep_pod(&mut self, pod: Arc<str>) -> Arc<str> {
+        self.pods.insert(Arc::clone(&pod));
+        pod
     }
 
     fn tally(
