@@ -1,7 +1,7 @@
 //! The state in memory: purchases, aborted attempts, and the indexes and running digests over them.
 
 use crate::domain::{Aborted, Transaccion, Word};
-use imbl::{HashMap, HashSet, OrdMap, OrdSet};
+use imbl::{HashMap, OrdMap, OrdSet};
 use journal::{ArrayWriter, Model};
 use market::domain::{Clave, Intento, Monto, RunningDigest, TokenId, TransaccionId, UsuarioId};
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ pub struct State {
     /// How many times more than once a token was bought: no service sells it twice, and people may write what they like.
     repeated_by_token: HashMap<TokenId, usize>,
     /// The pods that committed purchases: each name is in memory once.
-    pods: HashSet<Arc<str>>,
+    pods: HashMap<Arc<str>, Arc<str>>,
     /// The purchases at the places that are not their ids.
     displaced: OrdMap<TransaccionId, TransaccionId>,
     aborted: OrdMap<Clave, Arc<Aborted>>,
@@ -115,7 +115,7 @@ impl State {
     }
 
     fn put_transaccion(&mut self, mut new: Transaccion) {
-        new.pod = new.pod.map(|pod| self.pods.get(&pod).cloned().unwrap_or_else(|| self.keep_pod(pod)));
+        new.pod = new.pod.map(|pod| Arc::clone(self.pods.entry(Arc::clone(&pod)).or_insert(pod)));
         let (id, lugar) = (new.id, new.lugar());
         self.tally(&new, RunningDigest::add);
         let (usuario_id, token_id, repeated) = (new.usuario_id, new.token_id, self.is_bought(new.token_id));
@@ -136,11 +136,6 @@ impl State {
         if repeated {
             *self.repeated_by_token.entry(token_id).or_default() += 1;
         }
-    }
-
-    fn keep_pod(&mut self, pod: Arc<str>) -> Arc<str> {
-        self.pods.insert(Arc::clone(&pod));
-        pod
     }
 
     fn tally(

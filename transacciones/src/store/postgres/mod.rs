@@ -282,7 +282,7 @@ impl Store {
 
 async fn word(c: &mut PgConnection, clave: &Clave) -> Result<Word, SqlError> {
     let row = sqlx::query!(
-        "select abortado, usuario_id, token_id, id, numero, precio, fecha from transacciones.claves where clave = $1",
+        "select abortado, usuario_id, token_id, id, numero, precio, fecha, pod from transacciones.claves where clave = $1",
         clave.as_str()
     );
     let Some(f) = row.fetch_optional(c).await? else { return Ok(Word::Nothing) };
@@ -290,7 +290,7 @@ async fn word(c: &mut PgConnection, clave: &Clave) -> Result<Word, SqlError> {
         (f.token_id, f.id, f.numero, f.precio, f.fecha)
     {
         let clave = clave.to_string();
-        let row = Row { clave, usuario_id: f.usuario_id, token_id, id, numero, precio, fecha };
+        let row = Row { clave, usuario_id: f.usuario_id, token_id, id, numero, precio, fecha, pod: f.pod };
         return row.transaccion().map(Word::Bought);
     }
     Ok(Word::Aborted(Aborted {
