@@ -18,7 +18,7 @@ function make(namespace, tag, rest) {
   }
   // a button that does something sends no form
   if (name === "button" && props.onclick) element.type = "button";
-  element.append(...children.flat().filter((child) => !isNothing(child)));
+  element.append(...children.flat(Infinity).filter((child) => !isNothing(child)));
   return element;
 }
 
