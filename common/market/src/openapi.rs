@@ -33,7 +33,10 @@ http_kit::responses! {
 
 /// Adds the schemas that only parameters refer to, which utoipa does not collect.
 pub fn with_schemas(mut api: OpenApi) -> OpenApi {
-    api.components.get_or_insert_default().schemas.extend([described::<schema::Clave>(), described::<schema::TokenId>()]);
+    api.components
+        .get_or_insert_default()
+        .schemas
+        .extend([described::<schema::Clave>(), described::<schema::TokenId>()]);
     api
 }
 

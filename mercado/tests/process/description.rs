@@ -105,7 +105,10 @@ async fn what_swagger_tries_first_is_a_purchase_that_works() {
     market.api.post("/transacciones").json(json!(body)).await.expect(201);
     let buy = &api["paths"]["/transacciones"]["post"]["parameters"];
     let key = buy.as_array().unwrap().iter().find(|p| p["name"] == "Idempotency-Key").unwrap();
-    assert!(key["example"].is_null() && example(&api, &key["schema"]).is_null(), "no key is everybody's: {key}");
+    assert!(
+        key["example"].is_null() && example(&api, &key["schema"]).is_null(),
+        "no key is everybody's: {key}"
+    );
     let page = market.api.get("/docs/swagger-initializer.js").await.expect(200);
     assert!(page.text().contains("getRandomValues"), "the page makes a key for each visit");
 }

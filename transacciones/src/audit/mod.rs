@@ -5,7 +5,8 @@
 //! | --- | --- |
 //! | [`report`] | the verdict and its differences |
 //! | [`reconcile`] | the comparisons, without any I/O |
-//! | [`words`] | a difference as a sentence |
+//! | `words` | a difference as a sentence |
+//! | [`view`] | the report as a client reads it |
 //! | [`auditor`] | one audit at a time, for all who ask |
 //!
 //! Each service keeps a running digest, so an audit of a market at rest costs three reads. Where purchases are under way the
@@ -16,7 +17,8 @@ pub mod reconcile;
 pub mod report;
 #[cfg(test)]
 mod tests;
-pub mod words;
+pub mod view;
+mod words;
 
 use crate::domain::Transaccion;
 use crate::error::Error;
@@ -28,12 +30,11 @@ use market::contract::{Digest, Hold, NAMES, PAGE, Refusal};
 use market::domain::{Clave, Intento, TokenId, TransaccionId, UsuarioId};
 use market::participant::Participant;
 use reconcile::{CARGOS, Reconciliation, Side, VENTAS, agrees};
-use report::{AuditReport, Difference};
+use report::{AuditReport, Difference, Names};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
-use words::Names;
 
 /// How long an audit may wait for one page.
 const PAGE_DEADLINE: Duration = Duration::from_secs(10);

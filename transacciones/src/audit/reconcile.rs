@@ -15,9 +15,9 @@ use std::collections::{HashMap, HashSet};
 /// One participant, as the purchases should look from there, and the names of what can be wrong with its holds.
 #[derive(Debug)]
 pub struct Side {
-    pub(super) missing: DifferenceKind,
-    pub(super) extra: DifferenceKind,
-    pub(super) other: DifferenceKind,
+    missing: DifferenceKind,
+    extra: DifferenceKind,
+    other: DifferenceKind,
     sells: bool,
 }
 
@@ -132,7 +132,7 @@ impl Reconciliation {
                 None => settled,
             };
             if wrong {
-                self.differs(Difference::of_hold(self.side, hold, of.copied()));
+                self.differs(of_hold(self.side, hold, of.copied()));
             }
         }
     }
@@ -142,7 +142,7 @@ impl Reconciliation {
     pub fn purchases(&mut self, page: &[Transaccion]) {
         for t in page {
             if t.intento.is_some() && !self.seen.contains(&t.id) {
-                self.differs(Difference::of_purchase(self.side, t));
+                self.differs(of_purchase(self.side, t));
             }
         }
     }
@@ -156,6 +156,29 @@ impl Reconciliation {
         if self.differences.len() < self.limit {
             self.differences.push(one);
         }
+    }
+}
+
+/// A hold that is not as its purchase says, or that has none.
+fn of_hold(side: &Side, hold: &Hold, bought: Option<&Transaccion>) -> Difference {
+    let tipo = if bought.is_some() { side.other } else { side.extra };
+    Difference {
+        transaccion_id: bought.map(|t| t.id),
+        usuario_id: Some(hold.usuario_id),
+        token_id: hold.token_id.or(bought.map(|t| t.token_id)),
+        monto: Some(hold.monto),
+        ..Difference::new(tipo, Some(&hold.intento))
+    }
+}
+
+/// A purchase without a hold.
+fn of_purchase(side: &Side, t: &Transaccion) -> Difference {
+    Difference {
+        transaccion_id: Some(t.id),
+        usuario_id: Some(t.usuario_id),
+        token_id: Some(t.token_id),
+        monto: Some(t.precio),
+        ..Difference::new(side.missing, t.intento.as_ref())
     }
 }
 

@@ -1,19 +1,11 @@
 //! A difference in a sentence that people understand, in their language and with names.
 
-use super::report::{Difference, DifferenceKind};
+use super::report::{Difference, DifferenceKind, Names};
 use http_kit::problem::{Lang, Text};
 use http_kit::text;
 use market::domain::{Monto, TokenId, UsuarioId};
 use std::collections::HashMap;
-
-/// Names of users and tokens by id, as far as they are known.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names {
-    /// Of users.
-    pub usuarios: HashMap<u64, String>,
-    /// Of tokens.
-    pub tokens: HashMap<u64, String>,
-}
+use std::fmt;
 
 /// What is wrong, for a reader of a language.
 pub(super) fn sentence(d: &Difference, lang: Lang, names: &Names) -> String {
@@ -21,6 +13,16 @@ pub(super) fn sentence(d: &Difference, lang: Lang, names: &Names) -> String {
     let mut letters = said.get(lang).chars();
     // a sentence may begin with what has no name
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// For an operator's terminal: in English, and without names.
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(intento) = &self.intento {
+            write!(f, "{intento}: ")?;
+        }
+        f.write_str(&sentence(self, Lang::En, &Names::default()))
+    }
 }
 
 fn said(d: &Difference, names: &Names) -> Text {

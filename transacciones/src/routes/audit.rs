@@ -1,6 +1,6 @@
 //! `/transacciones/auditoria`.
 
-use crate::audit::report::AuditView;
+use crate::audit::view::AuditView;
 use crate::service::Service;
 use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderValue, VARY};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
@@ -15,6 +15,6 @@ use http_kit::validate::Fields;
 pub async fn audit(req: HttpRequest, service: Data<Service>) -> Result<HttpResponse, Problem> {
     Fields::query(&req).finish((Some(()),))?;
     let lang = Lang::negotiate(req.headers().get(ACCEPT_LANGUAGE));
-    let report = Representation::json(&service.audit().await?.view(lang))?;
+    let report = Representation::json(&AuditView::of(service.audit().await?.as_ref(), lang))?;
     Ok(report.header(VARY, HeaderValue::from_static("accept-encoding, accept-language")).respond(&req))
 }

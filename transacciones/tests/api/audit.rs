@@ -1,7 +1,8 @@
 //! `/transacciones/auditoria`: never a false alarm, and nothing that is wrong goes unseen.
 
 use crate::helpers::{
-    Market, Service, audit, compra, insist, metric, number, person, statuses, token, tokens, transacciones, usuarios,
+    Market, Service, audit, compra, insist, metric, number, person, statuses, token, tokens, transacciones,
+    usuarios,
 };
 use ::usuarios::store::state::{Change, State};
 use futures_util::future::{join, join_all};
@@ -158,7 +159,8 @@ async fn what_was_charged_or_sold_for_nothing_is_found() {
     assert_eq!(answer.json()["diferencias"], spanish);
     assert!(answer.header("Vary").contains("accept-language"));
     assert!(answer.json()["masAntiguo"].is_null(), "nothing is pending");
-    let english = api.get("/transacciones/auditoria").header("Accept-Language", "en-GB").await.expect(200).json();
+    let english =
+        api.get("/transacciones/auditoria").header("Accept-Language", "en-GB").await.expect(200).json();
     assert_eq!(english["diferencias"][0]["detalle"], "Luis was charged 7 credits for no purchase.");
 }
 
