@@ -256,6 +256,7 @@ export const en = {
     "token-no-encontrado": "That token is no longer there.",
     "saldo-excedido": "The balance would be too large.",
     "servicio-no-disponible": "A service does not answer.",
+    "demasiadas-operaciones": "Too much is under way at once; repeat in a moment.",
     "almacen-no-disponible": "The store takes no changes now.",
     "almacen-lleno": "The store is full.",
     "no-listo": "The service is starting or leaving.",

@@ -259,6 +259,7 @@ export const es = {
     "token-no-encontrado": "Ese token ya no existe.",
     "saldo-excedido": "El saldo sería demasiado grande.",
     "servicio-no-disponible": "Un servicio no responde.",
+    "demasiadas-operaciones": "Hay demasiado en curso a la vez; repita en un momento.",
     "almacen-no-disponible": "El almacén no acepta cambios ahora.",
     "almacen-lleno": "El almacén está lleno.",
     "no-listo": "El servicio está arrancando o por irse.",

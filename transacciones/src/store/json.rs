@@ -4,7 +4,7 @@ use super::state::{Change, State};
 use super::{Closing, Overtaken, Standing, may_commit, must_abort};
 
 use crate::domain::{Aborted, Compra, Transaccion, Word};
-use journal::{Journal, StoreError};
+use journal::{Journal, Need, StoreError};
 use market::domain::{Clave, Intento, Monto, TokenId, TransaccionId, UsuarioId, timestamp};
 use tokio::sync::watch;
 
@@ -25,7 +25,7 @@ impl Store {
     ) -> Result<Result<Transaccion, Overtaken>, StoreError> {
         let (usuario_id, token_id) = (compra.usuario_id, compra.token_id);
         self.0
-            .write(move |tx| {
+            .write_for(Need::End, move |tx| {
                 may_commit(&tx.word(&intento.clave), intento.numero)?;
                 let last = tx.transacciones.get_max().map_or(0, |(id, _)| id.get());
                 // 2^53 purchases at 10,000 a second take 28,000 years
@@ -49,12 +49,13 @@ impl Store {
 
     pub(super) async fn abort(
         &self,
+        need: Need,
         intento: Intento,
         usuario_id: UsuarioId,
         token_id: Option<TokenId>,
     ) -> Result<Result<(), Overtaken>, StoreError> {
         self.0
-            .write(move |tx| {
+            .write_for(need, move |tx| {
                 let word = tx.word(&intento.clave);
                 if must_abort(&word, intento.numero)? {
                     let Intento { clave, numero } = intento;

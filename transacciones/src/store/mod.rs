@@ -8,7 +8,7 @@ pub mod state;
 
 use crate::domain::{Compra, Fate, Transaccion, Word};
 use http_kit::paging::Page;
-use journal::{Journal, StoreError};
+use journal::{Journal, Need, StoreError};
 use market::domain::{Clave, Intento, Monto, RunningDigest, TokenId, TransaccionId, UsuarioId};
 use market::on_store;
 use market::store::ServiceStore;
@@ -115,17 +115,23 @@ impl Store {
         on_store!(self, s => s.commit(intento, compra, precio))
     }
 
-    /// Decides against an attempt, and all before it, unless its clave is bought.
+    /// Decides against an attempt, and all before it, unless its clave is bought. `need` says how much of a store's memory that
+    /// may use.
     ///
     /// # Errors
     /// [`StoreError`] where it is not known, or known not, to be durable: nothing may be cancelled then.
     pub async fn abort(
         &self,
+        need: Need,
         intento: Intento,
         usuario_id: UsuarioId,
         token_id: Option<TokenId>,
     ) -> Result<Result<(), Overtaken>, StoreError> {
-        on_store!(self, s => s.abort(intento, usuario_id, token_id))
+        match self {
+            Self::Json(s) => s.abort(need, intento, usuario_id, token_id).await,
+            // what a database has room for, it says itself
+            Self::Postgres(s) => Box::pin(s.abort(intento, usuario_id, token_id)).await,
+        }
     }
 
     /// What was decided under a clave. Bought beats aborted: earlier attempts of a bought clave may have been aborted.

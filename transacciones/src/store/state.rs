@@ -29,6 +29,21 @@ pub struct State {
     pub cargos: RunningDigest,
     /// What `tokens` should have sold: attempt, user, token, price.
     pub ventas: RunningDigest,
+    /// What the records take: see [`Model::memory`].
+    memory: u64,
+}
+
+/// Bytes of memory that a purchase takes besides its key: measured, see `mercado/tests/process/memory.rs`.
+const TRANSACCION_BYTES: u64 = 300;
+/// Bytes that an aborted attempt takes besides its key.
+const ABORTED_BYTES: u64 = 170;
+
+fn bytes_of_transaccion(t: &Transaccion) -> u64 {
+    TRANSACCION_BYTES + t.intento.as_ref().map_or(0, |i| i.clave.as_str().len() as u64)
+}
+
+fn bytes_of_aborted(a: &Aborted) -> u64 {
+    ABORTED_BYTES + a.clave.as_str().len() as u64
 }
 
 /// One record's new image.
@@ -124,7 +139,9 @@ impl State {
         if let Some(intento) = &new.intento {
             self.by_clave.insert(intento.clave.clone(), id);
         }
+        self.memory += bytes_of_transaccion(&new);
         if let Some(old) = self.transacciones.insert(id, Arc::new(new)) {
+            self.memory = self.memory.saturating_sub(bytes_of_transaccion(&old));
             // a committed purchase never changes, so its index entries and its place in the counts are the new one's
             self.tally(&old, RunningDigest::remove);
             return;
@@ -165,7 +182,10 @@ impl Model for State {
         match change {
             Change::Transaccion(t) => self.put_transaccion(t.clone()),
             Change::Aborted(a) => {
-                self.aborted.insert(a.clave.clone(), Arc::new(a.clone()));
+                self.memory += bytes_of_aborted(a);
+                if let Some(old) = self.aborted.insert(a.clave.clone(), Arc::new(a.clone())) {
+                    self.memory = self.memory.saturating_sub(bytes_of_aborted(&old));
+                }
             }
         }
     }
@@ -203,6 +223,10 @@ impl Model for State {
 
     fn count(&self, collection: &str) -> usize {
         if collection == "transacciones" { self.transacciones.len() } else { self.aborted.len() }
+    }
+
+    fn memory(&self) -> u64 {
+        self.memory
     }
 
     /// A place stands for one purchase, and is a purchase's id: so who goes by places finds each purchase once.

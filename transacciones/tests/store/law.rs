@@ -1,5 +1,6 @@
 //! The suite. Each function is one test for each kind of store.
 
+use journal::Need;
 use futures_util::future::join_all;
 use market::domain::{Clave, Intento, MAX_INTEGER, Monto, TokenId, TransaccionId, UsuarioId};
 use serde_json::json;
@@ -42,7 +43,7 @@ pub async fn commit(store: &Store, i: &str, buyer: u64, what: u64) -> Result<Tra
 }
 
 async fn abort(store: &Store, i: &str) -> Result<(), Overtaken> {
-    store.abort(intento(i), usuario(1), Some(token(7))).await.unwrap()
+    store.abort(Need::End, intento(i), usuario(1), Some(token(7))).await.unwrap()
 }
 
 async fn word(store: &Store, c: &str) -> Word {
@@ -104,12 +105,12 @@ pub async fn an_abort_keeps_what_was_known_of_the_token(kind: Kind) {
     let is = |numero, token_id| {
         Word::Aborted(Aborted { clave: clave("k"), numero, usuario_id: usuario(1), token_id })
     };
-    store.abort(intento("k#1"), usuario(1), None).await.unwrap().unwrap();
+    store.abort(Need::End, intento("k#1"), usuario(1), None).await.unwrap().unwrap();
     assert_eq!(word(&store, "k").await, is(1, None));
-    store.abort(intento("k#2"), usuario(1), Some(token(7))).await.unwrap().unwrap();
-    store.abort(intento("k#3"), usuario(1), None).await.unwrap().unwrap();
+    store.abort(Need::End, intento("k#2"), usuario(1), Some(token(7))).await.unwrap().unwrap();
+    store.abort(Need::End, intento("k#3"), usuario(1), None).await.unwrap().unwrap();
     assert_eq!(word(&store, "k").await, is(3, Some(token(7))));
-    store.abort(intento("k#1"), usuario(2), Some(token(8))).await.unwrap().unwrap();
+    store.abort(Need::End, intento("k#1"), usuario(2), Some(token(8))).await.unwrap().unwrap();
     assert_eq!(word(&store, "k").await, is(3, Some(token(7))), "what was decided stays");
 }
 
