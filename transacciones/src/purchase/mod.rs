@@ -19,7 +19,7 @@ pub mod runner;
 #[cfg(test)]
 mod tests;
 
-use crate::domain::{Bought, Compra, Transaccion, Word};
+use crate::domain::{Bought, Compra, Era, Transaccion, Word};
 use crate::error::Error;
 use journal::Need;
 use market::contract::Refusal;
@@ -182,6 +182,18 @@ impl Step {
             Self::Cancel { numero, .. } => Action::Cancel { intento: intento(*numero), cargo: false },
             Self::Answer(answer) => Action::Answer(answer.clone()),
         }
+    }
+}
+
+/// An attempt is numbered by the era that it begins in, which is read after the word on its clave.
+pub fn numbered(step: Step, era: Era) -> Step {
+    match step {
+        Step::Reserve { numero } => match era.attempt(numero) {
+            Some(numero) => Step::Reserve { numero },
+            // thousands of attempts under one key, and the next era is a few minutes or hours away
+            None => Step::Answer(Err(Error::GivenUp)),
+        },
+        other => other,
     }
 }
 

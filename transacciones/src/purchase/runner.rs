@@ -1,6 +1,6 @@
 //! Runs a purchase: does what each [`Step`] asks for and feeds the outcome back.
 
-use super::{Action, Event, Step, next};
+use super::{Action, Event, Step, next, numbered};
 use crate::complaint::Complaint;
 use crate::domain::{Bought, Compra};
 use crate::error::Error;
@@ -53,6 +53,15 @@ impl Coordinator {
             };
             log::debug!("{}: {step:?} -> {event:?}", compra.clave);
             step = next(compra, step, event).map_err(|unexpected| Error::bug(unexpected.to_string()))?;
+            if matches!(step, Step::Reserve { .. }) {
+                step = match self.store.era().await {
+                    Ok(era) => numbered(step, era),
+                    Err(e) => {
+                        self.no_store(&e);
+                        Step::Answer(Err(Error::NoStore))
+                    }
+                };
+            }
         }
     }
 

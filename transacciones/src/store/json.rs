@@ -3,10 +3,15 @@
 use super::state::{Change, State};
 use super::{Closing, Overtaken, Standing, may_commit, must_abort};
 
-use crate::domain::{Aborted, Compra, Transaccion, Word};
+use crate::domain::{Aborted, Compra, Era, Transaccion, Word};
+use chrono::TimeDelta;
 use journal::{Journal, Need, StoreError};
 use market::domain::{Clave, Intento, Monto, TokenId, TransaccionId, UsuarioId, timestamp};
+use std::convert::Infallible;
 use tokio::sync::watch;
+
+/// Claves that are forgotten by one line: few enough that no purchase waits long for them.
+const LOT: usize = 200;
 
 /// The law is [`super::Store`]'s.
 #[derive(Clone)]
@@ -26,7 +31,7 @@ impl Store {
         let (usuario_id, token_id) = (compra.usuario_id, compra.token_id);
         self.0
             .write_for(Need::End, move |tx| {
-                may_commit(&tx.word(&intento.clave), intento.numero)?;
+                may_commit(&tx.word(&intento.clave), tx.era(), intento.numero)?;
                 let last = tx.transacciones.get_max().map_or(0, |(id, _)| id.get());
                 // 2^53 purchases at 10,000 a second take 28,000 years
                 let id = TransaccionId::new(last + 1).ok_or(Overtaken)?;
@@ -71,6 +76,40 @@ impl Store {
 
     pub(super) async fn word(&self, clave: &Clave) -> Result<Word, StoreError> {
         Ok(self.0.read()?.word(clave))
+    }
+
+    pub(super) async fn era(&self) -> Result<Era, StoreError> {
+        Ok(self.0.read()?.era())
+    }
+
+    pub(super) async fn forget(&self, length: TimeDelta) -> Result<u64, StoreError> {
+        if self.0.read()?.aborted().next().is_some() {
+            let begun = self.0.write_for(Need::End, move |tx| {
+                if let Some(era) = tx.next_era(timestamp(), length) {
+                    tx.put(Change::Era(era));
+                }
+                Ok(())
+            });
+            begun.await?.unwrap_or_else(never);
+        }
+        let due: Vec<_> = {
+            let state = self.0.read()?;
+            let last = state.era().forgotten();
+            state.aborted().filter(|a| a.numero <= last).map(|a| a.clave.clone()).collect()
+        };
+        for some in due.chunks(LOT) {
+            let some = some.to_vec();
+            let forgotten = self.0.write_for(Need::End, move |tx| {
+                for clave in some {
+                    if tx.is_due(&clave) {
+                        tx.put(Change::Forgotten(clave));
+                    }
+                }
+                Ok(())
+            });
+            forgotten.await?.unwrap_or_else(never);
+        }
+        Ok(due.len() as u64)
     }
 
     pub(super) async fn under(&self, claves: &[Clave]) -> Result<Vec<Transaccion>, StoreError> {
@@ -119,6 +158,11 @@ impl Store {
     pub(super) fn changed(&self) -> watch::Receiver<u64> {
         self.0.changed()
     }
+}
+
+/// What a write comes to that refuses nothing.
+fn never(refused: Infallible) {
+    match refused {}
 }
 
 fn closing(state: &State) -> Closing {

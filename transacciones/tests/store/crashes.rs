@@ -1,8 +1,8 @@
 //! What only a database does.
 
-use journal::Need;
 use crate::law::{commit, compra, intento};
 use futures_util::future::join_all;
+use journal::Need;
 use market::domain::Monto;
 use testkit::data::TestData;
 use testkit::postgres::Server;
