@@ -8,7 +8,6 @@ use super::Store;
 use crate::domain::{Era, EraRecord, PARTS};
 use chrono::TimeDelta;
 use journal::StoreError;
-use market::domain::timestamp;
 use pg::{read, run};
 use sqlx::{Error as SqlError, PgConnection};
 use std::time::Duration;
@@ -86,12 +85,16 @@ pub(super) async fn record(c: &mut PgConnection) -> Result<Option<EraRecord>, Sq
 
 /// Records the next era where it is time, and something is aborted. The era then, where one is recorded.
 async fn advance(c: &mut PgConnection, length: TimeDelta) -> Result<Option<EraRecord>, SqlError> {
-    let (now, before) = (timestamp(), record(&mut *c).await?);
-    let aborted =
-        sqlx::query_scalar!(r#"select exists (select 1 from transacciones.claves where id is null) as "any!""#);
-    if !aborted.fetch_one(&mut *c).await? {
+    // the server's clock: those of replicas need not agree
+    let look = sqlx::query!(
+        r#"select exists (select 1 from transacciones.claves where id is null) as "any!",
+                  date_trunc('milliseconds', statement_timestamp()) as "now!""#
+    );
+    let look = look.fetch_one(&mut *c).await?;
+    if !look.any {
         return Ok(None);
     }
+    let (now, before) = (look.now, record(&mut *c).await?);
     let Some(before) = before else {
         put(c, EraRecord { epoca: 0, desde: now }).await?;
         return record(c).await;
