@@ -67,6 +67,7 @@ impl Failed {
                     passing: cut || conflict || code == "53300",
                     conflict,
                     full: code == "53100",
+                    busy: false,
                     // the data, or a constraint
                     permanent: matches!(code.get(..2), Some("22" | "23")),
                     cut,

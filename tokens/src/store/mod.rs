@@ -101,11 +101,13 @@ impl Store {
 
     /// The same store with room for so many searches at once.
     #[must_use]
-    pub fn searching(self, at_once: u16) -> Self {
-        match self {
-            Self::Json(s) => Self::Json(json::Store { searches: s.searches.at_once(at_once), ..s }),
-            Self::Postgres(s) => Self::Postgres(postgres::Store { searches: s.searches.at_once(at_once), ..s }),
-        }
+    pub fn searching(mut self, at_once: u16) -> Self {
+        let searches = match &mut self {
+            Self::Json(s) => &mut s.searches,
+            Self::Postgres(s) => &mut s.searches,
+        };
+        *searches = searches.clone().at_once(at_once);
+        self
     }
 
     /// The lists that are searched for now.
