@@ -294,6 +294,10 @@ export const WORDS = {
       "El mercado recibe demasiadas peticiones y pide ir más despacio. Pruebe dentro de unos segundos.",
       "The market gets too many requests and asks to slow down. Try again in a few seconds.",
     ],
+    "demasiadas-operaciones": [
+      "Hay demasiado en curso a la vez; repita en un momento.",
+      "Too much is under way at once; repeat in a moment.",
+    ],
     "no-listo": ["El servicio está arrancando o por irse.", "The service is starting or leaving."],
   },
 };

@@ -19,6 +19,7 @@ const NAMES: &[&str] = &[
     "intentos.json",
     "transacciones.journal",
     "transacciones.lock",
+    "epocas.json",
 ];
 
 /// Files as in [`super::journal_reader`]. Each service opens with them, takes a write, stops and starts again with all

@@ -58,7 +58,8 @@ pub fn build(config: &Config) -> Result<Serving, StartError> {
     let redis = config.redis_url.as_ref().map(|url| share_visits(&mut ops, url));
 
     let usuarios = usuarios::store::Store::new(usuarios);
-    let tokens = tokens::store::Store::new(tokens);
+    let tokens = tokens::store::Store::new(tokens).searching(config.searches_at_once);
+    tokens.searches().measure(&host.edge.metrics);
     let engine = Engine::start(
         transacciones::store::Store::new(transacciones).signed(&config.server.hostname),
         Arc::new(Local(tokens.clone())),

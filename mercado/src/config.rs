@@ -27,6 +27,9 @@ pub struct Config {
     /// while it is away, each counts its visits alone
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<RedisUrl>,
+    /// Lists that may be searched for at once, those that wait for their turn among them; more are answered with 503
+    #[arg(long, env = "SEARCHES_AT_ONCE", default_value_t = tokens::store::AT_ONCE, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub searches_at_once: u16,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
     pub purchase: PurchaseOptions,

@@ -23,7 +23,8 @@ pub fn build(config: &Config) -> Result<Serving, StartError> {
     host.keep(&opened);
     let mut ops = host.ops(routes::openapi())?;
     let redis = config.redis_url.as_ref().map(|url| share_visits(&mut ops, url));
-    let store = Store::new(opened);
+    let store = Store::new(opened).searching(config.searches_at_once);
+    store.searches().measure(&host.edge.metrics);
     let pages = Data::new(Cache::of(&store, redis));
     let store = Data::new(store);
     let inside = store.clone();

@@ -28,6 +28,9 @@ pub enum Error {
     /// All 2^53 - 1 ids have been given.
     #[error("there are no ids left")]
     NoIdsLeft,
+    /// As many lists are being searched for as may be.
+    #[error("as many lists are searched as may be")]
+    TooManySearches,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -42,7 +45,8 @@ impl Error {
             Self::ClaveReused(_) => Some(Refusal::ClaveReused),
             Self::IntentoNotFound(_) => Some(Refusal::IntentoNotFound),
             Self::IntentoConfirmed(_) => Some(Refusal::IntentoConfirmed),
-            Self::NoIdsLeft | Self::Store(_) => None,
+            Self::Store(StoreError::Full) => Some(Refusal::StoreFull),
+            Self::NoIdsLeft | Self::TooManySearches | Self::Store(_) => None,
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::breaker::Guarded;
 use crate::complaint::Complaint;
 use crate::config::{Config, PurchaseOptions};
 use crate::feed::Feed;
+use crate::forgetting::Forgetting;
 use crate::purchase::runner::Coordinator;
 use crate::recovery::{Recovery, Tally};
 use crate::routes;
@@ -18,7 +19,7 @@ use market::contract::{CargoRequest, ReservaRequest};
 use market::host::{Host, Serving};
 use market::participant::{Holder, Http};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,7 @@ pub struct Engine {
     pub service: Service,
     background: TaskTracker,
     recovery: tokio::task::JoinHandle<()>,
+    forgetting: tokio::task::JoinHandle<()>,
     stop: CancellationToken,
 }
 
@@ -81,13 +83,20 @@ impl Engine {
         let stop = CancellationToken::new();
         let recovery = Recovery { coordinator: coordinator.clone(), orphan_age, tally };
         let recovery = tokio::spawn(recovery.run(stop.clone()));
+        let forgotten = Arc::new(AtomicU64::new(0));
+        let forgetting =
+            Forgetting { store: store.clone(), keep: options.refused_keys, forgotten: Arc::clone(&forgotten) };
+        let forgetting = tokio::spawn(forgetting.run(stop.clone()));
+        metrics.counter("refused_keys_forgotten", "Keys of refused purchases that may be used anew", move || {
+            forgotten.load(Ordering::Relaxed)
+        });
         let runtime = Handle::current();
         let streams = usize::try_from(options.event_streams).unwrap_or(usize::MAX);
         let feed = Feed::new(store, routes::events::write_event, streams, runtime.clone());
         let auditor = Auditor::new(Duration::from_millis(options.audit_pause_ms), runtime.clone());
         let service = Service::new(coordinator, auditor.clone(), feed, options.purchases_at_once, runtime);
         measure(&service, auditor, u64::from(options.purchases_at_once), metrics);
-        Ok(Self { service, background, recovery, stop })
+        Ok(Self { service, background, recovery, forgetting, stop })
     }
 
     /// Waits for purchases under way, at most for `grace`, and stops recovery. The next start's recovery settles what is cut
@@ -98,8 +107,10 @@ impl Engine {
             log::warn!("{} purchases are still under way; recovery will settle them", self.background.len());
         }
         self.stop.cancel();
-        if let Err(e) = self.recovery.await {
-            log::error!("recovery had ended before: {e}");
+        for task in [self.recovery, self.forgetting] {
+            if let Err(e) = task.await {
+                log::error!("a background task had ended before: {e}");
+            }
         }
     }
 }

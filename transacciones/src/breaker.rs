@@ -1,8 +1,9 @@
 //! A participant that does not answer at all is not asked by every purchase: calls fail at once, and one call a second is let
-//! through, until one of them has an answer.
+//! through, until one of them has an answer. A refusal is an answer, and so is a page, and so is an error of the participant's own: a
+//! call that fails for one user must not cost the others theirs.
 //!
 //! So a stopped participant costs a purchase nothing but its first read, and the process neither fills with purchases that
-//! wait nor with lines that say so. A refusal is an answer, and so is a page.
+//! wait nor with lines that say so.
 
 use crate::complaint::Complaint;
 use async_trait::async_trait;
@@ -78,13 +79,17 @@ impl Breaker {
     async fn call<T>(&self, call: impl Future<Output = Answer<T>> + Send) -> Answer<T> {
         if !self.admits(Instant::now()) {
             let cause = "it has not answered lately, and is asked once a second".to_owned();
-            let why = Unavailable { service: self.service, cause };
+            let why = Unavailable { service: self.service, cause, answered: false };
             self.complaint.say(&why);
             return Err(why);
         }
         let answer = call.await;
         match &answer {
             Ok(_) => self.answered(),
+            Err(why) if why.answered => {
+                self.complaint.say(why);
+                self.answered();
+            }
             Err(why) => self.unanswered(why, Instant::now()),
         }
         answer
@@ -153,7 +158,17 @@ mod tests {
     use super::*;
 
     fn silence() -> Unavailable {
-        Unavailable { service: "x", cause: "silence".to_owned() }
+        Unavailable { service: "x", cause: "silence".to_owned(), answered: false }
+    }
+
+    #[tokio::test]
+    async fn who_answers_with_an_error_is_there() {
+        let breaker = Breaker::new("x");
+        for _ in 0..2 * TRIPS_AFTER {
+            let error = Unavailable { answered: true, ..silence() };
+            assert!(breaker.call(async { Answer::<()>::Err(error) }).await.is_err());
+            assert!(!breaker.is_open());
+        }
     }
 
     #[test]

@@ -36,12 +36,25 @@ pub struct PurchaseOptions {
     /// Purchases that may be under way at once; more are answered with 503
     #[arg(long, env = "PURCHASES_AT_ONCE", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub purchases_at_once: u32,
+    /// Hours for which the key of a refused purchase is kept, at the least; then it may be used for anything
+    #[arg(long = "refused-keys-hours", env = "REFUSED_KEYS_HOURS", value_name = "REFUSED_KEYS_HOURS", default_value = "24", value_parser = hours)]
+    pub refused_keys: Duration,
     /// Clients that may follow the events at once; more are answered with 503
     #[arg(long, env = "EVENT_STREAMS", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub event_streams: u32,
     /// Milliseconds between the end of an audit and the beginning of the next, which all share who ask meanwhile
     #[arg(long, env = "AUDIT_PAUSE_MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(..=60_000))]
     pub audit_pause_ms: u64,
+}
+
+/// Reads a number of hours, one at least: a client must be able to come back with its key.
+fn hours(text: &str) -> Result<Duration, String> {
+    let hours = text.parse::<u64>().map_err(|e| e.to_string())?;
+    if (1..=8760).contains(&hours) {
+        Ok(Duration::from_secs(hours * 3600))
+    } else {
+        Err("it must be 1 to 8760 hours".to_owned())
+    }
 }
 
 impl Default for PurchaseOptions {
@@ -51,6 +64,7 @@ impl Default for PurchaseOptions {
             purchase_deadline_ms: 3000,
             orphan_age_ms: 10_000,
             purchases_at_once: 1000,
+            refused_keys: Duration::from_secs(24 * 3600),
             event_streams: 1000,
             audit_pause_ms: 1000,
         }

@@ -48,6 +48,12 @@ pub enum Error {
     /// The store cannot be read, for this reason.
     #[error("the store cannot be read: {0}")]
     Store(Arc<str>),
+    /// The coordinator's store has no room for what it would have to keep of a refusal.
+    #[error("the store is full")]
+    StoreFull,
+    /// The store has as many writes and reads to do as it may have.
+    #[error("the store is busy")]
+    Busy,
     /// This process has as many purchases under way as it may have: nothing was begun.
     #[error("as many purchases are under way as may be")]
     TooManyPurchases,
@@ -62,8 +68,16 @@ pub enum Error {
 impl From<StoreError> for Error {
     fn from(cause: StoreError) -> Self {
         let what = cause.to_string().into();
-        // a statement that is rejected would be rejected again: nobody is told to repeat the request
-        if matches!(cause, StoreError::Rejected { .. }) { Self::Bug(what) } else { Self::Store(what) }
+        match cause {
+            // a statement that is rejected would be rejected again: nobody is told to repeat the request
+            StoreError::Rejected { .. } => Self::Bug(what),
+            StoreError::Full => Self::StoreFull,
+            StoreError::Busy => Self::Busy,
+            StoreError::Latched { .. }
+            | StoreError::Closed
+            | StoreError::Unknown { .. }
+            | StoreError::Io { .. } => Self::Store(what),
+        }
     }
 }
 

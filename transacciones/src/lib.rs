@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | [`purchase`] | the purchase as a pure state machine, and the runner that gives it real events |
 //! | [`recovery`] | settles what a killed coordinator left |
+//! | [`forgetting`] | forgets the keys of refused purchases after a day |
 //! | [`audit`] | holds the three services against each other |
 //! | [`breaker`] | what spares a participant that does not answer |
 //! | [`feed`] | purchases as they commit, for any number of readers |
@@ -21,6 +22,7 @@ pub mod config;
 pub mod domain;
 pub mod error;
 pub mod feed;
+pub mod forgetting;
 pub mod purchase;
 pub mod recovery;
 pub mod routes;

@@ -10,6 +10,7 @@ use crate::purchase::runner::Coordinator;
 use crate::store::Overtaken;
 use chrono::TimeDelta;
 use futures_util::future::join_all;
+use journal::Need;
 use market::contract::{Hold, PAGE};
 use market::participant::Participant;
 use std::sync::Arc;
@@ -167,7 +168,7 @@ pub async fn settle(c: &Coordinator, participant: &dyn Participant, orphan: &Hol
     let ask = async || c.store.word(&intento.clave).await.map(|word| verdict(&word, intento.numero));
     let mut found = ask().await?;
     if found == Verdict::AbortFirst {
-        match c.store.abort(intento.clone(), orphan.usuario_id, orphan.token_id).await? {
+        match c.store.abort(Need::End, intento.clone(), orphan.usuario_id, orphan.token_id).await? {
             // bought meanwhile, by this attempt or another
             Ok(()) | Err(Overtaken) => found = ask().await?,
         }

@@ -52,6 +52,7 @@ impl Error {
             Self::ClaveReused(_) => Some(Refusal::ClaveReused),
             Self::IntentoNotFound(_) => Some(Refusal::IntentoNotFound),
             Self::IntentoConfirmed(_) => Some(Refusal::IntentoConfirmed),
+            Self::Store(StoreError::Full) => Some(Refusal::StoreFull),
             Self::SaldoTooHigh { .. } | Self::NoIdsLeft | Self::Store(_) => None,
         }
     }

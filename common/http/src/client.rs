@@ -28,6 +28,23 @@ pub struct Unavailable {
     pub service: &'static str,
     /// The last try's error.
     pub cause: String,
+    /// Whether the service did answer, with an error of its own: other calls to it may do well.
+    pub answered: bool,
+}
+
+/// One try of a call that had no usable answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// Why.
+    pub cause: String,
+    /// See [`Unavailable::answered`].
+    pub answered: bool,
+}
+
+impl From<String> for Missed {
+    fn from(cause: String) -> Self {
+        Self { cause, answered: false }
+    }
 }
 
 /// What the service said: yes with a body, or no with a reason `R` that both sides know.
@@ -90,7 +107,7 @@ impl Client {
         method: Method,
         url: Url,
         body: Option<&(impl Serialize + Sync)>,
-    ) -> Result<Result<T, R>, String> {
+    ) -> Result<Result<T, R>, Missed> {
         let mut request = self.http.request(method, url);
         if let Some(body) = body {
             request = request.json(body);
@@ -104,7 +121,7 @@ impl Client {
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| chain(&e))? {
             if bytes.len() + chunk.len() > MAX_ANSWER {
-                return Err(format!("an answer over {MAX_ANSWER} bytes"));
+                return Err(format!("an answer over {MAX_ANSWER} bytes").into());
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -113,12 +130,18 @@ impl Client {
             let body: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
             return serde_json::from_slice(body)
                 .map(Ok)
-                .map_err(|e| format!("{status} with a body it must not have: {e}"));
+                .map_err(|e| format!("{status} with a body it must not have: {e}").into());
         }
-        // a refusal that the contract knows is an answer; a proxy's 404 is none
-        match (status.is_client_error(), serde_json::from_slice(&bytes)) {
-            (true, Ok(refusal)) if status != StatusCode::UNAUTHORIZED => Ok(Err(refusal)),
-            _ => Err(format!("status {status}")),
+        // a refusal that the contract knows is an answer, also that of a full store; a proxy's 404 is none
+        let refuses = status.is_client_error() && status != StatusCode::UNAUTHORIZED;
+        let refuses = refuses || status == StatusCode::INSUFFICIENT_STORAGE;
+        match serde_json::from_slice(&bytes) {
+            Ok(refusal) if refuses => Ok(Err(refusal)),
+            // its own fault in this one call: it is there
+            _ => Err(Missed {
+                cause: format!("status {status}"),
+                answered: status == StatusCode::INTERNAL_SERVER_ERROR,
+            }),
         }
     }
 }
@@ -128,7 +151,7 @@ impl Client {
 ///
 /// # Errors
 /// [`Unavailable`] with the last try's reason.
-pub async fn repeat<T, R, F: Future<Output = Result<Result<T, R>, String>>>(
+pub async fn repeat<T, R, F: Future<Output = Result<Result<T, R>, Missed>>>(
     service: &'static str,
     deadline: Instant,
     mut jitter: impl FnMut() -> f64,
@@ -137,15 +160,15 @@ pub async fn repeat<T, R, F: Future<Output = Result<Result<T, R>, String>>>(
     let mut backoff = FIRST_BACKOFF;
     loop {
         let until = deadline.min(Instant::now() + TRY_TIMEOUT);
-        let cause = match timeout_at(until, once()).await {
+        let Missed { cause, answered } = match timeout_at(until, once()).await {
             Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(cause)) => cause,
-            Err(_) => "it did not answer in time".to_owned(),
+            Ok(Err(missed)) => missed,
+            Err(_) => "it did not answer in time".to_owned().into(),
         };
         // full jitter: peers that failed together do not come back together
         let again = Instant::now() + backoff.mul_f64(jitter());
         if again >= deadline {
-            return Err(Unavailable { service, cause });
+            return Err(Unavailable { service, cause, answered });
         }
         log::debug!("{service}: {cause}; again");
         sleep_until(again).await;

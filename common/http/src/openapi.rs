@@ -68,9 +68,11 @@ responses! {
     /// Of `/readyz`.
     NotReady = [General::NotReady];
     /// Of a route that reads or writes the store.
-    WithStore = [General::StoreUnavailable];
+    WithStore = [General::StoreUnavailable, General::TooBusy];
+    /// Of a route that adds something to the store.
+    WithRoom = [General::StoreFull];
     /// Of what asks the other services.
-    WithServices = [General::ServiceUnavailable, General::StoreUnavailable];
+    WithServices = [General::ServiceUnavailable, General::StoreUnavailable, General::TooBusy];
 }
 
 /// Adds what the middleware can add to any operation: its headers, 304 for a GET with an ETag, 500.

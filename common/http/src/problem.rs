@@ -4,6 +4,7 @@
 //! handler returns a [`Problem`]; the middleware in [`crate::edge`] writes it in the reader's language, since only there is
 //! the request at hand.
 
+use crate::logging::Seldom;
 pub use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
@@ -189,6 +190,10 @@ codes! {
         ServiceUnavailable = "servicio-no-disponible", SERVICE_UNAVAILABLE, "Un servicio no responde", "A service does not answer";
         /// The store takes no writes now.
         StoreUnavailable = "almacen-no-disponible", SERVICE_UNAVAILABLE, "El almacén no está disponible", "The store is not available";
+        /// As many of this kind are under way as may be; nothing was begun.
+        TooBusy = "demasiadas-operaciones", SERVICE_UNAVAILABLE, "Hay demasiadas operaciones en curso", "Too many operations are under way";
+        /// The store has no room for more.
+        StoreFull = "almacen-lleno", INSUFFICIENT_STORAGE, "El almacén está lleno", "The store is full";
         /// As many connections as there can be.
         TooManyConnections = "demasiadas-conexiones", SERVICE_UNAVAILABLE, "Hay demasiadas conexiones", "There are too many connections";
         /// Starting, stopping or without its store.
@@ -254,14 +259,33 @@ impl Problem {
         )
     }
 
-    /// 503 for a store that refuses or has lost its disk: the cause goes to the log here, once.
+    /// 503 for a store that refuses or has lost its disk: the cause goes to the log here, at most once a second.
     pub fn store(cause: impl fmt::Display) -> Self {
-        log::error!("store unavailable: {cause}");
+        static TROUBLE: Seldom = Seldom::new();
+        if let Some(times) = TROUBLE.say() {
+            log::error!("store unavailable: {cause} ({times} times)");
+        }
         Self::new(
             General::StoreUnavailable,
             Text::new(
                 "No se pudo guardar ni leer ahora; repita la petición, con la misma Idempotency-Key si la lleva.",
                 "Nothing could be saved or read now; repeat the request, with the same Idempotency-Key if it has one.",
+            ),
+        )
+    }
+
+    /// 503 for what is not begun since too much of its kind is under way.
+    pub fn too_busy(detail: Text) -> Self {
+        Self::new(General::TooBusy, detail)
+    }
+
+    /// 507 for a store that has no room for what would be added.
+    pub fn store_full() -> Self {
+        Self::new(
+            General::StoreFull,
+            Text::new(
+                "No cabe nada más; no se guardó nada. Leer, y terminar lo empezado, sigue siendo posible.",
+                "There is no room for more; nothing was saved. Reading, and ending what was begun, are still possible.",
             ),
         )
     }

@@ -39,25 +39,28 @@ pub fn run<T: Parser>(args: impl IntoIterator<Item = OsString>) -> StartError {
     let (Some(host), Some(port)) = (matches.get_one::<String>("host"), matches.get_one::<u16>("port")) else {
         return StartError::new(70, format!("{name} has no --host or no --port: a bug"));
     };
-    match near(host, *port) {
-        Some(address) => match ask(address, PATIENCE) {
-            Ok(()) => StartError::new(0, format!("ready: http://{address}")),
-            Err(why) => StartError::new(1, format!("not ready: http://{address}/readyz {why}")),
-        },
-        None => StartError::new(EX_USAGE, format!("--host (HOST): {host} is not an address of this machine")),
+    let near = near(host, *port);
+    let Some(address) = near.first() else {
+        return StartError::new(EX_USAGE, format!("--host (HOST): {host} is not an address of this machine"));
+    };
+    match ask(&near, PATIENCE) {
+        Ok(address) => StartError::new(0, format!("ready: http://{address}")),
+        Err(why) => StartError::new(1, format!("not ready: http://{address}/readyz {why}")),
     }
 }
 
-/// Where a process that listens on this host can be called from the same machine.
-fn near(host: &str, port: u16) -> Option<SocketAddr> {
-    let mut address = (host, port).to_socket_addrs().ok()?.next()?;
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
+/// Where a process that listens on this host can be called from the same machine: none where the host is none. One that
+/// listens on every address does so for IPv4 as well, and alone where the machine has no IPv6.
+fn near(host: &str, port: u16) -> Vec<SocketAddr> {
+    let Some(address) = (host, port).to_socket_addrs().ok().and_then(|mut found| found.next()) else {
+        return Vec::new();
+    };
+    let (four, six) = ((Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into());
+    match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => vec![four],
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => vec![four, six],
+        _ => vec![address],
     }
-    Some(address)
 }
 
 /// The part of a problem document that the check's line repeats.
@@ -67,18 +70,18 @@ struct NotReady {
     detail: String,
 }
 
-/// `GET /readyz`; why it is not ready, as the end of a sentence.
-fn ask(address: SocketAddr, patience: Duration) -> Result<(), String> {
+/// `GET /readyz` at the first address that takes a connection: that address, or why it is not ready, as the end of a sentence.
+fn ask(near: &[SocketAddr], patience: Duration) -> Result<SocketAddr, String> {
     let deadline = Instant::now() + patience;
     let late = |e: Error| match e.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => format!("did not answer within {patience:?}"),
         _ => format!("cannot be asked: {e}"),
     };
-    let answer = exchange(address, deadline).map_err(late)?;
+    let (address, answer) = exchange(near, deadline).map_err(late)?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or("gave no HTTP answer")?;
     let status = head.split(' ').nth(1).ok_or("gave no HTTP answer")?;
     if status == "200" {
-        return Ok(());
+        return Ok(address);
     }
     Err(match serde_json::from_str(body) {
         Ok(NotReady { codigo, detail }) => format!("answered {status} {codigo}: {detail}"),
@@ -87,8 +90,8 @@ fn ask(address: SocketAddr, patience: Duration) -> Result<(), String> {
 }
 
 /// One request and its whole answer. HTTP/1.0: the answer ends with its connection and comes in no chunks.
-fn exchange(address: SocketAddr, deadline: Instant) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, left(deadline)?)?;
+fn exchange(near: &[SocketAddr], deadline: Instant) -> std::io::Result<(SocketAddr, String)> {
+    let (address, mut stream) = connect(near, deadline)?;
     stream.set_write_timeout(Some(left(deadline)?))?;
     stream.write_all(
         format!("GET /readyz HTTP/1.0\r\nhost: {address}\r\naccept-language: en\r\n\r\n").as_bytes(),
@@ -102,7 +105,19 @@ fn exchange(address: SocketAddr, deadline: Instant) -> std::io::Result<String> {
             n => answer.extend_from_slice(&chunk[..n]),
         }
     }
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    Ok((address, String::from_utf8_lossy(&answer).into_owned()))
+}
+
+/// A connection to the first address that takes one; else the first one's error.
+fn connect(near: &[SocketAddr], deadline: Instant) -> std::io::Result<(SocketAddr, TcpStream)> {
+    let mut first = None;
+    for address in near {
+        match left(deadline).and_then(|left| TcpStream::connect_timeout(address, left)) {
+            Ok(stream) => return Ok((*address, stream)),
+            Err(e) => first = first.or(Some(e)),
+        }
+    }
+    Err(first.unwrap_or_else(|| ErrorKind::AddrNotAvailable.into()))
 }
 
 fn left(deadline: Instant) -> std::io::Result<Duration> {
@@ -128,7 +143,7 @@ mod tests {
             // holds the connection until the other end has gone
             let _ = stream.read(&mut request);
         });
-        let said = ask(address, Duration::from_millis(200));
+        let said = ask(&[address], Duration::from_millis(200)).map(|asked| assert_eq!(asked, address));
         talk.join().unwrap();
         said
     }
@@ -142,8 +157,22 @@ mod tests {
 
     #[test]
     fn a_process_that_listens_on_all_addresses_is_asked_on_the_loopback_one() {
-        assert_eq!(near("0.0.0.0", 1).unwrap(), "127.0.0.1:1".parse().unwrap());
-        assert_eq!(near("::", 1).unwrap(), "[::1]:1".parse().unwrap());
-        assert_eq!(near("127.0.0.3", 1).unwrap(), "127.0.0.3:1".parse().unwrap());
+        let near = |host| near(host, 1).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(near("0.0.0.0"), ["127.0.0.1:1"]);
+        assert_eq!(near("::"), ["127.0.0.1:1", "[::1]:1"]);
+        assert_eq!(near("127.0.0.3"), ["127.0.0.3:1"]);
+        assert_eq!(near("not an address"), [""; 0]);
+    }
+
+    #[test]
+    fn the_family_that_answers_is_asked() {
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+        let silent = closed.local_addr().unwrap();
+        drop(closed);
+        let there = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = there.local_addr().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        assert_eq!(connect(&[silent, address], deadline).unwrap().0, address);
+        assert_eq!(connect(&[silent], deadline).unwrap_err().kind(), ErrorKind::ConnectionRefused);
     }
 }

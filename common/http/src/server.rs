@@ -26,7 +26,8 @@ use actix_web::web::ServiceConfig;
 use actix_web::{App, Error, web};
 use socket2::{Domain, Socket, Type};
 use std::future::ready;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use rustix::io::Errno;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 #[cfg(target_os = "linux")]
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -84,7 +85,8 @@ async fn heard(signal: &mut Option<Signal>) {
     }
 }
 
-/// Opens a port; port 0 takes a free one.
+/// Opens a port; port 0 takes a free one. `::` is every address of the machine: both families, or IPv4 where the machine has
+/// no IPv6.
 ///
 /// # Errors
 /// Exit code 69 with the address, the reason and what to do; 64 for a host that is none.
@@ -93,7 +95,7 @@ pub fn listen(host: &str, port: u16, option: &str) -> Result<TcpListener, StartE
         (host, port).to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(|| {
             StartError::new(64, format!("--host (HOST): {host} is not an address of this machine"))
         })?;
-    open(address).map_err(|e| {
+    listen_by(address, open).map_err(|e| {
         let hint = match e.kind() {
             std::io::ErrorKind::AddrInUse => {
                 "; something listens there already: stop it, or choose another port with"
@@ -104,8 +106,29 @@ pub fn listen(host: &str, port: u16, option: &str) -> Result<TcpListener, StartE
     })
 }
 
+/// Opens an address; where that is `::` and the machine has no IPv6, `0.0.0.0`.
+fn listen_by<T>(
+    address: SocketAddr,
+    open: impl Fn(SocketAddr) -> std::io::Result<T>,
+) -> std::io::Result<T> {
+    open(address).or_else(|e| {
+        // switched off at the kernel's start, or later
+        let no_family = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].map(|e| Some(e.raw_os_error()));
+        if address.ip() == Ipv6Addr::UNSPECIFIED && no_family.contains(&e.raw_os_error()) {
+            log::info!("this machine has no IPv6 ({e}): listening on IPv4 alone");
+            open((Ipv4Addr::UNSPECIFIED, address.port()).into())
+        } else {
+            Err(e)
+        }
+    })
+}
+
 fn open(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.ip() == Ipv6Addr::UNSPECIFIED {
+        // whatever net.ipv6.bindv6only says
+        socket.set_only_v6(false)?;
+    }
     // a restart must not wait for the old connections' TIME_WAIT
     socket.set_reuse_address(true)?;
     // each connection inherits these
@@ -343,6 +366,29 @@ mod tests {
     use std::io::{ErrorKind, Read, Write};
     use std::net::Shutdown;
     use std::net::TcpStream;
+
+    #[test]
+    fn every_address_is_ipv4_alone_where_there_is_no_ipv6() {
+        let opened = |host: &str, error: Errno| {
+            let open = |address: SocketAddr| {
+                if address.is_ipv6() { Err(error.into()) } else { Ok(address.to_string()) }
+            };
+            listen_by((host.parse::<std::net::IpAddr>().unwrap(), 7).into(), open)
+        };
+        assert_eq!(opened("::", Errno::AFNOSUPPORT).unwrap(), "0.0.0.0:7");
+        assert_eq!(opened("::", Errno::ADDRNOTAVAIL).unwrap(), "0.0.0.0:7");
+        assert_eq!(opened("::", Errno::ADDRINUSE).unwrap_err().kind(), ErrorKind::AddrInUse);
+        // somebody asked for IPv6 by name
+        let one = opened("::1", Errno::AFNOSUPPORT).unwrap_err();
+        assert_eq!(one.raw_os_error(), Some(Errno::AFNOSUPPORT.raw_os_error()));
+    }
+
+    #[test]
+    fn every_address_is_both_families() {
+        let listener = listen("::", 0, "--port").unwrap();
+        let port = address(&listener).unwrap().port();
+        TcpStream::connect(("127.0.0.1", port)).unwrap();
+    }
 
     #[test]
     fn new_connections_are_refused_and_queued_ones_answered_without_any_capability() {

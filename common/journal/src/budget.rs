@@ -1,107 +1,106 @@
-//! How much memory a store may take. Beyond that, writes that add something are refused; writes that end something have a reserve.
+//! How much memory the records of a process's stores may take. Beyond that, writes that add something are refused; what goes
+//! on with a thing, and what ends one, have a reserve each.
 
-use std::{
-    fmt, fs,
-    sync::{Arc, OnceLock},
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
-/// Of a page, where the system does not tell: that of most machines.
-const USUAL_PAGE: u64 = 4096;
-/// The number of the page's size in the auxiliary vector: getauxval(3).
-const AT_PAGESZ: u64 = 6;
+/// What a write is for. It says how much of the memory the write may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// It adds what may as well stay away.
+    Add,
+    /// It begins something that other writes will end. It may use the reserve.
+    Begin,
+    /// It ends what an earlier write began, and leaves little more behind than was there. It may use a second reserve of the
+    /// same size, which nothing else uses: what was begun can be ended.
+    End,
+}
 
-/// Measures memory: how many bytes are used now.
-type Used = Arc<dyn Fn() -> u64 + Send + Sync>;
-
-/// A store's share of the memory.
-#[derive(Clone)]
+/// The share of the memory that the records of a process's stores have together. Clones share it.
+///
+/// Each store counts its records by [`Model::memory`](super::Model::memory): so the same records come to the same number after
+/// a restart, and what is removed gives its room back. The size of the process would tell neither.
+#[derive(Debug, Clone)]
 pub struct Budget {
-    /// Every write is taken while no more bytes than these are used.
-    pub most: u64,
-    /// Writes that end something are taken while no more bytes than these are used besides.
-    pub reserve: u64,
-    used: Used,
+    most: u64,
+    reserve: u64,
+    used: Arc<AtomicU64>,
 }
 
 impl Budget {
-    /// By a measure of one's own. It is taken once for each batch of writes, on the writer's thread.
-    pub fn measured(most: u64, reserve: u64, used: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
-        Self { most, reserve, used: Arc::new(used) }
-    }
-
-    /// By the memory of this process, of which the records are the greatest part. Stores in one process share it.
+    /// `most` bytes for everything, and twice a `reserve` besides: see [`Need`].
     #[must_use]
-    pub fn of_process(most: u64, reserve: u64) -> Self {
-        Self::measured(most, reserve, resident)
+    pub fn new(most: u64, reserve: u64) -> Self {
+        Self { most, reserve, used: Arc::default() }
     }
 
-    pub(super) fn used(&self) -> u64 {
-        (self.used)()
+    /// Bytes up to which every write is taken.
+    #[must_use]
+    pub fn most(&self) -> u64 {
+        self.most
     }
 
-    pub(super) fn room(&self) -> Room {
-        match self.used() {
-            used if used <= self.most => Room::Free,
-            used if used <= self.most.saturating_add(self.reserve) => Room::Reserve,
-            _ => Room::Full,
+    /// Bytes that the records take now.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Whether a write is to be refused while so many bytes are used.
+    fn refuses(&self, need: Need, used: u64) -> bool {
+        let reserves = match need {
+            Need::Add => 0,
+            Need::Begin => self.reserve,
+            Need::End => self.reserve.saturating_mul(2),
+        };
+        used > self.most.saturating_add(reserves)
+    }
+}
+
+/// What one open store has counted; given back when the store is let go.
+#[derive(Debug)]
+pub(super) struct Counted {
+    budget: Option<Budget>,
+    bytes: AtomicU64,
+}
+
+impl Counted {
+    pub(super) fn new(budget: Option<Budget>, bytes: u64) -> Self {
+        let counted = Self { budget, bytes: AtomicU64::new(0) };
+        counted.set(bytes);
+        counted
+    }
+
+    /// The store's records take so many bytes from now on.
+    pub(super) fn set(&self, bytes: u64) {
+        let before = self.bytes.swap(bytes, Ordering::Relaxed);
+        if let Some(budget) = &self.budget {
+            // the difference may be negative: adding it wraps round to the right sum
+            budget.used.fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
         }
     }
-}
 
-impl fmt::Debug for Budget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Budget")
-            .field("most", &self.most)
-            .field("reserve", &self.reserve)
-            .finish_non_exhaustive()
+    /// What there is for the writes of a batch.
+    pub(super) fn room(&self) -> Room {
+        let others = |budget: &Budget| budget.used().saturating_sub(self.bytes.load(Ordering::Relaxed));
+        Room(self.budget.as_ref().map(|budget| (budget.clone(), others(budget))))
     }
 }
 
-/// Which writes are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Room {
-    /// All.
-    Free,
-    /// Those that end something.
-    Reserve,
-    /// None.
-    Full,
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.set(0);
+    }
 }
 
-/// Bytes of memory that this process has now: its resident set. 0 where the system does not tell.
-#[must_use]
-pub fn resident() -> u64 {
-    static PAGE: OnceLock<u64> = OnceLock::new();
-    let pages = fs::read_to_string("/proc/self/statm")
-        .ok()
-        .and_then(|statm| statm.split(' ').nth(1).and_then(|resident| resident.parse::<u64>().ok()));
-    pages.unwrap_or_default() * PAGE.get_or_init(page)
-}
+/// The budget, and what the other stores of the process use of it.
+pub(super) struct Room(Option<(Budget, u64)>);
 
-/// The size of a page: the auxiliary vector is pairs of words.
-fn page() -> u64 {
-    let words = fs::read("/proc/self/auxv").unwrap_or_default();
-    let word = |bytes: &[u8]| {
-        let bytes: [u8; size_of::<usize>()] = bytes.try_into().unwrap_or_default();
-        usize::from_ne_bytes(bytes) as u64
-    };
-    let mut pairs = words.chunks_exact(2 * size_of::<usize>()).map(|pair| pair.split_at(size_of::<usize>()));
-    let size = pairs.find(|(key, _)| word(key) == AT_PAGESZ).map(|(_, size)| word(size));
-    size.filter(|size| size.is_power_of_two()).unwrap_or(USUAL_PAGE)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_memory_of_this_process_grows_with_what_it_keeps() {
-        const MORE: usize = 64 << 20;
-        let before = resident();
-        let kept = vec![1_u8; MORE];
-        let after = resident();
-        assert!(std::hint::black_box(&kept).len() == MORE);
-        assert!(after >= before + (MORE as u64) / 2, "{before}, and with {MORE} more {after}");
-        assert!(after < before + (MORE as u64) * 4, "{before}, and with {MORE} more {after}");
+impl Room {
+    /// Whether a write of this store, whose records take so many bytes now, is to be refused.
+    pub(super) fn refuses(&self, need: Need, own: u64) -> bool {
+        self.0.as_ref().is_some_and(|(budget, others)| budget.refuses(need, others.saturating_add(own)))
     }
 }

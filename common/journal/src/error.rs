@@ -16,12 +16,12 @@ pub enum StoreError {
         /// The failure that latched it.
         reason: Arc<str>,
     },
-    /// As many writes wait as may. Nothing was written; the same write may be tried again in a moment.
-    #[error("too many writes wait for the disk")]
+    /// As many writes wait as may, or operations of a database. Nothing was done; the same may be tried again in a moment.
+    #[error("too many operations wait for the store")]
     Busy,
-    /// The store's [`Budget`](super::Budget) is used up. Nothing was written. Reads go on, and so do writes that end something
-    /// while there is a reserve.
-    #[error("the store is full: its share of the memory is used up")]
+    /// There is no room for what the write adds: the [`Budget`](super::Budget) is used up, or a database's disk. Nothing was
+    /// written. Reads go on, and so do writes that begin or end something while there is a reserve for them.
+    #[error("the store is full")]
     Full,
     /// [`close`](super::Journal::close) was called. Nothing was written.
     #[error("the store is closed")]

@@ -1,7 +1,7 @@
 //! [`Journal`], the handle that a program holds, and [`Snapshot`], what it reads.
 
 use super::{
-    budget::Budget,
+    budget::Need,
     disk::Volume,
     error::{OpenError, StoreError},
     lock::Locks,
@@ -60,9 +60,8 @@ impl<M: Model> Clone for Journal<M> {
     }
 }
 
-/// A closure as the writer's thread takes it; `place` is dropped before the answer goes to `reply`. A closure that is `ending`
-/// something may use the memory's reserve.
-pub(super) fn work<M, T, E, F>(f: F, ending: bool, place: impl Send + 'static, reply: Reply<T, E>) -> Work<M>
+/// A closure as the writer's thread takes it; `place` is dropped before the answer goes to `reply`.
+pub(super) fn work<M, T, E, F>(f: F, need: Need, place: impl Send + 'static, reply: Reply<T, E>) -> Work<M>
 where
     M: Model,
     F: FnOnce(&mut Tx<'_, M>) -> Result<T, E> + Send + 'static,
@@ -78,13 +77,17 @@ where
                 return None;
             }
         };
-        if tx.is_full(ending) {
-            let _ = reply.send(Err(StoreError::Full));
-            return None;
-        }
+        let before = tx.memory();
         // The batch drops the model that a panic may have left half changed.
         let result = catch_unwind(AssertUnwindSafe(|| f(tx)));
         let keep = matches!(result, Ok(Ok(_)));
+        if keep && tx.outgrows(need, before) {
+            let acknowledge = Box::new(move |_| {
+                drop(place);
+                let _ = reply.send(Err(StoreError::Full));
+            });
+            return Some(Done { keep: false, acknowledge });
+        }
         let acknowledge = Box::new(move |outcome: Result<(), StoreError>| {
             drop(place);
             let panicked = |_| StoreError::Rejected { reason: "its closure panicked".into() };
@@ -168,24 +171,14 @@ impl<M: Model> Journal<M> {
         T: Send + 'static,
         E: Send + 'static,
     {
-        self.write_or_end(f, false).await
+        self.write_for(Need::Add, f).await
     }
 
-    /// As [`write`](Self::write), for a write that ends something which an earlier one began, and leaves no more behind than was
-    /// there: where the budget is used up, it may use the reserve.
+    /// As [`write`](Self::write), for a write that may use more of the memory: see [`Need`].
     ///
     /// # Errors
     /// See [`StoreError`]: it says for each whether the write can be on disk.
-    pub async fn write_ending<T, E, F>(&self, f: F) -> Result<Result<T, E>, StoreError>
-    where
-        F: FnOnce(&mut Tx<'_, M>) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: Send + 'static,
-    {
-        self.write_or_end(f, true).await
-    }
-
-    async fn write_or_end<T, E, F>(&self, f: F, ending: bool) -> Result<Result<T, E>, StoreError>
+    pub async fn write_for<T, E, F>(&self, need: Need, f: F) -> Result<Result<T, E>, StoreError>
     where
         F: FnOnce(&mut Tx<'_, M>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -196,7 +189,7 @@ impl<M: Model> Journal<M> {
             return Err(StoreError::Busy);
         };
         let (reply, answered) = oneshot::channel();
-        let work = work(f, ending, place, reply);
+        let work = work(f, need, place, reply);
         if self.0.store.closed.load(Ordering::Acquire) {
             return Err(StoreError::Closed);
         }
@@ -239,7 +232,7 @@ impl<M: Model> Journal<M> {
         let state = store.state.load();
         Stats {
             seq: state.seq,
-            memory: store.options.budget.as_ref().map(Budget::used),
+            memory: state.model.memory(),
             queued: self.0.room - self.0.places.available_permits(),
             generation: state.mark.generation,
             journal_bytes: state.mark.length,

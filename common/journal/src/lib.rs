@@ -17,7 +17,7 @@
 //! | `journal_file`, `format`, `array`, `mark` | the bytes: the journal's header and lines, array files, the durable mark |
 //! | `paths`, `lock`, `disk` | file names, the write lock, every file operation |
 //! | `access`, `mount` | who may read the files, network file systems |
-//! | `budget`, `progress` | how much memory may be used, what a slow start says |
+//! | `budget`, `progress` | how much memory records may take, what a slow start says |
 //! | `simulation` | for tests (feature `simulation`): a disk in memory that fails and forgets, and the crash suite on it |
 //!
 //! The laws:
@@ -69,7 +69,7 @@ mod writer;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-pub use budget::{Budget, resident};
+pub use budget::{Budget, Need};
 pub use contents::{Content, contents, difference};
 pub use error::{OpenError, StoreError};
 pub use handle::{Journal, Snapshot};

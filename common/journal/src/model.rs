@@ -30,6 +30,13 @@ pub trait Model: Clone + Default + Send + Sync + 'static {
     /// The number of records of a collection.
     fn count(&self, collection: &str) -> usize;
 
+    /// How many bytes of memory the records take, with their indexes and what the allocator adds: what a
+    /// [`Budget`](super::Budget) goes by. It costs O(1), and depends on nothing but the records. A model that does not count
+    /// never fills a budget.
+    fn memory(&self) -> u64 {
+        0
+    }
+
     /// Called when the store opens, under its lock, with everything loaded. It returns changes that are written, as one line,
     /// before anybody reads: records that belong to those of a seed or of a hand edit. `edited` names the collections whose
     /// array file is not the one that the last compaction wrote: a seed, or a person's edit.

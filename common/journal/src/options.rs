@@ -16,7 +16,8 @@ pub struct Options {
     pub compact_bytes: u64,
     /// Writes that may wait at once. One more is refused at once: [`StoreError::Busy`](super::StoreError::Busy).
     pub queue: usize,
-    /// How much memory may be used. `None`: as much as there is.
+    /// How much memory the records may take, together with those of the other stores that share the budget. `None`: as much
+    /// as there is.
     pub budget: Option<Budget>,
     /// Names that only the program knows.
     pub words: Words,

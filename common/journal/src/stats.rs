@@ -51,8 +51,8 @@ pub struct Stats {
     pub queued: usize,
     /// Writes that were refused because too many waited.
     pub refused: u64,
-    /// Bytes of memory that are used now, where there is a budget.
-    pub memory: Option<u64>,
+    /// Bytes of memory that the records take, as the model counts them.
+    pub memory: u64,
     /// Writes that were refused because the budget was used up.
     pub full: u64,
     /// The journal file's length now.

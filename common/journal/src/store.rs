@@ -1,6 +1,7 @@
 //! The applied state and where it came from: publishing, reading, and following the lines of other processes.
 
 use super::{
+    budget::Counted,
     disk::File,
     error::{Damage, Failure, StoreError},
     format::Hex,
@@ -45,6 +46,7 @@ pub(super) struct Store<M: Model> {
     pub(super) latch: Mutex<Option<Arc<str>>>,
     pub(super) closed: AtomicBool,
     pub(super) counters: Counters,
+    pub(super) counted: Counted,
     pub(super) load: Duration,
 }
 
@@ -56,10 +58,12 @@ impl<M: Model> Store<M> {
         source: JournalFile,
         state: State<M>,
     ) -> Self {
+        let counted = Counted::new(options.budget.clone(), state.model.memory());
         Self {
             paths,
             options,
             mark,
+            counted,
             changed: watch::channel(state.seq).0,
             state: ArcSwap::from_pointee(state),
             source: Mutex::new(source),
@@ -81,6 +85,7 @@ impl<M: Model> Store<M> {
     /// Shows a state to the readers. `_held` proves that nobody else publishes.
     pub(super) fn publish(&self, _held: &JournalFile, state: State<M>) {
         let seq = state.seq;
+        self.counted.set(state.model.memory());
         self.state.store(Arc::new(state));
         self.changed.send_if_modified(|told| std::mem::replace(told, seq) != seq);
     }

@@ -2,7 +2,7 @@
 //! that knows no thread. A journal drives it on a thread of its own, and a simulation as one of its tasks.
 
 use super::{
-    budget::{Budget, Room},
+    budget::{Need, Room},
     error::{Failure, StoreError},
     format::push_line,
     lock::Locks,
@@ -31,13 +31,15 @@ const MOST_IN_BATCH: usize = 1024;
 pub struct Tx<'a, M: Model> {
     model: &'a mut M,
     changes: Vec<M::Change>,
-    room: Room,
+    room: &'a Room,
 }
 
 impl<M: Model> Tx<'_, M> {
-    /// Whether a write is to be refused for want of memory.
-    pub(super) fn is_full(&self, ending: bool) -> bool {
-        self.room > if ending { Room::Reserve } else { Room::Free }
+    /// Whether a write, before which the records took so many bytes, is to be refused for want of memory. One that adds
+    /// nothing never is.
+    pub(super) fn outgrows(&self, need: Need, before: u64) -> bool {
+        let now = self.model.memory();
+        now > before && self.room.refuses(need, now)
     }
 
     /// Applies a change to what this write sees, and records it for the journal.
@@ -194,12 +196,12 @@ impl<M: Model> Writer<M> {
             }
         };
         let store_id = self.store.source().header.store;
-        let room = self.store.options.budget.as_ref().map_or(Room::Free, Budget::room);
+        let room = self.store.counted.room();
         let state = self.store.state.load_full();
         let (mut model, mut lines, mut seq) = (state.model.clone(), Vec::new(), state.seq);
         for work in batch {
             let before = model.clone();
-            let mut tx = Tx { model: &mut model, changes: Vec::new(), room };
+            let mut tx = Tx { model: &mut model, changes: Vec::new(), room: &room };
             let Some(Done { keep, acknowledge }) = work(Ok(&mut tx)) else { continue };
             let changes = tx.changes;
             if !keep || changes.is_empty() {

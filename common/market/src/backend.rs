@@ -66,6 +66,11 @@ impl<M: Model> Backend for Journal<M> {
             "Writes that were refused because too many waited",
             read(|s| s.refused),
         );
+        metrics.counter(
+            label("full"),
+            "Writes that were refused because the memory for records is used up",
+            read(|s| s.full),
+        );
         let health = self.clone();
         metrics.gauge(label("writable"), "1 where the store takes writes", move || {
             u64::from(health.health().is_ok())

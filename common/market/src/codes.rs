@@ -1,6 +1,7 @@
 //! The market's own errors, beside the errors that any service has ([`General`]).
 
-use http_kit::problem::{Code, General};
+use http_kit::problem::{Code, General, Problem, Text};
+use journal::StoreError;
 
 http_kit::codes! {
     /// Errors of the market. Names never change; new ones may come. `docs/ERRORS.md` repeats them, and a test holds the two
@@ -26,6 +27,23 @@ http_kit::codes! {
         ClaveReused = "clave-reutilizada", UNPROCESSABLE_ENTITY, "La clave ya se usó con otros datos", "The key was used with other data";
         /// A balance would pass 2^53 - 1.
         SaldoTooHigh = "saldo-excedido", UNPROCESSABLE_ENTITY, "El saldo pasaría del máximo", "The balance would pass the maximum";
+    }
+}
+
+/// What a client hears of a store that failed.
+pub fn of_store(cause: StoreError) -> Problem {
+    match cause {
+        StoreError::Full => Problem::store_full(),
+        StoreError::Busy => Problem::too_busy(Text::new(
+            "Demasiadas escrituras esperan al almacén; no se guardó nada. Repita la petición.",
+            "Too many writes wait for the store; nothing was saved. Repeat the request.",
+        )),
+        // the same will fail again: nobody is told to try
+        StoreError::Rejected { .. } => Problem::internal(cause),
+        StoreError::Latched { .. }
+        | StoreError::Closed
+        | StoreError::Unknown { .. }
+        | StoreError::Io { .. } => Problem::store(cause),
     }
 }
 

@@ -16,9 +16,11 @@
 //! `antes` is an age in milliseconds by the participant's own clock: the services' clocks need not agree. The law that these
 //! calls keep stands at the trait `HoldStore`.
 
+use crate::codes::MarketCode;
 use crate::domain::{Intento, Monto, RunningDigest, TokenId, UsuarioId};
 use chrono::{DateTime, Utc};
 use http_kit::client;
+use http_kit::problem::{Code, General};
 use serde::{Deserialize, Serialize};
 
 /// What a participant said: yes with a value, or no with a reason.
@@ -113,7 +115,7 @@ pub struct Named {
     pub nombre: String,
 }
 
-/// Why a participant said no. The names are those of [`crate::codes::MarketCode`].
+/// Why a participant said no. The names are those of [`MarketCode`], and one of [`General`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "codigo", rename_all = "kebab-case")]
 pub enum Refusal {
@@ -138,19 +140,22 @@ pub enum Refusal {
     /// A confirmed hold cannot be cancelled.
     #[serde(rename = "intento-confirmado")]
     IntentoConfirmed,
+    /// The participant has no room for a hold.
+    #[serde(rename = "almacen-lleno")]
+    StoreFull,
 }
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.code().code().name)
+        f.write_str(self.code().name)
     }
 }
 
 impl Refusal {
     /// The code under which the refusal travels.
-    pub const fn code(self) -> crate::codes::MarketCode {
-        use crate::codes::MarketCode;
-        match self {
+    pub const fn code(self) -> Code {
+        let market = match self {
+            Self::StoreFull => return General::StoreFull.code(),
             Self::TokenNotFound => MarketCode::TokenNotFound,
             Self::TokenNotAvailable => MarketCode::TokenNotAvailable,
             Self::UsuarioNotFound => MarketCode::UsuarioNotFound,
@@ -158,7 +163,8 @@ impl Refusal {
             Self::ClaveReused => MarketCode::ClaveReused,
             Self::IntentoNotFound => MarketCode::IntentoNotFound,
             Self::IntentoConfirmed => MarketCode::IntentoConfirmed,
-        }
+        };
+        market.code()
     }
 }
 
@@ -177,9 +183,10 @@ mod tests {
             R::ClaveReused,
             R::IntentoNotFound,
             R::IntentoConfirmed,
+            R::StoreFull,
         ] {
             let document =
-                format!(r#"{{"status":409,"codigo":"{}","detail":"x"}}"#, refusal.code().code().name);
+                format!(r#"{{"status":409,"codigo":"{}","detail":"x"}}"#, refusal.code().name);
             assert_eq!(serde_json::from_str::<R>(&document).unwrap(), refusal);
         }
     }

@@ -7,7 +7,7 @@
 //! | [`contract`] | what `transacciones` and the participants say to each other |
 //! | [`participant`] | a participant: its law, its routes, and its calls over HTTP and in process |
 //! | [`fields`], [`openapi`], [`columns`] | the domain's values in requests, in the API's description, in tables |
-//! | [`store`], [`backend`] | how a service opens its store of either kind; what a host does with it |
+//! | [`store`], [`backend`], [`memory`] | how a service opens its store of either kind; what a host does with it; what there is for it |
 //! | [`moving`] | a market from one store to another |
 //! | [`host`] | a process: stores and ports |
 
@@ -19,6 +19,7 @@ pub mod contract;
 pub mod domain;
 pub mod fields;
 pub mod host;
+pub mod memory;
 pub mod moving;
 pub mod openapi;
 pub mod participant;

@@ -24,11 +24,12 @@ http_kit::responses! {
     TokenTaken = [MarketCode::TokenNotAvailable];
     /// The errors of an abono.
     Abono = [General::InvalidJson, MarketCode::UsuarioNotFound, General::BodyTooLarge, General::UnsupportedType,
-        General::InvalidData, MarketCode::ClaveReused, MarketCode::SaldoTooHigh];
+        General::InvalidData, MarketCode::ClaveReused, MarketCode::SaldoTooHigh, General::StoreFull];
     /// The errors of a purchase.
     Compra = [General::InvalidJson, MarketCode::UsuarioNotFound, MarketCode::TokenNotFound, MarketCode::TokenNotAvailable,
         MarketCode::SaldoTooLow, MarketCode::PrecioChanged, General::BodyTooLarge, General::UnsupportedType,
-        General::InvalidData, MarketCode::ClaveReused, General::ServiceUnavailable, General::StoreUnavailable];
+        General::InvalidData, MarketCode::ClaveReused, General::ServiceUnavailable, General::StoreUnavailable,
+        General::TooBusy, General::StoreFull];
 }
 
 /// Adds the schemas that only parameters refer to, which utoipa does not collect.

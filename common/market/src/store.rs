@@ -1,10 +1,11 @@
 //! How a process opens the stores of its services, of whichever kind.
 
 use crate::backend::Backend;
+use crate::memory;
 use clap::Args;
 use http_kit::exit::{EX_USAGE, StartError};
 use http_kit::metrics::Metrics;
-use journal::{Journal, Model, OpenError, Options, Words};
+use journal::{Budget, Journal, Model, OpenError, Options, Words};
 use pg::{Database, PostgresUrl, Schema, Tables};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -27,6 +28,8 @@ pub struct Place<'a> {
     options: &'a StoreOptions,
     /// Where `STORE` names one.
     database: Option<Database>,
+    /// For the records of all stores in files; a database has its own memory.
+    budget: Option<Budget>,
 }
 
 /// A service's open store. Clones share it.
@@ -82,7 +85,16 @@ impl<'a> Place<'a> {
                 Some(database)
             }
         };
-        Self { options, database }
+        let budget = match options.store {
+            StoreUrl::Json(_) => options.budget(memory::limit()),
+            StoreUrl::Postgres(_) => None,
+        };
+        if let Some(budget) = &budget {
+            let (used, most) = (budget.clone(), budget.most());
+            metrics.gauge("store_memory_bytes", "Memory that the records in files take", move || used.used());
+            metrics.gauge("store_memory_budget_bytes", "Memory that they may take", move || most);
+        }
+        Self { options, database, budget }
     }
 
     /// Opens a service's store. Blocking: for the start of the process. A database that cannot be reached is no error: the
@@ -96,7 +108,8 @@ impl<'a> Place<'a> {
             look_at_seed(dir, M::NAME, M::COLLECTIONS)?;
         }
         let dir = if let StoreUrl::Json(dir) = store { dir.clone() } else { PathBuf::new() };
-        let options = Options { seed_dir: seed_dir.clone(), sample, words: WORDS, ..Options::new(dir) };
+        let (seed_dir, budget) = (seed_dir.clone(), self.budget.clone());
+        let options = Options { seed_dir, sample, budget, words: WORDS, ..Options::new(dir) };
         let refused = |e: OpenError| StartError::new(e.exit_code(), format!("{}: {e}", M::NAME));
         match &self.database {
             None => Ok(ServiceStore::Json(Journal::open(options).map_err(refused)?)),
@@ -133,12 +146,32 @@ fn look_at_seed(dir: &Path, store: &str, collections: &[&str]) -> Result<bool, S
     Ok(found)
 }
 
+/// Of the memory that there is, the hundredths that records may take: the rest is for a start, which has the text of an
+/// array or of a journal in memory beside the records, twice after some crashes, for connections, and for the allocator.
+/// `docs/LIMITS.md` has the sum.
+const SHARE_PERCENT: u64 = 32;
+/// A reserve is so many hundredths of what records may take: one for purchases, and as much again for their ends.
+const RESERVE_PERCENT: u64 = 12;
+
+impl StoreOptions {
+    /// What the records of a process's stores in files may take, of so much memory.
+    fn budget(&self, limit: Option<u64>) -> Option<Budget> {
+        let named = self.store_memory_mib.map(|mib| mib << 20);
+        let most = named.or_else(|| limit.map(|limit| limit / 100 * SHARE_PERCENT))?;
+        Some(Budget::new(most, most / 100 * RESERVE_PERCENT))
+    }
+}
+
 /// Where a service keeps its data.
 #[derive(Args, Clone, Debug)]
 pub struct StoreOptions {
     /// Where the data are: `json:DIR` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; `PGPASSWORD` may hold the password
     #[arg(long, env = "STORE", default_value = "json:./datos", hide_env_values = true)]
     pub store: StoreUrl,
+    /// MiB of memory that the records of stores in files may take; more are refused with 507. Without it, 32 hundredths of
+    /// what the container may have, or else the machine has
+    #[arg(long, env = "STORE_MEMORY_MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    pub store_memory_mib: Option<u64>,
     /// Connections to PostgreSQL that this process may have open, besides one that looks whether it is there
     #[arg(long, env = "POOL", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub pool: u16,
@@ -190,6 +223,22 @@ impl std::fmt::Display for StoreUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn records_take_the_share_that_is_named_or_a_share_of_what_there_is() {
+        #[derive(clap::Parser)]
+        struct Options {
+            #[command(flatten)]
+            store: StoreOptions,
+        }
+        let most = |args: &[&str], limit| {
+            let options = <Options as clap::Parser>::parse_from([&["x"], args].concat());
+            options.store.budget(limit).map(|budget| budget.most())
+        };
+        assert_eq!(most(&["--store-memory-mib", "7"], Some(100)), Some(7 << 20));
+        assert_eq!(most(&[], Some(256 << 20)), Some((256 << 20) / 100 * SHARE_PERCENT));
+        assert_eq!(most(&[], None), None, "as much as there is");
+    }
 
     #[test]
     fn a_seed_directory_has_one_of_the_files() {

@@ -13,6 +13,10 @@ pub(super) struct Failed {
     pub conflict: bool,
     /// Whether the same will fail in the same way until somebody changes the data or the database.
     pub permanent: bool,
+    /// Whether the server has no room on its disk.
+    pub full: bool,
+    /// Whether too many operations waited already.
+    pub busy: bool,
     /// Whether the connection leads to no server that writes. Neither this connection nor an older one is used again then.
     pub cut: bool,
     /// For the log.
@@ -21,7 +25,16 @@ pub(super) struct Failed {
 
 impl Failed {
     fn new(reason: String) -> Self {
-        Self { maybe_done: false, passing: false, conflict: false, permanent: false, cut: false, reason }
+        Self {
+            maybe_done: false,
+            passing: false,
+            conflict: false,
+            permanent: false,
+            full: false,
+            busy: false,
+            cut: false,
+            reason,
+        }
     }
 
     /// No connection was had, so nothing was asked of the server.
@@ -31,7 +44,7 @@ impl Failed {
 
     /// Nor was one waited for.
     pub fn full(queue: usize) -> Self {
-        Self::new(format!("{queue} operations wait for a connection already"))
+        Self { busy: true, ..Self::new(format!("{queue} operations wait for a connection already")) }
     }
 
     /// Of an error that a statement or its commit met.
@@ -53,6 +66,8 @@ impl Failed {
                     maybe_done: !is_refusal(&code),
                     passing: cut || conflict || code == "53300",
                     conflict,
+                    full: code == "53100",
+                    busy: false,
                     // the data, or a constraint
                     permanent: matches!(code.get(..2), Some("22" | "23")),
                     cut,

@@ -3,6 +3,7 @@
 use crate::fate::Failed;
 use crate::pool::{Lease, NoLease};
 use crate::{Inner, Schema};
+use http_kit::logging::Seldom;
 use journal::StoreError;
 use sqlx::Error;
 use std::io::ErrorKind;
@@ -112,7 +113,7 @@ impl<'a> Turns<'a> {
 
     /// Waits for the next turn.
     async fn after(&mut self, failed: Failed) -> Result<(), StoreError> {
-        let Failed { maybe_done, passing, conflict, permanent, reason, .. } = failed;
+        let Failed { maybe_done, passing, conflict, permanent, full, busy, reason, .. } = failed;
         if maybe_done {
             self.left_open = Some(reason.clone());
         }
@@ -121,6 +122,14 @@ impl<'a> Turns<'a> {
         match &self.left_open {
             Some(reason) if over || !self.repeatable => return Err(self.schema.unknown(reason)),
             None if permanent => return Err(self.schema.impossible(&reason)),
+            None if full => {
+                static FULL: Seldom = Seldom::new();
+                if let Some(times) = FULL.say() {
+                    log::error!("{} ({times} times)", self.schema.not_done(&reason));
+                }
+                return Err(StoreError::Full);
+            }
+            None if busy => return Err(StoreError::Busy),
             None if over => return Err(self.schema.not_done(&reason)),
             _ => {}
         }

@@ -51,6 +51,18 @@ impl Process {
         Self::run(dir, command).await
     }
 
+    /// In a directory that is there, with an allocator that gives back at once what it does not need.
+    pub async fn frugal(dir: Arc<TempDir>) -> Self {
+        let mut command = mercado(dir.path(), &["--port=0"]);
+        command.envs([("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_TRIM_THRESHOLD_", "131072")]);
+        Self::run(dir, command).await
+    }
+
+    /// The process's number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     async fn run(dir: Arc<TempDir>, mut command: Command) -> Self {
         // to a file: a pipe that nobody reads would fill and stop the process
         let log = TempDir::new().unwrap();

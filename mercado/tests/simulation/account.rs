@@ -49,6 +49,10 @@ pub enum Seen {
     LaterAttempt,
     ConfirmedByRecovery,
     CancelledByRecovery,
+    /// The abort of a clave.
+    Forgotten,
+    /// An attempt of a later era bought.
+    BoughtInLaterEra,
     Abono,
     TokenEdited,
     /// While everything went on.
@@ -57,7 +61,7 @@ pub enum Seen {
 
 /// How often each is seen in a thousand seeds, at the least: about a third of what it is. Without this the test could come to
 /// test nothing, and nobody would notice.
-pub const LEAST: [(Seen, u64); 38] = [
+pub const LEAST: [(Seen, u64); 40] = [
     (Seen::RequestLost, 2000),
     (Seen::AnswerLost, 3000),
     (Seen::Repeated, 2500),
@@ -93,6 +97,8 @@ pub const LEAST: [(Seen, u64); 38] = [
     (Seen::LaterAttempt, 400),
     (Seen::ConfirmedByRecovery, 100),
     (Seen::CancelledByRecovery, 1000),
+    (Seen::Forgotten, 300),
+    (Seen::BoughtInLaterEra, 50),
     (Seen::Abono, 2000),
     (Seen::TokenEdited, 500),
     (Seen::Audited, 800),

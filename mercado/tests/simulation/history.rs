@@ -25,7 +25,7 @@ impl Told {
             Err(Error::ClaveReused(_)) => Self::KeyMisused,
             Err(Error::NoAnswer | Error::TooManyPurchases) => Self::Silence,
             Err(Error::GivenUp) => Self::Overtaken,
-            Err(Error::NoStore | Error::Store(_)) => Self::NoStore,
+            Err(Error::NoStore | Error::StoreFull | Error::Busy | Error::Store(_)) => Self::NoStore,
             Err(e @ (Error::Bug(_) | Error::TransaccionNotFound(_) | Error::TooManyReaders)) => {
                 Self::Bug(e.to_string())
             }

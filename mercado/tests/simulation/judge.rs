@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokens::domain::{Availability, Token};
 use tokio::time::sleep;
-use transacciones::domain::{Compra, Transaccion};
+use transacciones::domain::{ATTEMPTS, Compra, Transaccion};
 use transacciones::error::Error;
 use usuarios::domain::{Movimiento, MovimientoKind, Usuario};
 
@@ -31,6 +31,9 @@ impl World {
                 self.count(if *repeated { Seen::Replayed } else { Seen::Bought });
                 if t.intento.as_ref().is_some_and(|i| i.numero > 1) {
                     self.count(Seen::LaterAttempt);
+                }
+                if t.intento.as_ref().is_some_and(|i| i.numero > ATTEMPTS) {
+                    self.count(Seen::BoughtInLaterEra);
                 }
                 self.is_seen_everywhere(t);
                 if !is_for(t, &compra) {

@@ -9,7 +9,7 @@ use crate::world::{Endpoint, Service, World};
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use futures_util::future::{Either, select};
-use http_kit::client::repeat;
+use http_kit::client::{Missed, repeat};
 use market::contract::{Answer, CargoRequest, Digest, HeldToken, Hold, ReservaRequest};
 use market::domain::Intento;
 use market::participant::{Holder, Participant};
@@ -38,10 +38,10 @@ impl Remote {
             world.slots[self.from.slot].thaw().await;
             let answer = world.send(Endpoint::Replica(self.from.slot), self.to, call.clone()).await;
             match answer.map_err(|_| "the connection was closed".to_owned())? {
-                Reply::Yes(body) => serde_json::from_value(body).map(Ok).map_err(|e| e.to_string()),
+                Reply::Yes(body) => serde_json::from_value(body).map(Ok).map_err(|e| e.to_string().into()),
                 Reply::No(refusal) => Ok(Err(refusal)),
-                Reply::Purchase(_) => Err("a purchase's answer".to_owned()),
-                Reply::Trouble(status) => Err(status),
+                Reply::Purchase(_) => Err("a purchase's answer".to_owned().into()),
+                Reply::Trouble(status) => Err(Missed::from(status)),
             }
         };
         let answer = repeat(self.to.name(), deadline, jitter, once).await;

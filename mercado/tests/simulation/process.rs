@@ -191,6 +191,7 @@ impl Life {
         let mut account = world.account();
         account.add(Seen::ConfirmedByRecovery, value("recovery_confirmed_total"));
         account.add(Seen::CancelledByRecovery, value("recovery_cancelled_total"));
+        account.add(Seen::Forgotten, value("refused_keys_forgotten_total"));
     }
 }
 

@@ -2,6 +2,7 @@
 //! the bugs that need a calm moment ("swarm testing", Groce et al., ISSTA 2012).
 
 use crate::chance::Rng;
+use std::time::Duration;
 use transacciones::config::PurchaseOptions;
 
 /// Chances are in permille of the messages, pauses in milliseconds.
@@ -53,6 +54,8 @@ impl Settings {
                 purchase_deadline_ms,
                 orphan_age_ms: purchase_deadline_ms + rng.pick(&[1, 50, 500, 2000]),
                 audit_pause_ms: 0,
+                // a clave is forgotten and used anew within a run
+                refused_keys: Duration::from_millis(rng.pick(&[1600, 6400, 86_400_000])),
                 ..PurchaseOptions::default()
             },
             replicas: [1 + usize::from(rng.happens(400)), 1 + usize::from(rng.happens(400)), 2],

@@ -1,10 +1,9 @@
 //! What each error is in HTTP.
 
 use crate::error::Error;
-use http_kit::problem::Problem;
+use http_kit::problem::{Problem, Text};
 use http_kit::text;
-use journal::StoreError;
-use market::codes::MarketCode;
+use market::codes::{MarketCode, of_store};
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
@@ -39,9 +38,11 @@ impl From<Error> for Problem {
                 text!("La reserva {intento} es una venta.", "The reserva {intento} is a sale."),
             ),
             Error::NoIdsLeft => Self::internal(error),
-            // the same will fail again: nobody is told to try
-            Error::Store(cause @ StoreError::Rejected { .. }) => Self::internal(cause),
-            Error::Store(cause) => Self::store(cause),
+            Error::TooManySearches => Self::too_busy(Text::new(
+                "Se buscan ya demasiadas listas a la vez; repita la petición.",
+                "Too many lists are being searched already; repeat the request.",
+            )),
+            Error::Store(cause) => of_store(cause),
         }
     }
 }

@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use http_kit::name::Name;
-use http_kit::openapi::{WithBody, WithParameters, WithStore};
+use http_kit::openapi::{WithBody, WithParameters, WithRoom, WithStore};
 use http_kit::problem::Problem;
 use http_kit::reply::Representation;
 use http_kit::request::Field;
@@ -139,7 +139,7 @@ pub async fn show(req: HttpRequest, asked: OneToken, store: Data<Store>) -> Resu
 
 /// Create a token
 #[utoipa::path(post, operation_id = "crear", summary = "Publicar un token", path = "/tokens", tag = "tokens", request_body = NewTokenBody,
-    responses((status = 201, description = "Created; `Location` leads to it", body = TokenView), WithBody, WithStore))]
+    responses((status = 201, description = "Created; `Location` leads to it", body = TokenView), WithBody, WithRoom, WithStore))]
 pub async fn create(
     req: HttpRequest,
     asked: NewTokenBody,
@@ -153,7 +153,7 @@ pub async fn create(
 
 /// Change a token that is neither reserved nor sold
 #[utoipa::path(patch, operation_id = "cambiar", summary = "Cambiar un token que nadie apartó ni compró", path = "/tokens/{id}", tag = "tokens", request_body = TokenPatch, params(TokenPatch),
-    responses((status = 200, description = "The token as it is now", body = TokenView), NoToken, TokenTaken, WithBody, WithStore))]
+    responses((status = 200, description = "The token as it is now", body = TokenView), NoToken, TokenTaken, WithBody, WithRoom, WithStore))]
 pub async fn change(
     req: HttpRequest,
     asked: TokenPatch,

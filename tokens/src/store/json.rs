@@ -1,18 +1,22 @@
 //! The store in files: each operation is one journal line, decided and written against the newest state.
 
+use super::searches::Searches;
 use super::state::{Change, State};
 use super::{ListQuery, NewToken, TokenChange, Version, VersionedPage};
 use crate::domain::{Availability, Reserva, Token, Venta};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
-use journal::{Journal, Snapshot, StoreError, Tx};
+use journal::{Journal, Need, Snapshot, StoreError, Tx};
 use market::contract::{Digest, HeldToken, Hold, PAGE, ReservaRequest};
 use market::domain::{Intento, TokenId, timestamp};
 use market::participant::Recorded;
 
 /// Keeps the law of [`super::Store`].
 #[derive(Clone)]
-pub struct Store(Journal<State>);
+pub struct Store {
+    journal: Journal<State>,
+    pub(super) searches: Searches,
+}
 
 impl Store {
     /// Blocks while a large catalogue is sorted: for the start of the process.
@@ -21,22 +25,23 @@ impl Store {
         if let Ok(state) = journal.read() {
             state.prepare();
         }
-        Self(journal)
+        Self { journal, searches: Searches::of_files() }
     }
 
     fn read(&self) -> Result<Snapshot<State>, StoreError> {
-        self.0.read()
+        self.journal.read()
     }
 
     async fn write<T: Send + 'static>(
         &self,
+        need: Need,
         f: impl FnOnce(&mut Tx<'_, State>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let prepared = move |tx: &mut Tx<'_, State>| {
             tx.prepare();
             f(tx)
         };
-        self.0.write(prepared).await?
+        self.journal.write_for(need, prepared).await?
     }
 
     pub(super) async fn version(&self) -> Result<Version, Error> {
@@ -49,8 +54,18 @@ impl Store {
         if !state.is_slow(&query) {
             return Ok(VersionedPage { version, page: state.list(&query) });
         }
-        // on a thread of its own: other requests should not wait for it
-        let listed = tokio::task::spawn_blocking(move || state.list(&query)).await;
+        // a search that waits keeps no old state
+        drop(state);
+        let search = self.searches.begin().await?;
+        let state = self.read()?;
+        let version = Version(state.seq().into());
+        // on a thread of its own: other requests should not wait for it. A client that hangs up does not end it
+        let listed = tokio::task::spawn_blocking(move || {
+            let page = state.list(&query);
+            drop(search);
+            page
+        });
+        let listed = listed.await;
         let page = listed.map_err(|e| match e.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(_) => StoreError::Closed,
@@ -63,7 +78,7 @@ impl Store {
     }
 
     pub(super) async fn create(&self, new_token: NewToken) -> Result<Token, Error> {
-        self.write(move |tx| {
+        self.write(Need::Add, move |tx| {
             let id = tx.next_id().ok_or(Error::NoIdsLeft)?;
             let imagen = new_token.imagen.unwrap_or_else(|| format!("{id}.svg"));
             let (nombre, imagen) = (new_token.nombre.into(), imagen.into());
@@ -76,7 +91,7 @@ impl Store {
     }
 
     pub(super) async fn change(&self, id: TokenId, change: TokenChange) -> Result<Token, Error> {
-        self.write(move |tx| {
+        self.write(Need::Add, move |tx| {
             let old = tx.token(id)?.free()?;
             let token = Token {
                 nombre: change.nombre.map_or_else(|| old.nombre.clone(), Into::into),
@@ -93,7 +108,7 @@ impl Store {
     }
 
     pub(super) async fn delete(&self, id: TokenId) -> Result<(), Error> {
-        self.write(move |tx| {
+        self.write(Need::End, move |tx| {
             tx.token(id)?.free()?;
             tx.put(Change::RemoveToken(id));
             Ok(())
@@ -111,7 +126,7 @@ impl Store {
         if let Decision::Done(value) = decide(&*self.read()?, &intento, request)? {
             return Ok(Recorded { value, is_new: false });
         }
-        self.write(move |tx| match decide(tx, &intento, request)? {
+        self.write(Need::Begin, move |tx| match decide(tx, &intento, request)? {
             Decision::Done(value) => Ok(Recorded { value, is_new: false }),
             Decision::Hold(token) => {
                 let value = HeldToken { precio: token.precio };
@@ -128,7 +143,7 @@ impl Store {
         if self.read()?.of_intento(&intento).is_some_and(Token::is_sold) {
             return Ok(());
         }
-        self.write(move |tx| {
+        self.write(Need::End, move |tx| {
             let token = tx.of_intento(&intento).ok_or_else(|| Error::IntentoNotFound(intento.clone()))?;
             if let Availability::Reserved(reserva) = &token.estado {
                 let Reserva { intento, usuario_id, .. } = reserva.as_ref().clone();
@@ -143,7 +158,7 @@ impl Store {
 
     /// Always by way of the writer: the reservation may still be in the writer's queue, sent by a caller who gave up waiting.
     pub(super) async fn cancel(&self, intento: Intento) -> Result<(), Error> {
-        self.write(move |tx| {
+        self.write(Need::End, move |tx| {
             let Some(token) = tx.of_intento(&intento) else { return Ok(()) };
             if token.is_sold() {
                 return Err(Error::IntentoConfirmed(intento));

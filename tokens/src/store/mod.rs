@@ -6,9 +6,11 @@
 pub mod json;
 pub mod postgres;
 mod query;
+mod searches;
 pub mod state;
 
 pub use query::{Cursor, ListQuery, SortBy};
+pub use searches::{AT_ONCE, Searches};
 
 use crate::domain::Token;
 use crate::error::Error;
@@ -95,6 +97,25 @@ impl Store {
     /// The store over an open journal.
     pub fn json(journal: Journal<State>) -> Self {
         Self::Json(json::Store::new(journal))
+    }
+
+    /// The same store with room for so many searches at once.
+    #[must_use]
+    pub fn searching(mut self, at_once: u16) -> Self {
+        let searches = match &mut self {
+            Self::Json(s) => &mut s.searches,
+            Self::Postgres(s) => &mut s.searches,
+        };
+        *searches = searches.clone().at_once(at_once);
+        self
+    }
+
+    /// The lists that are searched for now.
+    pub fn searches(&self) -> &Searches {
+        match self {
+            Self::Json(s) => &s.searches,
+            Self::Postgres(s) => &s.searches,
+        }
     }
 
     /// The number of a state that is no older than this call.

@@ -19,8 +19,9 @@ pub mod runner;
 #[cfg(test)]
 mod tests;
 
-use crate::domain::{Bought, Compra, Transaccion, Word};
+use crate::domain::{Bought, Compra, Era, Transaccion, Word};
 use crate::error::Error;
+use journal::Need;
 use market::contract::Refusal;
 use market::domain::{Intento, Monto};
 
@@ -142,6 +143,8 @@ pub enum Event {
     NoAnswer,
     /// The store failed; it may or may not have happened.
     NoStore,
+    /// The store has no room for it: nothing was written.
+    StoreFull,
 }
 
 /// An event that cannot come in a step: a bug.
@@ -155,6 +158,15 @@ pub struct Unexpected {
 }
 
 impl Step {
+    /// What a write of this step may use of the store's memory. To keep that a key was refused, where nothing is held, is the
+    /// one that adds something for which no money was held: anybody can ask for any number of them.
+    pub fn need(&self) -> Need {
+        match self {
+            Self::Abort { held: StillHeld::Nothing, .. } => Need::Add,
+            _ => Need::End,
+        }
+    }
+
     /// What to do now.
     pub fn action(&self, compra: &Compra) -> Action {
         let intento = |numero: u32| Intento { clave: compra.clave.clone(), numero };
@@ -170,6 +182,18 @@ impl Step {
             Self::Cancel { numero, .. } => Action::Cancel { intento: intento(*numero), cargo: false },
             Self::Answer(answer) => Action::Answer(answer.clone()),
         }
+    }
+}
+
+/// An attempt is numbered by the era that it begins in, which is read after the word on its clave.
+pub fn numbered(step: Step, era: Era) -> Step {
+    match step {
+        Step::Reserve { numero } => match era.attempt(numero) {
+            Some(numero) => Step::Reserve { numero },
+            // thousands of attempts under one key, and the next era is a few minutes or hours away
+            None => Step::Answer(Err(Error::GivenUp)),
+        },
+        other => other,
     }
 }
 
@@ -205,6 +229,8 @@ pub fn next(compra: &Compra, step: Step, event: Event) -> Result<Step, Box<Unexp
         // the token was free for this body, so the debit is left over from a reservation that was given up: one of another
         // body, or of this body at another price
         (Step::Charge { .. }, Event::Refused(Refusal::ClaveReused)) => Step::Overtaken,
+        // nothing is known against the attempt: what may be held of an earlier sending stays held, as after no answer
+        (Step::Reserve { .. } | Step::Charge { .. }, Event::Refused(Refusal::StoreFull)) => no(Error::StoreFull),
         (Step::Reserve { numero }, Event::Refused(refusal)) => {
             let why = refused(compra, refusal);
             if compra.clave_from_client {
@@ -227,6 +253,9 @@ pub fn next(compra: &Compra, step: Step, event: Event) -> Result<Step, Box<Unexp
         (Step::Commit { .. } | Step::Abort { .. }, Event::Overtaken) => Step::Overtaken,
         // the line may be on the disk after all: never cancel on a guess
         (Step::Commit { .. } | Step::Abort { .. }, Event::NoStore) => no(Error::NoStore),
+
+        // nothing may be cancelled, and no refusal told: recovery has a reserve for the abort of what is held
+        (Step::Commit { .. } | Step::Abort { .. }, Event::StoreFull) => no(Error::StoreFull),
 
         (Step::Abort { why, held: StillHeld::Nothing, .. }, Event::Aborted) => no(why),
         (Step::Abort { numero, why, held }, Event::Aborted) => Step::Cancel { numero, why, held },

@@ -1,12 +1,12 @@
 //! Runs a purchase: does what each [`Step`] asks for and feeds the outcome back.
 
-use super::{Action, Event, Step, next};
+use super::{Action, Event, Step, next, numbered};
 use crate::complaint::Complaint;
 use crate::domain::{Bought, Compra};
 use crate::error::Error;
 use crate::store::{Overtaken, Store};
 use http_kit::client::Unavailable;
-use journal::StoreError;
+use journal::{Need, StoreError};
 use market::contract::Answer;
 use market::contract::{CargoRequest, ReservaRequest};
 use market::domain::Intento;
@@ -49,14 +49,30 @@ impl Coordinator {
         loop {
             let event = match step.action(compra) {
                 Action::Answer(answer) => return answer,
-                action => self.perform(action, compra, slot, deadline).await,
+                action => self.perform(action, step.need(), compra, slot, deadline).await,
             };
             log::debug!("{}: {step:?} -> {event:?}", compra.clave);
             step = next(compra, step, event).map_err(|unexpected| Error::bug(unexpected.to_string()))?;
+            if matches!(step, Step::Reserve { .. }) {
+                step = match self.store.era().await {
+                    Ok(era) => numbered(step, era),
+                    Err(e) => {
+                        self.no_store(&e);
+                        Step::Answer(Err(Error::NoStore))
+                    }
+                };
+            }
         }
     }
 
-    async fn perform(&self, action: Action, compra: &Compra, slot: &Slot, deadline: Instant) -> Event {
+    async fn perform(
+        &self,
+        action: Action,
+        need: Need,
+        compra: &Compra,
+        slot: &Slot,
+        deadline: Instant,
+    ) -> Event {
         match action {
             Action::Look => match self.store.word(&compra.clave).await {
                 Ok(word) => Event::Word(word),
@@ -76,7 +92,7 @@ impl Coordinator {
                 Err(e) => self.no_store(&e),
             },
             Action::Abort(intento) => {
-                match self.store.abort(intento, compra.usuario_id, Some(compra.token_id)).await {
+                match self.store.abort(need, intento, compra.usuario_id, Some(compra.token_id)).await {
                     Ok(Ok(())) => Event::Aborted,
                     Ok(Err(Overtaken)) => Event::Overtaken,
                     Err(e) => self.no_store(&e),
@@ -122,6 +138,9 @@ impl Coordinator {
     }
 
     fn no_store(&self, e: &StoreError) -> Event {
+        if matches!(e, StoreError::Full) {
+            return Event::StoreFull;
+        }
         self.trouble.say(&format_args!("the store decides nothing: {e}"));
         Event::NoStore
     }

@@ -3,7 +3,8 @@
 use crate::error::Error;
 use http_kit::problem::{General, Problem, Text};
 use http_kit::text;
-use market::codes::MarketCode;
+use journal::StoreError;
+use market::codes::{MarketCode, of_store};
 use market::contract::Refusal;
 use market::domain::{TokenId, UsuarioId};
 
@@ -49,20 +50,16 @@ impl From<Error> for Problem {
                     "Whether the purchase was made is not known; repeat it with the same key.",
                 ),
             ),
-            Error::TooManyPurchases => Self::new(
-                General::ServiceUnavailable,
-                Text::new(
-                    "Hay demasiadas compras en curso; no se empezó nada. Repita la petición, con la misma clave.",
-                    "Too many purchases are under way; nothing was begun. Repeat the request, with the same key.",
-                ),
-            ),
-            Error::TooManyReaders => Self::new(
-                General::ServiceUnavailable,
-                Text::new(
-                    "Demasiados clientes siguen ya los eventos aquí; vuelva más tarde.",
-                    "Too many clients follow the events here already; come back later.",
-                ),
-            ),
+            Error::TooManyPurchases => Self::too_busy(Text::new(
+                "Hay demasiadas compras en curso; no se empezó nada. Repita la petición, con la misma clave.",
+                "Too many purchases are under way; nothing was begun. Repeat the request, with the same key.",
+            )),
+            Error::TooManyReaders => Self::too_busy(Text::new(
+                "Demasiados clientes siguen ya los eventos aquí; vuelva más tarde.",
+                "Too many clients follow the events here already; come back later.",
+            )),
+            Error::StoreFull => Self::store_full(),
+            Error::Busy => of_store(StoreError::Busy),
             Error::Store(cause) => Self::store(cause),
             Error::Bug(cause) => Self::internal(cause),
         }
@@ -71,6 +68,7 @@ impl From<Error> for Problem {
 
 fn refused(usuario: UsuarioId, token: TokenId, refusal: Refusal) -> Problem {
     let detail = match refusal {
+        Refusal::StoreFull => return Problem::store_full(),
         Refusal::TokenNotFound => text!("No hay token {token}.", "There is no token {token}."),
         Refusal::TokenNotAvailable => {
             text!("El token {token} está reservado o vendido.", "Token {token} is reserved or sold.")

@@ -3,11 +3,16 @@
 use super::state::{Change, State};
 use super::{Closing, Overtaken, Standing, may_commit, must_abort};
 
-use crate::domain::{Aborted, Compra, Transaccion, Word};
-use journal::{Journal, StoreError};
+use crate::domain::{Aborted, Compra, Era, Transaccion, Word};
+use chrono::TimeDelta;
+use journal::{Journal, Need, StoreError};
 use market::domain::{Clave, Intento, Monto, TokenId, TransaccionId, UsuarioId, timestamp};
+use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::sync::watch;
+
+/// Claves that are forgotten by one line: few enough that no purchase waits long for them.
+const LOT: usize = 200;
 
 /// The law is [`super::Store`]'s.
 #[derive(Clone)]
@@ -33,8 +38,8 @@ impl Store {
     ) -> Result<Result<Transaccion, Overtaken>, StoreError> {
         let (usuario_id, token_id, pod) = (compra.usuario_id, compra.token_id, self.pod.clone());
         self.journal
-            .write(move |tx| {
-                may_commit(&tx.word(&intento.clave), intento.numero)?;
+            .write_for(Need::End, move |tx| {
+                may_commit(&tx.word(&intento.clave), tx.era(), intento.numero)?;
                 let last = tx.transacciones.get_max().map_or(0, |(id, _)| id.get());
                 // 2^53 purchases at 10,000 a second take 28,000 years
                 let id = TransaccionId::new(last + 1).ok_or(Overtaken)?;
@@ -58,12 +63,13 @@ impl Store {
 
     pub(super) async fn abort(
         &self,
+        need: Need,
         intento: Intento,
         usuario_id: UsuarioId,
         token_id: Option<TokenId>,
     ) -> Result<Result<(), Overtaken>, StoreError> {
         self.journal
-            .write(move |tx| {
+            .write_for(need, move |tx| {
                 let word = tx.word(&intento.clave);
                 if must_abort(&word, intento.numero)? {
                     let Intento { clave, numero } = intento;
@@ -79,6 +85,40 @@ impl Store {
 
     pub(super) async fn word(&self, clave: &Clave) -> Result<Word, StoreError> {
         Ok(self.journal.read()?.word(clave))
+    }
+
+    pub(super) async fn era(&self) -> Result<Era, StoreError> {
+        Ok(self.journal.read()?.era())
+    }
+
+    pub(super) async fn forget(&self, length: TimeDelta) -> Result<u64, StoreError> {
+        if self.journal.read()?.aborted().next().is_some() {
+            let begun = self.journal.write_for(Need::End, move |tx| {
+                if let Some(era) = tx.next_era(timestamp(), length) {
+                    tx.put(Change::Era(era));
+                }
+                Ok(())
+            });
+            begun.await?.unwrap_or_else(never);
+        }
+        let due: Vec<_> = {
+            let state = self.journal.read()?;
+            let last = state.era().forgotten();
+            state.aborted().filter(|a| a.numero <= last).map(|a| a.clave.clone()).collect()
+        };
+        for some in due.chunks(LOT) {
+            let some = some.to_vec();
+            let forgotten = self.journal.write_for(Need::End, move |tx| {
+                for clave in some {
+                    if tx.is_due(&clave) {
+                        tx.put(Change::Forgotten(clave));
+                    }
+                }
+                Ok(())
+            });
+            forgotten.await?.unwrap_or_else(never);
+        }
+        Ok(due.len() as u64)
     }
 
     pub(super) async fn under(&self, claves: &[Clave]) -> Result<Vec<Transaccion>, StoreError> {
@@ -127,6 +167,11 @@ impl Store {
     pub(super) fn changed(&self) -> watch::Receiver<u64> {
         self.journal.changed()
     }
+}
+
+/// What a write comes to that refuses nothing.
+fn never(refused: Infallible) {
+    match refused {}
 }
 
 fn closing(state: &State) -> Closing {

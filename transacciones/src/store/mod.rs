@@ -6,9 +6,10 @@ pub mod json;
 pub mod postgres;
 pub mod state;
 
-use crate::domain::{Compra, Fate, Transaccion, Word};
+use crate::domain::{Compra, Era, Fate, Transaccion, Word};
+use chrono::TimeDelta;
 use http_kit::paging::Page;
-use journal::{Journal, StoreError};
+use journal::{Journal, Need, StoreError};
 use market::domain::{Clave, Intento, Monto, RunningDigest, TokenId, TransaccionId, UsuarioId};
 use market::on_store;
 use market::store::ServiceStore;
@@ -24,7 +25,9 @@ use tokio::sync::watch;
 /// 2. What is answered `Ok` is durable, and whoever begins to read afterwards sees it.
 /// 3. Purchases have one order, which never changes: one that is committed later is behind all that any list has shown.
 ///    Ids are unique, and nearly in that order.
-/// 4. [`StoreError::Unknown`] leaves open whether it was written: nothing may be concluded from it. With every other error
+/// 4. An abort is forgotten some eras after its attempt can be committed no more: see [`Era`]. Its clave may then be used for
+///    anything.
+/// 5. [`StoreError::Unknown`] leaves open whether it was written: nothing may be concluded from it. With every other error
 ///    it was not.
 #[derive(Clone)]
 pub enum Store {
@@ -69,12 +72,13 @@ impl Closing {
     }
 }
 
-/// Whether an attempt may be committed: its clave is not bought, and it is not aborted.
+/// Whether an attempt may be committed: its clave is not bought, it is not aborted, and it is not so old that its abort may
+/// have been forgotten.
 ///
 /// # Errors
 /// [`Overtaken`] where it may not.
-pub fn may_commit(word: &Word, numero: u32) -> Result<(), Overtaken> {
-    if word.fate(numero) == Fate::Open { Ok(()) } else { Err(Overtaken) }
+pub fn may_commit(word: &Word, era: Era, numero: u32) -> Result<(), Overtaken> {
+    if word.fate(numero) == Fate::Open && era.admits(numero) { Ok(()) } else { Err(Overtaken) }
 }
 
 /// Whether an attempt's abort has yet to be written.
@@ -125,17 +129,23 @@ impl Store {
         on_store!(self, s => s.commit(intento, compra, precio))
     }
 
-    /// Decides against an attempt, and all before it, unless its clave is bought.
+    /// Decides against an attempt, and all before it, unless its clave is bought. `need` says how much of a store's memory that
+    /// may use.
     ///
     /// # Errors
     /// [`StoreError`] where it is not known, or known not, to be durable: nothing may be cancelled then.
     pub async fn abort(
         &self,
+        need: Need,
         intento: Intento,
         usuario_id: UsuarioId,
         token_id: Option<TokenId>,
     ) -> Result<Result<(), Overtaken>, StoreError> {
-        on_store!(self, s => s.abort(intento, usuario_id, token_id))
+        match self {
+            Self::Json(s) => s.abort(need, intento, usuario_id, token_id).await,
+            // what a database has room for, it says itself
+            Self::Postgres(s) => Box::pin(s.abort(intento, usuario_id, token_id)).await,
+        }
     }
 
     /// What was decided under a clave. Bought beats aborted: earlier attempts of a bought clave may have been aborted.
@@ -144,6 +154,23 @@ impl Store {
     /// Where it cannot be read.
     pub async fn word(&self, clave: &Clave) -> Result<Word, StoreError> {
         on_store!(self, s => s.word(clave))
+    }
+
+    /// The era now: no older than any word that was read before.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub async fn era(&self) -> Result<Era, StoreError> {
+        on_store!(self, s => s.era())
+    }
+
+    /// Begins the next era where this one has lasted for `length`, and forgets the aborts that are due: how many. Where nothing
+    /// is aborted, nothing is done.
+    ///
+    /// # Errors
+    /// Where that is not durable. It can be repeated.
+    pub async fn forget(&self, length: TimeDelta) -> Result<u64, StoreError> {
+        on_store!(self, s => s.forget(length))
     }
 
     /// The purchases under some claves, in any order. A clave that is not bought has none.

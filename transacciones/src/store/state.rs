@@ -1,9 +1,10 @@
 //! The state in memory: purchases, aborted attempts, and the indexes and running digests over them.
 
-use crate::domain::{Aborted, Transaccion, Word};
+use crate::domain::{ATTEMPTS, Aborted, Era, EraRecord, Transaccion, Word};
+use chrono::{DateTime, TimeDelta, Utc};
 use imbl::{HashMap, OrdMap, OrdSet};
 use journal::{ArrayWriter, Model};
-use market::domain::{Clave, Intento, Monto, RunningDigest, TokenId, TransaccionId, UsuarioId};
+use market::domain::{Clave, Intento, Monto, RunningDigest, TokenId, TransaccionId, UsuarioId, timestamp};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::ops::{Bound, RangeBounds};
@@ -27,10 +28,27 @@ pub struct State {
     /// The purchases at the places that are not their ids.
     displaced: OrdMap<TransaccionId, TransaccionId>,
     aborted: OrdMap<Clave, Arc<Aborted>>,
+    /// The first era where there is none.
+    era: Option<EraRecord>,
     /// What `usuarios` should have confirmed: attempt, user, price.
     pub cargos: RunningDigest,
     /// What `tokens` should have sold: attempt, user, token, price.
     pub ventas: RunningDigest,
+    /// What the records take: see [`Model::memory`].
+    memory: u64,
+}
+
+/// Bytes of memory that a purchase takes besides its key: measured, see `mercado/tests/process/memory.rs`.
+const TRANSACCION_BYTES: u64 = 300;
+/// Bytes that an aborted attempt takes besides its key.
+const ABORTED_BYTES: u64 = 170;
+
+fn bytes_of_transaccion(t: &Transaccion) -> u64 {
+    TRANSACCION_BYTES + t.intento.as_ref().map_or(0, |i| i.clave.as_str().len() as u64)
+}
+
+fn bytes_of_aborted(a: &Aborted) -> u64 {
+    ABORTED_BYTES + a.clave.as_str().len() as u64
 }
 
 /// One record's new image.
@@ -42,6 +60,12 @@ pub enum Change {
     /// Attempts that can never commit.
     #[serde(rename = "abortado")]
     Aborted(Aborted),
+    /// The abort under a clave was forgotten.
+    #[serde(rename = "olvidado")]
+    Forgotten(Clave),
+    /// The era as it is now.
+    #[serde(rename = "epoca")]
+    Era(EraRecord),
 }
 
 impl State {
@@ -51,6 +75,29 @@ impl State {
             return Word::Bought(transaccion.as_ref().clone());
         }
         self.aborted.get(clave).map_or(Word::Nothing, |a| Word::Aborted(a.as_ref().clone()))
+    }
+
+    /// The era now.
+    pub fn era(&self) -> Era {
+        Era::new(self.era.map_or(0, |era| era.epoca))
+    }
+
+    /// The era with its beginning, where one is recorded.
+    pub fn era_record(&self) -> Option<EraRecord> {
+        self.era
+    }
+
+    /// The era that is to be recorded now. While nothing is aborted, there is nothing that could become due.
+    pub fn next_era(&self, now: DateTime<Utc>, length: TimeDelta) -> Option<EraRecord> {
+        if self.aborted.is_empty() {
+            return None;
+        }
+        self.era.map_or(Some(EraRecord { epoca: 0, desde: now }), |era| era.next(now, length))
+    }
+
+    /// Whether the abort under a clave is to be forgotten.
+    pub fn is_due(&self, clave: &Clave) -> bool {
+        self.aborted.get(clave).is_some_and(|a| a.numero <= self.era().forgotten())
     }
 
     /// Aborted attempts by clave, also of claves that were bought by a later one.
@@ -114,6 +161,12 @@ impl State {
         self.transacciones.get(self.displaced.get(&lugar).unwrap_or(&lugar))
     }
 
+    /// Where people took the era away, or put in an attempt of a later one: the era that its clave can go on in.
+    fn era_of_people(&self) -> Option<EraRecord> {
+        let epoca = self.aborted.values().map(|a| a.numero.saturating_sub(1) / ATTEMPTS).max()?;
+        (epoca > self.era.map_or(0, |era| era.epoca)).then(|| EraRecord { epoca, desde: timestamp() })
+    }
+
     fn put_transaccion(&mut self, mut new: Transaccion) {
         new.pod = new.pod.map(|pod| Arc::clone(self.pods.entry(Arc::clone(&pod)).or_insert(pod)));
         let (id, lugar) = (new.id, new.lugar());
@@ -127,7 +180,9 @@ impl State {
         if let Some(intento) = &new.intento {
             self.by_clave.insert(intento.clave.clone(), id);
         }
+        self.memory += bytes_of_transaccion(&new);
         if let Some(old) = self.transacciones.insert(id, Arc::new(new)) {
+            self.memory = self.memory.saturating_sub(bytes_of_transaccion(&old));
             // a committed purchase never changes, so its index entries and its place in the counts are the new one's
             self.tally(&old, RunningDigest::remove);
             return;
@@ -161,15 +216,24 @@ fn within<K: Copy>(key: K, after: Option<TransaccionId>) -> impl RangeBounds<(K,
 
 impl Model for State {
     const NAME: &'static str = "transacciones";
-    const COLLECTIONS: &'static [&'static str] = &["transacciones", "intentos"];
+    const COLLECTIONS: &'static [&'static str] = &["transacciones", "intentos", "epocas"];
     type Change = Change;
 
     fn apply(&mut self, change: &Change) {
         match change {
             Change::Transaccion(t) => self.put_transaccion(t.clone()),
             Change::Aborted(a) => {
-                self.aborted.insert(a.clave.clone(), Arc::new(a.clone()));
+                self.memory += bytes_of_aborted(a);
+                if let Some(old) = self.aborted.insert(a.clave.clone(), Arc::new(a.clone())) {
+                    self.memory = self.memory.saturating_sub(bytes_of_aborted(&old));
+                }
             }
+            Change::Forgotten(clave) => {
+                if let Some(old) = self.aborted.remove(clave) {
+                    self.memory = self.memory.saturating_sub(bytes_of_aborted(&old));
+                }
+            }
+            Change::Era(era) => self.era = Some(*era),
         }
     }
 
@@ -186,6 +250,11 @@ impl Model for State {
                 return Err(format!("the lugar of id {} is also that of id {other}", t.id));
             }
             self.put_transaccion(t);
+        } else if collection == "epocas" {
+            let era: EraRecord = serde_json::from_str(element).map_err(|e| e.to_string())?;
+            if self.era.replace(era).is_some() {
+                return Err("there is one epoca at most".to_owned());
+            }
         } else {
             let a: Aborted = serde_json::from_str(element).map_err(|e| e.to_string())?;
             if self.aborted.contains_key(&a.clave) {
@@ -199,13 +268,23 @@ impl Model for State {
     fn dump(&self, collection: &str, array: &mut ArrayWriter<'_>) -> io::Result<()> {
         if collection == "transacciones" {
             self.transacciones.values().try_for_each(|t| array.element(t.as_ref()))
+        } else if collection == "epocas" {
+            self.era.iter().try_for_each(|era| array.element(era))
         } else {
             self.aborted.values().try_for_each(|a| array.element(a.as_ref()))
         }
     }
 
     fn count(&self, collection: &str) -> usize {
-        if collection == "transacciones" { self.transacciones.len() } else { self.aborted.len() }
+        match collection {
+            "transacciones" => self.transacciones.len(),
+            "epocas" => usize::from(self.era.is_some()),
+            _ => self.aborted.len(),
+        }
+    }
+
+    fn memory(&self) -> u64 {
+        self.memory
     }
 
     /// A place stands for one purchase, and is a purchase's id: so who goes by places finds each purchase once.
@@ -216,7 +295,7 @@ impl Model for State {
                 "transacciones.json: id {id} has lugar {lugar}, and no purchase with that id has another lugar; a purchase \
                  that has one cannot be taken out alone"
             )),
-            None => Ok(Vec::new()),
+            None => Ok(self.era_of_people().into_iter().map(Change::Era).collect()),
         }
     }
 }

@@ -197,7 +197,7 @@ async fn more_streams_than_there_may_be_are_turned_away_at_once() {
         followers.push(Follower::new(&mine.api, None).await);
     }
     let answer = mine.api.get("/transacciones/eventos").await;
-    answer.assert_problem(503, "servicio-no-disponible");
+    answer.assert_problem(503, "demasiadas-operaciones");
     assert_eq!(answer.header("retry-after"), "1");
     assert_eq!(metric(&mine.api, "event_streams").await, 3);
     assert_eq!(metric(&mine.api, "event_streams_turned_away_total").await, 1);

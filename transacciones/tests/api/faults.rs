@@ -110,7 +110,7 @@ async fn more_purchases_than_may_be_under_way_are_turned_away_at_once() {
         .collect();
     under_way(4).await;
     let answer = compra(&t.mine.api, 1, 5).header("Accept-Language", "en").await;
-    answer.assert_problem(503, "servicio-no-disponible");
+    answer.assert_problem(503, "demasiadas-operaciones");
     assert_eq!(answer.headers["retry-after"], "1");
     assert!(answer.text().contains("nothing was begun"), "{}", answer.text());
     assert_eq!(metric(&t.mine.api, "purchases_turned_away_total").await, 1);

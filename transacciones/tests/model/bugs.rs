@@ -1,6 +1,6 @@
 //! Protocol bugs that the checker must find. They live in the model's world and around `next`, never in the product.
 
-use transacciones::domain::{Compra, Fate, Word};
+use transacciones::domain::{Compra, Era, Fate, Word};
 use transacciones::error::Error;
 use transacciones::purchase::{self, Event, Step, StillHeld, Unexpected};
 use transacciones::recovery::{self, Verdict};
@@ -35,6 +35,12 @@ pub enum Bug {
     AttemptUsedAgain,
     /// What an aborted attempt may hold is not cancelled before the next one.
     ClearSkipped,
+    /// An abort is forgotten while its attempt may still be committed.
+    ForgetsTooEarly,
+    /// An attempt may be committed in any era.
+    CommitsInAnyEra,
+    /// A clave whose abort was forgotten is numbered from 1 again.
+    NumbersUsedAgain,
 }
 
 /// The product's arrows, or what a bug makes of one.
@@ -71,10 +77,11 @@ pub fn verdict(bug: Option<Bug>, word: &Word, numero: u32) -> Verdict {
 }
 
 /// Whether the store commits.
-pub fn may_commit(bug: Option<Bug>, word: &Word, numero: u32) -> Result<(), Overtaken> {
+pub fn may_commit(bug: Option<Bug>, word: &Word, era: Era, numero: u32) -> Result<(), Overtaken> {
     match (bug, word, word.fate(numero)) {
         (Some(Bug::NoFence), Word::Aborted(_), Fate::Lost) => Ok(()),
-        _ => store::may_commit(word, numero),
+        (Some(Bug::CommitsInAnyEra), _, Fate::Open) => Ok(()),
+        _ => store::may_commit(word, era, numero),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::participants::{Hold, Tokens, Usuarios};
 use crate::world::{Order, PRECIO, precio};
-use journal::{Journal, Model, Options};
+use journal::{Journal, Model, Need, Options};
 use market::contract::{CargoRequest, Refusal, ReservaRequest};
 use market::domain::{Clave, Intento, TokenId, UsuarioId};
 use market::participant::HoldStore;
@@ -170,7 +170,7 @@ proptest! {
                     prop_assert_eq!(word().await, after);
                 } else {
                     let token = token_known.then_some(compra.token_id);
-                    let answer = store.abort(intento, compra.usuario_id, token).await.unwrap();
+                    let answer = store.abort(Need::End, intento, compra.usuario_id, token).await.unwrap();
                     if let Word::Bought(_) = before {
                         prop_assert_eq!(answer, Err(Overtaken));
                         prop_assert_eq!(word().await, before);

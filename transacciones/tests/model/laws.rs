@@ -133,7 +133,15 @@ fn law(m: &World, s: &State) -> bool {
     s.soup
         .iter()
         .filter(|c| matches!(c.kind, Kind::CancelToken | Kind::CancelCargo))
-        .all(|cancel| m.word(s, cancel.of, 0).fate(u32::from(cancel.numero)) == Fate::Lost)
+        .all(|cancel| {
+            let numero = u32::from(cancel.numero);
+            match m.word(s, cancel.of, 0).fate(numero) {
+                Fate::Lost => true,
+                Fate::Bought => false,
+                // forgotten, and yet it can never be committed
+                Fate::Open => !m.era(s).admits(numero),
+            }
+        })
 }
 
 /// The most that recovery needs: a pass that aborts and a pass that settles; one more sees that nothing is left.
@@ -198,7 +206,10 @@ impl World {
                 }
             };
             let bought = matches!(word, Word::Bought(_));
+            let used_up =
+                matches!(&word, Word::Aborted(a) if self.eras > 0 && self.era(&s).attempt(a.numero + 1).is_none());
             let right = match (mine, bought, can) {
+                (true, false, _) if used_up => s.ledger == before,
                 (false, ..) => s.ledger == before,
                 (true, true, _) => s.ledger == before && heard,
                 (true, false, true) => s.ledger.len() == before.len() + 1 && heard,

@@ -40,6 +40,7 @@ fn one_token(requests: [u8; 2]) -> World {
         tokens: 1,
         saldos: vec![PRECIO / 2],
         abonos: 1,
+        eras: 0,
         network: Network::Wild,
         reduced: true,
         bug: None,
@@ -127,6 +128,18 @@ fn in_a_calm_network_nobody_is_refused_for_what_its_own_key_holds() {
     explore("calm, two tokens", calm(two_tokens(if long() { [4, 2] } else { [2, 2] })));
 }
 
+/// The market whose aborts are forgotten, twice, at any moments.
+fn forgetting(world: World) -> World {
+    World { eras: 2, ..world }
+}
+
+#[test]
+fn what_is_forgotten_is_not_missed() {
+    explore("forgetting, one token", forgetting(one_token(if long() { [2, 1] } else { [2, 0] })));
+    explore("forgetting, two tokens", forgetting(two_tokens([1, 1])));
+    explore("forgetting, misused key", forgetting(misused_key(if long() { 3 } else { 2 })));
+}
+
 /// What was reached, without what is on its way and without who is where.
 fn reached(world: &World) -> HashSet<String> {
     let visible = |s: &State| {
@@ -184,6 +197,9 @@ fn every_seeded_bug_is_found_by_what_comes_of_it() {
         (Bug::RefusalNotFenced, one_token([2, 1])),
         (Bug::GoesOnAfterOvertaken, one_token([2, 1])),
         (Bug::AttemptUsedAgain, one_token([2, 1])),
+        (Bug::ForgetsTooEarly, forgetting(one_token([2, 0]))),
+        (Bug::CommitsInAnyEra, forgetting(one_token([2, 0]))),
+        (Bug::NumbersUsedAgain, forgetting(one_token([2, 0]))),
     ];
     for (bug, world) in bugs {
         let (property, steps) = find(bug, world).unwrap_or_else(|| panic!("{bug:?} is not found"));

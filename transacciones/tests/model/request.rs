@@ -5,7 +5,7 @@ use crate::soup::{Kind, Message};
 use crate::world::{Entry, Fence, Network, Order, Slot, State, World, Wrong, small};
 use transacciones::domain::{Bought, Word};
 use transacciones::error::Error;
-use transacciones::purchase::{Action, Event, Step};
+use transacciones::purchase::{self, Action, Event, Step};
 
 impl World {
     /// A request comes in and looks: before that it has no effect, so that the two need not be told apart.
@@ -29,7 +29,7 @@ impl World {
         match s.slots[slot].step.as_ref().map(|step| step.action(compra)) {
             Some(Action::Look) => Event::Word(word),
             Some(Action::Commit(intento, _)) => {
-                if bugs::may_commit(self.bug, &word, intento.numero).is_err() {
+                if bugs::may_commit(self.bug, &word, self.era(s), intento.numero).is_err() {
                     return Event::Overtaken;
                 }
                 if s.slots[slot].barred {
@@ -72,6 +72,8 @@ impl World {
             s.wrong = Some(Wrong::Unexpected);
             return;
         };
+        // as the runner does it
+        let next = if self.eras > 0 { purchase::numbered(next, self.era(s)) } else { next };
         s.slots[slot].got = 0;
         let action = next.action(compra);
         for message in self.sent(slot, &next) {

@@ -12,7 +12,8 @@
 //! soup holds the rest, and an effect without its answer is a delivery to nobody: nothing else distinguishes it. The
 //! store answers, or applies and does not answer, or neither.
 //!
-//! **Time.** There is none: recovery may take up any pending hold at any moment, as if `ORPHAN_AGE` were zero.
+//! **Time.** There is none: recovery may take up any pending hold at any moment, as if `ORPHAN_AGE` were zero, and a new era
+//! may begin at any moment, in which all is forgotten that may be.
 
 use crate::bugs::Bug;
 use crate::participants::{Availability, Hold, Tokens, Usuarios};
@@ -20,10 +21,12 @@ use crate::soup::{Message, Soup};
 use chrono::DateTime;
 use market::contract::Refusal;
 use market::domain::{Intento, Monto, TokenId, TransaccionId, UsuarioId};
-use transacciones::domain::{Aborted, Compra, Transaccion, Word};
+use transacciones::domain::{Aborted, Compra, Era, Transaccion, Word};
 use transacciones::purchase::{Action, Event, Step};
 
 pub const PRECIO: u8 = 60;
+/// Attempts of a clave in an era.
+const ATTEMPTS_IN_ERA: u32 = 2;
 
 /// A body that requests are made with; all positions are the configuration's.
 #[derive(Clone, Debug)]
@@ -68,6 +71,8 @@ pub struct World {
     pub saldos: Vec<u8>,
     /// Times that the price is added to user 0's balance.
     pub abonos: u8,
+    /// Times that a new era begins; whatever can be forgotten then is.
+    pub eras: u8,
     pub network: Network,
     /// Whether states that differ in nothing that matters count as one: see `reduction.rs`.
     pub reduced: bool,
@@ -132,6 +137,8 @@ pub struct State {
     /// Requests not made yet, by clave.
     left: Vec<u8>,
     pub abonos: u8,
+    /// The era that the store is in.
+    pub era: u8,
     /// The purchase that was acknowledged, by clave.
     pub heard: Vec<Option<u8>>,
     /// The last attempt that was refused, by clave.
@@ -159,6 +166,8 @@ pub enum Happening {
     Recovers { tokens: bool, intento: Hold },
     /// Money is added.
     Abono,
+    /// A new era begins.
+    Era,
 }
 
 impl World {
@@ -173,6 +182,7 @@ impl World {
             soup: Soup::default(),
             left: self.requests.clone(),
             abonos: self.abonos,
+            era: 0,
             heard: vec![None; claves],
             refused: vec![0; claves],
             wrong: None,
@@ -202,6 +212,23 @@ impl World {
                     usuario_id: compra.usuario_id,
                     token_id: a.token_known.then_some(compra.token_id),
                 })
+            }
+        }
+    }
+
+    /// The era that the store is in. A clave makes few attempts in one of them, so that small numbers reach far.
+    pub fn era(&self, s: &State) -> Era {
+        let number = if self.bug == Some(Bug::NumbersUsedAgain) { 0 } else { u32::from(s.era) };
+        Era::of_attempts(number, ATTEMPTS_IN_ERA)
+    }
+
+    /// Forgets every abort that may be: the product keeps them for longer. There is no clock that could go wrong.
+    fn forget_aborts(&self, s: &mut State) {
+        let era = Era::of_attempts(u32::from(s.era), ATTEMPTS_IN_ERA);
+        for abort in &mut s.aborted {
+            let early = self.bug == Some(Bug::ForgetsTooEarly);
+            if abort.is_some_and(|a| early || !era.admits(u32::from(a.numero))) {
+                *abort = None;
             }
         }
     }
@@ -262,6 +289,9 @@ impl World {
         if s.abonos > 0 {
             out.push(Happening::Abono);
         }
+        if s.era < self.eras {
+            out.push(Happening::Era);
+        }
     }
 
     /// What comes of it.
@@ -291,11 +321,16 @@ impl World {
             Happening::Dies(slot) => self.leave(s, slot),
             Happening::Recovers { tokens, intento } => {
                 let message = self.recover(s, tokens, intento);
-                if self.reduced {
+                // where aborts are forgotten, what recovery has read may be forgotten before what it sends arrives
+                if self.reduced && self.eras == 0 {
                     self.arrive(s, message, None);
                 } else {
                     s.soup.insert(message);
                 }
+            }
+            Happening::Era => {
+                s.era += 1;
+                self.forget_aborts(s);
             }
             Happening::Abono => {
                 s.abonos -= 1;

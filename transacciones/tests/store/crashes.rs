@@ -2,6 +2,7 @@
 
 use crate::law::{commit, compra, intento};
 use futures_util::future::join_all;
+use journal::Need;
 use market::domain::Monto;
 use testkit::data::TestData;
 use testkit::postgres::Server;
@@ -23,7 +24,7 @@ async fn a_crash_of_the_database_takes_back_nothing_that_was_decided() {
             let aborts = turn % 4 == 3;
             let said = eventually(PATIENCE, async || {
                 if aborts {
-                    store.abort(i.clone(), request.usuario_id, None).await.ok().map(|a| a.map(|()| None))
+                    store.abort(Need::End, i.clone(), request.usuario_id, None).await.ok().map(|a| a.map(|()| None))
                 } else {
                     store.commit(i.clone(), &request, Monto::ZERO).await.ok().map(|c| c.map(Some))
                 }

@@ -1,12 +1,14 @@
 //! The suite. Each function is one test for each kind of store.
 
+use chrono::TimeDelta;
 use futures_util::future::join_all;
+use journal::Need;
 use market::domain::{Clave, Intento, MAX_INTEGER, Monto, TokenId, TransaccionId, UsuarioId};
 use serde_json::json;
 use std::collections::BTreeSet;
 use testkit::data::{Kind, TestData};
 use testkit::{PATIENCE, eventually};
-use transacciones::domain::{Aborted, Compra, Fate, Transaccion, Word};
+use transacciones::domain::{Aborted, Compra, Fate, PARTS, Transaccion, Word};
 use transacciones::store::{Closing, Overtaken, Store};
 
 fn clave(s: &str) -> Clave {
@@ -42,7 +44,7 @@ pub async fn commit(store: &Store, i: &str, buyer: u64, what: u64) -> Result<Tra
 }
 
 async fn abort(store: &Store, i: &str) -> Result<(), Overtaken> {
-    store.abort(intento(i), usuario(1), Some(token(7))).await.unwrap()
+    store.abort(Need::End, intento(i), usuario(1), Some(token(7))).await.unwrap()
 }
 
 async fn word(store: &Store, c: &str) -> Word {
@@ -104,13 +106,51 @@ pub async fn an_abort_keeps_what_was_known_of_the_token(kind: Kind) {
     let is = |numero, token_id| {
         Word::Aborted(Aborted { clave: clave("k"), numero, usuario_id: usuario(1), token_id })
     };
-    store.abort(intento("k#1"), usuario(1), None).await.unwrap().unwrap();
+    store.abort(Need::End, intento("k#1"), usuario(1), None).await.unwrap().unwrap();
     assert_eq!(word(&store, "k").await, is(1, None));
-    store.abort(intento("k#2"), usuario(1), Some(token(7))).await.unwrap().unwrap();
-    store.abort(intento("k#3"), usuario(1), None).await.unwrap().unwrap();
+    store.abort(Need::End, intento("k#2"), usuario(1), Some(token(7))).await.unwrap().unwrap();
+    store.abort(Need::End, intento("k#3"), usuario(1), None).await.unwrap().unwrap();
     assert_eq!(word(&store, "k").await, is(3, Some(token(7))));
-    store.abort(intento("k#1"), usuario(2), Some(token(8))).await.unwrap().unwrap();
+    store.abort(Need::End, intento("k#1"), usuario(2), Some(token(8))).await.unwrap().unwrap();
     assert_eq!(word(&store, "k").await, is(3, Some(token(7))), "what was decided stays");
+}
+
+pub async fn an_abort_is_forgotten_after_its_eras_and_its_clave_is_used_anew(kind: Kind) {
+    let data = TestData::new(kind, &[]).await;
+    let store = Store::new(data.open());
+    let long = TimeDelta::hours(3);
+    let now = async || store.era().await.unwrap();
+    assert_eq!((store.forget(TimeDelta::zero()).await.unwrap(), now().await.attempt(1)), (0, Some(1)));
+    for n in 0..1200 {
+        abort(&store, &format!("k{n}#2")).await.unwrap();
+    }
+    let bought = commit(&store, "b#2", 1, 7).await.unwrap();
+    // the first look notes when the first era began; afterwards one era begins with each look that finds it over
+    for era in 0..PARTS + 2 {
+        assert_eq!(store.forget(TimeDelta::zero()).await.unwrap(), 0, "in era {era}");
+        assert_eq!(store.forget(long).await.unwrap(), 0, "this era is not over");
+        assert_eq!(word(&store, "k0").await.fate(2), Fate::Lost);
+        let first = now().await.attempt(1).unwrap();
+        assert_eq!((first > 1, now().await.admits(2)), (era > 0, era < 2), "{era}");
+    }
+    // a coordinator that was stopped all the time, with a clave that nobody aborted
+    assert_eq!(commit(&store, "late#1", 1, 7).await, Err(Overtaken));
+    assert_eq!(store.forget(TimeDelta::zero()).await.unwrap(), 1200);
+    for n in [0, 600, 1199] {
+        let clave = format!("k{n}");
+        assert_eq!(word(&store, &clave).await, Word::Nothing);
+        assert_eq!(commit(&store, &format!("{clave}#2"), 1, 7).await, Err(Overtaken), "it stays aborted");
+        assert_eq!(commit(&store, &format!("{clave}#3"), 1, 7).await, Err(Overtaken));
+    }
+    assert_eq!(word(&store, "b").await, Word::Bought(bought));
+    // anew, for something else
+    let numero = now().await.attempt(1).unwrap();
+    let anew = commit(&store, &format!("k0#{numero}"), 2, 8).await.unwrap();
+    assert_eq!(word(&store, "k0").await, Word::Bought(anew));
+    // another process, or the next start, goes on in the same era
+    let other = Store::new(data.open());
+    assert_eq!(other.era().await.unwrap(), now().await);
+    assert_eq!(commit(&other, "late#1", 1, 7).await, Err(Overtaken));
 }
 
 pub async fn commits_and_aborts_exclude_each_other(kind: Kind) {

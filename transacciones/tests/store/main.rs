@@ -12,6 +12,7 @@ testkit::suite! { law:
     an_abort_keeps_what_was_known_of_the_token
     commits_and_aborts_exclude_each_other
     one_attempt_from_many_at_once_is_committed_once
+    an_abort_is_forgotten_after_its_eras_and_its_clave_is_used_anew
     lists_have_the_order_of_commits
     the_seed_is_taken_once_and_goes_on
     the_digests_are_those_of_the_list

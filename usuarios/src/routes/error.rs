@@ -3,8 +3,7 @@
 use crate::error::Error;
 use http_kit::problem::Problem;
 use http_kit::text;
-use journal::StoreError;
-use market::codes::MarketCode;
+use market::codes::{MarketCode, of_store};
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
@@ -40,9 +39,7 @@ impl From<Error> for Problem {
                 text!("El cargo {intento} está confirmado.", "The cargo {intento} is confirmed."),
             ),
             Error::NoIdsLeft => Self::internal(error),
-            // the same will fail again: nobody is told to try
-            Error::Store(cause @ StoreError::Rejected { .. }) => Self::internal(cause),
-            Error::Store(cause) => Self::store(cause),
+            Error::Store(cause) => of_store(cause),
         }
     }
 }

@@ -7,7 +7,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use http_kit::name::Name;
 use http_kit::openapi::schema::Id;
-use http_kit::openapi::{WithBody, WithParameters, WithStore};
+use http_kit::openapi::{WithBody, WithParameters, WithRoom, WithStore};
 use http_kit::paging::Limit;
 use http_kit::problem::Problem;
 use http_kit::reply::Representation;
@@ -93,7 +93,7 @@ pub async fn show(req: HttpRequest, asked: OneUsuario, store: Data<Store>) -> Re
 
 /// Create a user with an opening balance
 #[utoipa::path(post, operation_id = "crear", summary = "Crear un usuario con su saldo inicial", path = "/usuarios", tag = "usuarios", request_body = NewUsuario,
-    responses((status = 201, description = "Created; `Location` leads to it", body = UsuarioView), WithBody, WithStore))]
+    responses((status = 201, description = "Created; `Location` leads to it", body = UsuarioView), WithBody, WithRoom, WithStore))]
 pub async fn create(
     req: HttpRequest,
     asked: NewUsuario,
@@ -109,7 +109,7 @@ pub async fn create(
 
 /// Rename a user
 #[utoipa::path(patch, operation_id = "renombrar", summary = "Cambiar el nombre de un usuario", path = "/usuarios/{id}", tag = "usuarios", request_body = UsuarioPatch, params(UsuarioPatch),
-    responses((status = 200, description = "The user as it is now", body = UsuarioView), NoUsuario, WithBody, WithStore))]
+    responses((status = 200, description = "The user as it is now", body = UsuarioView), NoUsuario, WithBody, WithRoom, WithStore))]
 pub async fn rename(
     req: HttpRequest,
     asked: UsuarioPatch,

@@ -5,7 +5,7 @@ use crate::domain::{Movimiento, MovimientoKind, Usuario};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use http_kit::paging::Page;
-use journal::{Journal, Snapshot, StoreError, Tx};
+use journal::{Journal, Need, Snapshot, StoreError, Tx};
 use market::contract::{CargoRequest, Digest, Hold, PAGE};
 use market::domain::{Clave, Intento, Monto, UsuarioId, timestamp};
 use market::participant::Recorded;
@@ -25,9 +25,10 @@ impl Store {
 
     async fn write<T: Send + 'static>(
         &self,
+        need: Need,
         f: impl FnOnce(&mut Tx<'_, State>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        self.0.write(f).await?
+        self.0.write_for(need, f).await?
     }
 
     pub(super) async fn usuario(&self, id: UsuarioId) -> Result<Usuario, Error> {
@@ -60,7 +61,7 @@ impl Store {
     }
 
     pub(super) async fn create(&self, nombre: String, saldo: Monto) -> Result<Usuario, Error> {
-        self.write(move |tx| {
+        self.write(Need::Add, move |tx| {
             let id = tx.next_usuario_id().ok_or(Error::NoIdsLeft)?;
             let usuario = Usuario { id, nombre, saldo };
             let apertura = Movimiento {
@@ -78,7 +79,7 @@ impl Store {
     }
 
     pub(super) async fn rename(&self, id: UsuarioId, nombre: String) -> Result<Usuario, Error> {
-        self.write(move |tx| {
+        self.write(Need::Add, move |tx| {
             let usuario = Usuario { nombre, ..tx.usuario(id)?.clone() };
             tx.put(Change::Usuario(usuario.clone()));
             Ok(usuario)
@@ -92,7 +93,7 @@ impl Store {
         monto: Monto,
         clave: Clave,
     ) -> Result<Recorded<Movimiento>, Error> {
-        self.write(move |tx| {
+        self.write(Need::Add, move |tx| {
             if let Some(recorded) = tx.referred(&Reference::Abono(clave.clone())) {
                 recorded.answers(id, monto, &clave)?;
                 return Ok(Recorded { value: recorded.as_ref().clone(), is_new: false });
@@ -114,7 +115,7 @@ impl Store {
     }
 
     pub(super) async fn hold(&self, intento: Intento, request: CargoRequest) -> Result<bool, Error> {
-        self.write(move |tx| {
+        self.write(Need::Begin, move |tx| {
             let CargoRequest { usuario_id, monto } = request;
             if let Some(recorded) = tx.referred(&Reference::Cargo(intento.clone())) {
                 return recorded.answers(usuario_id, monto, &intento).map(|()| false);
@@ -136,7 +137,7 @@ impl Store {
     }
 
     pub(super) async fn confirm(&self, intento: Intento) -> Result<(), Error> {
-        self.write(move |tx| {
+        self.write(Need::End, move |tx| {
             let cargo = tx
                 .referred(&Reference::Cargo(intento.clone()))
                 .ok_or(Error::IntentoNotFound(intento.clone()))?;
@@ -151,7 +152,7 @@ impl Store {
     }
 
     pub(super) async fn cancel(&self, intento: Intento) -> Result<(), Error> {
-        self.write(move |tx| {
+        self.write(Need::End, move |tx| {
             let Some(cargo) = tx.referred(&Reference::Cargo(intento.clone())).cloned() else {
                 return Ok(());
             };

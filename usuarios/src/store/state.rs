@@ -37,6 +37,28 @@ pub struct State {
     descuadrados: OrdSet<UsuarioId>,
     confirmados: RunningDigest,
     last_movimiento: u64,
+    /// What the records take: see [`Model::memory`].
+    memory: u64,
+}
+
+/// Bytes of memory that a user takes besides the name: measured with a million of them, see `mercado/tests/process/memory.rs`.
+const USUARIO_BYTES: u64 = 170;
+/// Bytes that a line takes; one with a key has it in an index.
+const MOVIMIENTO_BYTES: u64 = 170;
+/// Bytes that an index takes for a key, besides the key's own.
+const REFERENCE_BYTES: u64 = 130;
+
+fn bytes_of_usuario(u: &Usuario) -> u64 {
+    USUARIO_BYTES + u.nombre.len() as u64
+}
+
+fn bytes_of_movimiento(m: &Movimiento) -> u64 {
+    let key = match &m.tipo {
+        MovimientoKind::Abono { clave } => Some(clave),
+        MovimientoKind::Cargo { intento, .. } => Some(&intento.clave),
+        MovimientoKind::Opening | MovimientoKind::AdjustmentUp | MovimientoKind::AdjustmentDown => None,
+    };
+    MOVIMIENTO_BYTES + key.map_or(0, |clave| REFERENCE_BYTES + clave.as_str().len() as u64)
 }
 
 /// A user's ledger in two numbers.
@@ -149,7 +171,10 @@ impl State {
 
     fn put_usuario(&mut self, usuario: Usuario) {
         let id = usuario.id;
-        self.usuarios.insert(id, Arc::new(usuario));
+        self.memory += bytes_of_usuario(&usuario);
+        if let Some(old) = self.usuarios.insert(id, Arc::new(usuario)) {
+            self.memory = self.memory.saturating_sub(bytes_of_usuario(&old));
+        }
         self.check_balance(id);
     }
 
@@ -176,6 +201,8 @@ impl State {
     }
 
     fn tally(&mut self, m: &Movimiento, sign: i64) {
+        let bytes = bytes_of_movimiento(m);
+        self.memory = if sign > 0 { self.memory + bytes } else { self.memory.saturating_sub(bytes) };
         let account = self.accounts.entry(m.usuario_id).or_default();
         account.suma = account.suma.wrapping_add(sign * m.effect());
         account.lines = if sign > 0 { account.lines + 1 } else { account.lines.saturating_sub(1) };
@@ -279,6 +306,10 @@ impl Model for State {
 
     fn count(&self, collection: &str) -> usize {
         if collection == "usuarios" { self.usuarios.len() } else { self.movimientos.len() }
+    }
+
+    fn memory(&self) -> u64 {
+        self.memory
     }
 
     /// A person may edit balances while the service is stopped: the ledger then gets a line that says so, the opening

@@ -94,6 +94,11 @@ impl Model for Bank {
         if collection == "accounts" { self.accounts.len() } else { self.notes.len() }
     }
 
+    /// A number that is easy to reckon with.
+    fn memory(&self) -> u64 {
+        100 * (self.accounts.len() + self.notes.len()) as u64
+    }
+
     fn on_open(&self, edited: &[&'static str]) -> Result<Vec<Change>, String> {
         if edited.is_empty() {
             return Ok(Vec::new());

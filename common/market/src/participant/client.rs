@@ -128,11 +128,12 @@ impl<S: HoldStore> Local<S> {
         deadline: Instant,
         call: impl Future<Output = Result<T, S::Error>> + Send,
     ) -> Answer<T> {
-        let unavailable = |cause: String| Unavailable { service: S::Request::SERVICE, cause };
+        let service = S::Request::SERVICE;
+        let unavailable = |cause: String, answered| Unavailable { service, cause, answered };
         match timeout_at(deadline, call).await {
             Ok(Ok(value)) => Ok(Ok(value)),
-            Ok(Err(e)) => S::refusal(&e).map(Err).ok_or_else(|| unavailable(e.to_string())),
-            Err(_) => Err(unavailable("it did not answer in time".to_owned())),
+            Ok(Err(e)) => S::refusal(&e).map(Err).ok_or_else(|| unavailable(e.to_string(), true)),
+            Err(_) => Err(unavailable("it did not answer in time".to_owned(), false)),
         }
     }
 }

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use testkit::postgres::Server;
 
-const ARRAYS: [&str; 6] = ["usuarios", "movimientos", "tokens", "contadores", "transacciones", "intentos"];
+const ARRAYS: [&str; 7] =
+    ["usuarios", "movimientos", "tokens", "contadores", "transacciones", "intentos", "epocas"];
 /// Recovery that does not let a test wait for long.
 const SOON: [&str; 2] = ["--purchase-deadline-ms=500", "--orphan-age-ms=800"];
 

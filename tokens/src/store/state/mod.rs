@@ -28,6 +28,19 @@ pub struct State {
     vendidos: usize,
     /// The greatest id that was ever given, where that is known.
     counter: Option<TokenId>,
+    /// What the records take: see [`Model::memory`].
+    memory: u64,
+}
+
+/// Bytes of memory that a token takes besides its texts: measured, see `mercado/tests/process/memory.rs`.
+const TOKEN_BYTES: u64 = 300;
+/// Bytes that a hold or a sale takes besides its key.
+const INTENTO_BYTES: u64 = 230;
+
+fn bytes_of(Entry { token, folded }: &Entry) -> u64 {
+    let texts = token.nombre.len() + token.imagen.len() + folded.len();
+    let intento = token.intento().map_or(0, |(i, _)| INTENTO_BYTES + i.clave.as_str().len() as u64);
+    TOKEN_BYTES + texts as u64 + intento
 }
 
 /// The name of the one record in `contadores.json`.
@@ -139,9 +152,10 @@ impl State {
         {
             return Err(format!("the intento {intento} of id {id} is also that of id {other}"));
         }
-        self.tally(&token);
         let folded = fold(&token.nombre).into();
-        match self.entries.insert(id, Arc::new(Entry { token, folded })) {
+        let entry = Arc::new(Entry { token, folded });
+        self.tally(&entry);
+        match self.entries.insert(id, entry) {
             None => Ok(()),
             Some(_) => Err(format!("id {id} is there twice")),
         }
@@ -158,7 +172,7 @@ impl State {
         if let Some(old) = &old {
             self.untally(old);
         }
-        self.tally(&new.token);
+        self.tally(&new);
         if let Some(indexes) = self.indexes.get_mut() {
             indexes.change(old.as_deref(), Some(&new));
         }
@@ -173,7 +187,9 @@ impl State {
         }
     }
 
-    fn tally(&mut self, token: &Token) {
+    fn tally(&mut self, entry: &Entry) {
+        self.memory += bytes_of(entry);
+        let token = &entry.token;
         self.vendidos += usize::from(token.is_sold());
         match &token.estado {
             Availability::Reserved(r) => {
@@ -188,7 +204,9 @@ impl State {
         }
     }
 
-    fn untally(&mut self, Entry { token, .. }: &Entry) {
+    fn untally(&mut self, entry: &Entry) {
+        self.memory = self.memory.saturating_sub(bytes_of(entry));
+        let token = &entry.token;
         self.vendidos = self.vendidos.saturating_sub(usize::from(token.is_sold()));
         match &token.estado {
             Availability::Reserved(r) => {
@@ -244,6 +262,10 @@ impl Model for State {
 
     fn count(&self, collection: &str) -> usize {
         if collection == "tokens" { self.entries.len() } else { usize::from(self.counter.is_some()) }
+    }
+
+    fn memory(&self) -> u64 {
+        self.memory
     }
 
     /// Ids that come from a seed or from a person's edit count as given, also after somebody takes them out of the file again.

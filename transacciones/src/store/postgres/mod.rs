@@ -19,6 +19,7 @@ macro_rules! rows {
     };
 }
 
+mod eras;
 mod places;
 mod tables;
 
@@ -27,6 +28,7 @@ use crate::domain::{Aborted, Compra, Transaccion, Word};
 use chrono::{DateTime, Utc};
 use journal::StoreError;
 use market::domain::{Clave, Intento, Monto, RunningDigest, TokenId, TransaccionId, UsuarioId};
+use eras::Known;
 use pg::{Schema, broken, read, row_limit, run, written};
 use places::Places;
 use sqlx::{Error as SqlError, PgConnection};
@@ -39,6 +41,7 @@ pub struct Store {
     schema: Schema,
     changed: watch::Sender<u64>,
     pod: Option<Arc<str>>,
+    era: watch::Sender<Known>,
 }
 
 /// A bought row.
@@ -74,8 +77,9 @@ impl Row {
 impl Store {
     /// It gives places from now on.
     pub(super) fn new(schema: Schema) -> Self {
-        let store = Self { schema, changed: watch::Sender::new(0), pod: None };
+        let store = Self { schema, changed: watch::Sender::new(0), pod: None, era: watch::Sender::new(None) };
         store.begin_giving_places();
+        store.begin_reading_eras();
         store
     }
 
@@ -93,6 +97,9 @@ impl Store {
         compra: &Compra,
         precio: Monto,
     ) -> Result<Result<Transaccion, Overtaken>, StoreError> {
+        if !self.era().await?.admits(intento.numero) {
+            return Ok(Err(Overtaken));
+        }
         run!(self.schema.repeatable(), |c, turn| {
             loop {
                 let made = sqlx::query!(

@@ -1,7 +1,7 @@
 //! The tables as a whole: filled from files, and read back.
 
 use super::places::close;
-use super::{Row, closing};
+use super::{Row, closing, eras};
 use crate::domain::Aborted;
 use crate::store::Closing;
 use crate::store::state::{Change, State};
@@ -66,6 +66,9 @@ impl Tables for State {
             .execute(&mut *c)
             .await?;
         }
+        if let Some(era) = self.era_record() {
+            eras::put(c, era).await?;
+        }
         let mut total = Closing::default();
         self.transacciones.values().for_each(|t| total.add(t));
         close(c, &total).await?;
@@ -78,6 +81,9 @@ impl Tables for State {
 
     async fn read(c: &mut PgConnection) -> Result<Self, SqlError> {
         let (mut state, mut bought, mut behind) = (Self::default(), Vec::new(), String::new());
+        if let Some(era) = eras::record(&mut *c).await? {
+            state.apply(&Change::Era(era));
+        }
         loop {
             let rows = sqlx::query!(
                 "select clave, abortado, usuario_id, token_id, id, numero, precio, fecha, asiento, pod

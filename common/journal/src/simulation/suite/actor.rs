@@ -6,7 +6,7 @@ use super::{
     model::{Change, Item, Register},
 };
 use crate::{
-    Options, StoreError,
+    Need, Options, StoreError,
     disk::File,
     error::OpenError,
     handle::work,
@@ -90,7 +90,7 @@ impl Actor {
                     *seen.lock().unwrap() = tx.ids();
                     if entry.refuses { Err(()) } else { Ok(()) }
                 },
-                false,
+                Need::Add,
                 (),
                 reply,
             ));
