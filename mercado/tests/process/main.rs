@@ -12,6 +12,7 @@ mod helpers;
 mod journal;
 mod migrar;
 mod page;
+mod pictures;
 mod postgres;
 mod replicas;
 mod salud;
