@@ -120,6 +120,7 @@ impl Scale {
 /// Why it could not be run.
 pub async fn run(options: &Options, bin: &Path) -> Result<bool, String> {
     speak(options.language.unwrap_or_else(Language::of_locale));
+    warden::raise_files();
     let scale = Scale::of(options);
     let (dir, fresh) = directory(options.dir.as_deref())?;
     let chosen = |kind: &&Kind| options.only.is_empty() || options.only.iter().any(|name| name == kind.name);

@@ -2,7 +2,7 @@
 //! where the user names one, and else the warden does.
 
 use super::words::both;
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit, setrlimit};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,6 +20,13 @@ pub fn how(cgroup: Option<&Path>) -> String {
         Some(dir) => both!("por cgroups en {}", "by cgroups in {}", dir.display()),
         None => both!("que el laboratorio vigila cada 10 ms", "which the laboratory watches every 10 ms"),
     }
+}
+
+/// Lets this process have as many connections as it may: an attack needs thousands.
+pub fn raise_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // with fewer an attack is weaker, and still one
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Watches one process.
