@@ -9,7 +9,12 @@ use tempfile::TempDir;
 
 fn attack(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_laboratorio"));
-    command.arg("ataque").args(args).env("LANG", "es_ES.UTF-8").env_remove("LC_ALL").env_remove("LC_MESSAGES");
+    command
+        .arg("ataque")
+        .args(args)
+        .env("LANG", "es_ES.UTF-8")
+        .env_remove("LC_ALL")
+        .env_remove("LC_MESSAGES");
     command
 }
 

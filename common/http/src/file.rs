@@ -2,8 +2,8 @@
 
 use crate::reply::{Representation, is_known};
 use actix_web::body::SizedStream;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
@@ -100,7 +100,8 @@ fn pieces(file: File, length: u64) -> impl stream::Stream<Item = io::Result<Byte
         if left == 0 {
             return Ok(None);
         }
-        let (file, piece) = web::block(move || read_piece(file, left.min(PIECE))).await.map_err(io::Error::other)??;
+        let (file, piece) =
+            web::block(move || read_piece(file, left.min(PIECE))).await.map_err(io::Error::other)??;
         let left = left - piece.len() as u64;
         Ok(Some((piece, (file, left))))
     })

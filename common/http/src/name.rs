@@ -118,7 +118,9 @@ enum Joiner {
 fn joiner(c: char) -> Option<Joiner> {
     match c {
         '\u{200c}' | '\u{200d}' => Some(Joiner::Joins),
-        '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' | '\u{180b}'..='\u{180d}' | '\u{180f}' => Some(Joiner::Draws),
+        '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' | '\u{180b}'..='\u{180d}' | '\u{180f}' => {
+            Some(Joiner::Draws)
+        }
         '\u{e0020}'..='\u{e007f}' => Some(Joiner::Flag),
         _ => None,
     }
@@ -139,12 +141,16 @@ fn has_stray_joiner(text: &str) -> bool {
                 let is_symbol = before.general_category_group() == GeneralCategoryGroup::Symbol;
                 let joins = before >= '\u{530}' && !before.is_whitespace();
                 let fits = match kind {
-                    Joiner::Joins => (joins || is_symbol) && after_joiner.is_none_or(|last| last == Joiner::Draws),
+                    Joiner::Joins => {
+                        (joins || is_symbol) && after_joiner.is_none_or(|last| last == Joiner::Draws)
+                    }
                     Joiner::Draws => {
                         let keycap = matches!(before, '0'..='9' | '#' | '*');
                         (is_symbol || keycap || joins) && after_joiner.is_none()
                     }
-                    Joiner::Flag => before == '\u{1f3f4}' && after_joiner.is_none_or(|last| last == Joiner::Flag),
+                    Joiner::Flag => {
+                        before == '\u{1f3f4}' && after_joiner.is_none_or(|last| last == Joiner::Flag)
+                    }
                 };
                 after_joiner = Some(kind);
                 !fits
@@ -159,7 +165,10 @@ fn has_stray_joiner(text: &str) -> bool {
 }
 
 fn unseen() -> Text {
-    Text::new("debe tener algún carácter visible, y al principio y al final", "must have a visible character, and at both ends")
+    Text::new(
+        "debe tener algún carácter visible, y al principio y al final",
+        "must have a visible character, and at both ends",
+    )
 }
 
 /// Symbols that are blank: of Braille, of music.

@@ -105,7 +105,15 @@ impl Arena {
         let buy = place(Service::Transacciones).ok_or("no place")?;
         let customers = Arc::new(Customers::new(buy, FIRST..FIRST + tokens));
         let cgroup = cgroup.map(Path::to_owned);
-        let mut arena = Self { scale, dir: dir.to_owned(), customers, made: Vec::new(), bin: bin.to_owned(), cgroup, places };
+        let mut arena = Self {
+            scale,
+            dir: dir.to_owned(),
+            customers,
+            made: Vec::new(),
+            bin: bin.to_owned(),
+            cgroup,
+            places,
+        };
         arena.revive().await?;
         Ok(arena)
     }
@@ -117,7 +125,8 @@ impl Arena {
 
     /// The ports of a service.
     pub fn ports(&self, service: Service) -> Ports {
-        let fallback = Ports { public: (Ipv4Addr::LOCALHOST, 1).into(), internal: (Ipv4Addr::LOCALHOST, 1).into() };
+        let fallback =
+            Ports { public: (Ipv4Addr::LOCALHOST, 1).into(), internal: (Ipv4Addr::LOCALHOST, 1).into() };
         self.places.iter().find(|p| p.service == service).map_or(fallback, |p| p.ports)
     }
 
@@ -141,7 +150,8 @@ impl Arena {
         let mut missing = Vec::new();
         for id in self.made.iter().step_by(step).chain(self.made.last()) {
             let path = format!("/tokens/{id}");
-            let reply = raw::get(self.public(Service::Tokens), &path).await.map_err(|e| format!("{path}: {e}"))?;
+            let reply =
+                raw::get(self.public(Service::Tokens), &path).await.map_err(|e| format!("{path}: {e}"))?;
             if reply.status != 200 {
                 missing.push(*id);
             }
@@ -177,7 +187,12 @@ impl Arena {
             if start.elapsed() > PATIENCE {
                 let log = |p: &Place| last_line(&self.log(p.service));
                 let said: Vec<_> = self.places.iter().map(log).collect();
-                return Err(both!("no está listo en {} s: {}", "not ready within {} s: {}", PATIENCE.as_secs(), said.join(" | ")));
+                return Err(both!(
+                    "no está listo en {} s: {}",
+                    "not ready within {} s: {}",
+                    PATIENCE.as_secs(),
+                    said.join(" | ")
+                ));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -186,7 +201,8 @@ impl Arena {
     /// Whether all are ready now.
     pub async fn is_ready(&self) -> bool {
         for place in &self.places {
-            let asked = tokio::time::timeout(Duration::from_secs(5), raw::get(place.ports.internal, "/readyz"));
+            let asked =
+                tokio::time::timeout(Duration::from_secs(5), raw::get(place.ports.internal, "/readyz"));
             if !matches!(asked.await, Ok(Ok(reply)) if reply.status == 200) {
                 return false;
             }
@@ -342,9 +358,7 @@ fn seed(dir: &Path, scale: Scale, kinds: usize) -> std::io::Result<u64> {
     let tokens = (super::customers::MOST_A_SECOND * seconds * (kinds as u64 + 1)).min(150_000);
     let usuario = |id| json!({"id": id, "nombre": format!("Cliente {id}"), "saldo": if id == POOR { 0 } else { 1_u64 << 40 }});
     let usuarios: Vec<Value> = (1..=USUARIOS).map(usuario).collect();
-    let token = |id: u64, imagen: &str, precio: u64| {
-        json!({"id": id, "nombre": format!("Ficha {id}"), "imagen": imagen, "precio": precio, "vendido": false})
-    };
+    let token = |id: u64, imagen: &str, precio: u64| json!({"id": id, "nombre": format!("Ficha {id}"), "imagen": imagen, "precio": precio, "vendido": false});
     let mut all = vec![token(PICTURE, "grande.png", 1), token(DEAR, "nada.svg", 1 << 50)];
     all.extend((FIRST..FIRST + tokens).map(|id| token(id, "nada.svg", 1)));
     std::fs::write(seeds.join("usuarios.json"), serde_json::to_vec(&usuarios)?)?;

@@ -98,7 +98,9 @@ impl Customers {
             let rows: Vec<Value> =
                 serde_json::from_slice(&reply.body).map_err(|e| format!("{path}: {}, {e}", reply.status))?;
             let number = |row: &Value, name: &str| row[name].as_u64().unwrap_or_default();
-            have.extend(rows.iter().map(|r| (number(r, "id"), (number(r, "usuarioId"), number(r, "tokenId")))));
+            have.extend(
+                rows.iter().map(|r| (number(r, "id"), (number(r, "usuarioId"), number(r, "tokenId")))),
+            );
             match rows.last() {
                 Some(last) => after = number(last, "id"),
                 None => break,
@@ -106,7 +108,11 @@ impl Customers {
         }
         let promised = self.promised.lock().unwrap_or_else(PoisonError::into_inner);
         let lost = promised.iter().filter(|(id, promise)| have.get(id) != Some(promise));
-        Ok(lost.map(|(id, (u, t))| both!("compra {} de {} por el usuario {}", "purchase {} of {} by user {}", id, t, u)).collect())
+        Ok(lost
+            .map(|(id, (u, t))| {
+                both!("compra {} de {} por el usuario {}", "purchase {} of {} by user {}", id, t, u)
+            })
+            .collect())
     }
 }
 

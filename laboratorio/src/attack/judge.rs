@@ -78,8 +78,13 @@ pub async fn attack(kind: &Kind, attack: Attack, arena: &mut Arena) -> Result<Ve
             both!("{} sondas seguidas sin respuesta", "{} probes in a row without an answer", silence)
         });
         seen.rule(met.p99() < probes::PATIENCE, || {
-            both!("{} de {} sondas sin respuesta en {} s", "{} of {} probes not answered within {} s",
-                met.unanswered(), met.times.len(), probes::PATIENCE.as_secs())
+            both!(
+                "{} de {} sondas sin respuesta en {} s",
+                "{} of {} probes not answered within {} s",
+                met.unanswered(),
+                met.times.len(),
+                probes::PATIENCE.as_secs()
+            )
         });
         seen.rule(during > 0.0 || kind.no_purchases, || both!("nadie pudo comprar", "nobody could buy"));
         afterwards(arena, &mut seen).await;
@@ -103,7 +108,11 @@ pub async fn restart(arena: &mut Arena) -> Result<Verdict, String> {
     settled(arena, &mut seen).await;
     let promises = arena.customers.promises();
     seen.rule(promises > 0, || both!("no se vendió nada", "nothing was sold"));
-    seen.what = both!("kill -9 y arranque: {} compras prometidas, todas están", "kill -9 and start: {} purchases promised, all there", promises);
+    seen.what = both!(
+        "kill -9 y arranque: {} compras prometidas, todas están",
+        "kill -9 and start: {} purchases promised, all there",
+        promises
+    );
     Ok(Verdict::of(0, "reinicio", seen))
 }
 
@@ -156,10 +165,17 @@ async fn kept(arena: &mut Arena, seen: &mut Seen) -> Result<(), String> {
         return Err(seen.wrong.join("; "));
     }
     let tokens = arena.missing_tokens().await?;
-    seen.rule(tokens.is_empty(), || both!("faltan tokens creados, como {}", "tokens that were made are missing, as {}", tokens[0]));
+    seen.rule(tokens.is_empty(), || {
+        both!("faltan tokens creados, como {}", "tokens that were made are missing, as {}", tokens[0])
+    });
     let missing = arena.customers.missing().await?;
     seen.rule(missing.is_empty(), || {
-        both!("{} prometidas faltan, la primera {}", "{} that were promised are missing, the first {}", missing.len(), missing[0])
+        both!(
+            "{} prometidas faltan, la primera {}",
+            "{} that were promised are missing, the first {}",
+            missing.len(),
+            missing[0]
+        )
     });
     Ok(())
 }

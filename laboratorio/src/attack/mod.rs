@@ -127,15 +127,23 @@ pub async fn run(options: &Options, bin: &Path) -> Result<bool, String> {
     let chosen: Vec<&Kind> = KINDS.iter().filter(chosen).collect();
     crate::say!(
         "{}",
-        both!("Directorio {}; límite de memoria: {} MiB por servicio, {}", "Directory {}; memory limit: {} MiB for each service, {}",
-            dir.display(), warden::LIMIT_MIB, warden::how(options.cgroup.as_deref()))
+        both!(
+            "Directorio {}; límite de memoria: {} MiB por servicio, {}",
+            "Directory {}; memory limit: {} MiB for each service, {}",
+            dir.display(),
+            warden::LIMIT_MIB,
+            warden::how(options.cgroup.as_deref())
+        )
     );
     let mut arena = Arena::start(bin, &dir, scale, options.cgroup.as_deref(), chosen.len()).await?;
     table::head();
     let mut verdicts = Vec::new();
     for kind in chosen {
         let verdict = match &kind.how {
-            How::Elsewhere(where_, en) => Verdict::elsewhere(kind, both!("{}", "{}", if words::language() == Language::Es { where_ } else { en })),
+            How::Elsewhere(where_, en) => Verdict::elsewhere(
+                kind,
+                both!("{}", "{}", if words::language() == Language::Es { where_ } else { en }),
+            ),
             How::Attack(attack) => judge::attack(kind, *attack, &mut arena).await?,
         };
         table::row(&verdict);

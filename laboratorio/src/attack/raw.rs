@@ -25,7 +25,8 @@ pub struct Reply {
 impl Reply {
     /// A header's value; empty where it is missing.
     pub fn header(&self, name: &str) -> &str {
-        let value = |line: &'_ str| line.split_once(':').filter(|(n, _)| *n == name).map(|(n, _)| n.len() + 1);
+        let value =
+            |line: &'_ str| line.split_once(':').filter(|(n, _)| *n == name).map(|(n, _)| n.len() + 1);
         self.head.lines().find_map(|line| value(line).map(|start| line[start..].trim())).unwrap_or_default()
     }
 

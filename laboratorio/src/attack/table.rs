@@ -7,12 +7,21 @@ use std::path::Path;
 
 /// The column heads.
 pub fn head() {
-    say!("{}", both!(
-        "{:<4} {:<13} {:<9} {:>8} {:>9} {:>8} {:>7}  {}",
-        "{:<4} {:<13} {:<9} {:>8} {:>9} {:>8} {:>7}  {}",
-        both!("fila", "row"), both!("clase", "kind"), both!("veredicto", "verdict"), both!("antes/s", "before/s"),
-        both!("durante/s", "during/s"), both!("p99 ms", "p99 ms"), both!("MiB", "MiB"), both!("qué se vio", "what was seen")
-    ));
+    say!(
+        "{}",
+        both!(
+            "{:<4} {:<13} {:<9} {:>8} {:>9} {:>8} {:>7}  {}",
+            "{:<4} {:<13} {:<9} {:>8} {:>9} {:>8} {:>7}  {}",
+            both!("fila", "row"),
+            both!("clase", "kind"),
+            both!("veredicto", "verdict"),
+            both!("antes/s", "before/s"),
+            both!("durante/s", "during/s"),
+            both!("p99 ms", "p99 ms"),
+            both!("MiB", "MiB"),
+            both!("qué se vio", "what was seen")
+        )
+    );
 }
 
 /// One row.
@@ -38,13 +47,28 @@ pub fn row(verdict: &Verdict) {
 
 /// The last line; whether all is good.
 pub fn end(verdicts: &[Verdict], dir: &Path) -> bool {
-    let wrong: Vec<_> = verdicts.iter().filter(|v| !v.seen.wrong.is_empty()).map(|v| v.name.as_str()).collect();
+    let wrong: Vec<_> =
+        verdicts.iter().filter(|v| !v.seen.wrong.is_empty()).map(|v| v.name.as_str()).collect();
     if wrong.is_empty() {
         let attacked = verdicts.iter().filter(|v| !v.elsewhere).count();
-        say!("{}", both!("VERDE: {} clases, y el mercado sigue vivo, rápido y correcto.",
-            "GREEN: {} kinds, and the market is alive, quick and right.", attacked));
+        say!(
+            "{}",
+            both!(
+                "VERDE: {} clases, y el mercado sigue vivo, rápido y correcto.",
+                "GREEN: {} kinds, and the market is alive, quick and right.",
+                attacked
+            )
+        );
         return true;
     }
-    say!("{}", both!("ROJO: {}. Datos y registros: {}", "RED: {}. Data and logs: {}", wrong.join(", "), dir.display()));
+    say!(
+        "{}",
+        both!(
+            "ROJO: {}. Datos y registros: {}",
+            "RED: {}. Data and logs: {}",
+            wrong.join(", "),
+            dir.display()
+        )
+    );
     false
 }

@@ -40,7 +40,8 @@ async fn a_database_of_an_earlier_version_goes_on_where_it_was() {
     assert_eq!(sold, [101, 102, 103, 104, 107]);
 
     // names are found and sorted by the rules of this version
-    let ids = |rows: Vec<serde_json::Value>| rows.iter().map(|t| t["id"].as_u64().unwrap()).collect::<Vec<_>>();
+    let ids =
+        |rows: Vec<serde_json::Value>| rows.iter().map(|t| t["id"].as_u64().unwrap()).collect::<Vec<_>>();
     assert_eq!(ids(all(api, "/tokens?orden=nombre").await), [103, 101, 107, 105, 102, 104]);
     assert_eq!(ids(all(api, "/tokens?nombre=C%C3%93SMICO").await), [101]);
 

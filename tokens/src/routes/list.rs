@@ -69,10 +69,7 @@ impl Field for SearchText {
         let folded = fold(&Name::read(raw)?.into_string());
         // of "´" nothing is left, and nothing is a part of every name
         if folded.trim().is_empty() {
-            return Err(Text::new(
-                "debe tener algo más que acentos",
-                "must have more than accents",
-            ));
+            return Err(Text::new("debe tener algo más que acentos", "must have more than accents"));
         }
         Ok(Self(folded))
     }

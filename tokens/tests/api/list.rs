@@ -136,7 +136,16 @@ fn names(rows: &[Value]) -> Vec<&str> {
 #[tokio::test]
 async fn a_name_is_found_however_it_is_written_and_another_name_is_not() {
     let all = [
-        "Gran Straße", "IŞIK", "El año del gato", "Ana y Anova", "हिन्दी", "ﬁnca Ⅳ", "ＮＥＫＯ", "N\u{303}u", "Ёж", "Йога",
+        "Gran Straße",
+        "IŞIK",
+        "El año del gato",
+        "Ana y Anova",
+        "हिन्दी",
+        "ﬁnca Ⅳ",
+        "ＮＥＫＯ",
+        "N\u{303}u",
+        "Ёж",
+        "Йога",
     ];
     let m = Market::with(&named(&all)).await;
     for (part, found) in [
@@ -167,8 +176,8 @@ async fn a_name_is_found_however_it_is_written_and_another_name_is_not() {
 #[tokio::test]
 async fn names_come_in_the_order_of_spanish_page_after_page() {
     let sorted = [
-        "!", "2", "ábaco", "Abad", "cafe", "café", "Cafetera", "chal", "dado", "llama", "luz", "Nandú", "Nube", "ñame", "Ñandú", "ñu",
-        "Ochoa", "Øre", "Zulú", "я", "猫",
+        "!", "2", "ábaco", "Abad", "cafe", "café", "Cafetera", "chal", "dado", "llama", "luz", "Nandú",
+        "Nube", "ñame", "Ñandú", "ñu", "Ochoa", "Øre", "Zulú", "я", "猫",
     ];
     let mut mixed = sorted;
     mixed.reverse();

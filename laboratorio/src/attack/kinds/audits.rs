@@ -36,11 +36,18 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         wrong.extend(w);
     }
     let mut seen = Seen {
-        what: both!("{} clientes: {} auditorías, todas correctas, {} veces 503", "{} clients: {} audits, all right, {} times 503",
-            clients, right, busy),
+        what: both!(
+            "{} clientes: {} auditorías, todas correctas, {} veces 503",
+            "{} clients: {} audits, all right, {} times 503",
+            clients,
+            right,
+            busy
+        ),
         ..Seen::default()
     };
     seen.rule(right > 0, || both!("ninguna auditoría", "no audit"));
-    seen.rule(wrong.is_empty(), || both!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0]));
+    seen.rule(wrong.is_empty(), || {
+        both!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0])
+    });
     Ok(seen)
 }

@@ -36,7 +36,9 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
             tried += 1;
         }
         let nested = format!("{}1{}", "[".repeat(4_000), "]".repeat(4_000));
-        for body in [format!("{{{}}}", members.join(",")), format!("{{\"{long}\":1}}"), nested, "[".repeat(8_000)] {
+        for body in
+            [format!("{{{}}}", members.join(",")), format!("{{\"{long}\":1}}"), nested, "[".repeat(8_000)]
+        {
             let bytes = raw::json("POST", &list, &[("Connection", "close")], body.as_bytes());
             if let Ok(reply) = raw::exchange(arena.public(service), &bytes).await {
                 let good = matches!(reply.status, 400 | 422);
@@ -47,6 +49,11 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         }
     }
     seen.rule(largest <= MOST, || both!("una respuesta de {} bytes", "an answer of {} bytes", largest));
-    seen.what = both!("{} peticiones; la mayor respuesta {} bytes", "{} requests; the largest answer {} bytes", tried, largest);
+    seen.what = both!(
+        "{} peticiones; la mayor respuesta {} bytes",
+        "{} requests; the largest answer {} bytes",
+        tried,
+        largest
+    );
     Ok(seen)
 }

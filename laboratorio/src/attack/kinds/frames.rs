@@ -14,11 +14,27 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         let wrong = format!("{list}?nada=1");
         let picture = "/tokens/1/imagen";
         let drawing = "/tokens/2/imagen";
-        let paths = ["/", "/docs/", "/docs/swagger-ui-bundle.js", "/openapi.json", &list, &wrong, "/no/hay", "/livez",
-            "/readyz", "/metrics", "/hits", picture, drawing];
-        for (method, path) in paths.iter().map(|path| ("GET", *path)).chain([("PUT", "/"), ("HEAD", "/docs/")]) {
+        let paths = [
+            "/",
+            "/docs/",
+            "/docs/swagger-ui-bundle.js",
+            "/openapi.json",
+            &list,
+            &wrong,
+            "/no/hay",
+            "/livez",
+            "/readyz",
+            "/metrics",
+            "/hits",
+            picture,
+            drawing,
+        ];
+        for (method, path) in
+            paths.iter().map(|path| ("GET", *path)).chain([("PUT", "/"), ("HEAD", "/docs/")])
+        {
             let bytes = raw::request(method, path, &[("Connection", "close")]);
-            let reply = raw::exchange(arena.public(service), &bytes).await.map_err(|e| format!("{path}: {e}"))?;
+            let reply =
+                raw::exchange(arena.public(service), &bytes).await.map_err(|e| format!("{path}: {e}"))?;
             let policy = reply.header("content-security-policy");
             let framed = policy.contains("frame-ancestors 'none'") || policy.contains("frame-ancestors 'self'")
                 // a document in a sandbox has no site, and so nothing to click on
@@ -29,6 +45,10 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
             tried += 1;
         }
     }
-    seen.what = both!("{} respuestas de toda clase con sus cabeceras", "{} answers of all sorts with their headers", tried);
+    seen.what = both!(
+        "{} respuestas de toda clase con sus cabeceras",
+        "{} answers of all sorts with their headers",
+        tried
+    );
     Ok(seen)
 }

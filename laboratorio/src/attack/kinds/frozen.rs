@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 const AT_MOST: Duration = Duration::from_secs(8);
 
 pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
-    let pid = arena.pid(Service::Tokens).and_then(|id| Pid::from_raw(id.cast_signed())).ok_or("no process")?;
+    let pid =
+        arena.pid(Service::Tokens).and_then(|id| Pid::from_raw(id.cast_signed())).ok_or("no process")?;
     kill_process(pid, Signal::STOP).map_err(|e| format!("SIGSTOP: {e}"))?;
     let seen = rush(arena).await;
     kill_process(pid, Signal::CONT).map_err(|e| format!("SIGCONT: {e}"))?;
@@ -49,14 +50,21 @@ async fn rush(arena: &Arena) -> Result<Seen, String> {
         }
     }
     let mut seen = Seen {
-        what: both!("{} compras con tokens parado: {} veces 503, {} de ellas en menos de 1 s; la más lenta {:.1} s",
+        what: both!(
+            "{} compras con tokens parado: {} veces 503, {} de ellas en menos de 1 s; la más lenta {:.1} s",
             "{} purchases while tokens stands still: {} times 503, {} of them within 1 s; the slowest {:.1} s",
-            buyers, refused, at_once, longest.as_secs_f64()),
+            buyers,
+            refused,
+            at_once,
+            longest.as_secs_f64()
+        ),
         ..Seen::default()
     };
     seen.rule(refused > 0, || both!("ningún 503", "no 503"));
     seen.rule(at_once > 0, || both!("ningún 503 enseguida", "no 503 at once"));
     seen.rule(longest < AT_MOST, || both!("una tardó {:.1} s", "one took {:.1} s", longest.as_secs_f64()));
-    seen.rule(wrong.is_empty(), || both!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0]));
+    seen.rule(wrong.is_empty(), || {
+        both!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0])
+    });
     Ok(seen)
 }

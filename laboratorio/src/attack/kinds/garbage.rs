@@ -33,7 +33,9 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
             let mut sent = 0_u64;
             while Instant::now() < end {
                 let Ok(mut stream) = TcpStream::connect(to).await else { continue };
-                let _ = stream.write_all(GARBAGE[usize::try_from(sent).unwrap_or_default() % GARBAGE.len()]).await;
+                let _ = stream
+                    .write_all(GARBAGE[usize::try_from(sent).unwrap_or_default() % GARBAGE.len()])
+                    .await;
                 let _ = raw::read(&mut stream).await;
                 sent += 1;
             }
@@ -46,10 +48,22 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     }
     let (logged, seconds) = (size(arena) - before, begin.elapsed().as_secs_f64());
     let mut seen = Seen {
-        what: both!("{} conexiones con basura; {} bytes de registro", "{} connections with garbage; {} bytes of log", sent, logged),
+        what: both!(
+            "{} conexiones con basura; {} bytes de registro",
+            "{} connections with garbage; {} bytes of log",
+            sent,
+            logged
+        ),
         ..Seen::default()
     };
     let most = LOG_A_SECOND * SERVICES.len() as f64 * (seconds + 1.0);
-    seen.rule(logged as f64 <= most, || both!("el registro creció {} bytes en {:.1} s", "the log grew by {} bytes in {:.1} s", logged, seconds));
+    seen.rule(logged as f64 <= most, || {
+        both!(
+            "el registro creció {} bytes en {:.1} s",
+            "the log grew by {} bytes in {:.1} s",
+            logged,
+            seconds
+        )
+    });
     Ok(seen)
 }

@@ -50,7 +50,9 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         // a name in the request's own line counts instead of the header's
         let bytes = b"GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         let reply = raw::exchange(to, bytes).await.map_err(|e| e.to_string())?;
-        seen.rule(matches!(reply.status, 400 | 421), || format!("GET http://evil.example/: {}", reply.status));
+        seen.rule(matches!(reply.status, 400 | 421), || {
+            format!("GET http://evil.example/: {}", reply.status)
+        });
         let two = b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
         let reply = raw::exchange(to, two).await.map_err(|e| e.to_string())?;
         seen.rule(matches!(reply.status, 400 | 421), || format!("Host x 2: {}", reply.status));
@@ -66,7 +68,12 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     }
     let to = arena.public(Service::Transacciones);
     for origin in ORIGINS {
-        let bytes = raw::json("POST", "/transacciones", &[("Origin", origin), ("Connection", "close")], body.as_bytes());
+        let bytes = raw::json(
+            "POST",
+            "/transacciones",
+            &[("Origin", origin), ("Connection", "close")],
+            body.as_bytes(),
+        );
         let reply = raw::exchange(to, &bytes).await.map_err(|e| format!("{origin}: {e}"))?;
         seen.rule(reply.status == 403, || format!("Origin: {origin}: {}", reply.status));
         tried += 1;
@@ -74,17 +81,25 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     // a form of another site sends no JSON, and no preflight
     for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""] {
         let length = body.len().to_string();
-        let mut bytes = raw::request("POST", "/transacciones",
-            &[("Content-Type", kind), ("Content-Length", &length), ("Connection", "close")]);
+        let mut bytes = raw::request(
+            "POST",
+            "/transacciones",
+            &[("Content-Type", kind), ("Content-Length", &length), ("Connection", "close")],
+        );
         bytes.extend_from_slice(body.as_bytes());
         let reply = raw::exchange(to, &bytes).await.map_err(|e| format!("{kind}: {e}"))?;
         seen.rule(reply.status == 415, || format!("Content-Type: {kind}: {}", reply.status));
         tried += 1;
     }
-    let reply = raw::get(arena.public(Service::Tokens), &format!("/tokens/{token}")).await.map_err(|e| e.to_string())?;
+    let reply = raw::get(arena.public(Service::Tokens), &format!("/tokens/{token}"))
+        .await
+        .map_err(|e| e.to_string())?;
     let sold = !String::from_utf8_lossy(&reply.body).contains("\"vendido\":false");
     seen.rule(!sold, || both!("se compró el token {}", "token {} was bought", token));
-    seen.what = both!("{} peticiones con otros nombres, orígenes y tipos; nada se compró",
-        "{} requests with other names, origins and types; nothing was bought", tried);
+    seen.what = both!(
+        "{} peticiones con otros nombres, orígenes y tipos; nada se compró",
+        "{} requests with other names, origins and types; nothing was bought",
+        tried
+    );
     Ok(seen)
 }

@@ -13,7 +13,9 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let clients = arena.scale.pick(16, 64);
     let end = Instant::now() + arena.scale.time;
     let to = arena.public(Service::Transacciones);
-    let memory = |arena: &Arena| arena.peaks().iter().find(|(s, _)| *s == Service::Transacciones).map_or(0, |(_, m)| *m);
+    let memory = |arena: &Arena| {
+        arena.peaks().iter().find(|(s, _)| *s == Service::Transacciones).map_or(0, |(_, m)| *m)
+    };
     let before = memory(arena);
     let mut buying = Vec::new();
     for client in 0..clients {
@@ -25,7 +27,8 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
             while Instant::now() < end {
                 n += 1;
                 let key = format!("{client:05}-{n:0>249}");
-                let bytes = raw::json("POST", "/transacciones", &[("Idempotency-Key", &key)], body.as_bytes());
+                let bytes =
+                    raw::json("POST", "/transacciones", &[("Idempotency-Key", &key)], body.as_bytes());
                 let mut stream: TcpStream = match connection.take() {
                     Some(stream) => stream,
                     None => match TcpStream::connect(to).await {
@@ -56,11 +59,19 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     }
     let after = memory(arena);
     let mut seen = Seen {
-        what: both!("{} claves de 255 caracteres rechazadas, {} veces lleno; transacciones {} -> {} MiB",
-            "{} keys of 255 characters refused, {} times full; transacciones {} -> {} MiB", refused, full, before, after),
+        what: both!(
+            "{} claves de 255 caracteres rechazadas, {} veces lleno; transacciones {} -> {} MiB",
+            "{} keys of 255 characters refused, {} times full; transacciones {} -> {} MiB",
+            refused,
+            full,
+            before,
+            after
+        ),
         ..Seen::default()
     };
     seen.rule(refused > 0, || both!("ningún rechazo", "nothing was refused"));
-    seen.rule(wrong.is_empty(), || both!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0]));
+    seen.rule(wrong.is_empty(), || {
+        both!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0])
+    });
     Ok(seen)
 }

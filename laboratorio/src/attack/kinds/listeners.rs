@@ -23,7 +23,8 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
             let Ok(mut stream) = raw::narrow(to).await else { return };
             let _ = stream.write_all(&bytes).await;
             let mut piece = [0; 4096];
-            let first = tokio::time::timeout(end.saturating_duration_since(Instant::now()), stream.read(&mut piece));
+            let first =
+                tokio::time::timeout(end.saturating_duration_since(Instant::now()), stream.read(&mut piece));
             match first.await {
                 Ok(Ok(n)) if piece[..n].starts_with(b"HTTP/1.1 200") => {}
                 Ok(Ok(n)) if piece[..n].starts_with(b"HTTP/1.1 503") => {
@@ -47,8 +48,13 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     }
     let (heard, refused) = (heard.load(Ordering::Relaxed), refused.load(Ordering::Relaxed));
     let mut seen = Seen {
-        what: both!("{} oyentes, la mitad sin leer; {} rechazados con 503; {} KiB oídos",
-            "{} listeners, half of which do not read; {} refused with 503; {} KiB heard", listeners, refused, heard >> 10),
+        what: both!(
+            "{} oyentes, la mitad sin leer; {} rechazados con 503; {} KiB oídos",
+            "{} listeners, half of which do not read; {} refused with 503; {} KiB heard",
+            listeners,
+            refused,
+            heard >> 10
+        ),
         ..Seen::default()
     };
     seen.rule(heard > 0, || both!("los que leen no oyeron nada", "those who read heard nothing"));

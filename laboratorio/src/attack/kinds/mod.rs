@@ -75,13 +75,23 @@ pub const KINDS: &[Kind] = &[
     kind(11, "marcos", |arena| Box::pin(frames::attack(arena))),
     kind(12, "consultas", |arena| Box::pin(bad_queries::attack(arena))),
     kind(13, "basura", |arena| Box::pin(garbage::attack(arena))),
-    elsewhere(14, "diario", "sin cliente: las pruebas de common/journal", "no client's: the tests of common/journal"),
+    elsewhere(
+        14,
+        "diario",
+        "sin cliente: las pruebas de common/journal",
+        "no client's: the tests of common/journal",
+    ),
     kind(15, "nombres", |arena| Box::pin(names::attack(arena))),
     kind(16, "archivos", |arena| Box::pin(modes::attack(arena))),
     kind(17, "imagenes", |arena| Box::pin(pictures::attack(arena))),
     kind(18, "redis", |arena| Box::pin(redis::attack(arena))),
     elsewhere(19, "redes", "sin cliente: k8s/check", "no client's: k8s/check"),
-    elsewhere(20, "colas", "las pruebas de common/journal y common/pg", "the tests of common/journal and common/pg"),
+    elsewhere(
+        20,
+        "colas",
+        "las pruebas de common/journal y common/pg",
+        "the tests of common/journal and common/pg",
+    ),
     kind(1, "registros", |arena| Box::pin(records::attack(arena))),
 ];
 

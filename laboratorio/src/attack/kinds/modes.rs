@@ -15,7 +15,9 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         // a compaction may have removed it meanwhile
         let Ok(metadata) = entry.metadata() else { continue };
         files += 1;
-        seen.rule(metadata.mode() & 0o007 == 0, || format!("{}: {:o}", entry.path().display(), metadata.mode() & 0o777));
+        seen.rule(metadata.mode() & 0o007 == 0, || {
+            format!("{}: {:o}", entry.path().display(), metadata.mode() & 0o777)
+        });
     }
     let mode = data.metadata().map_err(said)?.mode();
     // the laboratory made the directory with this process's mask; the store tightens it

@@ -15,7 +15,8 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let clients = arena.scale.pick(24, 100);
     let end = Instant::now() + arena.scale.time;
     let to = arena.public(Service::Tokens);
-    let memory = |arena: &Arena| arena.peaks().iter().find(|(s, _)| *s == Service::Tokens).map_or(0, |(_, m)| *m);
+    let memory =
+        |arena: &Arena| arena.peaks().iter().find(|(s, _)| *s == Service::Tokens).map_or(0, |(_, m)| *m);
     memory(arena);
     let before = memory(arena);
     let path = format!("/tokens/{PICTURE}/imagen");
@@ -41,13 +42,24 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     }
     let after = memory(arena);
     let mut seen = Seen {
-        what: both!("{} clientes lentos de {} MiB; tokens {} -> {} MiB", "{} slow clients of {} MiB; tokens {} -> {} MiB",
-            clients, PICTURE_BYTES >> 20, before, after),
+        what: both!(
+            "{} clientes lentos de {} MiB; tokens {} -> {} MiB",
+            "{} slow clients of {} MiB; tokens {} -> {} MiB",
+            clients,
+            PICTURE_BYTES >> 20,
+            before,
+            after
+        ),
         ..Seen::default()
     };
-    seen.rule(whole.body.len() == PICTURE_BYTES, || both!("llegaron {} bytes", "{} bytes came", whole.body.len()));
-    seen.rule(after < before + MOST_MIB, || both!("la memoria creció {} MiB", "the memory grew by {} MiB", after - before));
-    let again = raw::request("GET", &path, &[("If-None-Match", whole.header("etag")), ("Connection", "close")]);
+    seen.rule(whole.body.len() == PICTURE_BYTES, || {
+        both!("llegaron {} bytes", "{} bytes came", whole.body.len())
+    });
+    seen.rule(after < before + MOST_MIB, || {
+        both!("la memoria creció {} MiB", "the memory grew by {} MiB", after - before)
+    });
+    let again =
+        raw::request("GET", &path, &[("If-None-Match", whole.header("etag")), ("Connection", "close")]);
     let again = raw::exchange(to, &again).await.map_err(|e| e.to_string())?;
     seen.rule(again.status == 304, || format!("If-None-Match: {}", again.status));
     Ok(seen)

@@ -24,7 +24,8 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let to = arena.public(Service::Tokens);
     let limit = arena.scale.pick(Duration::from_secs(15), AT_MOST.max(arena.scale.time));
     let end = Instant::now() + limit;
-    let body = format!("{{\"nombre\":\"{}\",\"imagen\":\"{}.png\",\"precio\":1}}", "猫".repeat(85), "x".repeat(250));
+    let body =
+        format!("{{\"nombre\":\"{}\",\"imagen\":\"{}.png\",\"precio\":1}}", "猫".repeat(85), "x".repeat(250));
     let bytes = raw::json("POST", "/tokens", &[], body.as_bytes());
     let mut posting = Vec::new();
     for _ in 0..clients {
@@ -40,12 +41,19 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     }
     made.sort_unstable();
     let mut seen = Seen {
-        what: both!("{} tokens creados, luego {} veces 507", "{} tokens made, then {} times 507", made.len(), full),
+        what: both!(
+            "{} tokens creados, luego {} veces 507",
+            "{} tokens made, then {} times 507",
+            made.len(),
+            full
+        ),
         ..Seen::default()
     };
     seen.rule(!made.is_empty(), || both!("ningún token creado", "no token was made"));
     seen.rule(full > 0, || both!("nunca 507 en {} s", "never 507 within {} s", limit.as_secs()));
-    seen.rule(wrong.is_empty(), || both!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0]));
+    seen.rule(wrong.is_empty(), || {
+        both!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0])
+    });
     arena.made.extend(made);
     Ok(seen)
 }

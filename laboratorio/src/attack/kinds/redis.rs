@@ -35,14 +35,19 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         let liar = tokio::spawn(lies(listener, lie));
         let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr());
         let ports = [free.map_err(|e| e.to_string())?, {
-            std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).map_err(|e| e.to_string())?
+            std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+                .and_then(|l| l.local_addr())
+                .map_err(|e| e.to_string())?
         }];
         let mut tokens = start(arena, ports, redis).map_err(|e| format!("tokens: {e}"))?;
         let to = ports[0];
         let begin = Instant::now();
         while raw::get(to, "/readyz").await.map_or(0, |r| r.status) != 200 {
             if begin.elapsed() > Duration::from_secs(20) {
-                return Err(both!("tokens no está listo con una Redis falsa", "tokens is not ready with a false Redis"));
+                return Err(both!(
+                    "tokens no está listo con una Redis falsa",
+                    "tokens is not ready with a false Redis"
+                ));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -58,14 +63,25 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         tokens.kill().await.map_err(|e| e.to_string())?;
         liar.abort();
     }
-    seen.rule(longest < AT_MOST, || both!("una respuesta tardó {:.1} s", "an answer took {:.1} s", longest.as_secs_f64()));
-    seen.what = both!("{} mentiras de Redis, {} peticiones; la más lenta {:.0} ms", "{} lies of a Redis, {} requests; the slowest {:.0} ms",
-        LIES.len(), asked, longest.as_secs_f64() * 1000.0);
+    seen.rule(longest < AT_MOST, || {
+        both!("una respuesta tardó {:.1} s", "an answer took {:.1} s", longest.as_secs_f64())
+    });
+    seen.what = both!(
+        "{} mentiras de Redis, {} peticiones; la más lenta {:.0} ms",
+        "{} lies of a Redis, {} requests; the slowest {:.0} ms",
+        LIES.len(),
+        asked,
+        longest.as_secs_f64() * 1000.0
+    );
     Ok(seen)
 }
 
 /// A `tokens` of its own, with an empty store.
-fn start(arena: &Arena, [public, internal]: [SocketAddr; 2], redis: SocketAddr) -> std::io::Result<tokio::process::Child> {
+fn start(
+    arena: &Arena,
+    [public, internal]: [SocketAddr; 2],
+    redis: SocketAddr,
+) -> std::io::Result<tokio::process::Child> {
     let dir = arena.dir.join(format!("redis-{}", public.port()));
     let log = std::fs::File::create(arena.dir.join(format!("redis-{}.log", public.port())))?;
     Command::new(arena.program("tokens"))

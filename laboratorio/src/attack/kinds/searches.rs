@@ -53,13 +53,23 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         wrong.extend(w);
     }
     let mut seen = Seen {
-        what: both!("{} clientes: {} búsquedas, {} veces 503; un token suelto tardó {:.0} ms como mucho ({} veces)",
+        what: both!(
+            "{} clientes: {} búsquedas, {} veces 503; un token suelto tardó {:.0} ms como mucho ({} veces)",
             "{} clients: {} searches, {} times 503; one token took {:.0} ms at most ({} times)",
-            clients, found, busy, longest.as_secs_f64() * 1000.0, asked),
+            clients,
+            found,
+            busy,
+            longest.as_secs_f64() * 1000.0,
+            asked
+        ),
         ..Seen::default()
     };
     seen.rule(found > 0 && asked > 0, || both!("nadie encontró nada", "nobody found anything"));
-    seen.rule(longest < AT_MOST, || both!("un token tardó {:.1} s", "one token took {:.1} s", longest.as_secs_f64()));
-    seen.rule(wrong.is_empty(), || both!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0]));
+    seen.rule(longest < AT_MOST, || {
+        both!("un token tardó {:.1} s", "one token took {:.1} s", longest.as_secs_f64())
+    });
+    seen.rule(wrong.is_empty(), || {
+        both!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0])
+    });
     Ok(seen)
 }

@@ -58,12 +58,24 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         }
     }
     let mut seen = Seen {
-        what: both!("{} clientes que se paran a medias de {} maneras; cerrados tras {:.1} s como mucho",
-            "{} clients that stop half-way in {} ways; closed after {:.1} s at most", all, STOPS.len(), longest.as_secs_f64()),
+        what: both!(
+            "{} clientes que se paran a medias de {} maneras; cerrados tras {:.1} s como mucho",
+            "{} clients that stop half-way in {} ways; closed after {:.1} s at most",
+            all,
+            STOPS.len(),
+            longest.as_secs_f64()
+        ),
         ..Seen::default()
     };
-    seen.rule(late.is_empty(), || both!("{} siguen abiertos tras {} s, el primero {:?}", "{} still open after {} s, the first {:?}",
-        late.len(), (limit + SLACK).as_secs(), late[0]));
+    seen.rule(late.is_empty(), || {
+        both!(
+            "{} siguen abiertos tras {} s, el primero {:?}",
+            "{} still open after {} s, the first {:?}",
+            late.len(),
+            (limit + SLACK).as_secs(),
+            late[0]
+        )
+    });
     Ok(seen)
 }
 
@@ -73,8 +85,12 @@ async fn held(to: SocketAddr, path: &str, stop: Stop, most: Duration) -> Option<
     let body = "Host: localhost\r\nContent-Type: application/json\r\n";
     let start = match stop {
         Stop::Head | Stop::DrippingHead => format!("GET {path} HTTP/1.1\r\nHost: local"),
-        Stop::Body | Stop::DrippingBody => format!("POST {path} HTTP/1.1\r\n{body}Content-Length: 500\r\n\r\n{{\"nombre\":"),
-        Stop::ChunkedBody => format!("POST {path} HTTP/1.1\r\n{body}Transfer-Encoding: chunked\r\n\r\n10\r\n{{\"nombre\":"),
+        Stop::Body | Stop::DrippingBody => {
+            format!("POST {path} HTTP/1.1\r\n{body}Content-Length: 500\r\n\r\n{{\"nombre\":")
+        }
+        Stop::ChunkedBody => {
+            format!("POST {path} HTTP/1.1\r\n{body}Transfer-Encoding: chunked\r\n\r\n10\r\n{{\"nombre\":")
+        }
         Stop::SecondHead => format!("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\nGET {path} HTTP/1.1\r\n"),
         // more than the kernels at both ends take
         Stop::Answer => "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(60),
@@ -110,5 +126,6 @@ async fn held(to: SocketAddr, path: &str, stop: Stop, most: Duration) -> Option<
 async fn alive(stream: &mut TcpStream) -> bool {
     tokio::time::sleep(Duration::from_millis(100)).await;
     // a reset shows as an error of the socket, the end of a full queue does not
-    matches!(stream.take_error(), Ok(None)) && stream.try_write(b"G").map_or_else(|e| e.kind() == std::io::ErrorKind::WouldBlock, |_| true)
+    matches!(stream.take_error(), Ok(None))
+        && stream.try_write(b"G").map_or_else(|e| e.kind() == std::io::ErrorKind::WouldBlock, |_| true)
 }

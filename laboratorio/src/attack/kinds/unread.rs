@@ -34,7 +34,12 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         taken += one.await.unwrap_or_default();
     }
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let what = both!("{} conexiones con hasta {} peticiones y sin leer nada; {} lo enviaron todo",
-        "{} connections with up to {} requests each and nothing read; {} sent all of it", all, requests, taken);
+    let what = both!(
+        "{} conexiones con hasta {} peticiones y sin leer nada; {} lo enviaron todo",
+        "{} connections with up to {} requests each and nothing read; {} sent all of it",
+        all,
+        requests,
+        taken
+    );
     Ok(Seen { what, ..Seen::default() })
 }

@@ -112,9 +112,7 @@ pub(super) async fn list(c: &mut PgConnection, query: &ListQuery) -> Result<Vers
             page_rows!(f, "(orden, id) > ($7, $8)", "orden, id", nombre, id).fetch_all(c).await?
         }
         (SortBy::Name, true) => {
-            page_rows!(f, "(orden, id) < ($7, $8)", "orden desc, id desc", nombre, id)
-                .fetch_all(c)
-                .await?
+            page_rows!(f, "(orden, id) < ($7, $8)", "orden desc, id desc", nombre, id).fetch_all(c).await?
         }
     };
     let first = rows.first().ok_or(SqlError::RowNotFound)?;

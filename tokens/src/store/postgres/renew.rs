@@ -1,8 +1,8 @@
 //! What is kept of a name besides the name (`plegado`, `orden`) is made anew where other rules made it: those of an older
 //! version of the program, also while both run.
 
-use crate::collation::{RULES, fold, sort_key};
 use super::{Store, step};
+use crate::collation::{RULES, fold, sort_key};
 use pg::{row_limit, run};
 use sqlx::{Error as SqlError, PgConnection};
 use std::time::Duration;
