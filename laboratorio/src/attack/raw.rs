@@ -91,24 +91,25 @@ pub async fn read(stream: &mut TcpStream) -> Result<Reply> {
 
 async fn read_reply(stream: &mut TcpStream) -> Result<Reply> {
     let mut bytes = Vec::new();
-    let mut piece = vec![0; 16 * 1024];
-    let mut end = None;
+    let mut piece = vec![0; 64 * 1024];
+    let mut reply = Reply::default();
+    // the body's place, and its length where the head says it
+    let mut body: Option<(usize, Option<usize>)> = None;
     loop {
-        if end.is_none() {
-            end = bytes.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4);
+        if body.is_none()
+            && let Some(at) = bytes.windows(4).position(|w| w == b"\r\n\r\n")
+        {
+            reply.head = String::from_utf8_lossy(&bytes[..at]).to_lowercase();
+            reply.status = reply.head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or_default();
+            let none = matches!(reply.status, 204 | 304).then_some(0);
+            body = Some((at + 4, none.or_else(|| reply.header("content-length").parse().ok())));
         }
-        if let Some(end) = end {
-            let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-            let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or_default();
-            let reply = Reply { status, head, body: bytes[end..].to_vec() };
-            let length = reply.header("content-length").parse().ok();
-            let none = matches!(status, 204 | 304);
-            if none || length.is_some_and(|n: usize| reply.body.len() >= n) || bytes.len() > MOST {
-                return Ok(reply);
-            }
+        if let Some((start, length)) = body {
+            let came = bytes.len() - start;
             // chunks end with an empty one
-            if reply.header("transfer-encoding") == "chunked" && reply.body.ends_with(b"0\r\n\r\n") {
-                return Ok(reply);
+            let last = reply.header("transfer-encoding") == "chunked" && bytes.ends_with(b"0\r\n\r\n");
+            if length.is_some_and(|length| came >= length) || last || bytes.len() > MOST {
+                break;
             }
         }
         match stream.read(&mut piece).await {
@@ -118,10 +119,8 @@ async fn read_reply(stream: &mut TcpStream) -> Result<Reply> {
             Err(_) => break,
         }
     }
-    let Some(end) = end else { return Ok(Reply::default()) };
-    let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or_default();
-    Ok(Reply { status, head, body: bytes[end..].to_vec() })
+    reply.body = body.map_or_else(Vec::new, |(start, _)| bytes.split_off(start));
+    Ok(reply)
 }
 
 /// A connection at whose end only a few bytes wait to be read.

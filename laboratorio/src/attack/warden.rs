@@ -31,7 +31,7 @@ pub fn raise_files() {
 
 /// Watches one process.
 pub struct Warden {
-    pid: Pid,
+    pid: u32,
     seen: Arc<Seen>,
     watch: JoinHandle<()>,
     cgroup: Option<PathBuf>,
@@ -49,12 +49,12 @@ impl Warden {
     /// # Errors
     /// Where it cannot be limited.
     pub fn watch(pid: u32, name: &str, cgroup: Option<&Path>) -> Result<Self, String> {
-        let pid = Pid::from_raw(pid.cast_signed()).ok_or("no process")?;
+        let process = Pid::from_raw(pid.cast_signed()).ok_or("no process")?;
         let cgroup = cgroup.map(|parent| limited(parent, name, pid)).transpose()?;
         // should the warden be late: the process then ends by itself before the machine is full. Addresses that are only
         // reserved count here, so the number is a larger one.
-        let most = Rlimit { current: Some(16 * LIMIT_MIB << 20), maximum: Some(16 * LIMIT_MIB << 20) };
-        prlimit(Some(pid), Resource::Data, most).map_err(|e| format!("setrlimit of {name}: {e}"))?;
+        let most = Rlimit { current: Some((16 * LIMIT_MIB) << 20), maximum: Some((16 * LIMIT_MIB) << 20) };
+        prlimit(Some(process), Resource::Data, most).map_err(|e| format!("setrlimit of {name}: {e}"))?;
         let seen = Arc::<Seen>::default();
         let watch = tokio::spawn(look(pid, Arc::clone(&seen)));
         Ok(Self { pid, seen, watch, cgroup })
@@ -84,12 +84,14 @@ impl Drop for Warden {
     }
 }
 
-async fn look(pid: Pid, seen: Arc<Seen>) {
+async fn look(pid: u32, seen: Arc<Seen>) {
     while let Some(bytes) = resident(pid) {
         seen.peak.fetch_max(bytes, Ordering::Relaxed);
-        if bytes > LIMIT_MIB << 20 {
+        if bytes > (LIMIT_MIB << 20) {
             seen.killed.store(true, Ordering::Relaxed);
-            let _ = kill_process(pid, Signal::KILL);
+            if let Some(process) = Pid::from_raw(pid.cast_signed()) {
+                let _ = kill_process(process, Signal::KILL);
+            }
             return;
         }
         tokio::time::sleep(EVERY).await;
@@ -97,20 +99,20 @@ async fn look(pid: Pid, seen: Arc<Seen>) {
 }
 
 /// Bytes of memory that it has now; `None` once it has none.
-fn resident(pid: Pid) -> Option<u64> {
+fn resident(pid: u32) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
     (pages > 0).then_some(pages * rustix::param::page_size() as u64)
 }
 
-fn high_water(pid: Pid) -> Option<u64> {
+fn high_water(pid: u32) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(1024 * line.trim().trim_end_matches(" kB").parse::<u64>().ok()?)
 }
 
 /// A cgroup of its own with the limit, of version 2 or 1, and the process in it.
-fn limited(parent: &Path, name: &str, pid: Pid) -> Result<PathBuf, String> {
+fn limited(parent: &Path, name: &str, pid: u32) -> Result<PathBuf, String> {
     let dir = parent.join(format!("{name}-{pid}"));
     let said = |e: std::io::Error| format!("{}: {e}", dir.display());
     std::fs::create_dir(&dir).map_err(said)?;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     // half of them read; together more than there may be
@@ -33,12 +34,8 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
                 }
                 _ => return,
             }
-            while n % 2 == 0 {
-                let left = end.saturating_duration_since(Instant::now());
-                match tokio::time::timeout(left, stream.read(&mut piece)).await {
-                    Ok(Ok(n)) if n > 0 => heard.fetch_add(n as u64, Ordering::Relaxed),
-                    _ => return,
-                };
+            if n % 2 == 0 {
+                hear(&mut stream, &heard, end).await;
             }
             tokio::time::sleep(end.saturating_duration_since(Instant::now())).await;
         }));
@@ -60,4 +57,16 @@ pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     seen.rule(heard > 0, || both!("los que leen no oyeron nada", "those who read heard nothing"));
     seen.rule(listeners <= 1000 || refused > 0, || both!("nadie fue rechazado", "nobody was refused"));
     Ok(seen)
+}
+
+/// Reads until the end.
+async fn hear(stream: &mut TcpStream, heard: &AtomicU64, end: Instant) {
+    let mut piece = [0; 4096];
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        match tokio::time::timeout(left, stream.read(&mut piece)).await {
+            Ok(Ok(n)) if n > 0 => heard.fetch_add(n as u64, Ordering::Relaxed),
+            _ => return,
+        };
+    }
 }

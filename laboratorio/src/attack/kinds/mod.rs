@@ -25,7 +25,7 @@ use std::pin::Pin;
 /// Attacks the market, and says what it saw.
 pub type Attack = for<'a> fn(&'a mut Arena) -> Attacking<'a>;
 /// An attack under way.
-pub type Attacking<'a> = Pin<Box<dyn Future<Output = Result<Seen, String>> + Send + 'a>>;
+pub type Attacking<'a> = Pin<Box<dyn Future<Output = Result<Seen, String>> + 'a>>;
 
 /// A kind of attack.
 pub struct Kind {
