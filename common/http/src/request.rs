@@ -213,8 +213,9 @@ pub fn schemas<T: Field>(found: &mut Vec<(String, RefOr<Schema>)>) {
 /// is another, and its kind, which is a [`Field`].
 ///
 /// A request with a body says the name of the body's schema: `struct Rename as "Rename" { … }`; `as "Change" with any` asks
-/// for at least one field. `refused` is a header that must not come; it is no parameter. A doc comment is the description. `= parse` reads a field in another way than its kind does; it
-/// may look at the fields above. `check |f| { … }` comes last and looks at all fields, of which the wrong ones are `None`.
+/// for at least one field. `refused` is a header that must not come; it is no parameter. A doc comment is the description.
+/// `= parse` reads a field in another way than its kind does; it may look at the fields above. `check |f| { … }` comes last
+/// and looks at all fields, of which the wrong ones are `None`.
 #[macro_export]
 macro_rules! request {
     (

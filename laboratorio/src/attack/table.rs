@@ -2,7 +2,7 @@
 
 use super::judge::Verdict;
 use super::words::both;
-use crate::say;
+
 use std::path::Path;
 
 /// The column heads.

@@ -7,7 +7,7 @@ use crate::attack::raw;
 use crate::attack::words::both;
 use std::time::Instant;
 
-pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
+pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let clients = arena.scale.pick(32, 64);
     let end = Instant::now() + arena.scale.time;
     let to = arena.public(Service::Transacciones);

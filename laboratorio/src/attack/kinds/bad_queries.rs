@@ -9,7 +9,7 @@ use crate::attack::words::both;
 /// More than any error needs.
 const MOST: usize = 32 * 1024;
 
-pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
+pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let mut seen = Seen::default();
     let (mut tried, mut largest) = (0, 0);
     let many: Vec<_> = (0..3_000).map(|n| format!("{n}=x")).collect();

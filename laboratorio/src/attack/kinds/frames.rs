@@ -6,7 +6,7 @@ use crate::attack::judge::Seen;
 use crate::attack::raw;
 use crate::attack::words::both;
 
-pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
+pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let mut seen = Seen::default();
     let mut tried = 0;
     for service in SERVICES {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Longer than a purchase's deadline (3 s).
 const AT_MOST: Duration = Duration::from_secs(8);
 
-pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
+pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let pid =
         arena.pid(Service::Tokens).and_then(|id| Pid::from_raw(id.cast_signed())).ok_or("no process")?;
     kill_process(pid, Signal::STOP).map_err(|e| format!("SIGSTOP: {e}"))?;

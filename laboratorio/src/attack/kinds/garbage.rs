@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 /// Bytes of log that a second may cost: several lines, and what ends before the attack began.
 const LOG_A_SECOND: f64 = 4096.0;
 
-pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
+pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let size = |arena: &Arena| -> u64 {
         SERVICES.iter().map(|s| arena.log(*s).metadata().map_or(0, |m| m.len())).sum()
     };

@@ -34,7 +34,7 @@ const ORIGINS: [&str; 7] = [
     "file://",
 ];
 
-pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
+pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let mut seen = Seen::default();
     let mut tried = 0;
     let token = arena.customers.fresh_token();

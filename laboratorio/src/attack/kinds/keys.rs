@@ -9,7 +9,7 @@ use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
+pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let clients = arena.scale.pick(16, 64);
     let end = Instant::now() + arena.scale.time;
     let to = arena.public(Service::Transacciones);

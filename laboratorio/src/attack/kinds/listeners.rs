@@ -10,7 +10,7 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
+pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     // half of them read; together more than there may be
     let listeners = arena.scale.pick(300, 1_200);
     let end = Instant::now() + arena.scale.time;

@@ -5,7 +5,7 @@ use crate::attack::judge::Seen;
 use crate::attack::words::both;
 use std::os::unix::fs::MetadataExt;
 
-pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
+pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let mut seen = Seen::default();
     let data = arena.dir.join("datos");
     let said = |e: std::io::Error| format!("{}: {e}", data.display());

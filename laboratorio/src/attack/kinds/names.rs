@@ -39,7 +39,7 @@ const WRONG: [&str; 28] = [
 ];
 const RIGHT: [&str; 6] = ["हिन्दी", "👩\u{200d}🚀", "O'Brien", "猫", "\\u00f1u", "שָׁלוֹם"];
 
-pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
+pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let mut seen = Seen::default();
     let mut tried = 0;
     let one_token = format!("/tokens/{PICTURE}");

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// Bytes that the service may take for all of them: less than five of the pictures.
 const MOST_MIB: u64 = 40;
 
-pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
+pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let clients = arena.scale.pick(24, 100);
     let end = Instant::now() + arena.scale.time;
     let to = arena.public(Service::Tokens);

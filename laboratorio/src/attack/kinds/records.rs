@@ -19,7 +19,7 @@ const SHORT_MIB: u64 = 24;
 /// How long it may take until the store is full.
 const AT_MOST: Duration = Duration::from_secs(120);
 
-pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
+pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let clients = arena.scale.pick(32, 64);
     let to = arena.public(Service::Tokens);
     let limit = arena.scale.pick(Duration::from_secs(15), AT_MOST.max(arena.scale.time));

@@ -25,7 +25,7 @@ const LIES: [&[u8]; 7] = [
 /// Longer than the market waits for Redis (50 ms), on a machine that is busy.
 const AT_MOST: Duration = Duration::from_secs(2);
 
-pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
+pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let mut seen = Seen::default();
     let mut asked = 0;
     let mut longest = Duration::ZERO;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// What somebody who wants one token bears.
 const AT_MOST: Duration = Duration::from_secs(2);
 
-pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
+pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let clients = arena.scale.pick(48_u64, 200);
     let end = Instant::now() + arena.scale.time;
     let (tokens, transacciones) = (arena.public(Service::Tokens), arena.public(Service::Transacciones));

@@ -35,7 +35,7 @@ const STOPS: [Stop; 7] = [
     Stop::Answer,
 ];
 
-pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
+pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let each = arena.scale.pick(10, 90);
     let limit = Duration::from_secs(arena.scale.client_seconds);
     let mut at_work = Vec::new();

@@ -7,7 +7,7 @@ use crate::attack::words::both;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 
-pub async fn attack(arena: &mut Arena) -> Result<Seen, String> {
+pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let (connections, requests) = (15, arena.scale.pick(1_000, 10_000));
     let end = Instant::now() + arena.scale.time;
     let paths = ["/docs/swagger-ui-bundle.js", "/openapi.json", "/tokens?limite=1000", "/tokens/1/imagen"];
