@@ -50,7 +50,10 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         ..Seen::default()
     };
     seen.rule(!made.is_empty(), || both!("ningún token creado", "no token was made"));
-    seen.rule(full > 0, || both!("nunca 507 en {} s", "never 507 within {} s", limit.as_secs()));
+    // a market without a budget says so by not measuring one
+    let metrics = raw::get(to, "/metrics").await.map_err(|e| e.to_string())?;
+    let budget = String::from_utf8_lossy(&metrics.body).contains("store_memory_budget_bytes");
+    seen.rule(full > 0 || !budget, || both!("nunca 507 en {} s", "never 507 within {} s", limit.as_secs()));
     seen.rule(wrong.is_empty(), || {
         both!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0])
     });
