@@ -3,7 +3,7 @@
 use super::market::{self, Market};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use tokens::domain::fold;
+use tokens::collation::{fold, sort_key};
 
 /// Of a list with many pages, only so many are asked for.
 const PAGES: usize = 5;
@@ -102,9 +102,9 @@ fn naive(path: &str, mut rows: Vec<Value>, asked: &BTreeMap<&str, &str>) -> Vec<
     let key = |row: &Value| {
         let id = row["id"].as_u64().unwrap();
         match by {
-            "precio" => (row["precio"].as_u64().unwrap(), String::new(), id),
-            "nombre" => (0, nombre(row), id),
-            _ => (0, String::new(), id),
+            "precio" => (row["precio"].as_u64().unwrap(), sort_key(""), id),
+            "nombre" => (0, sort_key(row["nombre"].as_str().unwrap_or_default()), id),
+            _ => (0, sort_key(""), id),
         }
     };
     rows.sort_by_key(|row| key(row));
@@ -115,9 +115,9 @@ fn naive(path: &str, mut rows: Vec<Value>, asked: &BTreeMap<&str, &str>) -> Vec<
         let (head, id) = after.rsplit_once('.').unwrap_or(("", after));
         let id = id.parse().unwrap();
         let last = match by {
-            "precio" => (head.parse().unwrap(), String::new(), id),
-            "nombre" => (0, head.to_owned(), id),
-            _ => (0, String::new(), id),
+            "precio" => (head.parse().unwrap(), sort_key(""), id),
+            "nombre" => (0, sort_key(head), id),
+            _ => (0, sort_key(""), id),
         };
         rows.retain(|row| if back { key(row) < last } else { key(row) > last });
     }

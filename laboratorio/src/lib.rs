@@ -29,6 +29,7 @@
 //! | the customers | [`customers`], [`http`] |
 //! | the market at the end | [`reading`] |
 //! | the shop that everybody writes | [`naive`] |
+//! | attacks of clients | [`attack`] |
 //!
 //! Where the machine does not allow a fault, the run says that it is skipped: the full disk needs a user who may mount,
 //! the jumping clock needs Debian's package `faketime` (or
@@ -44,6 +45,7 @@ macro_rules! say {
     }};
 }
 
+pub mod attack;
 pub mod chance;
 pub mod chaos;
 pub mod checker;

@@ -1,6 +1,7 @@
 //! `laboratorio --help` shows what it can do; [`laboratorio`] says why.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use laboratorio::attack;
 use laboratorio::chaos::{self, Options};
 use laboratorio::checker;
 use laboratorio::history::History;
@@ -26,6 +27,10 @@ enum Order {
     /// Exit code 0 green, 1 red, 2 it could not be run
     #[command(name = "caos")]
     Chaos(Chaos),
+    /// Does to a market what a client can do, and says whether it lives, answers and is right.
+    /// Exit code 0 all is well, 1 a rule is broken, 2 it could not be run, 64 bad options
+    #[command(name = "ataque")]
+    Attack(attack::Options),
     /// Judges an old run again, by its directory
     #[command(name = "revisar")]
     Review {
@@ -76,9 +81,10 @@ enum Store {
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result = match (Cli::parse().order, runtime) {
+    let result = match (cli().order, runtime) {
         (_, Err(e)) => Err(format!("cannot start the runtime: {e}")),
         (Order::Chaos(args), Ok(runtime)) => runtime.block_on(chaos(args)),
+        (Order::Attack(options), Ok(runtime)) => runtime.block_on(attacked(&options)),
         (Order::Review { dir }, _) => review(&dir),
         // actix brings runtimes of its own
         (Order::NaiveShop, _) => actix_web::rt::System::new().block_on(naive::serve()).map(|()| true),
@@ -91,6 +97,14 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// The command line; a bad one ends the process with EX_USAGE.
+fn cli() -> Cli {
+    Cli::try_parse().unwrap_or_else(|e| {
+        let _ = e.print();
+        std::process::exit(if e.use_stderr() { 64 } else { 0 })
+    })
 }
 
 async fn chaos(c: Chaos) -> Result<bool, String> {
@@ -118,6 +132,15 @@ async fn chaos(c: Chaos) -> Result<bool, String> {
     };
     chaos::print(&report);
     Ok(report.verdict.findings.is_empty())
+}
+
+async fn attacked(options: &attack::Options) -> Result<bool, String> {
+    let exe = std::env::current_exe().map_err(|e| format!("this executable: {e}"))?;
+    let bin = chaos::binaries(&exe)?;
+    tokio::select! {
+        verdict = attack::run(options, &bin) => verdict,
+        signal = stopped() => Err(format!("stopped by {}", signal?)),
+    }
 }
 
 /// Waits for somebody who wants no more of it; ending well then ends the services and gives the small disk back.

@@ -6,8 +6,6 @@ use market::contract::{HeldToken, Hold, ReservaRequest};
 use market::domain::{Intento, Monto, TokenId, UsuarioId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
 
 /// The most characters of a name.
 pub const MAX_NAME: usize = 100;
@@ -122,15 +120,6 @@ pub fn is_picture_name(s: &str) -> bool {
     !s.is_empty() && s.chars().count() <= MAX_PICTURE_NAME && s.chars().all(legal)
 }
 
-/// A name as it is searched and sorted: without case and accents.
-pub fn fold(nombre: &str) -> String {
-    if nombre.is_ascii() {
-        return nombre.to_ascii_lowercase();
-    }
-    // character by character: as a text, a sigma at the end would become another letter than one in the middle of a name
-    nombre.chars().flat_map(char::to_lowercase).nfd().filter(|c| !is_combining_mark(*c)).collect()
-}
-
 /// A token as it is on disk: the public fields first, for the person who reads the file.
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "token", deny_unknown_fields)]
@@ -203,21 +192,6 @@ impl TokenRecord<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_fold_whatever_their_case_accents_and_composition() {
-        for (nombre, folded) in [
-            ("Gato Cósmico", "gato cosmico"),
-            ("GATO CO\u{301}SMICO", "gato cosmico"),
-            ("ÑANDÚ", "nandu"),
-            ("İstanbul", "istanbul"),
-            ("ΟΔΟΣ", "οδοσ"),
-            ("猫 №5", "猫 №5"),
-        ] {
-            assert_eq!(fold(nombre), folded);
-            assert_eq!(fold(&fold(nombre)), folded);
-        }
-    }
 
     #[test]
     fn a_record_is_read_as_it_was_written_and_contradictions_are_refused() {

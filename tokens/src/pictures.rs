@@ -1,11 +1,12 @@
 //! Pictures from files: those of one directory, and nothing outside of it; and those of the sample market, which the
 //! binary holds.
 
+use actix_web::http::header::HeaderValue;
 use http_kit::exit::{EX_USAGE, StartError};
-use std::io::Read;
+use http_kit::file::FileReply;
 use std::path::{Component, Path, PathBuf};
 
-/// The largest file that is sent. A picture is read into memory as a whole, to know its ETag.
+/// The largest file that is sent: what a page with a hundred of them can bear.
 const MAX_BYTES: u64 = 8 << 20;
 
 macro_rules! sample {
@@ -21,11 +22,11 @@ const SAMPLE: &[(&str, &str)] = sample![
 ];
 
 /// The sample market's picture of this name, where there is one.
-pub fn sample(nombre: &str) -> Option<Picture> {
+pub fn sample(nombre: &str) -> Option<&'static str> {
     media_type(nombre)?;
     let (stem, _) = nombre.rsplit_once('.')?;
     let (_, svg) = SAMPLE.iter().find(|(name, _)| *name == stem)?;
-    Some(Picture { bytes: svg.as_bytes().to_vec(), media_type: "image/svg+xml" })
+    Some(svg)
 }
 
 /// The directory with the tokens' pictures, where there is one.
@@ -35,11 +36,11 @@ pub struct Pictures {
     dir: Option<PathBuf>,
 }
 
-/// A picture from a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A picture's file.
+#[derive(Debug)]
 pub struct Picture {
-    /// The file's content.
-    pub bytes: Vec<u8>,
+    /// The file, open.
+    pub file: FileReply,
     /// Its media type.
     pub media_type: &'static str,
 }
@@ -66,8 +67,8 @@ impl Pictures {
         self.dir.is_some()
     }
 
-    /// The picture of this name, where there is one of a known kind. Blocks.
-    pub fn read(&self, nombre: &str) -> Option<Picture> {
+    /// The picture of this name, where there is one of a known kind, not too large. Blocks.
+    pub fn open_picture(&self, nombre: &str) -> Option<Picture> {
         let media_type = media_type(nombre)?;
         let dir = self.dir.as_ref()?;
         let mut components = Path::new(nombre).components();
@@ -77,29 +78,19 @@ impl Pictures {
         let path = dir.join(name);
         // links inside are welcome (a mounted ConfigMap is made of them), links to elsewhere are not
         let real = path.canonicalize().ok().filter(|real| real.starts_with(dir))?;
-        match read(&real) {
-            Ok(bytes) => bytes.map(|bytes| Picture { bytes, media_type }),
+        let file = match FileReply::open(&real, HeaderValue::from_static(media_type)) {
+            Ok(file) => file?,
             Err(e) => {
                 log::warn!("{}: {e}; a drawing is sent instead", real.display());
-                None
+                return None;
             }
+        };
+        if file.length() > MAX_BYTES {
+            log::warn!("{}: it is larger than {MAX_BYTES} bytes; a drawing is sent instead", real.display());
+            return None;
         }
+        Some(Picture { file, media_type })
     }
-}
-
-/// A file's content; `None` where it is no file, or too large.
-fn read(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    // a pipe would wait for its writer: look before opening
-    if !path.metadata()?.is_file() {
-        return Ok(None);
-    }
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        let reason = format!("it is larger than {MAX_BYTES} bytes");
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, reason));
-    }
-    Ok(Some(bytes))
 }
 
 /// The media type that a name's extension stands for, of those that browsers show.
@@ -136,8 +127,11 @@ mod tests {
         symlink("../secreto.png", dir.join("outside.png")).unwrap();
         symlink("nowhere.png", dir.join("dangling.png")).unwrap();
         let pictures = Pictures::open(Some(&dir)).unwrap();
-        let read =
-            |nombre| pictures.read(nombre).map(|i| (String::from_utf8(i.bytes).unwrap(), i.media_type));
+        let read = |nombre| {
+            let Picture { file, media_type } = pictures.open_picture(nombre)?;
+            let bytes = file.read().unwrap().body().to_vec();
+            Some((String::from_utf8(bytes).unwrap(), media_type))
+        };
         assert_eq!(read("a.png"), Some(("imagenes/a.png".to_owned(), "image/png")));
         assert_eq!(read("inside.png"), Some(("imagenes/a.png".to_owned(), "image/png")));
         assert_eq!(read("D.JPEG"), Some(("imagenes/D.JPEG".to_owned(), "image/jpeg")));
@@ -157,7 +151,7 @@ mod tests {
         ] {
             assert_eq!(read(none), None, "{none}");
         }
-        assert!(Pictures::default().read("a.png").is_none());
+        assert!(Pictures::default().open_picture("a.png").is_none());
     }
 
     #[test]
@@ -166,7 +160,7 @@ mod tests {
         let names: Vec<_> = seeds.iter().map(|t| t["imagen"].as_str().unwrap()).collect();
         for name in &names {
             let picture = sample(name).unwrap_or_else(|| panic!("{name}"));
-            assert!(picture.bytes.starts_with(b"<svg ") && picture.bytes.len() < 5000, "{name}");
+            assert!(picture.starts_with("<svg ") && picture.len() < 5000, "{name}");
         }
         let distinct: std::collections::HashSet<_> = names.iter().collect();
         assert_eq!(distinct.len(), SAMPLE.len());
@@ -176,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_is_too_large_is_not_read() {
+    fn a_picture_that_is_too_large_is_not_sent() {
         let dir = tempfile::tempdir().unwrap();
         let file = std::fs::File::create(dir.path().join("big.png")).unwrap();
         file.set_len(MAX_BYTES).unwrap();
         let pictures = Pictures::open(Some(dir.path())).unwrap();
-        assert!(pictures.read("big.png").is_some());
+        assert!(pictures.open_picture("big.png").is_some());
         file.set_len(MAX_BYTES + 1).unwrap();
-        assert!(pictures.read("big.png").is_none());
+        assert!(pictures.open_picture("big.png").is_none());
     }
 
     #[test]

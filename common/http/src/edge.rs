@@ -204,8 +204,8 @@ fn refusal(req: &HttpRequest, connection: &Connection) -> Option<Problem> {
     }
     // another site's page can give its own name this machine's address (DNS rebinding), and then read and write here
     let text = |name| req.headers().get(name).map(|v: &HeaderValue| v.to_str().unwrap_or("?"));
-    let host = req.uri().authority().map(|a| a.as_str()).or_else(|| text(header::HOST));
-    if host.is_some_and(|host| !is_this_machine(host)) {
+    let named = req.headers().get_all(header::HOST).map(|v: &HeaderValue| v.to_str().unwrap_or("?"));
+    if req.uri().authority().map(|a| a.as_str()).into_iter().chain(named).any(|host| !is_this_machine(host)) {
         let detail = Text::new(
             "En esta dirección solo se atiende a localhost, 127.0.0.1 y [::1].",
             "On this address only localhost, 127.0.0.1 and [::1] are served.",

@@ -5,7 +5,7 @@
 //! | [`server`], `gate`, `stream`, [`connection`] | listening and leaving; who is let in, and what a slow client may hold |
 //! | [`edge`], [`context`] | what every request has in common |
 //! | [`routes`], [`mod@request`], [`validate`], [`body`], [`name`], [`paging`] | requests in |
-//! | [`reply`], [`problem`] | answers out: ETag, compression, errors |
+//! | [`reply`], [`file`], [`problem`] | answers out: ETag, compression, files, errors |
 //! | [`ops`], [`openapi`], [`metrics`], [`logging`] | probes, visits, the API's description, numbers, log lines |
 //! | [`config`], [`exit`], [`salud`] | options, exit codes, the subcommand that asks a probe |
 //! | [`client`], [`internal`] | calls to another service, and the guard of the port that takes them |
@@ -17,6 +17,7 @@ pub mod connection;
 pub mod context;
 pub mod edge;
 pub mod exit;
+pub mod file;
 mod gate;
 pub mod internal;
 pub mod logging;

@@ -41,6 +41,9 @@ impl Field for Name {
             return Err(detail);
         }
         let text = text.trim();
+        if text.starts_with(blank) || text.ends_with(blank) {
+            return Err(unseen());
+        }
         let name = match is_nfc_quick(text.chars()) {
             IsNormalized::Yes => text.to_owned(),
             _ => text.nfc().collect(),
@@ -67,14 +70,14 @@ fn illegal(text: &str) -> Option<Text> {
             "must have 1 to {MAX_NAME} characters, not all blank; it has {n}"
         ));
     }
-    if text.chars().any(hidden) {
+    if text.chars().any(hidden) || has_stray_joiner(text) {
         return Some(Text::new(
             "no puede tener caracteres invisibles ni de dirección del texto",
             "must not have characters that are invisible or turn the direction of text",
         ));
     }
     if !text.chars().any(leaves_ink) {
-        return Some(Text::new("debe tener algún carácter visible", "must have a visible character"));
+        return Some(unseen());
     }
     let mark = |c: char| c.general_category_group() == GeneralCategoryGroup::Mark;
     // one accent may come as several marks, so they are counted as they came
@@ -87,24 +90,97 @@ fn illegal(text: &str) -> Option<Text> {
     None
 }
 
-/// Characters that nobody sees: they turn the direction of text, break lines, or make two names out of one. The joiners
-/// that Persian, Hindi and emoji need are none of them, nor are the letters of a flag's name.
+/// Characters that nobody sees, wherever they stand: they turn the direction of text, break lines, or make two names look
+/// as one (Unicode's Default_Ignorable_Code_Point, and what is no character).
 fn hidden(c: char) -> bool {
-    let needed = matches!(c, '\u{200c}' | '\u{200d}' | '\u{e0020}'..='\u{e007f}');
-    let category = c.general_category();
     let format = matches!(
-        category,
+        c.general_category(),
         GeneralCategory::Format | GeneralCategory::LineSeparator | GeneralCategory::ParagraphSeparator
     );
-    format && !needed
+    let ignorable = matches!(c,
+        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2065}' | '\u{3164}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}');
+    let none = matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe;
+    (format || ignorable || none) && joiner(c).is_none()
 }
 
-/// Whether a character can be seen by itself. Some letters and symbols are blank.
+/// What a character needs before it that nobody sees by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Joiner {
+    /// A letter of a script that joins letters, or an emoji.
+    Joins,
+    /// What has a second way to be drawn: a symbol, a digit of a keycap, a letter of some scripts.
+    Draws,
+    /// A flag, or a letter of its name.
+    Flag,
+}
+
+fn joiner(c: char) -> Option<Joiner> {
+    match c {
+        '\u{200c}' | '\u{200d}' => Some(Joiner::Joins),
+        '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' | '\u{180b}'..='\u{180d}' | '\u{180f}' => {
+            Some(Joiner::Draws)
+        }
+        '\u{e0020}'..='\u{e007f}' => Some(Joiner::Flag),
+        _ => None,
+    }
+}
+
+/// Whether such a character stands where it changes nothing that can be seen. Persian, Hindi and emoji need joiners; the
+/// alphabets up to the Cyrillic do not, and with a joiner in it "Ana" would be another Ana.
+fn has_stray_joiner(text: &str) -> bool {
+    // the last one that is seen, and whether one that is not has come since
+    let (mut before, mut after_joiner) = ('\0', None);
+    for c in text.chars() {
+        let stray = match joiner(c) {
+            None => {
+                (before, after_joiner) = (c, None);
+                false
+            }
+            Some(kind) => {
+                let is_symbol = before.general_category_group() == GeneralCategoryGroup::Symbol;
+                let joins = before >= '\u{530}' && !before.is_whitespace();
+                let fits = match kind {
+                    Joiner::Joins => {
+                        (joins || is_symbol) && after_joiner.is_none_or(|last| last == Joiner::Draws)
+                    }
+                    Joiner::Draws => {
+                        let keycap = matches!(before, '0'..='9' | '#' | '*');
+                        (is_symbol || keycap || joins) && after_joiner.is_none()
+                    }
+                    Joiner::Flag => {
+                        before == '\u{1f3f4}' && after_joiner.is_none_or(|last| last == Joiner::Flag)
+                    }
+                };
+                after_joiner = Some(kind);
+                !fits
+            }
+        };
+        if stray {
+            return true;
+        }
+    }
+    // at the end nothing is joined
+    after_joiner == Some(Joiner::Joins)
+}
+
+fn unseen() -> Text {
+    Text::new(
+        "debe tener algún carácter visible, y al principio y al final",
+        "must have a visible character, and at both ends",
+    )
+}
+
+/// Symbols that are blank: of Braille, of music.
+fn blank(c: char) -> bool {
+    matches!(c, '\u{2800}' | '\u{1d159}')
+}
+
+/// Whether a character can be seen by itself.
 fn leaves_ink(c: char) -> bool {
     use GeneralCategoryGroup as Group;
-    let blank = matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{2800}' | '\u{1d159}');
     let group = c.general_category_group();
-    !blank && matches!(group, Group::Letter | Group::Number | Group::Punctuation | Group::Symbol)
+    !blank(c) && matches!(group, Group::Letter | Group::Number | Group::Punctuation | Group::Symbol)
 }
 
 impl PartialSchema for Name {
@@ -149,6 +225,11 @@ mod tests {
             "שָׁלוֹם",
             "猫 №5",
             "👩\u{200d}🚀 🏳\u{fe0f}\u{200d}🌈",
+            "👩🏽\u{200d}💻 1\u{fe0f}\u{20e3} ❤\u{fe0f}",
+            "क्\u{200d}ष",
+            "葛\u{e0100}飾",
+            "ᠠ\u{180b}",
+            "⠓⠕⠇⠁",
             "🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}",
             "7",
             "…",
@@ -181,6 +262,28 @@ mod tests {
             "\u{301}",
             &format!("a{}", "\u{301}".repeat(7)),
             &"猫".repeat(86),
+            "An\u{200d}a",
+            "Ana\u{200c}",
+            "\u{200d}猫",
+            "猫\u{200d}",
+            "猫\u{200d}\u{200d}猫",
+            "Ana\u{fe0f}",
+            "Ana\u{e0061}",
+            "🏴🏴Ana\u{e0067}",
+            "\u{e0067}",
+            "Ана\u{200d}",
+            "a\u{34f}b",
+            "Ana\u{3164}",
+            "Ana\u{2800}",
+            "\u{2800}Ana",
+            "ក\u{17b4}",
+            "a\u{180e}b",
+            "a\u{fff0}b",
+            "a\u{ffff}b",
+            "a\u{fdd0}",
+            "a\u{2065}b",
+            "a\u{1d173}b",
+            "a\u{e0001}b",
         ] {
             assert_eq!(read(wrong), None, "{wrong:?}");
         }

@@ -64,6 +64,12 @@ impl Representation {
         Self { stored_gzip: true, ..Self::new(body, content_type) }
     }
 
+    /// With another ETag than one of the body's bytes: one that is known before they are read.
+    #[must_use]
+    pub fn with_etag(self, etag: HeaderValue) -> Self {
+        Self { etag, ..self }
+    }
+
     /// Adds a header to each answer.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -91,7 +97,7 @@ impl Representation {
     /// The same with another status: 201 after a POST, say.
     pub fn respond_as(&self, req: &HttpRequest, status: StatusCode) -> HttpResponse {
         let safe = matches!(*req.method(), Method::GET | Method::HEAD);
-        let unchanged = safe && status == StatusCode::OK && matches(req.headers(), &self.etag);
+        let unchanged = safe && status == StatusCode::OK && is_known(req.headers(), &self.etag);
         let (mut response, encoding) = if unchanged {
             (HttpResponse::new(StatusCode::NOT_MODIFIED), None)
         } else {
@@ -143,7 +149,7 @@ impl Representation {
 }
 
 /// Whether `If-None-Match` names this ETag, by weak comparison (RFC 9110, 13.1.2).
-fn matches(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+pub(crate) fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     let ours = etag.to_str().unwrap_or_default().trim_start_matches("W/");
     headers.get_all(header::IF_NONE_MATCH).filter_map(|v| v.to_str().ok()).any(|list| {
         list.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == ours)

@@ -213,8 +213,9 @@ pub fn schemas<T: Field>(found: &mut Vec<(String, RefOr<Schema>)>) {
 /// is another, and its kind, which is a [`Field`].
 ///
 /// A request with a body says the name of the body's schema: `struct Rename as "Rename" { … }`; `as "Change" with any` asks
-/// for at least one field. A doc comment is the description. `= parse` reads a field in another way than its kind does; it
-/// may look at the fields above. `check |f| { … }` comes last and looks at all fields, of which the wrong ones are `None`.
+/// for at least one field. `refused` is a header that must not come; it is no parameter. A doc comment is the description.
+/// `= parse` reads a field in another way than its kind does; it may look at the fields above. `check |f| { … }` comes last
+/// and looks at all fields, of which the wrong ones are `None`.
 #[macro_export]
 macro_rules! request {
     (
@@ -335,6 +336,7 @@ macro_rules! request {
 
     (@field path $f:ident, $req:ident, $name:expr, $parse:expr) => { $f.path($req, $name, $parse) };
     (@field header $f:ident, $req:ident, $name:expr, $parse:expr) => { $crate::request::header($f, $req, $name, $parse) };
+    (@field refused $f:ident, $req:ident, $name:expr, $parse:expr) => { $crate::request::header($f, $req, $name, $parse) };
     (@field query $f:ident, $req:ident, $name:expr, $parse:expr) => { $crate::request::member($f, $name, $parse) };
     (@field body $f:ident, $req:ident, $name:expr, $parse:expr) => { $crate::request::member($f, $name, $parse) };
 
@@ -345,6 +347,7 @@ macro_rules! request {
     (@schemas $other:ident $found:ident, $kind:ty) => {};
 
     (@parameter body $found:ident, $kind:ty, $name:expr, $doc:expr) => {};
+    (@parameter refused $found:ident, $kind:ty, $name:expr, $doc:expr) => {};
     (@parameter path $found:ident, $kind:ty, $name:expr, $doc:expr) => {
         $crate::request!(@parameter_in Path $found, $kind, $name, $doc)
     };

@@ -42,6 +42,26 @@ pub fn monto(raw: &Raw) -> Parsed<Monto> {
     integer(0..=MAX_INTEGER)(raw).map(|n| Monto::new(n).unwrap_or(Monto::MAX))
 }
 
+/// No `Idempotency-Key`, where it would not count: who sends one believes that a repetition does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoClave;
+
+impl Field for NoClave {
+    type Schema = bool;
+    const INLINE: bool = true;
+
+    fn read(_: &Raw) -> Parsed<Self> {
+        Err(Text::new(
+            "aquí no cuenta, y repetir la petición crearía otro: quítela",
+            "does not count here, and a repetition would create another one: leave it out",
+        ))
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self)
+    }
+}
+
 macro_rules! fields {
     ($($kind:ty, $schema:ty, $read:expr;)*) => { $(
         impl Field for $kind {

@@ -23,6 +23,16 @@ pub trait Tables: Model {
     /// The database's.
     fn fill(&self, connection: &mut PgConnection) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Makes anew what an older version of the program made of rows in another way. It runs at each start, so it must find
+    /// out quickly that there is nothing to do, and several processes may do it at once.
+    ///
+    /// # Errors
+    /// The database's.
+    fn renew(connection: &mut PgConnection) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = connection;
+        async { Ok(()) }
+    }
+
     /// Reads all that the service keeps, in batches. What the tables keep besides (digests, sums, places) is held against
     /// their rows.
     ///
@@ -86,6 +96,7 @@ async fn once<M: Tables>(connector: &Connector, seed: &M) -> Result<(), MigrateE
     } else {
         tx.rollback().await?;
     }
+    M::renew(&mut connection).await?;
     leave(connection).await;
     Ok(())
 }

@@ -92,7 +92,8 @@ impl FromStr for PostgresUrl {
             match &*name {
                 "host" => hosts = list(),
                 "port" => ports = list(),
-                TARGET if value == "read-write" => read_write = true,
+                // a primary is what takes writes, but for one that was told to refuse them
+                TARGET if value == "read-write" || value == "primary" => read_write = true,
                 TARGET => {
                     return Err(format!(
                         "{TARGET}={value} is of no use to a store that writes; read-write is"
@@ -183,6 +184,7 @@ mod tests {
             ("postgres://u:p@/db?host=ha,hb", "ha:5432,hb:5432"),
             ("postgres:///db?host=ha,hb&user=u", "ha:5432,hb:5432"),
             ("postgres://u:p@h/db?host=ha,hb&port=1,2&target_session_attrs=read-write", "ha:1,hb:2"),
+            ("postgres://u:p@ha,hb/db?target_session_attrs=primary", "ha:5432,hb:5432"),
             ("postgres://u:p@/db?host=/run/a,/run/b", "/run/a:5432,/run/b:5432"),
         ] {
             let parsed: PostgresUrl = url.parse().unwrap_or_else(|e| panic!("{url}: {e}"));

@@ -39,6 +39,12 @@ async fn a_database_of_an_earlier_version_goes_on_where_it_was() {
         all(api, "/tokens?vendido=true").await.iter().map(|t| t["id"].as_u64().unwrap()).collect();
     assert_eq!(sold, [101, 102, 103, 104, 107]);
 
+    // names are found and sorted by the rules of this version
+    let ids =
+        |rows: Vec<serde_json::Value>| rows.iter().map(|t| t["id"].as_u64().unwrap()).collect::<Vec<_>>();
+    assert_eq!(ids(all(api, "/tokens?orden=nombre").await), [103, 101, 107, 105, 102, 104]);
+    assert_eq!(ids(all(api, "/tokens?nombre=C%C3%93SMICO").await), [101]);
+
     // keys that were used are remembered: of a purchase, of a refusal, of an abono
     let again = compra(api, 1, 101).header("Idempotency-Key", "compra-1").await;
     assert_eq!((again.status, again.json()["id"].as_u64()), (201, Some(1)), "{}", again.text());
@@ -73,10 +79,13 @@ async fn what_this_version_writes_has_the_form_that_an_earlier_version_knows() {
     server.execute(name(&before), DUMP).await;
     let market = Process::on(Arc::new(TempDir::new().unwrap()), &["--store", &now]).await;
     let (known, made) = (form(server, name(&before)).await, form(server, name(&now)).await);
-    let missing: Vec<_> = known.difference(&made).collect();
+    // a list by name takes the earlier version longer until the last of it has gone
+    let slower = |line: &&String| line.contains(" tokens_por_nombre ");
+    let missing: Vec<_> = known.difference(&made).filter(|line| !slower(line)).collect();
     assert!(missing.is_empty(), "{missing:#?}");
     // what is new must not refuse what the earlier version writes
-    let strict: Vec<_> = made.difference(&known).filter(|line| !line.starts_with("index ")).collect();
+    let strict = |line: &&String| line.starts_with("column needed ") || line.starts_with("constraint ");
+    let strict: Vec<_> = made.difference(&known).filter(strict).collect();
     assert!(strict.is_empty(), "{strict:#?}");
     market.kill();
 }
@@ -86,8 +95,9 @@ async fn form(server: &Server, database: &str) -> BTreeSet<String> {
     let services = "('usuarios', 'tokens', 'transacciones')";
     let mut lines = vec![
         format!(
-            "select 'column ' || concat_ws(' ', table_schema, table_name, column_name, data_type, is_nullable,
-                                           column_default, collation_name)
+            "select 'column ' || case when is_nullable = 'NO' and column_default is null then 'needed ' else '' end ||
+                    concat_ws(' ', table_schema, table_name, column_name, data_type, is_nullable,
+                              column_default, collation_name)
              from information_schema.columns where table_schema in {services}"
         ),
         format!(

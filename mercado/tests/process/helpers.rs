@@ -102,6 +102,13 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// The most bytes of memory that it has had at once.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        1024 * line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+    }
+
     /// `POST /transacciones`.
     pub fn compra(&self, usuario: u64, token: u64) -> Call {
         compra(&self.api, usuario, token)

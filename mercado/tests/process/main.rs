@@ -13,6 +13,7 @@ mod helpers;
 mod journal;
 mod migrar;
 mod page;
+mod pictures;
 mod postgres;
 mod replicas;
 mod salud;

@@ -2,7 +2,7 @@
 
 use super::tokens::{SharedToken, TokenView};
 use crate::cache::Cache;
-use crate::domain::fold;
+use crate::collation::fold;
 use crate::store::{Cursor, ListQuery, SortBy, Store, VersionedPage};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use http_kit::name::Name;
@@ -20,8 +20,8 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 request! {
     /// Which page of which tokens, and in which order
     pub struct ListTokens {
-        /// Part of the name, whatever its case and accents
-        query nombre: Option<Name>,
+        /// Part of the name, whatever its case and accents; ñ is a letter, and not an n
+        query nombre: Option<SearchText>,
         /// Only sold ones, or only others
         query vendido: Option<bool>,
         /// The lowest price
@@ -47,7 +47,7 @@ request! {
 impl From<ListTokens> for ListQuery {
     fn from(asked: ListTokens) -> Self {
         Self {
-            nombre: asked.nombre.map(|nombre| fold(&nombre.into_string())),
+            nombre: asked.nombre.map(|text| text.0),
             vendido: asked.vendido,
             precio_min: asked.precio_min,
             precio_max: asked.precio_max,
@@ -56,6 +56,22 @@ impl From<ListTokens> for ListQuery {
             after: asked.after,
             limit: asked.limit.rows(),
         }
+    }
+}
+
+/// Part of a name, folded.
+struct SearchText(String);
+
+impl Field for SearchText {
+    type Schema = Name;
+
+    fn read(raw: &Raw) -> Parsed<Self> {
+        let folded = fold(&Name::read(raw)?.into_string());
+        // of "´" nothing is left, and nothing is a part of every name
+        if folded.trim().is_empty() {
+            return Err(Text::new("debe tener algo más que acentos", "must have more than accents"));
+        }
+        Ok(Self(folded))
     }
 }
 
@@ -111,7 +127,7 @@ impl ToSchema for SortingSchema {
     }
 }
 
-/// The place of a row in an order: `101`, `50.101` or `gato cosmico.101`
+/// The place of a row in an order: `101`, `50.101` or `Gato Cósmico.101`
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes a Cursor")]
 #[schema(as = LugarEnLaLista, pattern = r"^([^\x00-\x1f]*\.)?[1-9][0-9]{0,14}$", example = "101")]

@@ -1,7 +1,7 @@
 //! `/tokens/{id}/imagen`.
 
 use crate::drawing;
-use crate::pictures::{self, Pictures};
+use crate::pictures::{self, Picture, Pictures};
 use crate::store::Store;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web, web::Data};
@@ -21,6 +21,8 @@ request! {
 }
 
 const SVG: &str = "image/svg+xml";
+/// The most bytes of a file that is read as a whole, to compress it. Other formats compress already.
+const SMALL: u64 = 64 * 1024;
 
 /// A picture's bytes
 #[derive(ToSchema)]
@@ -43,21 +45,25 @@ pub async fn show(
     let sample = pictures::sample(&token.imagen);
     let file = if files.is_set() {
         let name = token.imagen;
-        web::block(move || files.read(&name)).await.map_err(Problem::internal)?
+        web::block(move || files.open_picture(&name)).await.map_err(Problem::internal)?
     } else {
         None
     };
-    let picture = match file.or(sample) {
-        Some(file) => {
-            let picture = Representation::new(file.bytes, HeaderValue::from_static(file.media_type));
-            if file.media_type == SVG { picture } else { picture.compressed_already() }
+    // an SVG file can hold scripts: opened by itself it must not run them under this site's name
+    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox");
+    let policy = (header::CONTENT_SECURITY_POLICY, policy);
+    let text = match (file, sample) {
+        (Some(Picture { file, media_type }), _) if media_type != SVG || file.length() > SMALL => {
+            return Ok(file.header(policy.0, policy.1).respond(&req));
         }
-        None => {
+        (Some(Picture { file, .. }), _) => {
+            web::block(move || file.read()).await.map_err(Problem::internal)?.map_err(Problem::internal)?
+        }
+        (None, Some(sample)) => Representation::new(sample, HeaderValue::from_static(SVG)),
+        (None, None) => {
             let drawing = drawing::svg(asked.id, &token.nombre).map_err(Problem::internal)?;
             Representation::new(drawing, HeaderValue::from_static(SVG))
         }
     };
-    // an SVG file can hold scripts: opened by itself it must not run them under this site's name
-    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox");
-    Ok(picture.header(header::CONTENT_SECURITY_POLICY, policy).respond(&req))
+    Ok(text.header(policy.0, policy.1).respond(&req))
 }

@@ -13,6 +13,7 @@ use http_kit::request::Field;
 use http_kit::validate::{Parsed, Raw};
 use http_kit::{request, text};
 use market::domain::{Monto, TokenId};
+use market::fields::NoClave;
 use market::openapi::schema::{self, Credits};
 use market::openapi::{NoToken, TokenTaken};
 use serde::{Deserialize, Serialize};
@@ -83,6 +84,7 @@ request! {
 request! {
     /// A new token
     pub struct NewTokenBody as "TokenNuevo" {
+        refused clave "Idempotency-Key": NoClave,
         body nombre: Name,
         /// Credits
         body precio: Monto,
@@ -138,6 +140,8 @@ pub async fn show(req: HttpRequest, asked: OneToken, store: Data<Store>) -> Resu
 }
 
 /// Create a token
+///
+/// It cannot be repeated: an `Idempotency-Key` would not count, and is refused (422).
 #[utoipa::path(post, operation_id = "crear", summary = "Publicar un token", path = "/tokens", tag = "tokens", request_body = NewTokenBody,
     responses((status = 201, description = "Created; `Location` leads to it", body = TokenView), WithBody, WithRoom, WithStore))]
 pub async fn create(
@@ -145,8 +149,9 @@ pub async fn create(
     asked: NewTokenBody,
     store: Data<Store>,
 ) -> Result<HttpResponse, Problem> {
-    let (nombre, imagen) = (asked.nombre.into_string(), asked.imagen.map(|name| name.0));
-    let token = TokenView::from(store.create(NewToken { nombre, precio: asked.precio, imagen }).await?);
+    let NewTokenBody { clave: NoClave, nombre, precio, imagen } = asked;
+    let (nombre, imagen) = (nombre.into_string(), imagen.map(|name| name.0));
+    let token = TokenView::from(store.create(NewToken { nombre, precio, imagen }).await?);
     let location = HeaderValue::try_from(format!("/tokens/{}", token.id)).map_err(Problem::internal)?;
     Ok(Representation::json(&token)?.header(header::LOCATION, location).respond_as(&req, StatusCode::CREATED))
 }

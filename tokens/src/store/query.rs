@@ -1,6 +1,7 @@
 //! The query of a list: filters, an order, and the place to begin.
 
-use crate::domain::{Token, fold};
+use crate::collation::{fold, sort_key};
+use crate::domain::Token;
 use market::domain::{Monto, TokenId};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -32,12 +33,11 @@ impl ListQuery {
     pub fn can_have(&self, tokens: &[Token], next: Option<&str>, total: usize) -> bool {
         let mut last = self.after.clone();
         for token in tokens {
-            let folded = fold(&token.nombre);
-            let lets_through = self.nombre.as_ref().is_none_or(|part| folded.contains(&**part))
+            let lets_through = self.nombre.as_ref().is_none_or(|part| fold(&token.nombre).contains(&**part))
                 && self.vendido.is_none_or(|vendido| token.is_sold() == vendido)
                 && self.precio_min.is_none_or(|min| token.precio >= min)
                 && self.precio_max.is_none_or(|max| token.precio <= max);
-            let place = Cursor::at(self.sort_by, token, &folded.into());
+            let place = Cursor::at(self.sort_by, token);
             let follows = last.is_none_or(|last| {
                 let (first, second) = if self.descending { (&place, &last) } else { (&last, &place) };
                 first.key() < second.key()
@@ -67,7 +67,7 @@ pub enum SortBy {
     Id,
     /// By price.
     Precio,
-    /// By folded name.
+    /// By name, in the order of Spanish.
     Name,
 }
 
@@ -78,12 +78,27 @@ pub enum Cursor {
     Id(TokenId),
     /// In the order by price.
     Precio(Monto, TokenId),
-    /// In the order by folded name.
-    Name(Arc<str>, TokenId),
+    /// In the order by name.
+    Name(NamePlace, TokenId),
+}
+
+/// The place of a name in the order of names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamePlace {
+    /// What a link says.
+    nombre: Box<str>,
+    /// What is compared.
+    pub(super) key: Arc<[u8]>,
+}
+
+impl NamePlace {
+    fn of(nombre: &str) -> Self {
+        Self { nombre: nombre.into(), key: sort_key(nombre) }
+    }
 }
 
 impl Cursor {
-    /// Reads `101`, `50.101` or `gato cosmico.101`, as the order has it.
+    /// Reads `101`, `50.101` or `Gato Cósmico.101`, as the order has it.
     pub fn parse(sort_by: SortBy, s: &str) -> Option<Self> {
         let number = |s: &str| s.bytes().all(|b| b.is_ascii_digit()).then(|| s.parse().ok()).flatten();
         let id = |s: &str| TokenId::new(number(s)?);
@@ -95,25 +110,25 @@ impl Cursor {
             }
             SortBy::Name => {
                 let (nombre, last) = s.rsplit_once('.')?;
-                Some(Self::Name(nombre.into(), id(last)?))
+                Some(Self::Name(NamePlace::of(nombre), id(last)?))
             }
         }
     }
 
     /// What decides which of two places of one order comes first.
-    fn key(&self) -> (Option<Monto>, Option<&str>, TokenId) {
+    fn key(&self) -> (Option<Monto>, Option<&[u8]>, TokenId) {
         match self {
             Self::Id(id) => (None, None, *id),
             Self::Precio(precio, id) => (Some(*precio), None, *id),
-            Self::Name(nombre, id) => (None, Some(nombre), *id),
+            Self::Name(place, id) => (None, Some(&place.key), *id),
         }
     }
 
-    pub(super) fn at(sort_by: SortBy, token: &Token, folded: &Arc<str>) -> Self {
+    pub(super) fn at(sort_by: SortBy, token: &Token) -> Self {
         match sort_by {
             SortBy::Id => Self::Id(token.id),
             SortBy::Precio => Self::Precio(token.precio, token.id),
-            SortBy::Name => Self::Name(Arc::clone(folded), token.id),
+            SortBy::Name => Self::Name(NamePlace::of(&token.nombre), token.id),
         }
     }
 
@@ -122,9 +137,9 @@ impl Cursor {
         match self {
             Self::Id(id) => id.to_string(),
             Self::Precio(precio, id) => format!("{precio}.{id}"),
-            Self::Name(nombre, id) => {
+            Self::Name(place, id) => {
                 let mut out = String::new();
-                for byte in nombre.bytes() {
+                for byte in place.nombre.bytes() {
                     // RFC 3986, 2.3: what needs no escape anywhere
                     let written = match byte {
                         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => {

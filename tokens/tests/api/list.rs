@@ -3,7 +3,7 @@
 use crate::helpers::{Market, decoded, invalid};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use tokens::domain::fold;
+use tokens::collation::{fold, sort_key};
 
 #[tokio::test]
 async fn seeds_are_listed_as_they_are_written() {
@@ -16,7 +16,7 @@ async fn seeds_are_listed_as_they_are_written() {
     assert_eq!(response.json::<Value>().await.unwrap(), expected);
 }
 
-/// Tokens that differ in everything, with equal prices, equal folded names, and accents in either composition.
+/// Tokens that differ in everything, with equal prices, names that differ in accents and case only, and accents in either composition.
 fn catalogue() -> Vec<Value> {
     let names =
         ["Gato Cósmico", "GATO co\u{301}smico", "Ñandú 100%", "nandu & co", "Éclair+", "a.b.c", "猫 ネコ"];
@@ -54,9 +54,9 @@ fn naive(all: &[Value], f: &Filter<'_>, sort_by: &str) -> Vec<Value> {
     rows.sort_by_key(|t| {
         let id = t["id"].as_u64().unwrap();
         match sort_by.trim_start_matches('-') {
-            "precio" => (t["precio"].as_u64().unwrap(), String::new(), id),
-            "nombre" => (0, fold(t["nombre"].as_str().unwrap()), id),
-            _ => (0, String::new(), id),
+            "precio" => (t["precio"].as_u64().unwrap(), sort_key(""), id),
+            "nombre" => (0, sort_key(t["nombre"].as_str().unwrap()), id),
+            _ => (0, sort_key(""), id),
         }
     });
     if sort_by.starts_with('-') {
@@ -117,6 +117,78 @@ async fn every_filter_in_every_order_pages_to_what_a_naive_filter_finds() {
                 }
             }
         }
+    }
+}
+
+fn named(names: &[&str]) -> Vec<Value> {
+    let token = |(n, nombre): (usize, &&str)| json!({"id": n + 1, "nombre": nombre, "imagen": "a.png", "precio": 1, "vendido": false});
+    names.iter().enumerate().map(token).collect()
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes().map(|b| format!("%{b:02X}")).collect()
+}
+
+fn names(rows: &[Value]) -> Vec<&str> {
+    rows.iter().map(|t| t["nombre"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_name_is_found_however_it_is_written_and_another_name_is_not() {
+    let all = [
+        "Gran Straße",
+        "IŞIK",
+        "El año del gato",
+        "Ana y Anova",
+        "हिन्दी",
+        "ﬁnca Ⅳ",
+        "ＮＥＫＯ",
+        "N\u{303}u",
+        "Ёж",
+        "Йога",
+    ];
+    let m = Market::with(&named(&all)).await;
+    for (part, found) in [
+        ("STRASSE", &["Gran Straße"][..]),
+        ("straße", &["Gran Straße"]),
+        ("ışık", &["IŞIK"]),
+        ("isik", &["IŞIK"]),
+        ("año", &["El año del gato"]),
+        ("AN\u{303}O", &["El año del gato"]),
+        ("ano", &["Ana y Anova"]),
+        ("हन्दी", &[]),
+        ("हिन्दी", &["हिन्दी"]),
+        ("FINCA iv", &["ﬁnca Ⅳ"]),
+        ("neko", &["ＮＥＫＯ"]),
+        ("ñ", &["El año del gato", "N\u{303}u"]),
+        ("еж", &["Ёж"]),
+        ("и", &[]),
+    ] {
+        let rows = walk(&m, format!("/tokens?limite=1&nombre={}", encoded(part)), found.len()).await;
+        assert_eq!(names(&rows), found, "{part}");
+    }
+    // nothing is left of these without accents, and nothing is part of every name
+    for nothing in ["´", "¨", " ´ ", "\u{301}", " "] {
+        invalid(m.get(&format!("/tokens?nombre={}", encoded(nothing))).await, &["nombre"]).await;
+    }
+}
+
+#[tokio::test]
+async fn names_come_in_the_order_of_spanish_page_after_page() {
+    let sorted = [
+        "!", "2", "ábaco", "Abad", "cafe", "café", "Cafetera", "chal", "dado", "llama", "luz", "Nandú",
+        "Nube", "ñame", "Ñandú", "ñu", "Ochoa", "Øre", "Zulú", "я", "猫",
+    ];
+    let mut mixed = sorted;
+    mixed.reverse();
+    mixed.swap(3, 11);
+    let m = Market::with(&named(&mixed)).await;
+    for limit in [1, 4, 100] {
+        let rows = walk(&m, format!("/tokens?orden=nombre&limite={limit}"), sorted.len()).await;
+        assert_eq!(names(&rows), sorted);
+        let mut rows = walk(&m, format!("/tokens?orden=-nombre&limite={limit}"), sorted.len()).await;
+        rows.reverse();
+        assert_eq!(names(&rows), sorted);
     }
 }
 

@@ -22,6 +22,15 @@ async fn a_token_is_its_five_fields_in_their_order() {
 }
 
 #[tokio::test]
+async fn a_key_does_not_count_here_and_is_refused() {
+    let m = Market::start().await;
+    let post = m.call(Method::POST, "/tokens").header("idempotency-key", "k");
+    invalid(post.json(&json!({"nombre": "Faro", "precio": 1})).send().await.unwrap(), &["Idempotency-Key"])
+        .await;
+    assert_eq!(m.json("/tokens").await.as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn unknown_ids_are_404_and_no_ids_are_422() {
     let m = Market::start().await;
     for method in [Method::GET, Method::DELETE] {

@@ -13,6 +13,7 @@ use http_kit::problem::Problem;
 use http_kit::reply::Representation;
 use http_kit::request;
 use market::domain::{Monto, UsuarioId};
+use market::fields::NoClave;
 use market::openapi::NoUsuario;
 use market::openapi::schema::Credits;
 use serde::Serialize;
@@ -56,6 +57,7 @@ request! {
 request! {
     /// A new user
     pub struct NewUsuario as "UsuarioNuevo" {
+        refused clave "Idempotency-Key": NoClave,
         body nombre: Name,
         /// The opening balance, in credits
         body saldo: Monto,
@@ -92,6 +94,8 @@ pub async fn show(req: HttpRequest, asked: OneUsuario, store: Data<Store>) -> Re
 }
 
 /// Create a user with an opening balance
+///
+/// It cannot be repeated: an `Idempotency-Key` would not count, and is refused (422).
 #[utoipa::path(post, operation_id = "crear", summary = "Crear un usuario con su saldo inicial", path = "/usuarios", tag = "usuarios", request_body = NewUsuario,
     responses((status = 201, description = "Created; `Location` leads to it", body = UsuarioView), WithBody, WithRoom, WithStore))]
 pub async fn create(
@@ -99,7 +103,7 @@ pub async fn create(
     asked: NewUsuario,
     store: Data<Store>,
 ) -> Result<HttpResponse, Problem> {
-    let NewUsuario { nombre, saldo } = asked;
+    let NewUsuario { clave: NoClave, nombre, saldo } = asked;
     let usuario = UsuarioView::from(store.create(nombre.into_string(), saldo).await?);
     let location = HeaderValue::try_from(format!("/usuarios/{}", usuario.id)).map_err(Problem::internal)?;
     Ok(Representation::json(&usuario)?

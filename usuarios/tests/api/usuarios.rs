@@ -34,6 +34,20 @@ async fn what_is_created_is_found_where_location_says() {
 }
 
 #[tokio::test]
+async fn a_key_does_not_count_here_and_is_refused() {
+    let app = TestApp::start().await;
+    for (body, fields) in [
+        (json!({"nombre": "Zoe", "saldo": 1}), &["Idempotency-Key"][..]),
+        (json!({"nombre": "Zoe", "saldo": -1}), &["Idempotency-Key", "saldo"]),
+    ] {
+        let refused = app.api.post("/usuarios").header("Idempotency-Key", "k").json(body).await;
+        refused.assert_problem(422, "datos-invalidos");
+        assert_eq!(refused.fields(), fields);
+    }
+    assert_eq!(app.api.get("/usuarios").await.expect(200).text(), "[]");
+}
+
+#[tokio::test]
 async fn a_new_name_changes_the_name_alone() {
     let app = TestApp::seeded().await;
     let renamed = app.api.patch("/usuarios/1").json(json!({"nombre": "Ana María"})).await.expect(200);

@@ -8,7 +8,6 @@ use http_kit::paging::Page;
 use market::domain::{MAX_INTEGER, Monto};
 use pg::{row_limit, written};
 use sqlx::{Error as SqlError, PgConnection};
-use std::sync::Arc;
 
 /// A row, or none: then only the state and the total are there.
 struct PageRow {
@@ -16,7 +15,6 @@ struct PageRow {
     total: i64,
     id: Option<i64>,
     nombre: Option<String>,
-    plegado: Option<String>,
     imagen: Option<String>,
     precio: Option<i64>,
     estado: Option<String>,
@@ -27,16 +25,15 @@ struct PageRow {
 }
 
 impl PageRow {
-    /// Its token with the folded name.
-    fn token(self) -> Result<Option<(Token, Arc<str>)>, SqlError> {
-        let (Some(id), Some(nombre), Some(plegado), Some(imagen), Some(precio), Some(estado)) =
-            (self.id, self.nombre, self.plegado, self.imagen, self.precio, self.estado)
+    fn token(self) -> Result<Option<Token>, SqlError> {
+        let (Some(id), Some(nombre), Some(imagen), Some(precio), Some(estado)) =
+            (self.id, self.nombre, self.imagen, self.precio, self.estado)
         else {
             return Ok(None);
         };
         let Self { clave, numero, usuario_id, desde, .. } = self;
         let row = Row { id, nombre, imagen, precio, estado, clave, numero, usuario_id, desde };
-        Ok(Some((row.token()?, plegado.into())))
+        row.token().map(Some)
     }
 }
 
@@ -60,11 +57,10 @@ macro_rules! page_rows {
                            when not $4 then c.todos - c.vendidos
                            else c.todos
                       end as "total!",
-                      f.id as "id?", f.nombre as "nombre?", f.plegado as "plegado?", f.imagen as "imagen?",
-                      f.precio as "precio?", f.estado as "estado?", f.clave as "clave?", f.numero as "numero?",
+                      f.id as "id?", f.nombre as "nombre?", f.imagen as "imagen?", f.precio as "precio?", f.estado as "estado?", f.clave as "clave?", f.numero as "numero?",
                       f.usuario_id as "usuario_id?", f.desde as "desde?"
                from cuenta c left join lateral (
-                   select id, nombre, plegado, imagen, precio, estado, clave, numero, usuario_id, desde
+                   select id, nombre, orden, imagen, precio, estado, clave, numero, usuario_id, desde
                    from tokens.tokens
                    where plegado like $1 and precio between $2 and $3
                      and ($4::boolean is null or (estado = 'vendido') = $4) and "# + $behind + r#"
@@ -113,22 +109,18 @@ pub(super) async fn list(c: &mut PgConnection, query: &ListQuery) -> Result<Vers
             page_rows!(f, "(precio, id) < ($7, $8)", "precio desc, id desc", precio, id).fetch_all(c).await?
         }
         (SortBy::Name, false) => {
-            page_rows!(f, "(plegado, id) > ($7, $8)", "plegado, id", nombre, id).fetch_all(c).await?
+            page_rows!(f, "(orden, id) > ($7, $8)", "orden, id", nombre, id).fetch_all(c).await?
         }
         (SortBy::Name, true) => {
-            page_rows!(f, "(plegado, id) < ($7, $8)", "plegado desc, id desc", nombre, id)
-                .fetch_all(c)
-                .await?
+            page_rows!(f, "(orden, id) < ($7, $8)", "orden desc, id desc", nombre, id).fetch_all(c).await?
         }
     };
     let first = rows.first().ok_or(SqlError::RowNotFound)?;
     let version = read_version(&first.version)?;
     let total = usize::try_from(first.total).unwrap_or_default();
     let tokens = rows.into_iter().filter_map(|r| r.token().transpose()).collect::<Result<Vec<_>, _>>()?;
-    let page = Page::new(tokens, limit, total, |(token, plegado)| {
-        Cursor::at(query.sort_by, token, plegado).encode()
-    });
-    Ok(VersionedPage { version, page: page.map(|(token, _)| token) })
+    let page = Page::new(tokens, limit, total, |token| Cursor::at(query.sort_by, token).encode());
+    Ok(VersionedPage { version, page })
 }
 
 /// A pattern of LIKE for what has this in it.
@@ -146,18 +138,18 @@ fn pattern(text: &str) -> String {
 
 /// The keys after which a page begins: those of the cursor, or keys that sort before every row. The condition always has
 /// keys, so that an index serves it.
-fn behind(query: &ListQuery) -> (i64, i64, String) {
+fn behind(query: &ListQuery) -> (i64, i64, Vec<u8>) {
     let end = written(MAX_INTEGER + 1);
     let (id, precio, nombre) = if query.descending {
-        // no name is as long, so none sorts after it
-        (end, end, char::MAX.to_string().repeat(1000))
+        // no key begins with as many of this byte, so none sorts after it
+        (end, end, vec![u8::MAX; 16])
     } else {
-        (0, -1, String::new())
+        (0, -1, Vec::new())
     };
     match &query.after {
         None => (id, precio, nombre),
         Some(Cursor::Id(id)) => (written(id.get()), precio, nombre),
         Some(Cursor::Precio(precio, id)) => (written(id.get()), written(precio.get()), nombre),
-        Some(Cursor::Name(nombre, id)) => (written(id.get()), precio, nombre.to_string()),
+        Some(Cursor::Name(place, id)) => (written(id.get()), precio, place.key.to_vec()),
     }
 }

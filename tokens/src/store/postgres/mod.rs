@@ -2,12 +2,14 @@
 //! constraints hold them to the law. Why the statements are written so: `docs/SCALE.md`.
 
 mod listing;
+mod renew;
 mod tables;
 mod version;
 
 use super::searches::Searches;
 use super::{ListQuery, NewToken, TokenChange, Version, VersionedPage};
-use crate::domain::{Availability, Reserva, Token, Venta, fold};
+use crate::collation::{RULES, fold, sort_key};
+use crate::domain::{Availability, Reserva, Token, Venta};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use market::contract::{Digest, HeldToken, Hold, PAGE, ReservaRequest};
@@ -73,8 +75,11 @@ fn step() -> i64 {
 }
 
 impl Store {
+    /// It looks for rows of an older version from now on.
     pub(super) fn new(schema: Schema) -> Self {
-        Self { schema, versions: Arc::default(), searches: Searches::of_a_database() }
+        let store = Self { schema, versions: Arc::default(), searches: Searches::of_a_database() };
+        store.begin_renewing();
+        store
     }
 
     pub(super) async fn version(&self) -> Result<Version, Error> {
@@ -98,8 +103,8 @@ impl Store {
             loop {
                 let made = sqlx::query!(
                     "with nuevo as (
-                     insert into tokens.tokens (id, nombre, plegado, imagen, precio)
-                     select id, $1, $2, coalesce($3, id::text || '.svg'), $4
+                     insert into tokens.tokens (id, nombre, plegado, imagen, precio, orden, reglas)
+                     select id, $1, $2, coalesce($3, id::text || '.svg'), $4, $6, $7
                      from (select nextval('tokens.tokens_id') as id) s returning id, imagen
                  ), contado as (
                      update tokens.cuentas c set version = version + $5::bigint, tokens = tokens + 1
@@ -110,7 +115,9 @@ impl Store {
                     fold(&nombre),
                     imagen,
                     written(precio.get()),
-                    step()
+                    step(),
+                    &*sort_key(&nombre),
+                    RULES
                 );
                 return match made.fetch_one(&mut *c).await {
                     Ok(row) => Ok(Some((read(row.id, TokenId::new)?, row.imagen))),
@@ -128,7 +135,8 @@ impl Store {
     /// Not repeatable: what somebody else changed meanwhile would be changed back.
     pub(super) async fn change(&self, id: TokenId, change: TokenChange) -> Result<Token, Error> {
         let TokenChange { nombre, precio, imagen } = change;
-        let folded = nombre.as_deref().map(fold);
+        let (folded, key) = (nombre.as_deref().map(fold), nombre.as_deref().map(sort_key));
+        let rules = nombre.as_ref().map(|_| RULES);
         run!(self.schema.once(), |c, _| {
             loop {
                 let changed = sqlx::query_as!(
@@ -136,7 +144,8 @@ impl Store {
                     r#"with cambiado as (
                            update tokens.tokens
                            set nombre = coalesce($2, nombre), plegado = coalesce($3, plegado),
-                               imagen = coalesce($4, imagen), precio = coalesce($5, precio)
+                               imagen = coalesce($4, imagen), precio = coalesce($5, precio),
+                               orden = coalesce($7, orden), reglas = coalesce($8, reglas)
                            where id = $1 and estado = 'libre'
                            returning id, nombre, imagen, precio, estado, clave, numero, usuario_id, desde
                        ), contado as (
@@ -149,7 +158,9 @@ impl Store {
                     folded.as_deref(),
                     imagen.as_deref(),
                     precio.map(|p| written(p.get())),
-                    step()
+                    step(),
+                    key.as_deref(),
+                    rules
                 );
                 if let Some(row) = changed.fetch_optional(&mut *c).await? {
                     return row.token().map(Ok);

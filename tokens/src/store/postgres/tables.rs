@@ -1,7 +1,8 @@
 //! The tables as a whole: filled from files, and read back.
 
-use super::{Row, step};
-use crate::domain::{Availability, Token, fold};
+use super::{Row, renew, step};
+use crate::collation::{RULES, fold, sort_key};
+use crate::domain::{Availability, Token};
 use crate::store::state::{Change, State};
 use journal::Model;
 use market::domain::{MAX_INTEGER, RunningDigest, TokenId};
@@ -78,6 +79,10 @@ impl Tables for State {
         Ok(())
     }
 
+    async fn renew(c: &mut PgConnection) -> Result<(), SqlError> {
+        renew::renew(c).await
+    }
+
     async fn read(c: &mut PgConnection) -> Result<Self, SqlError> {
         let (mut state, mut behind) = (Self::default(), 0);
         loop {
@@ -132,9 +137,9 @@ async fn insert(some: &[&Token], c: &mut PgConnection) -> Result<(), SqlError> {
         Availability::Sold(_) => "vendido".to_owned(),
     };
     sqlx::query!(
-        "insert into tokens.tokens (id, nombre, plegado, imagen, precio, estado, clave, numero, usuario_id, desde)
-         select * from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
-                              $8::bigint[], $9::bigint[], $10::timestamptz[])",
+        "insert into tokens.tokens (id, nombre, plegado, imagen, precio, estado, clave, numero, usuario_id, desde, orden, reglas)
+         select n.*, $12 from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
+                              $8::bigint[], $9::bigint[], $10::timestamptz[], $11::bytea[]) n",
         &some.iter().map(|t| written(t.id.get())).collect::<Vec<_>>(),
         &some.iter().map(|t| t.nombre.to_string()).collect::<Vec<_>>(),
         &some.iter().map(|t| fold(&t.nombre)).collect::<Vec<_>>(),
@@ -144,7 +149,9 @@ async fn insert(some: &[&Token], c: &mut PgConnection) -> Result<(), SqlError> {
         &attempts.iter().map(|a| a.map(|(i, ..)| i.clave.to_string())).collect::<Vec<_>>() as &[Option<String>],
         &attempts.iter().map(|a| a.map(|(i, ..)| i64::from(i.numero))).collect::<Vec<_>>() as &[Option<i64>],
         &attempts.iter().map(|a| a.map(|(_, u, _)| written(u.get()))).collect::<Vec<_>>() as &[Option<i64>],
-        &attempts.iter().map(|a| a.map(|(.., d)| d)).collect::<Vec<_>>() as &[Option<chrono::DateTime<chrono::Utc>>]
+        &attempts.iter().map(|a| a.map(|(.., d)| d)).collect::<Vec<_>>() as &[Option<chrono::DateTime<chrono::Utc>>],
+        &some.iter().map(|t| sort_key(&t.nombre).to_vec()).collect::<Vec<_>>(),
+        RULES
     )
     .execute(c)
     .await?;

@@ -48,7 +48,7 @@ impl State {
     pub fn list(&self, query: &ListQuery) -> Page<Token> {
         let rows = self.in_order(query).filter(|f| query.admits(f)).take(query.limit + 1).collect();
         let page = Page::new(rows, query.limit, self.count_rows(query), |f: &&Arc<Entry>| {
-            Cursor::at(query.sort_by, &f.token, &f.folded).encode()
+            Cursor::at(query.sort_by, &f.token).encode()
         });
         page.map(|f| f.token.clone())
     }
@@ -72,7 +72,7 @@ impl State {
             }
             SortBy::Name => {
                 let key = |c: &Cursor| {
-                    if let Cursor::Name(n, id) = c { Some((Arc::clone(n), *id)) } else { None }
+                    if let Cursor::Name(n, id) = c { Some((Arc::clone(&n.key), *id)) } else { None }
                 };
                 let keys = between(low.and_then(key), high.and_then(key));
                 let rows = keys.map(|keys| self.indexes().nombre.range(keys)).into_iter().flatten();

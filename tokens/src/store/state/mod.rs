@@ -3,7 +3,8 @@
 mod indexes;
 mod listing;
 
-use crate::domain::{Availability, Token, fold};
+use crate::collation::fold;
+use crate::domain::{Availability, Token};
 use crate::error::Error;
 use chrono::{DateTime, Utc};
 use imbl::{HashMap, OrdMap, OrdSet};
@@ -165,7 +166,7 @@ impl State {
         let id = token.id;
         let old = self.entries.get(&id).cloned();
         let folded = match &old {
-            Some(old) if old.token.nombre == token.nombre => Arc::clone(&old.folded),
+            Some(old) if old.token.nombre == token.nombre => old.folded.clone(),
             _ => fold(&token.nombre).into(),
         };
         let new = Arc::new(Entry { token, folded });

@@ -1,0 +1,70 @@
+//! A participant stands still (SIGSTOP) while very many buy.
+
+use crate::attack::arena::{Arena, POOR, Service};
+use crate::attack::judge::Seen;
+use crate::attack::raw;
+use crate::attack::words::both;
+use rustix::process::{Pid, Signal, kill_process};
+use std::time::{Duration, Instant};
+
+/// Longer than a purchase's deadline (3 s).
+const AT_MOST: Duration = Duration::from_secs(8);
+
+pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
+    let pid =
+        arena.pid(Service::Tokens).and_then(|id| Pid::from_raw(id.cast_signed())).ok_or("no process")?;
+    kill_process(pid, Signal::STOP).map_err(|e| format!("SIGSTOP: {e}"))?;
+    let seen = rush(arena).await;
+    kill_process(pid, Signal::CONT).map_err(|e| format!("SIGCONT: {e}"))?;
+    seen
+}
+
+async fn rush(arena: &Arena) -> Result<Seen, String> {
+    let buyers = arena.scale.pick(1_500, 8_000);
+    let at_once = 1_800;
+    let to = arena.public(Service::Transacciones);
+    let body = format!("{{\"usuarioId\":{POOR},\"tokenId\":{}}}", arena.customers.fresh_token());
+    let bytes = raw::json("POST", "/transacciones", &[("Connection", "close")], body.as_bytes());
+    let room = std::sync::Arc::new(tokio::sync::Semaphore::new(at_once));
+    let mut buying = Vec::new();
+    for _ in 0..buyers {
+        let (bytes, room) = (bytes.clone(), std::sync::Arc::clone(&room));
+        buying.push(tokio::spawn(async move {
+            let _room = room.acquire_owned().await;
+            let start = Instant::now();
+            (raw::exchange(to, &bytes).await, start.elapsed())
+        }));
+    }
+    let (mut refused, mut at_once, mut longest, mut wrong) = (0, 0, Duration::ZERO, Vec::new());
+    for one in buying {
+        let (reply, time) = one.await.map_err(|e| e.to_string())?;
+        longest = longest.max(time);
+        match reply {
+            Ok(reply) if reply.status == 503 && !reply.header("retry-after").is_empty() => {
+                refused += 1;
+                at_once += usize::from(time < Duration::from_secs(1));
+            }
+            // more connections than a port takes
+            Err(_) => {}
+            Ok(reply) => wrong.push(format!("{} {}", reply.status, reply.code())),
+        }
+    }
+    let mut seen = Seen {
+        what: both!(
+            "{} compras con tokens parado: {} veces 503, {} de ellas en menos de 1 s; la más lenta {:.1} s",
+            "{} purchases while tokens stands still: {} times 503, {} of them within 1 s; the slowest {:.1} s",
+            buyers,
+            refused,
+            at_once,
+            longest.as_secs_f64()
+        ),
+        ..Seen::default()
+    };
+    seen.rule(refused > 0, || both!("ningún 503", "no 503"));
+    seen.rule(at_once > 0, || both!("ningún 503 enseguida", "no 503 at once"));
+    seen.rule(longest < AT_MOST, || both!("una tardó {:.1} s", "one took {:.1} s", longest.as_secs_f64()));
+    seen.rule(wrong.is_empty(), || {
+        both!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0])
+    });
+    Ok(seen)
+}

@@ -1,0 +1,96 @@
+//! What a kubelet asks, and how long it waits for the answer.
+
+use super::raw;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+
+/// Between two questions to one process.
+const EVERY: Duration = Duration::from_millis(50);
+/// A kubelet's patience with `/readyz` in the manifests.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Asks a process again and again, each time on a new connection.
+pub struct Probes {
+    times: Arc<Mutex<Vec<Option<Duration>>>>,
+    asking: JoinHandle<()>,
+}
+
+/// What probes met.
+#[derive(Clone, Debug, Default)]
+pub struct Met {
+    /// The time of each answer; `None` where none came in time.
+    pub times: Vec<Option<Duration>>,
+}
+
+impl Probes {
+    /// Asks from now on.
+    pub fn ask(internal: SocketAddr) -> Self {
+        let times = Arc::<Mutex<Vec<_>>>::default();
+        let kept = Arc::clone(&times);
+        let asking = tokio::spawn(async move {
+            loop {
+                let start = Instant::now();
+                let answer = tokio::time::timeout(PATIENCE, raw::get(internal, "/livez")).await;
+                let good = matches!(answer, Ok(Ok(reply)) if reply.status == 200);
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push(good.then(|| start.elapsed()));
+                tokio::time::sleep(EVERY).await;
+            }
+        });
+        Self { times, asking }
+    }
+
+    /// Stops asking.
+    pub fn end(self) -> Met {
+        self.asking.abort();
+        Met { times: std::mem::take(&mut self.times.lock().unwrap_or_else(PoisonError::into_inner)) }
+    }
+}
+
+impl Drop for Probes {
+    fn drop(&mut self) {
+        self.asking.abort();
+    }
+}
+
+impl Met {
+    /// All of several.
+    pub fn join(all: impl IntoIterator<Item = Self>) -> Self {
+        Self { times: all.into_iter().flat_map(|met| met.times).collect() }
+    }
+
+    /// Questions that were not answered in time.
+    pub fn unanswered(&self) -> usize {
+        self.times.iter().filter(|time| time.is_none()).count()
+    }
+
+    /// The most questions in a row that were not: the manifests let three such in a row end a pod.
+    pub fn longest_silence(&self) -> usize {
+        let silences = self.times.split(Option::is_some);
+        silences.map(<[_]>::len).max().unwrap_or_default()
+    }
+
+    /// The 99th percentile; an answer that did not come counts as the whole patience.
+    pub fn p99(&self) -> Duration {
+        let mut times: Vec<_> = self.times.iter().map(|time| time.unwrap_or(PATIENCE)).collect();
+        times.sort_unstable();
+        let place = (times.len() * 99).div_ceil(100).saturating_sub(1);
+        times.get(place).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_answered_counts_as_slow() {
+        let ms = |n| Some(Duration::from_millis(n));
+        let met = Met { times: (1..=200).map(ms).chain([None, None, None, ms(1), None]).collect() };
+        assert_eq!((met.unanswered(), met.longest_silence()), (4, 3));
+        assert_eq!(met.p99(), PATIENCE);
+        let quick = Met { times: (1..=200).map(ms).collect() };
+        assert_eq!((quick.p99(), quick.longest_silence()), (Duration::from_millis(198), 0));
+    }
+}
