@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_was_folded_folds_to_itself() {
-        for c in '\0'..=char::MAX {
+        for c in '\0'..='\u{1ffff}' {
             let folded = fold(&format!("a{c}n{c}"));
             assert_eq!(fold(&folded), folded, "{:x}", u32::from(c));
         }

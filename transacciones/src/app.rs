@@ -84,12 +84,17 @@ impl Engine {
         let recovery = Recovery { coordinator: coordinator.clone(), orphan_age, tally };
         let recovery = tokio::spawn(recovery.run(stop.clone()));
         let forgotten = Arc::new(AtomicU64::new(0));
-        let forgetting =
-            Forgetting { store: store.clone(), keep: options.refused_keys, forgotten: Arc::clone(&forgotten) };
+        let forgetting = Forgetting {
+            store: store.clone(),
+            keep: options.refused_keys,
+            forgotten: Arc::clone(&forgotten),
+        };
         let forgetting = tokio::spawn(forgetting.run(stop.clone()));
-        metrics.counter("refused_keys_forgotten", "Keys of refused purchases that may be used anew", move || {
-            forgotten.load(Ordering::Relaxed)
-        });
+        metrics.counter(
+            "refused_keys_forgotten",
+            "Keys of refused purchases that may be used anew",
+            move || forgotten.load(Ordering::Relaxed),
+        );
         let runtime = Handle::current();
         let streams = usize::try_from(options.event_streams).unwrap_or(usize::MAX);
         let feed = Feed::new(store, routes::events::write_event, streams, runtime.clone());

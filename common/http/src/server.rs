@@ -24,9 +24,9 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::ServiceConfig;
 use actix_web::{App, Error, web};
+use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 use std::future::ready;
-use rustix::io::Errno;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 #[cfg(target_os = "linux")]
 use std::num::NonZeroU32;
@@ -107,10 +107,7 @@ pub fn listen(host: &str, port: u16, option: &str) -> Result<TcpListener, StartE
 }
 
 /// Opens an address; where that is `::` and the machine has no IPv6, `0.0.0.0`.
-fn listen_by<T>(
-    address: SocketAddr,
-    open: impl Fn(SocketAddr) -> std::io::Result<T>,
-) -> std::io::Result<T> {
+fn listen_by<T>(address: SocketAddr, open: impl Fn(SocketAddr) -> std::io::Result<T>) -> std::io::Result<T> {
     open(address).or_else(|e| {
         // switched off at the kernel's start, or later
         let no_family = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].map(|e| Some(e.raw_os_error()));

@@ -185,8 +185,7 @@ mod tests {
             R::IntentoConfirmed,
             R::StoreFull,
         ] {
-            let document =
-                format!(r#"{{"status":409,"codigo":"{}","detail":"x"}}"#, refusal.code().name);
+            let document = format!(r#"{{"status":409,"codigo":"{}","detail":"x"}}"#, refusal.code().name);
             assert_eq!(serde_json::from_str::<R>(&document).unwrap(), refusal);
         }
     }

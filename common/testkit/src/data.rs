@@ -44,8 +44,13 @@ impl TestData {
     }
 
     fn at(kind: Kind, store: &str, seed_dir: Option<std::path::PathBuf>, dir: TempDir) -> Self {
-        let options =
-            StoreOptions { store: store.parse().expect("a STORE"), store_memory_mib: None, pool: 4, pool_queue: 1000, seed_dir };
+        let options = StoreOptions {
+            store: store.parse().expect("a STORE"),
+            store_memory_mib: None,
+            pool: 4,
+            pool_queue: 1000,
+            seed_dir,
+        };
         Self { options, kind, _dir: dir }
     }
 

@@ -317,7 +317,7 @@ impl Arena {
             }
             Service::Tokens => {
                 command.env("IMAGENES_DIR", self.dir.join("imagenes"));
-                command.env("STORE_MEMORY_MIB", super::kinds::records::budget_mib(self.scale).to_string());
+                command.env("STORE_MEMORY_MIB", super::warden::budget_mib(self.scale).to_string());
             }
             Service::Usuarios => {}
         }

@@ -4,26 +4,9 @@ use super::arena::{Arena, PATIENCE, Service};
 use super::kinds::{Attack, Kind};
 use super::probes;
 use super::raw;
+use super::seen::Seen;
 use super::words::both;
 use std::time::Duration;
-
-/// What a kind saw.
-#[derive(Clone, Debug, Default)]
-pub struct Seen {
-    /// What was done and how it was answered, in one line.
-    pub what: String,
-    /// What is wrong with that.
-    pub wrong: Vec<String>,
-}
-
-impl Seen {
-    /// Notes something wrong unless it holds.
-    pub fn rule(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
-        if !holds {
-            self.wrong.push(otherwise());
-        }
-    }
-}
 
 /// A kind's row of the table.
 #[derive(Clone, Debug)]

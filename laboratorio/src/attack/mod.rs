@@ -22,7 +22,7 @@
 //! | customers, and what they were promised | [`customers`] |
 //! | probes | [`probes`] |
 //! | requests as bytes | [`raw`] |
-//! | what every kind is asked | [`judge`] |
+//! | what every kind is asked, what it saw | [`judge`], [`seen`] |
 //! | the table | [`table`] |
 //! | words | [`words`] |
 
@@ -32,6 +32,7 @@ pub mod judge;
 pub mod kinds;
 pub mod probes;
 pub mod raw;
+pub mod seen;
 pub mod table;
 pub mod warden;
 pub mod words;

@@ -1,6 +1,7 @@
 //! The memory of each process, and its limit. In a cluster the kernel kills a container that takes more; here a cgroup does
 //! where the user names one, and else the warden does.
 
+use super::Scale;
 use super::words::both;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit, setrlimit};
 use std::path::{Path, PathBuf};
@@ -11,6 +12,13 @@ use tokio::task::JoinHandle;
 
 /// A service's memory limit in the manifests (`k8s/base`).
 pub const LIMIT_MIB: u64 = 256;
+/// What the records of a process may take, of its memory limit: as its default of a container's limit.
+pub fn budget_mib(scale: Scale) -> u64 {
+    // in short form little is left beside the seed, so that it is full soon
+    scale.pick(SHORT_MIB, LIMIT_MIB * 32 / 100)
+}
+
+const SHORT_MIB: u64 = 24;
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(10);
 

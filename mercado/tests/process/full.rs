@@ -42,7 +42,8 @@ async fn post_until_full(api: Api) -> u64 {
 async fn a_full_market_refuses_what_adds_goes_on_selling_and_starts_again() {
     let dir = filled(10, 200);
     let market = Process::on(Arc::clone(&dir), &[OPTION]).await;
-    let clients: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(post_until_full(Api::new(market.address)))).collect();
+    let clients: Vec<_> =
+        (0..CLIENTS).map(|_| tokio::spawn(post_until_full(Api::new(market.address)))).collect();
     let mut taken = 0;
     for client in clients {
         taken += client.await.unwrap();
@@ -52,14 +53,23 @@ async fn a_full_market_refuses_what_adds_goes_on_selling_and_starts_again() {
     assert_eq!(metric(api, "store_memory_budget_bytes").await, MIB << 20);
     assert!(metric(api, "journal_tokens_full_total").await >= CLIENTS);
     let full = async |call: Call| call.await.assert_problem(507, "almacen-lleno");
-    full(api.post("/usuarios").json(json!({"nombre": "Zoe", "saldo": 1}))).await;
-    full(api.post("/usuarios/1/abonos").json(json!({"monto": 1}))).await;
+    // what is smaller than a long token may have found room
+    let zoe = || api.post("/usuarios").json(json!({"nombre": "Zoe", "saldo": 1000}));
+    while zoe().await.status == 201 {}
+    full(zoe()).await;
+    let long_key = "k".repeat(250);
+    let abono = api.post("/usuarios/1/abonos").json(json!({"monto": 1}));
+    full(abono.header("Idempotency-Key", &long_key)).await;
     // a refusal that would have to be kept for its key is none: nobody fills the reserve with such keys
     let beyond = || market.compra(1, 9_999_999);
-    full(beyond().header("Idempotency-Key", "lejos")).await;
+    full(beyond().header("Idempotency-Key", &long_key)).await;
     beyond().await.assert_problem(404, "token-no-encontrado");
     for token in 1..=40 {
-        market.compra(token % 10 + 1, token).header("Idempotency-Key", &format!("k{token}")).await.expect(201);
+        market
+            .compra(token % 10 + 1, token)
+            .header("Idempotency-Key", &format!("k{token}"))
+            .await
+            .expect(201);
     }
     let used = metric(api, "store_memory_bytes").await;
     assert!(used > MIB << 20 && used < (MIB << 20) * 124 / 100, "{used}");
@@ -90,34 +100,51 @@ fn records(kind: &str, n: u64) -> Vec<(&'static str, Value)> {
     let of = |make: &dyn Fn(u64) -> Value| Value::Array((1..=n).map(make).collect());
     let date = "2025-09-10T17:00:00Z";
     match kind {
-        "tokens" => vec![("tokens", of(&|id| {
-            let nombre = format!("{}{id}", "猫".repeat(80));
-            json!({"id": id, "nombre": nombre, "imagen": "a".repeat(250), "precio": id % 100, "vendido": false})
-        }))],
-        "short tokens" => vec![("tokens", of(&|id| {
-            json!({"id": id, "nombre": format!("Gato {id}"), "imagen": "gato.png", "precio": id % 100, "vendido": false})
-        }))],
-        "ventas" => vec![("tokens", of(&|id| {
-            json!({"id": id, "nombre": format!("Gato {id}"), "imagen": "gato.png", "precio": 5, "vendido": true,
+        "tokens" => vec![(
+            "tokens",
+            of(&|id| {
+                let nombre = format!("{}{id}", "猫".repeat(80));
+                json!({"id": id, "nombre": nombre, "imagen": "a".repeat(250), "precio": id % 100, "vendido": false})
+            }),
+        )],
+        "short tokens" => vec![(
+            "tokens",
+            of(
+                &|id| json!({"id": id, "nombre": format!("Gato {id}"), "imagen": "gato.png", "precio": id % 100, "vendido": false}),
+            ),
+        )],
+        "ventas" => vec![(
+            "tokens",
+            of(&|id| {
+                json!({"id": id, "nombre": format!("Gato {id}"), "imagen": "gato.png", "precio": 5, "vendido": true,
                 "venta": {"intento": format!("{}#1", key(id)), "usuarioId": 1, "fecha": date}})
-        }))],
-        "usuarios" => vec![("usuarios", of(&|id| {
-            json!({"id": id, "nombre": format!("{}{id}", "猫".repeat(80)), "saldo": 5})
-        }))],
+            }),
+        )],
+        "usuarios" => vec![(
+            "usuarios",
+            of(&|id| json!({"id": id, "nombre": format!("{}{id}", "猫".repeat(80)), "saldo": 5})),
+        )],
         "cargos" => vec![
             ("usuarios", json!([{"id": 1, "nombre": "Ana", "saldo": 5}])),
-            ("movimientos", of(&|id| {
-                json!({"id": id, "usuarioId": 1, "tipo": "cargo", "monto": 0, "fecha": date,
+            (
+                "movimientos",
+                of(&|id| {
+                    json!({"id": id, "usuarioId": 1, "tipo": "cargo", "monto": 0, "fecha": date,
                     "intento": format!("{}#1", key(id)), "confirmado": true})
-            })),
+                }),
+            ),
         ],
-        "transacciones" => vec![("transacciones", of(&|id| {
-            json!({"id": id, "usuarioId": id % 100 + 1, "tokenId": id, "fecha": date, "precio": 5,
+        "transacciones" => vec![(
+            "transacciones",
+            of(&|id| {
+                json!({"id": id, "usuarioId": id % 100 + 1, "tokenId": id, "fecha": date, "precio": 5,
                 "intento": format!("{}#1", key(id))})
-        }))],
-        _ => vec![("transacciones", json!([])), ("intentos", of(&|id| {
-            json!({"clave": key(id), "numero": 1, "usuarioId": 1, "tokenId": id})
-        }))],
+            }),
+        )],
+        _ => vec![
+            ("transacciones", json!([])),
+            ("intentos", of(&|id| json!({"clave": key(id), "numero": 1, "usuarioId": 1, "tokenId": id}))),
+        ],
     }
 }
 

@@ -21,7 +21,8 @@ fn threads(pid: u32) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn searches_of_two_hundred_clients_leave_the_others_quick() {
     let market = Process::on(filled(1, 100_000), &[]).await;
-    let (stop, found, away) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (stop, found, away) =
+        (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let before = threads(market.pid());
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {

@@ -73,13 +73,17 @@ impl Searches {
     /// Shows how near the limit is.
     pub fn measure(&self, metrics: &Metrics) {
         let (this, most) = (self.clone(), u64::from(self.most));
-        metrics.gauge("searches_under_way", "Lists that are searched for, or wait for their turn", move || {
-            most.saturating_sub(this.places.available_permits() as u64)
-        });
+        metrics.gauge(
+            "searches_under_way",
+            "Lists that are searched for, or wait for their turn",
+            move || most.saturating_sub(this.places.available_permits() as u64),
+        );
         let turned_away = Arc::clone(&self.turned_away);
-        metrics.counter("searches_turned_away", "Lists that were not searched for, since too many were", move || {
-            turned_away.load(Ordering::Relaxed)
-        });
+        metrics.counter(
+            "searches_turned_away",
+            "Lists that were not searched for, since too many were",
+            move || turned_away.load(Ordering::Relaxed),
+        );
     }
 }
 

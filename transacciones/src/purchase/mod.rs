@@ -230,7 +230,9 @@ pub fn next(compra: &Compra, step: Step, event: Event) -> Result<Step, Box<Unexp
         // body, or of this body at another price
         (Step::Charge { .. }, Event::Refused(Refusal::ClaveReused)) => Step::Overtaken,
         // nothing is known against the attempt: what may be held of an earlier sending stays held, as after no answer
-        (Step::Reserve { .. } | Step::Charge { .. }, Event::Refused(Refusal::StoreFull)) => no(Error::StoreFull),
+        (Step::Reserve { .. } | Step::Charge { .. }, Event::Refused(Refusal::StoreFull)) => {
+            no(Error::StoreFull)
+        }
         (Step::Reserve { numero }, Event::Refused(refusal)) => {
             let why = refused(compra, refusal);
             if compra.clave_from_client {

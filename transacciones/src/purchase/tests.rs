@@ -71,6 +71,25 @@ fn nothing_is_cancelled_before_its_abort_is_durable() {
 }
 
 #[test]
+fn a_full_store_is_told_cancels_nothing_and_refuses_nothing_for_good() {
+    let c = compra("k", 1, 101, true);
+    let full = Step::Answer(Err(Error::StoreFull));
+    let no_room = || Event::Refused(Refusal::StoreFull);
+    let held = [Event::Word(Word::Nothing), Event::Reserved(credits(50))];
+    assert_eq!(walk(&c, [Event::Word(Word::Nothing), no_room()]), full);
+    assert_eq!(walk(&c, held.clone().into_iter().chain([no_room()])), full);
+    assert_eq!(walk(&c, held.into_iter().chain([Event::Charged, Event::StoreFull])), full);
+    let refused = walk(&c, [Event::Word(Word::Nothing), Event::Refused(Refusal::TokenNotAvailable)]);
+    assert_eq!(refused.need(), Need::Add, "nothing is held, and a key would be kept");
+    assert_eq!(next(&c, refused, Event::StoreFull).unwrap(), full);
+    let poor = walk(
+        &c,
+        [Event::Word(Word::Nothing), Event::Reserved(credits(50)), Event::Refused(Refusal::SaldoTooLow)],
+    );
+    assert_eq!(poor.need(), Need::End);
+}
+
+#[test]
 fn a_refusal_under_a_clients_key_is_made_to_last_and_another_costs_no_write() {
     let no = [Event::Word(Word::Nothing), Event::Refused(Refusal::TokenNotAvailable)];
     assert!(matches!(

@@ -130,18 +130,15 @@ fn refused(m: &World, s: &State) -> bool {
 }
 
 fn law(m: &World, s: &State) -> bool {
-    s.soup
-        .iter()
-        .filter(|c| matches!(c.kind, Kind::CancelToken | Kind::CancelCargo))
-        .all(|cancel| {
-            let numero = u32::from(cancel.numero);
-            match m.word(s, cancel.of, 0).fate(numero) {
-                Fate::Lost => true,
-                Fate::Bought => false,
-                // forgotten, and yet it can never be committed
-                Fate::Open => !m.era(s).admits(numero),
-            }
-        })
+    s.soup.iter().filter(|c| matches!(c.kind, Kind::CancelToken | Kind::CancelCargo)).all(|cancel| {
+        let numero = u32::from(cancel.numero);
+        match m.word(s, cancel.of, 0).fate(numero) {
+            Fate::Lost => true,
+            Fate::Bought => false,
+            // forgotten, and yet it can never be committed
+            Fate::Open => !m.era(s).admits(numero),
+        }
+    })
 }
 
 /// The most that recovery needs: a pass that aborts and a pass that settles; one more sees that nothing is left.

@@ -135,9 +135,10 @@ fn forgetting(world: World) -> World {
 
 #[test]
 fn what_is_forgotten_is_not_missed() {
-    explore("forgetting, one token", forgetting(one_token(if long() { [2, 1] } else { [2, 0] })));
-    explore("forgetting, two tokens", forgetting(two_tokens([1, 1])));
-    explore("forgetting, misused key", forgetting(misused_key(if long() { 3 } else { 2 })));
+    explore("forgetting, one token", forgetting(one_token([2, 0])));
+    if long() {
+        explore("forgetting, misused key", forgetting(misused_key(2)));
+    }
 }
 
 /// What was reached, without what is on its way and without who is where.

@@ -24,7 +24,11 @@ async fn a_crash_of_the_database_takes_back_nothing_that_was_decided() {
             let aborts = turn % 4 == 3;
             let said = eventually(PATIENCE, async || {
                 if aborts {
-                    store.abort(Need::End, i.clone(), request.usuario_id, None).await.ok().map(|a| a.map(|()| None))
+                    store
+                        .abort(Need::End, i.clone(), request.usuario_id, None)
+                        .await
+                        .ok()
+                        .map(|a| a.map(|()| None))
                 } else {
                     store.commit(i.clone(), &request, Monto::ZERO).await.ok().map(|c| c.map(Some))
                 }

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 use journal::Need;
 use market::domain::{Clave, Intento, MAX_INTEGER, Monto, TokenId, TransaccionId, UsuarioId};
+use market::store::{ServiceStore, StoreUrl};
 use serde_json::json;
 use std::collections::BTreeSet;
 use testkit::data::{Kind, TestData};
@@ -332,5 +333,29 @@ pub async fn a_follower_is_woken_by_other_processes(kind: Kind) {
             }
         };
         tokio::time::timeout(PATIENCE, woken).await.expect("to be woken");
+    }
+}
+
+#[tokio::test]
+async fn what_is_forgotten_gives_memory_and_disk_back() {
+    let data = TestData::new(Kind::Json, &[]).await;
+    let opened = data.open();
+    let ServiceStore::Json(journal) = &opened else { panic!("files") };
+    let store = Store::new(opened.clone());
+    let abort_all = async || {
+        join_all((0..500).map(|n| store.abort(Need::Add, intento(&format!("k{n}#1")), usuario(1), None)))
+            .await
+    };
+    abort_all().await.into_iter().for_each(|done| done.unwrap().unwrap());
+    let full = journal.stats().memory;
+    assert!(full > 500 * 100, "{full}");
+    for _ in 0..PARTS + 3 {
+        store.forget(TimeDelta::zero()).await.unwrap();
+    }
+    assert_eq!(journal.stats().memory, 0);
+    journal.close().unwrap();
+    let StoreUrl::Json(dir) = &data.options().store else { panic!("files") };
+    for array in ["transacciones", "intentos"] {
+        assert_eq!(std::fs::read_to_string(dir.join(format!("{array}.json"))).unwrap(), "[\n]\n");
     }
 }

@@ -2,8 +2,8 @@
 
 use super::Arena;
 use crate::attack::arena::SERVICES;
-use crate::attack::judge::Seen;
 use crate::attack::raw;
+use crate::attack::seen::Seen;
 use crate::attack::words::both;
 
 /// More than any error needs.

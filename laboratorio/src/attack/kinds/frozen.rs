@@ -1,8 +1,8 @@
 //! A participant stands still (SIGSTOP) while very many buy.
 
 use crate::attack::arena::{Arena, POOR, Service};
-use crate::attack::judge::Seen;
 use crate::attack::raw;
+use crate::attack::seen::Seen;
 use crate::attack::words::both;
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::{Duration, Instant};

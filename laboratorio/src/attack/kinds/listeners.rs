@@ -1,8 +1,8 @@
 //! Clients that listen for purchases: some read, some do not.
 
 use crate::attack::arena::{Arena, Service};
-use crate::attack::judge::Seen;
 use crate::attack::raw;
+use crate::attack::seen::Seen;
 use crate::attack::words::both;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

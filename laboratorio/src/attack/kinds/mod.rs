@@ -12,14 +12,14 @@ mod listeners;
 mod modes;
 mod names;
 mod pictures;
-pub mod records;
+mod records;
 mod redis;
 mod searches;
 mod slow;
 mod unread;
 
 use super::arena::{Arena, Service};
-use super::judge::Seen;
+use super::seen::Seen;
 use std::pin::Pin;
 
 /// Attacks the market, and says what it saw.

@@ -1,7 +1,7 @@
 //! Other accounts of the machine that look at the store's files.
 
 use super::Arena;
-use crate::attack::judge::Seen;
+use crate::attack::seen::Seen;
 use crate::attack::words::both;
 use std::os::unix::fs::MetadataExt;
 

@@ -2,8 +2,8 @@
 
 use super::Arena;
 use crate::attack::arena::{PICTURE, PICTURE_BYTES, Service};
-use crate::attack::judge::Seen;
 use crate::attack::raw;
+use crate::attack::seen::Seen;
 use crate::attack::words::both;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

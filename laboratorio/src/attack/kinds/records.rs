@@ -2,20 +2,13 @@
 
 use super::Arena;
 use crate::attack::arena::Service;
-use crate::attack::judge::Seen;
+use crate::attack::raw;
+use crate::attack::seen::Seen;
 use crate::attack::words::both;
-use crate::attack::{Scale, raw, warden};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-/// What the records of a process may take, of its memory limit: as its default of a container's limit.
-pub fn budget_mib(scale: Scale) -> u64 {
-    // in short form little is left beside the seed, so that it is full soon
-    scale.pick(SHORT_MIB, warden::LIMIT_MIB * 32 / 100)
-}
-
-const SHORT_MIB: u64 = 24;
 /// How long it may take until the store is full.
 const AT_MOST: Duration = Duration::from_secs(120);
 

@@ -2,8 +2,8 @@
 //! into is tested with the cache that reads it, in `tokens/tests/api/replicas.rs`.
 
 use super::Arena;
-use crate::attack::judge::Seen;
 use crate::attack::raw;
+use crate::attack::seen::Seen;
 use crate::attack::words::both;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;

@@ -2,8 +2,8 @@
 //! then. None may hold its connection for longer than a client has for a phase.
 
 use crate::attack::arena::{Arena, SERVICES};
-use crate::attack::judge::Seen;
 use crate::attack::raw;
+use crate::attack::seen::Seen;
 use crate::attack::words::both;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

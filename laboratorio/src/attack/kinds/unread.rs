@@ -1,8 +1,8 @@
 //! Requests for something large, one behind the other, of whose answers nothing is read.
 
 use crate::attack::arena::{Arena, SERVICES};
-use crate::attack::judge::Seen;
 use crate::attack::raw;
+use crate::attack::seen::Seen;
 use crate::attack::words::both;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
