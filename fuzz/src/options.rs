@@ -79,9 +79,9 @@ fn value(text: &str) {
                 let (head, last) = text.split_once('.').unwrap();
                 assert_eq!((head.parse(), last.parse()), (Ok(precio.get()), Ok(id.get())));
             }
-            Some(Cursor::Name(nombre, id)) => {
+            Some(Cursor::Name(place, id)) => {
                 let (head, last) = text.rsplit_once('.').unwrap();
-                assert_eq!((head, last.parse()), (&*nombre, Ok(id.get())));
+                assert_eq!((head, last.parse()), (place.nombre(), Ok(id.get())));
             }
             None => {}
         }

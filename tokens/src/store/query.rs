@@ -95,6 +95,11 @@ impl NamePlace {
     fn of(nombre: &str) -> Self {
         Self { nombre: nombre.into(), key: sort_key(nombre) }
     }
+
+    /// As a link says it.
+    pub fn nombre(&self) -> &str {
+        &self.nombre
+    }
 }
 
 impl Cursor {
