@@ -8,10 +8,14 @@ use http_kit::metrics::Metrics;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::available_parallelism;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 /// Searches that may be under way, with those that wait, where no option says otherwise.
 pub const AT_ONCE: u16 = 64;
+/// How long one waits for its turn: who waits for longer may as well come back.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Searches that run at once in a database: a quarter of its connections, where no option says otherwise.
 const IN_A_DATABASE: usize = 2;
 
@@ -59,15 +63,21 @@ impl Searches {
     /// Waits for a turn.
     ///
     /// # Errors
-    /// [`Error::TooManySearches`], at once, where as many are under way as may be.
+    /// [`Error::TooManySearches`]: at once, where as many are under way as may be, or where the turn does not come within
+    /// [`PATIENCE`].
     pub(super) async fn begin(&self) -> Result<Search, Error> {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             self.turned_away.fetch_add(1, Ordering::Relaxed);
             return Err(Error::TooManySearches);
         };
-        // nobody closes the semaphore
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| Error::TooManySearches)?;
-        Ok(Search { _place: place, _turn: turn })
+        match timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(Search { _place: place, _turn: turn }),
+            // its turn did not come; nobody closes the semaphore
+            _ => {
+                self.turned_away.fetch_add(1, Ordering::Relaxed);
+                Err(Error::TooManySearches)
+            }
+        }
     }
 
     /// Shows how near the limit is.
