@@ -15,10 +15,8 @@ import { dateOf, t, whole } from "./text.js";
 
 /** Rows that a table shows at first. */
 const ROWS = 20;
-/** Tokens that are shown. */
 const TILES = 60;
 
-/** The view. */
 export function makeAccount() {
   const head = h("div.panel.who-head");
   const mine = h("ul.mine");

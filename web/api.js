@@ -25,7 +25,6 @@ export class Failure extends Error {
 /** After each request: `{service, method, status, pod, ms, start, probe}`; `start` is of `performance.now`. */
 export const onAnswer = signal();
 
-/** Which service a path leads to. */
 function serviceOf(path) {
   const [, first] = path.split(/[/?]/);
   return first === "usuarios" || first === "transacciones" ? first : "tokens";

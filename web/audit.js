@@ -13,7 +13,6 @@ const SHOWN = 20;
 
 /** What is known: `verdict` of the last answer, and `at`, when it came; `failed` since when there is none, or null. */
 const audit = { verdict: null, at: null, failed: null };
-/** After a look. */
 export const onAudit = signal();
 
 let looking = false;
@@ -24,7 +23,6 @@ export function light() {
   return audit.verdict.correcto ? "right" : "wrong";
 }
 
-/** The sign of a light. */
 export const lightSign = (colour) => ({ right: "check", wrong: "cross", unknown: "question" })[colour];
 
 async function look() {
@@ -54,7 +52,6 @@ export function startAudit(watched) {
   look();
 }
 
-/** The panel of the audit. */
 export function makeAudit() {
   const lamp = h("div.lamp");
   const word = h("p.verdict");

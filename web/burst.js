@@ -18,7 +18,6 @@ const AT_ONCE = 4;
 /** A purchase is repeated for so long, ms. */
 const INSIST = 60_000;
 
-/** The panel. */
 export function makeBurst() {
   const number = (name, text, value) => numberField(name, text, { min: 1, max: MOST[name], value, required: true });
   const kinds = ["reads", "purchases"].map((kind) => [kind, t[kind]]);

@@ -20,7 +20,6 @@ function fromStorage() {
   return Number.isSafeInteger(saved?.id) ? { id: saved.id, nombre: String(saved.nombre), saldo: null, missing: false } : null;
 }
 
-/** The person's choice. */
 export function choose({ id, nombre, saldo = null }) {
   buyer = { id, nombre, saldo, missing: false };
   save("comprador", { id, nombre });
@@ -47,7 +46,6 @@ export async function refresh() {
   if (changed) onBuyer.call();
 }
 
-/** Begins; called once. */
 export function startBuyer() {
   refresh();
   onPurchase.add((transaccion, live) => {

@@ -5,7 +5,6 @@ import { needBuyer } from "./picker.js";
 import { buy, outstanding } from "./purchase.js";
 import { t, whole } from "./text.js";
 
-/** The picture's address. */
 export const picture = (id) => `/tokens/${id}/imagen`;
 
 /** A button that buys the token which `token()` gives. It is never disabled: focus would fall off it. */
@@ -20,7 +19,6 @@ export function buyButton(token) {
   return button;
 }
 
-/** Fills a buy button for a token's state now. */
 export function fillButton(button, token) {
   const under = outstanding().some((c) => c.tokenId === token.id);
   const word = token.vendido ? t.sold : under ? t.buying : t.buy;
@@ -30,14 +28,11 @@ export function fillButton(button, token) {
   setAttribute(button, "aria-busy", under ? "true" : null);
 }
 
-/** The sign and word of a token's state. */
 export const stateOf = ({ vendido }) =>
   vendido ? h("span.tag.sold", icon("lock"), t.sold) : h("span.tag.free", icon("dot"), t.free);
 
-/** What a token costs. */
 export const priceOf = ({ precio }) => [h("strong", whole(precio)), " ", t.creditWord(precio)];
 
-/** A card, to be filled. */
 export function makeCard(token) {
   const href = `#/tienda/${token.id}`;
   const image = h("img", { loading: "lazy", decoding: "async", width: 400, height: 400, src: picture(token.id) });
@@ -54,7 +49,6 @@ export function makeCard(token) {
   return card;
 }
 
-/** Fills a card. */
 export function fillCard(card, token) {
   const before = card.token;
   card.token = token;

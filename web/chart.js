@@ -71,7 +71,9 @@ export function picture(width, first, last, now, cursor) {
   for (const [from, to] of runs(ns.filter(blind))) {
     parts.push(svg("rect.blind", { x: x(from), y: 0, width: x(to + 1) - x(from), height: bottom }));
   }
-  for (let minute = 0; minute <= SHOWN / 60; minute++) {
+  // on a phone there is no room for each minute's name
+  const step = x(60) - x(0) < 60 * EM ? 2 : 1;
+  for (let minute = 0; minute <= SHOWN / 60; minute += step) {
     const place = { x: x(last + 1 - minute * 60), y: bottom + 18, "text-anchor": minute ? "middle" : "end" };
     parts.push(svg("text", place, minute ? `−${minute} min` : t.now));
   }

@@ -4,7 +4,6 @@ const isNothing = (child) => child === null || child === undefined || child === 
 
 /** An element with its classes, attributes, listeners and children: `h("button.plain", { onclick: buy }, "Buy")`. */
 export const h = (tag, ...rest) => make("http://www.w3.org/1999/xhtml", tag, rest);
-/** The same in SVG. */
 export const svg = (tag, ...rest) => make("http://www.w3.org/2000/svg", tag, rest);
 
 function make(namespace, tag, rest) {
@@ -83,7 +82,6 @@ export function scoped(f) {
   }
 }
 
-/** A list of functions to call: `add` one, `call` all. */
 export function signal() {
   const listeners = new Set();
   return {

@@ -4,7 +4,6 @@ import { request } from "./api.js";
 import { signal } from "./dom.js";
 import { inTurn } from "./storage.js";
 
-/** Rows that are kept. */
 const KEPT = 200;
 /** Rows of the list that a fresh page shows. */
 const FIRST = 20;
@@ -17,7 +16,6 @@ export const onPurchase = signal();
 export const onReset = signal();
 /** `stream.live`: whether purchases arrive. `stream.loaded`: whether the last ones are known. */
 export const stream = { live: false, loaded: false };
-/** After `stream` changed. */
 export const onStream = signal();
 
 const rows = new Map();
@@ -26,7 +24,6 @@ let source = null;
 let release = null;
 let catching = null;
 
-/** The newest purchases first. */
 export const purchases = () => [...rows.values()].sort((a, b) => b.id - a.id);
 
 function take(transaccion, live) {
@@ -155,7 +152,6 @@ function rest() {
   setLive(false);
 }
 
-/** Begins; called once. */
 export function startEvents() {
   channel?.addEventListener("message", ({ data }) => {
     if (data.who && source) channel.postMessage({ live: stream.live });

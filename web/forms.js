@@ -12,7 +12,6 @@ export const field = (kind, label, input) => h(kind ? `label.field.${kind}` : "l
 export const numberField = (name, label, more) =>
   field("short", label, h("input", { name, type: "number", inputmode: "numeric", step: "1", autocomplete: "off", ...more }));
 
-/** A field for a line of text that must be there. */
 export const textField = (name, label) =>
   field("grow", label, h("input", { name, maxlength: 100, required: true, autocomplete: "off" }));
 

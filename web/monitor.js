@@ -17,14 +17,10 @@ const PERIOD = { watched: 800, amiss: 1500, calm: 5000 };
 /** A probe that is not answered is given up after so many ms; two may be under way, so that one frozen pod hides nothing. */
 const GIVEN_UP = 3000;
 
+const never = { down: null, answered: null, lastGood: -Infinity, firstBad: null, asked: -Infinity };
+const all = SERVICES.map((name) => ({ name, pods: new Map(), flying: new Map(), ...never }));
 /** By service: `pods`, and `down`, the moment since which nobody answers, or null. Moments are of `performance.now`. */
-export const services = Object.fromEntries(
-  SERVICES.map((name) => [
-    name,
-    { name, pods: new Map(), down: null, answered: null, lastGood: -Infinity, firstBad: null, flying: new Map(), asked: -Infinity },
-  ]),
-);
-const all = Object.values(services);
+export const services = Object.fromEntries(all.map((s) => [s.name, s]));
 /** Deaths, returns, pods that came or went: `{at, kind, service, pod}`, oldest first. */
 export const marks = [];
 /** By second: what happened in it. */
@@ -33,7 +29,6 @@ export const seconds = new Map();
 export const market = { service: null };
 /** After a service went or came back: `(service)`. */
 export const onHealth = signal();
-/** Once a second. */
 export const onTick = signal();
 /** When this page began to look. */
 export const started = performance.now();
@@ -41,7 +36,6 @@ export const started = performance.now();
 let watched = () => false;
 const hiddenSpans = document.hidden ? [[started, null]] : [];
 
-/** What happened in the second of a moment. */
 export function second(at) {
   const n = Math.floor(at / 1000);
   if (!seconds.has(n)) {
@@ -56,7 +50,6 @@ export function blind(n) {
   return n < Math.floor(started / 1000) || hiddenSpans.some(([from, to]) => n > from / 1000 && n + 1 < (to ?? Infinity) / 1000);
 }
 
-/** The services that are silent now. */
 export const silentNow = () => all.filter((s) => s.down !== null);
 
 function mark(kind, service, at, pod = null) {
@@ -131,7 +124,6 @@ async function probeOnce(s) {
   s.flying.delete(id);
 }
 
-/** Probes what is due. */
 function probe() {
   const period = watched() ? PERIOD.watched : silentNow().length ? PERIOD.amiss : PERIOD.calm;
   for (const s of all) if (performance.now() - s.asked >= period) probeOnce(s);

@@ -55,5 +55,4 @@ export function fillName(element, kind, id) {
   return element;
 }
 
-/** A link to a token that says its name. */
 export const tokenLink = (id) => fillName(h("a", { href: `#/tienda/${id}` }), "tokens", id);

@@ -3,7 +3,6 @@
 import { h, icon, reconcile } from "./dom.js";
 import { t } from "./text.js";
 
-/** Receipts on the screen at once. */
 const SHOWN = 3;
 const SIGNS = { good: "check", bad: "cross", info: "info" };
 

@@ -15,7 +15,6 @@ import { sayRefusal } from "./trouble.js";
 const EAGER = 60_000;
 const PATIENT = 4000;
 
-/** After the outstanding purchases changed. */
 export const onOutstanding = signal();
 
 const running = new Map();

@@ -44,7 +44,6 @@ function fillPod(row, { times, errors, gone, note }, sum) {
   setText(wrong, whole(errors));
 }
 
-/** The panel of services. */
 export function makeServices() {
   const rows = SERVICES.map((name) => makeService(services[name]));
   const kind = h("p.quiet");

@@ -42,7 +42,6 @@ export async function inTurn(name, f, abort) {
   }
 }
 
-/** Calls `f` when another tab changes the name. */
 export function onStored(name, f) {
   addEventListener("storage", (e) => {
     if (e.key === PREFIX + name || e.key === null) f();

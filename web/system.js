@@ -11,7 +11,6 @@ import { t, whole } from "./text.js";
 import { makeTimeline } from "./timeline.js";
 import { say } from "./trouble.js";
 
-/** The view. */
 export function makeSystem() {
   const [services, audit, timeline] = [makeServices(), makeAudit(), makeTimeline()];
   const feed = makeFeed({ shown: 14, pods: true, heading: t.asTheyCommit });

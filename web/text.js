@@ -8,11 +8,9 @@ const LANGUAGES = ["es", "en"];
 const short = (tag) => tag.slice(0, 2).toLowerCase();
 const preferred = navigator.languages?.length ? navigator.languages : [navigator.language ?? "es"];
 
-/** `es` or `en`. */
 export let language = LANGUAGES.includes(load("idioma")) ? load("idioma") : chosen();
 /** The words in that language: `t.buy`, `t.credits(5)`, `t.short({ nombre, missing, token })`. */
 export let t;
-/** After a change of language. */
 export const onLanguage = signal();
 
 let formats;
@@ -55,7 +53,6 @@ function sentence(text) {
     });
 }
 
-/** Changes the language for this browser. */
 export function changeLanguage() {
   language = LANGUAGES.find((tag) => tag !== language);
   save("idioma", language);
@@ -63,15 +60,10 @@ export function changeLanguage() {
   onLanguage.call();
 }
 
-/** A whole number. */
 export const whole = (n) => formats.whole(n);
-/** A number with at most one decimal. */
 export const tenths = (n) => formats.tenths(n);
-/** A part of one. */
 export const percent = (n) => formats.percent(n);
-/** The time of day of a server's timestamp. */
 export const timeOf = (text) => formats.time(new Date(text));
-/** Day and time of a server's timestamp. */
 export const dateOf = (text) => formats.date(new Date(text));
 /** A time span in ms as people say it: 0.8 ms, 12 ms, 3.4 s. */
 export function span(ms) {

@@ -8,7 +8,6 @@ import { span, t, timeOf, whole } from "./text.js";
 /** Seconds of a row in the table. */
 const ROW = 10;
 
-/** The panel. */
 export function makeTimeline() {
   const values = { "aria-valuemin": -SHOWN, "aria-valuemax": -1, "aria-valuenow": -1 };
   const place = h("div.chart", { tabindex: 0, role: "slider", "aria-label": t.timeline, ...values });

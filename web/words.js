@@ -273,7 +273,10 @@ export const WORDS = {
   noPod: ["(nadie)", "(nobody)"],
   visits: ["Visitas", "Visits"],
   visitAgain: ["Contar otra", "Count another"],
-  visitsShared: ["Todos los pods cuentan juntos, en Redis. Contó {pod}.", "All pods count together, in Redis. Counted by {pod}."],
+  visitsShared: [
+    "Todos los pods cuentan juntos, en Redis. Contó {pod}.",
+    "All pods count together, in Redis. Counted by {pod}.",
+  ],
   visitsAlone: ["Cada pod cuenta por su lado. Contó {pod}.", "Each pod counts alone. Counted by {pod}."],
 
   // by the codes of docs/ERRORS.md
