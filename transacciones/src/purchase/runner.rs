@@ -52,6 +52,8 @@ impl Coordinator {
                 action => self.perform(action, compra, slot, deadline).await,
             };
             log::debug!("{}: {step:?} -> {event:?}", compra.clave);
+            #[cfg(feature = "fault-points")]
+            super::point::reached(&step, &event);
             step = next(compra, step, event).map_err(|unexpected| Error::bug(unexpected.to_string()))?;
         }
     }
