@@ -60,6 +60,7 @@ pub async fn run(o: &Options, stop: &Stop) -> Result<Report, String> {
     let (usuarios, tokens) = seed(o)?;
     let file = o.dir.join("historia.jsonl");
     let recorder = Arc::new(Recorder::create(&file)?);
+    recorder.begin();
     let meter = Arc::new(Meter::since(recorder.start()));
     recorder.write(&Line::Opening { usuarios: usuarios.clone(), tokens: tokens.clone() })?;
 

@@ -294,3 +294,36 @@ fn problem(status: u16, code: &str) -> HttpResponse {
     }
     reply.insert_header(("x-pod", "gateway")).content_type("application/problem+json").body(code)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn only_what_may_happen_twice_is_sent_twice() {
+        let key = ("idempotency-key", "k");
+        for (method, path, keyed, expected) in [
+            ("GET", "/tokens", false, Again::Always),
+            ("HEAD", "/usuarios/1", false, Again::Always),
+            ("POST", "/transacciones", true, Again::NoAnswer),
+            ("POST", "/usuarios/1/abonos", true, Again::NoAnswer),
+            ("POST", "/transacciones", false, Again::Never),
+            ("POST", "/tokens", true, Again::Never),
+            ("PATCH", "/usuarios/1", true, Again::Never),
+        ] {
+            let request = TestRequest::with_uri(path).method(method.parse().unwrap());
+            let request = if keyed { request.insert_header(key) } else { request };
+            assert!(again(&request.to_http_request()) == expected, "{method} {path} {keyed}");
+        }
+    }
+
+    #[test]
+    fn internal_paths_lead_nowhere() {
+        for path in ["/interno/reservas", "/metrics", "/interno"] {
+            assert_eq!(service(path), None);
+        }
+        assert_eq!(service("/usuarios/1"), Some(Service::Usuarios));
+        assert_eq!(service("/"), Some(Service::Tokens));
+    }
+}

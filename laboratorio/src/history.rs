@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 /// What a client asked for.
@@ -387,7 +387,7 @@ impl History {
 
 /// Writes the history file.
 pub struct Recorder {
-    start: Instant,
+    start: OnceLock<Instant>,
     file: Mutex<BufWriter<File>>,
 }
 
@@ -398,17 +398,22 @@ impl Recorder {
     /// With the file's name.
     pub fn create(path: &Path) -> Result<Self, String> {
         let file = File::create(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        Ok(Self { start: Instant::now(), file: Mutex::new(BufWriter::new(file)) })
+        Ok(Self { start: OnceLock::new(), file: Mutex::new(BufWriter::new(file)) })
+    }
+
+    /// The clock begins: the market is there, and the first customer comes. Delays before that are nobody's.
+    pub fn begin(&self) {
+        let _ = self.start.set(Instant::now());
     }
 
     /// When its clock began.
     pub fn start(&self) -> Instant {
-        self.start
+        self.start.get().copied().unwrap_or_else(Instant::now)
     }
 
     /// Microseconds since the start.
     pub fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+        u64::try_from(self.start().elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     /// Appends a line.
@@ -416,6 +421,9 @@ impl Recorder {
     /// # Errors
     /// A history with holes proves nothing: the run must end.
     pub fn write(&self, line: &Line) -> Result<(), String> {
+        if matches!(line, Line::Delay { .. }) && self.start.get().is_none() {
+            return Ok(());
+        }
         let mut text = serde_json::to_vec(line).map_err(|e| format!("history: {e}"))?;
         text.push(b'\n');
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);

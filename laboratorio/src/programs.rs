@@ -1,6 +1,6 @@
 //! The programs that a run on this machine starts.
 
-use crate::{say, t};
+use crate::t;
 use std::path::{Path, PathBuf};
 
 const SERVICES: [&str; 3] = ["usuarios", "tokens", "transacciones"];

@@ -2,7 +2,7 @@
 
 use crate::measure::{Glance, Meter};
 use crate::words::{time, whole};
-use crate::{say, t};
+use crate::t;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::convert::Infallible;
 use std::io::IsTerminal;

@@ -9,7 +9,7 @@ use crate::plan::{Fault, Service, Stop, Way};
 use crate::proxy::{Mode, Proxy};
 use crate::reading;
 use crate::slot::{Recipe, Slot};
-use crate::{say, t};
+use crate::t;
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

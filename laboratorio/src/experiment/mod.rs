@@ -249,8 +249,7 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     let recorder = Arc::new(Recorder::create(&file)?);
     let client = http::client(false)?;
     let naive = matches!(&o.target, Target::Local(Programs::Naive(_)));
-    let screen = Screen::new(o.length);
-    screen.next(t!("se inicia el mercado", "the market starts"));
+    say!("{}", t!("se inicia el mercado", "the market starts"));
     let wanted = opening::wanted(o.purchases * o.length.as_secs_f64(), o.seed);
     let (local, market, mut opened) = match &o.target {
         Target::Local(programs) => {
@@ -277,6 +276,7 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     let (usuarios, tokens) = (opened.usuarios.clone(), opened.tokens.clone());
     recorder.write(&Line::Opening { usuarios: usuarios.clone(), tokens: tokens.clone() })?;
     let spare = opened.tokens.split_off(opened.tokens.len().saturating_sub(opening::SPARE));
+    recorder.begin();
     let meter = Arc::new(Meter::since(recorder.start()));
     let plan = Plan {
         reads: o.reads,
@@ -287,6 +287,7 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     };
     let prefix = format!("lab-{}-{}", o.seed, chrono::Utc::now().timestamp_millis());
     let load = Load::new(market.clone(), Arc::clone(&recorder), Arc::clone(&meter), plan, prefix)?;
+    let screen = Screen::new(o.length);
     let customers = tokio::spawn(Arc::clone(&load).run());
     let lab = Lab {
         local: local.clone(),

@@ -52,7 +52,7 @@ pub(super) async fn script(lab: &Lab<'_>, local: &Local, points: &[&'static str]
                 late.push(format!("{point}: {}", time(settled)));
             }
         }
-        story.figures.push(Figure::new(*point, text));
+        story.figures.push(Figure::new(**point, text));
         done += 1;
     }
     if !local.naive() {

@@ -41,7 +41,8 @@ pub(super) async fn script(
         lab.did(from, t!("{name}: de {most} a 1", "{name}: from {most} to 1"), false);
         lab.screen.next(t!("hasta el final con 1", "to the end with 1"));
         let begun = lab.meter.now();
-        lab.rest().await;
+        // as long as the others, however long the changes took
+        lab.stop.pause(third).await;
         phases.push((phase(1), begun, lab.meter.now()));
     }
     Ok(Story { phases, ..Story::default() })

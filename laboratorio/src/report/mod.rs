@@ -6,6 +6,8 @@ pub mod html;
 pub mod rules;
 pub mod series;
 pub mod svg;
+#[cfg(test)]
+mod tests;
 
 use crate::checker::Verdict;
 use crate::history::{Final, History, Op, Outcome};
@@ -335,13 +337,15 @@ fn phase(m: &Measured, nombre: String, from: u64, to: u64) -> Phase {
 
 /// The checker's rules, kept or broken.
 fn checked(verdict: &Verdict) -> Vec<Rule> {
-    let of = |rule: &str| verdict.findings.iter().filter(move |f| f.rule == rule).map(|f| f.detail.clone());
-    let rule = |name: &str| Rule {
-        regla: name.to_owned(),
-        dice: rules::title(name),
-        correcto: of(name).next().is_none(),
-        veces: of(name).count() as u64,
-        hallazgos: of(name).take(OF_EACH).collect(),
+    let rule = |name: &str| {
+        let found: Vec<_> = verdict.findings.iter().filter(|f| f.rule == name).collect();
+        Rule {
+            regla: name.to_owned(),
+            dice: rules::title(name),
+            correcto: found.is_empty(),
+            veces: found.len() as u64,
+            hallazgos: found.iter().take(OF_EACH).map(|f| f.detail.clone()).collect(),
+        }
     };
     rules::RULES.iter().map(|(name, ..)| rule(name)).collect()
 }
