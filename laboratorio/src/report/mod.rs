@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 pub use series::{Bucket, Percentile, Share};
 
 /// The version of the model. A field may be added under the same one; nothing is renamed or taken away.
-pub const SCHEMA: &str = "laboratorio/1";
+pub const SCHEMA: &str = "laboratorio-1";
 /// Findings of a rule that are told; all are counted.
 const OF_EACH: usize = 20;
 

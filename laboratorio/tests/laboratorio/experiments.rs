@@ -39,7 +39,7 @@ fn report(args: &[&str], code: i32) -> Value {
     }
     let report: Value =
         serde_json::from_slice(&std::fs::read(dir.path().join("informe.json")).unwrap()).unwrap();
-    assert_eq!(report["esquema"], "laboratorio/1");
+    assert_eq!(report["esquema"], "laboratorio-1");
     assert_eq!(report["correcto"], code == 0, "{said}");
     assert!(said.contains(report["veredicto"].as_str().unwrap()), "{said}");
     let page = seen(&dir.path().join("informe.html"));
