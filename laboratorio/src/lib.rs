@@ -9,6 +9,7 @@
 //! cargo run --release -p laboratorio -- caos --store postgres --kills 1000
 //! cargo run --release -p laboratorio -- despliegue --ingenuo                     # the shop that everybody writes: red
 //! cargo run --release -p laboratorio -- escala --url http://127.0.0.1:8080       # load and judgement only
+//! cargo run --release -p laboratorio -- aula                                     # break it by hand, in the page
 //! cargo run --release -p laboratorio -- comparar A.json B.json
 //! cargo run --release -p laboratorio -- revisar DIR                              # judge a history again
 //! ```
@@ -36,6 +37,7 @@
 //! | customers at a fixed rate, and what they met | [`load`], [`measure`], [`http`] |
 //! | the report | [`report`] |
 //! | several processes behind a gateway | [`local`], [`gateway`], [`programs`] |
+//! | the market with controls in its page | [`classroom`] |
 //! | the chaos, and its schedule of faults | [`chaos`], [`plan`] |
 //! | its processes, network, disk and PostgreSQL | [`world`], [`slot`], [`proxy`], [`disk`], [`database`] |
 //! | its customers | [`customers`] |
@@ -59,6 +61,7 @@ macro_rules! say {
 pub mod chance;
 pub mod chaos;
 pub mod checker;
+pub mod classroom;
 pub mod customers;
 pub mod database;
 pub mod disk;

@@ -54,6 +54,8 @@ pub struct Load {
     next: AtomicUsize,
     customers: AtomicU64,
     stop: AtomicBool,
+    rates: Mutex<[f64; 2]>,
+    busy: AtomicUsize,
     places: Semaphore,
     endless: Mutex<Vec<String>>,
     broken: Mutex<Option<String>>,
@@ -76,6 +78,8 @@ impl Load {
             client: http::pooled()?,
             recorder,
             meter,
+            rates: Mutex::new([plan.reads, plan.purchases]),
+            busy: AtomicUsize::new(0),
             plan,
             prefix,
             next: AtomicUsize::new(0),
@@ -93,18 +97,27 @@ impl Load {
     /// Where the history cannot be written.
     pub async fn run(self: Arc<Self>) -> Result<(), String> {
         let mut under_way = JoinSet::new();
-        let start = Instant::now();
-        let mut sent = [0_u64; 2];
+        let (mut due, mut last) = ([0.0; 2], Instant::now());
         while !self.stop.load(Ordering::Relaxed) {
-            let due = [self.plan.reads, self.plan.purchases].map(|rate| start.elapsed().as_secs_f64() * rate);
-            for (which, (due, sent)) in due.into_iter().zip(&mut sent).enumerate() {
-                while (*sent as f64) < due {
-                    let rate = if which == 0 { self.plan.reads } else { self.plan.purchases };
-                    let intended = start + Duration::from_secs_f64(*sent as f64 / rate);
-                    *sent += 1;
+            let (now, rates) = (Instant::now(), self.rates());
+            let passed = now.duration_since(last).as_secs_f64();
+            last = now;
+            for (which, (due, rate)) in due.iter_mut().zip(rates).enumerate() {
+                *due += passed * rate;
+                while *due >= 1.0 {
+                    // so long ago the next one was to come
+                    let late = Duration::from_secs_f64((*due - 1.0) / rate.max(0.001));
+                    let intended = now.checked_sub(late).unwrap_or(now);
+                    *due -= 1.0;
                     let customer = Arc::clone(&self);
+                    self.busy.fetch_add(1, Ordering::Relaxed);
                     under_way.spawn(async move {
-                        if which == 0 { customer.read(intended).await } else { customer.buy(intended).await }
+                        if which == 0 {
+                            customer.read(intended).await
+                        } else {
+                            customer.buy(intended).await
+                        }
+                        customer.busy.fetch_sub(1, Ordering::Relaxed);
                     });
                 }
             }
@@ -116,6 +129,21 @@ impl Load {
             Some(e) => Err(e),
             None => Ok(()),
         }
+    }
+
+    /// Arrivals a second: reads, purchases.
+    pub fn rates(&self) -> [f64; 2] {
+        *self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on.
+    pub fn set_rates(&self, rates: [f64; 2]) {
+        *self.rates.lock().unwrap_or_else(PoisonError::into_inner) = rates;
+    }
+
+    /// Customers who are not done yet.
+    pub fn busy(&self) -> usize {
+        self.busy.load(Ordering::Relaxed)
     }
 
     /// No more arrivals; those who are here end what they are doing.

@@ -6,7 +6,7 @@ use crate::history::Recorder;
 use crate::plan::Service;
 use crate::proxy::{Mode, Proxy};
 use crate::slot::{Recipe, Slot};
-use crate::t;
+use crate::{t, world};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -92,6 +92,7 @@ pub struct Local {
     programs: Programs,
     dir: PathBuf,
     store: Option<String>,
+    clocks: BTreeMap<Service, Vec<(String, String)>>,
     recorder: Option<Arc<Recorder>>,
     internal: BTreeMap<Service, Arc<Proxy>>,
     replicas: Mutex<Vec<Replica>>,
@@ -112,6 +113,8 @@ pub struct Setup {
     pub address: SocketAddr,
     /// Routes of the gateway's own.
     pub extra: Option<Extra>,
+    /// The library by which clocks can jump.
+    pub clocks: Option<PathBuf>,
     /// Where to note that requests may lie unread.
     pub recorder: Option<Arc<Recorder>>,
 }
@@ -129,8 +132,15 @@ impl Local {
         for service in Service::ALL {
             internal.insert(service, Proxy::start().await.map_err(|e| format!("loopback: {e}"))?);
         }
+        let mut clocks = BTreeMap::new();
+        if let Some(library) = &setup.clocks {
+            for service in Service::ALL {
+                clocks.insert(service, world::clock(library, &setup.dir, service)?);
+            }
+        }
         let local = Arc::new(Self {
             gateway,
+            clocks,
             store: setup.store,
             data,
             programs: setup.programs,
@@ -263,7 +273,11 @@ impl Local {
             name: name.to_owned(),
             program,
             args,
-            environment: environment.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+            environment: environment
+                .into_iter()
+                .map(|(k, v)| (k.to_owned(), v))
+                .chain(self.clocks.get(&service).into_iter().flatten().cloned())
+                .collect(),
             port: "PORT",
             log: self.dir.join(format!("{name}.log")),
             public: vec![Arc::clone(door)],
@@ -401,6 +415,12 @@ impl Local {
         self.ready(&new).await?;
         self.remove(name).await?;
         Ok(new)
+    }
+
+    /// SIGTERM to each process that runs, and another one in its place: a store that lost its disk takes writes again when it
+    /// is opened again.
+    pub fn reopen(&self) {
+        self.replicas().iter().filter(|r| r.state == State::Runs).for_each(|r| r.slot.signal(Signal::TERM));
     }
 
     /// Nobody is frozen, cut off or dead any more.

@@ -3,10 +3,11 @@
 use clap::Parser;
 use laboratorio::chaos;
 use laboratorio::checker;
+use laboratorio::classroom;
 use laboratorio::experiment::{self, Experiment, Target};
 use laboratorio::history::History;
 use laboratorio::local::Programs;
-use laboratorio::options::{Chaos, Cli, Common, Order, Store};
+use laboratorio::options::{Chaos, Classroom, Cli, Common, Order, Store};
 use laboratorio::report::{Report, compare};
 use laboratorio::stop::Stop;
 use laboratorio::words::{Lang, speak};
@@ -71,6 +72,7 @@ async fn run(order: Order) -> Result<Word, String> {
     let run = async {
         match order {
             Order::Chaos(options) => chaos(options, &stop).await,
+            Order::Classroom(options) => class(options, &stop).await,
             order => match order.experiment() {
                 Some((what, common)) => experiment(&what, common, &stop).await,
                 None => Ok(Word::Right),
@@ -174,6 +176,20 @@ async fn chaos(c: Chaos, stop: &Stop) -> Result<Word, String> {
     began(seed, &options.dir);
     let report = chaos::run(&options, stop).await?;
     Ok(tell(&report, &options.report, &options.dir))
+}
+
+async fn class(c: Classroom, stop: &Stop) -> Result<Word, String> {
+    let exe = this()?;
+    let options = classroom::Options {
+        programs: programs::services(&exe)?,
+        exe,
+        port: c.port,
+        postgres: c.store == Store::Postgres,
+        browser: !c.sin_navegador,
+        seed: c.semilla.unwrap_or_else(now),
+        dir: c.dir.unwrap_or_else(fresh),
+    };
+    classroom::run(options, stop).await.map(|()| Word::Right)
 }
 
 fn began(seed: u64, dir: &Path) {

@@ -39,6 +39,9 @@ pub enum Order {
     /// Lets everything go wrong while customers buy, and says whether the money is right
     #[command(name = "caos")]
     Chaos(Chaos),
+    /// The market as it runs in a cluster, with controls in its page: break it by hand
+    #[command(name = "aula")]
+    Classroom(Classroom),
     /// Two reports side by side
     #[command(name = "comparar")]
     Compare {
@@ -176,6 +179,26 @@ pub struct Chaos {
     #[arg(long, value_name = "FILE.html", value_parser = html)]
     pub informe: Option<PathBuf>,
     /// An empty directory for the data, the logs and the history; a fresh one if left out
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+}
+
+/// Options of `aula`.
+#[derive(Args, Debug)]
+pub struct Classroom {
+    /// Port of the page, on 127.0.0.1
+    #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: u16,
+    /// What the services keep their data in: files, or PostgreSQL, which is started for it
+    #[arg(long, value_enum, default_value_t = Store::Json)]
+    pub store: Store,
+    /// Opens no browser
+    #[arg(long)]
+    pub sin_navegador: bool,
+    /// Of what customers ask for; the time if left out
+    #[arg(long, value_name = "N")]
+    pub semilla: Option<u64>,
+    /// An empty directory for the data, the logs and the reports; a fresh one if left out
     #[arg(long)]
     pub dir: Option<PathBuf>,
 }

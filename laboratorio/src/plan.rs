@@ -8,7 +8,8 @@ use std::fmt;
 use std::time::Duration;
 
 /// A service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "their names say it")]
 pub enum Service {
     Usuarios,

@@ -1,8 +1,8 @@
 //! What a person sees while it runs: a line that changes on a terminal, plain lines where there is none.
 
 use crate::measure::{Glance, Meter};
-use crate::words::{time, whole};
 use crate::t;
+use crate::words::{time, whole};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::convert::Infallible;
 use std::io::IsTerminal;

@@ -458,8 +458,11 @@ async fn watch(client: reqwest::Client, slots: Vec<Slot>, conflicts: Arc<Conflic
     }
 }
 
-/// What a process needs whose clock can jump: one clock for a service.
-fn clock(library: &Path, dir: &Path, service: Service) -> Result<Vec<(String, String)>, String> {
+/// What a process needs whose clock can jump: one clock for a service, in a file `reloj-…` of this directory.
+///
+/// # Errors
+/// With the file's name.
+pub fn clock(library: &Path, dir: &Path, service: Service) -> Result<Vec<(String, String)>, String> {
     let clock = dir.join(format!("reloj-{}", service.name()));
     std::fs::write(&clock, "+0s").map_err(|e| format!("{}: {e}", clock.display()))?;
     let environment = [
@@ -472,7 +475,7 @@ fn clock(library: &Path, dir: &Path, service: Service) -> Result<Vec<(String, St
 }
 
 /// `LIBFAKETIME`, or where Debian's package puts the library.
-fn faketime() -> Option<PathBuf> {
+pub fn faketime() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("LIBFAKETIME") {
         return Some(path.into());
     }

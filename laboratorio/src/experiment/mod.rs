@@ -261,6 +261,7 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
                 replicas: what.replicas(naive),
                 address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
                 extra: None,
+                clocks: None,
                 recorder: Some(Arc::clone(&recorder)),
             };
             let local = Local::start(setup).await?;

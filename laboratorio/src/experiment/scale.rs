@@ -104,7 +104,8 @@ fn joined(m: &Measured, service: Service, from: u64, to: u64) -> Option<(String,
                 let all = reads.iter().filter(within).count();
                 let its = reads.iter().filter(within).filter(|(_, p)| p == pod).count();
                 if all > 0 && its * 2 * pods.len() >= all {
-                    return Some((m.pods.get(usize::from(*pod))?.clone(), at - from));
+                    let first = reads.iter().filter(within).find(|(_, p)| p == pod).map_or(at, |(t, _)| *t);
+                    return Some((m.pods.get(usize::from(*pod))?.clone(), first - from));
                 }
                 at += STEP;
             }
