@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// Longer than a purchase's own deadline and the waits around it.
-const PATIENCE: Duration = Duration::from_secs(6);
+/// Longer than a gateway goes on looking for a process that answers.
+const PATIENCE: Duration = Duration::from_secs(12);
 /// How long a customer repeats one key before the key counts as one that does not end.
 const INSISTENCE: Duration = Duration::from_secs(30);
 /// Requests under way at once; beyond them customers wait, and their waiting counts.

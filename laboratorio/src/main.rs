@@ -221,7 +221,7 @@ fn tell(report: &Report, file: &Path, dir: &Path) -> Word {
         for found in rule.hallazgos.iter().take(OF_EACH) {
             say!("{}: {found}", rule.regla);
         }
-        let more = rule.veces.saturating_sub(OF_EACH as u64);
+        let more = rule.more(OF_EACH);
         if more > 0 {
             say!("{}: {}", rule.regla, t!("… y {more} más", "… and {more} more"));
         }

@@ -34,8 +34,8 @@ use std::time::{Duration, Instant};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
-/// Purchases that the tokens of one load are enough for.
-const STOCK: f64 = 1000.0;
+/// Purchases that the customers' tokens are enough for, at least.
+const STOCK: f64 = 400.0;
 /// Customers who are still at it when a report is asked for.
 const LAST_CUSTOMERS: Duration = Duration::from_secs(40);
 /// What is pending when a report is asked for.
@@ -68,7 +68,8 @@ pub struct Class {
     local: OnceLock<Arc<Local>>,
     recorder: Arc<Recorder>,
     meter: Arc<Meter>,
-    disk: Option<Disk>,
+    disk: SharedDisk,
+    fills: bool,
     clocks: bool,
     load: Mutex<Option<Customers>>,
     /// What was done, in words, with seconds.
@@ -77,6 +78,22 @@ pub struct Class {
     running: Mutex<Option<String>>,
     options: Options,
     start: Instant,
+}
+
+/// A disk of its own for the data, where this user may mount one. Whoever serves requests keeps the class for ever, so that the
+/// one who ends it must give the disk back.
+type SharedDisk = Arc<tokio::sync::Mutex<Option<Disk>>>;
+
+/// Gives the disk back, however the class ends.
+struct Borrowed(SharedDisk);
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        // nobody fills it any more, or the order to do so has ended with this class
+        if let Ok(mut disk) = self.0.try_lock() {
+            drop(disk.take());
+        }
+    }
 }
 
 /// Those who buy, and what they buy.
@@ -96,6 +113,9 @@ pub async fn run(o: Options, stop: &Stop) -> Result<(), String> {
     let data = o.dir.join("datos");
     std::fs::create_dir_all(&data).map_err(|e| format!("{}: {e}", data.display()))?;
     let disk = Disk::mount(&data, if o.postgres { 512 } else { 192 }).await.ok();
+    let fills = disk.is_some();
+    let disk: SharedDisk = Arc::new(tokio::sync::Mutex::new(disk));
+    let _borrowed = Borrowed(Arc::clone(&disk));
     let database = if o.postgres { Some(Database::start(&data, &o.dir, false).await?) } else { None };
     let faketime = world::faketime();
     recorder.begin();
@@ -104,6 +124,7 @@ pub async fn run(o: Options, stop: &Stop) -> Result<(), String> {
         meter: Arc::new(Meter::since(recorder.start())),
         recorder: Arc::clone(&recorder),
         disk,
+        fills,
         clocks: faketime.is_some(),
         load: Mutex::default(),
         log: Mutex::default(),
@@ -148,7 +169,7 @@ pub async fn run(o: Options, stop: &Stop) -> Result<(), String> {
     if let Some(customers) = class.customers() {
         customers.stop();
     }
-    if let Some(disk) = &class.disk {
+    if let Some(disk) = class.disk.lock().await.as_ref() {
         disk.free().await?;
     }
     local.calm();
@@ -158,7 +179,7 @@ pub async fn run(o: Options, stop: &Stop) -> Result<(), String> {
     }
     let dir = o.dir.display();
     say!("{}", t!("los datos, bitácoras e informes están en {dir}", "data, logs and reports are in {dir}"));
-    if let Some(disk) = Arc::into_inner(class).and_then(|class| class.disk) {
+    if let Some(disk) = class.disk.lock().await.take() {
         disk.unmount().await;
     }
     ended
@@ -196,7 +217,7 @@ impl Class {
         json!({
             "procesos": processes,
             "carga": {"lecturas": reads, "compras": purchases},
-            "disco": self.disk.is_some(),
+            "disco": self.fills,
             "reloj": self.clocks,
             "hecho": log,
             "corriendo": *self.running.lock().unwrap_or_else(PoisonError::into_inner),
@@ -234,7 +255,8 @@ impl Class {
             Order::Replicas { servicio, n } => local.scale(servicio, n.clamp(1, order::MOST)).await?,
             Order::Load { lecturas, compras } => self.set_load(local, lecturas, compras).await?,
             Order::Disk { lleno } => {
-                let disk = self.disk.as_ref().ok_or_else(|| {
+                let disk = self.disk.lock().await;
+                let disk = disk.as_ref().ok_or_else(|| {
                     t!(
                         "llenar el disco requiere un usuario que pueda montar",
                         "filling the disk needs a user who may mount"

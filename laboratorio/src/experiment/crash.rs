@@ -89,7 +89,7 @@ pub(super) fn told(story: &mut Story, m: &Measured) {
     ]);
     let (back, slow) = (time(middle), slowest(m, Kind::Buy).valor);
     story.sentence = t!(
-        "Hubo {kills} muertes; los clientes notaron {noticed} y el proceso volvió en {back}; la compra más lenta tardó {slow}.",
-        "There were {kills} deaths; customers noticed {noticed}, and the process was back in {back}; the slowest purchase took {slow}."
+        "Muertes: {kills}; las que algún cliente notó: {noticed}. El proceso volvió a atender en {back}, y la compra más lenta tardó {slow}.",
+        "Deaths: {kills}; those that a customer noticed: {noticed}. The process was back in {back}, and the slowest purchase took {slow}."
     );
 }

@@ -69,13 +69,13 @@ pub(super) async fn script(lab: &Lab<'_>, local: &Local, points: &[&'static str]
         });
         let longest = time(longest);
         story.sentence = t!(
-            "El proceso murió {done} veces a mitad de una compra; lo que dejó retenido se resolvió en {longest} o menos.",
-            "The process died {done} times in the middle of a purchase; what it left held was settled within {longest}."
+            "Muertes a mitad de una compra: {done}. Lo que dejaron retenido se resolvió en {longest} o menos.",
+            "Deaths in the middle of a purchase: {done}. What they left held was settled within {longest}."
         );
     } else {
         story.sentence = t!(
-            "La tienda murió {done} veces a mitad de una compra, y nadie resuelve lo que deja a medias.",
-            "The shop died {done} times in the middle of a purchase, and nobody settles what it leaves behind."
+            "Muertes a mitad de una compra: {done}. Nadie resuelve lo que dejan a medias.",
+            "Deaths in the middle of a purchase: {done}. Nobody settles what they leave behind."
         );
     }
     Ok(story)

@@ -43,7 +43,7 @@ pub(super) fn told(story: &mut Story, m: &Measured) {
         slowest(m, Kind::Buy),
     ]);
     story.sentence = t!(
-        "Se reemplazaron {replaced} procesos; fallaron {failed} lecturas y {repeated} compras tuvieron que repetirse.",
-        "{replaced} processes were replaced; {failed} reads failed, and {repeated} purchases had to be repeated."
+        "Procesos reemplazados: {replaced}; lecturas que fallaron: {failed}; compras que hubo que repetir: {repeated}.",
+        "Processes replaced: {replaced}; reads that failed: {failed}; purchases that had to be repeated: {repeated}."
     );
 }

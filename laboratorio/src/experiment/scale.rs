@@ -77,8 +77,8 @@ pub(super) fn told(story: &mut Story, m: &Measured, service: Service) {
     let (p_one, p_many) = (p99(*a, *b), p99(*c, *d));
     let failed: u64 = m.failures.iter().filter(|((kind, _), _)| *kind == Kind::Read).map(|(_, n)| n).sum();
     story.sentence = t!(
-        "Con un proceso se contestaron {one:.0} lecturas por segundo (99 de cada 100 en {p_one} o menos); con todos, {many:.0} (en {p_many}); fallaron {failed} lecturas.",
-        "One process answered {one:.0} reads a second (99 of 100 within {p_one}); all together {many:.0} (within {p_many}); {failed} reads failed."
+        "Con un proceso se contestaron {one:.0} lecturas por segundo (99 de cada 100 en {p_one} o menos); con todos, {many:.0} (en {p_many}). Lecturas que fallaron: {failed}.",
+        "One process answered {one:.0} reads a second (99 of 100 within {p_one}); all together {many:.0} (within {p_many}). Reads that failed: {failed}."
     );
 }
 

@@ -335,7 +335,7 @@ fn rules(r: &Report, html: &mut String) {
             for found in &rule.hallazgos {
                 let _ = write!(html, "<li>{}</li>", escape(found));
             }
-            let more = rule.veces.saturating_sub(rule.hallazgos.len() as u64);
+            let more = rule.more(rule.hallazgos.len());
             if more > 0 {
                 let _ = write!(html, "<li>{}</li>", t!("… y {more} más", "… and {more} more"));
             }

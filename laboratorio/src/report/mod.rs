@@ -53,6 +53,15 @@ pub struct Rule {
     pub hallazgos: Vec<String>,
 }
 
+impl Rule {
+    /// How many findings there are besides the first so many.
+    pub fn more(&self, told: usize) -> u64 {
+        // a rule of an experiment may put many into one finding
+        let all = if self.hallazgos.len() < OF_EACH { self.hallazgos.len() as u64 } else { self.veces };
+        all.saturating_sub(told as u64)
+    }
+}
+
 /// Operations of one kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -404,7 +413,7 @@ fn sentence(right: bool, money: &Money, rules: &[Rule], seen: &str) -> String {
     let money_right = rules.iter().filter(|r| rules::RULES.iter().any(|(name, ..)| r.regla == *name));
     let mut said = if money_right.clone().all(|r| r.correcto) {
         t!(
-            "El dinero cuadra: {n} compras por {paid} créditos, y ninguna respuesta resultó falsa.",
+            "El dinero cuadra: {n} compras por {paid} créditos en total, y ninguna respuesta resultó falsa.",
             "The money is right: {n} purchases for {paid} credits, and no answer turned out to be false."
         )
     } else {
@@ -413,15 +422,15 @@ fn sentence(right: bool, money: &Money, rules: &[Rule], seen: &str) -> String {
             (money.tokens_vendidos_de_mas, whole(money.creditos_vendidos_de_mas.unsigned_abs()));
         if sold > 0 {
             wrong.push(t!(
-                "{sold} tokens se vendieron más de una vez ({credits} créditos cobrados de más)",
-                "{sold} tokens were sold more than once ({credits} credits charged too many)"
+                "tokens vendidos más de una vez: {sold} ({credits} créditos cobrados de más)",
+                "tokens sold more than once: {sold} ({credits} credits charged too many)"
             ));
         }
         let (lost, credits) = (money.compras_perdidas, whole(money.creditos_perdidos.unsigned_abs()));
         if lost > 0 {
             wrong.push(t!(
-                "{lost} compras que se confirmaron ya no existen ({credits} créditos)",
-                "{lost} purchases that were acknowledged are gone ({credits} credits)"
+                "compras confirmadas que ya no existen: {lost} ({credits} créditos)",
+                "acknowledged purchases that are gone: {lost} ({credits} credits)"
             ));
         }
         let by = whole(money.diferencia.unsigned_abs());

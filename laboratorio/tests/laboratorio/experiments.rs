@@ -108,7 +108,7 @@ fn customers_outlive_the_death_of_a_service() {
 fn everything_is_replaced_while_customers_buy() {
     let _turn = turn();
     services();
-    let report = report(&["despliegue", "--segundos", "4", "--semilla", "5"], 0);
+    let report = report(&["despliegue", "--segundos", "4", "--semilla", "5", "--lecturas", "20"], 0);
     assert_eq!(report["marcas"].as_array().unwrap().len(), 7, "{report}");
     assert!(rule(&report, "lecturas") && rule(&report, "claves"));
     assert!(report["veredicto"].as_str().unwrap().starts_with("El dinero cuadra"), "{report}");
@@ -201,7 +201,7 @@ fn bad_options_are_64_and_name_themselves() {
     for (args, word) in [
         (&["caos", "--clientes", "0"][..], "--clientes"),
         (&["escala", "--segundos", "0"], "--segundos"),
-        (&["escala", "--lecturas", "-1"], "--lecturas"),
+        (&["escala", "--lecturas=-1"], "--lecturas"),
         (&["caida", "--compras", "mil"], "--compras"),
         (&["fallo", "--en", "nunca"], "--en"),
         (&["escala", "--url", "ftp://x"], "--url"),
