@@ -3,13 +3,18 @@
 use crate::chance::Chance;
 use crate::checker::{self, Verdict};
 use crate::customers::Crowd;
-use crate::history::{Final, History, Line, Op, Outcome, Recorder, Token, Usuario};
+use crate::experiment::{Experiment, opening};
+use crate::history::{Final, History, Line, Recorder, Token, Usuario};
+use crate::load::{self, Load};
+use crate::measure::Meter;
 use crate::plan::Plan;
+use crate::report::{Figure, Outcomes, Report, Run, Story};
+use crate::screen::{self, Screen};
+use crate::stop::Stop;
 use crate::world::{Shop, Storage, World};
-use crate::{http, reading};
+use crate::{http, reading, t};
 use serde_json::json;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -18,9 +23,6 @@ use tokio::task::JoinSet;
 const REST: Duration = Duration::from_millis(4500);
 /// Longer than recovery can take for what is left: its age, a pass, and a full backlog.
 const SETTLING: Duration = Duration::from_secs(60);
-
-/// Findings of a rule that are told; all are counted.
-const OF_EACH: usize = 5;
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -33,56 +35,62 @@ pub struct Options {
     pub seed: u64,
     /// Customers.
     pub customers: u64,
+    /// Besides, reads a second.
+    pub reads: f64,
+    /// Besides, purchases a second.
+    pub purchases: f64,
     /// Against whom.
     pub shop: Shop,
     /// A fresh directory for everything.
     pub dir: PathBuf,
-}
-
-/// What came of it.
-pub struct Report {
-    /// The checker's.
-    pub verdict: Verdict,
-    /// Everything that was asked.
-    pub history: History,
-    /// What was done to the market.
-    pub counts: BTreeMap<&'static str, u64>,
-    /// What was bought in the end.
-    pub transacciones: usize,
-    /// The history's file.
-    pub file: PathBuf,
+    /// Where the report goes.
+    pub report: PathBuf,
+    /// As it was typed.
+    pub command: String,
 }
 
 /// Runs it.
 ///
 /// # Errors
 /// Why it could not be run; the verdict is neither red nor green.
-pub async fn run(o: &Options) -> Result<Report, String> {
+pub async fn run(o: &Options, stop: &Stop) -> Result<Report, String> {
     let io = |e: std::io::Error| format!("{}: {e}", o.dir.display());
-    std::fs::create_dir_all(&o.dir).map_err(io)?;
-    if std::fs::read_dir(&o.dir).map_err(io)?.next().is_some() {
-        return Err(format!(
-            "{}: not empty; what an earlier run left would be held against this one",
-            o.dir.display()
-        ));
-    }
+    opening::fresh(&o.dir)?;
+    let began = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let (usuarios, tokens) = seed(o)?;
     let file = o.dir.join("historia.jsonl");
     let recorder = Arc::new(Recorder::create(&file)?);
+    recorder.begin();
+    let meter = Arc::new(Meter::since(recorder.start()));
     recorder.write(&Line::Opening { usuarios: usuarios.clone(), tokens: tokens.clone() })?;
 
-    let world = Arc::new(World::start(&o.shop, &o.dir, Arc::clone(&recorder)).await?);
+    let world = Arc::new(World::start(&o.shop, &o.dir, Arc::clone(&recorder), Arc::clone(&meter)).await?);
     let to = world.addresses();
     let reader = http::client(false)?;
-    reading::up(&reader, &to, Duration::from_secs(20))
-        .await
-        .map_err(|e| format!("the market did not start: {e}; its logs are in {}", o.dir.display()))?;
+    reading::up(&reader, &to, Duration::from_secs(20)).await.map_err(|e| {
+        let logs = o.dir.display();
+        t!(
+            "el mercado no arrancó: {e}; sus bitácoras están en {logs}",
+            "the market did not start: {e}; its logs are in {logs}"
+        )
+    })?;
 
-    let ids = usuarios.iter().map(|u| u.id).collect();
-    let crowd = Arc::new(Crowd::new(to.clone(), Arc::clone(&recorder), ids, &tokens));
+    let ids: Vec<u64> = usuarios.iter().map(|u| u.id).collect();
+    let (recorded, measured) = (Arc::clone(&recorder), Arc::clone(&meter));
+    let crowd = Arc::new(Crowd::new(to.clone(), recorded, measured, ids.clone(), &tokens));
     let mut customers = crowd.start(o.customers, o.seed)?;
-    trouble(o, &world).await?;
+    let plan = load::Plan { reads: o.reads, purchases: o.purchases, seed: o.seed, usuarios: ids, tokens };
+    let prefix = format!("lab-{}", o.seed);
+    let load = Load::new(to.clone(), Arc::clone(&recorder), Arc::clone(&meter), plan, prefix)?;
+    customers.spawn(Arc::clone(&load).run());
+    let screen = Screen::new(o.duration);
+    tokio::select! {
+        done = trouble(o, &world, stop, &screen) => done?,
+        never = screen::watch(&screen, &meter) => match never {},
+    }
     crowd.stop();
+    load.stop();
+    screen.done();
     while let Some(ended) = customers.join_next().await {
         ended.map_err(|e| format!("a client: {e}"))??;
     }
@@ -95,7 +103,10 @@ pub async fn run(o: &Options) -> Result<Report, String> {
     let mut end = match reading::public(&reader, &to).await {
         Ok(end) => end,
         Err(e) => {
-            verdict.add("audit", format!("the market cannot be read at the end: {e}"));
+            verdict.add(
+                "audit",
+                t!("al final no se puede leer el mercado: {e}", "the market cannot be read at the end: {e}"),
+            );
             Final::default()
         }
     };
@@ -115,20 +126,61 @@ pub async fn run(o: &Options) -> Result<Report, String> {
     let checked = checker::check(&history, &end);
     verdict.findings.extend(checked.findings);
     verdict.overtaken = checked.overtaken;
-    let counts = world.counts();
+    let mut story = Story::default();
+    story.figures.extend(world.counts().iter().map(|(what, n)| Figure::new(counted(what), n)));
+    story.figures.extend([
+        Figure::new(t!("transacciones al final", "transactions in the end"), end.transacciones.len()),
+        Figure::new(t!("claves rebasadas", "overtaken keys"), verdict.overtaken),
+    ]);
     if let Ok(world) = Arc::try_unwrap(world).map_err(|_| ()) {
         world.close().await;
     }
-    Ok(Report { verdict, history, counts, transacciones: end.transacciones.len(), file })
+    let run = Run {
+        experiment: "caos",
+        title: Experiment::Plain.title(),
+        naive: matches!(o.shop, Shop::Naive(_)),
+        place: t!("esta máquina", "this machine"),
+        seed: o.seed,
+        command: o.command.clone(),
+        began,
+        interrupted: stop.heard(),
+    };
+    let measured = meter.measured();
+    let of = Outcomes { history: &history, end: &end, verdict: &verdict, measured: &measured };
+    let report = Report::new(&run, &of, story);
+    report.write(&measured, &o.report)?;
+    Ok(report)
+}
+
+/// What was counted, for people.
+fn counted(what: &str) -> String {
+    match what {
+        "processes started" => t!("procesos iniciados", "processes started"),
+        "conflicts, taken again" => t!("conflictos, hechos de nuevo", "conflicts, taken again"),
+        "network cut" => t!("red cortada", "network cut"),
+        "network slow" => t!("red lenta", "network slow"),
+        "network held" => t!("red detenida", "network held"),
+        "clock jump" => t!("saltos del reloj", "clock jump"),
+        "standby, kill -9" => t!("espejo, kill -9", "standby, kill -9"),
+        "standby promoted" => t!("el espejo tomó su lugar", "standby promoted"),
+        "replica less" => t!("un proceso menos", "replica less"),
+        "second replica" => t!("un segundo proceso", "second replica"),
+        "disk full" => t!("disco lleno", "disk full"),
+        other => other.to_owned(),
+    }
 }
 
 /// The schedule, until it is time; every fault is over when this returns.
-async fn trouble(o: &Options, world: &Arc<World>) -> Result<(), String> {
+async fn trouble(o: &Options, world: &Arc<World>, stop: &Stop, screen: &Screen) -> Result<(), String> {
     let end = Instant::now() + o.duration;
     let mut faults = JoinSet::new();
     let postgres = matches!(o.shop, Shop::Market(_, Storage::Postgres { .. }));
     for (wait, fault) in Plan::new(o.seed, postgres) {
-        tokio::time::sleep(wait).await;
+        let what = fault.said();
+        screen.next(what.clone());
+        if !stop.pause(wait).await {
+            break;
+        }
         let over = match o.kills {
             Some(kills) => world.kills() >= kills,
             None => Instant::now() >= end,
@@ -136,6 +188,7 @@ async fn trouble(o: &Options, world: &Arc<World>) -> Result<(), String> {
         if over {
             break;
         }
+        screen.event(&what);
         let world = Arc::clone(world);
         faults.spawn(async move { world.apply(fault).await });
         while let Some(done) = faults.try_join_next() {
@@ -173,79 +226,4 @@ fn seed(o: &Options) -> Result<(Vec<Usuario>, Vec<Token>), String> {
     write("tokens.json", json!(pictured))?;
     write("transacciones.json", json!([]))?;
     Ok((usuarios, tokens))
-}
-
-/// Says what happened, in a table and in words.
-pub fn print(report: &Report) {
-    let Report { verdict, history, counts, transacciones, file } = report;
-    let mut asked: BTreeMap<&str, [u64; 4]> = BTreeMap::new();
-    for p in &history.requests {
-        let what = match p.op {
-            Op::Buy { .. } if p.clave.is_some() => "purchases with a key",
-            Op::Buy { .. } => "purchases without",
-            Op::Credit { .. } => "abonos",
-            Op::Rename { .. } | Op::ChangePrecio { .. } | Op::CreateToken { .. } => "changes",
-            Op::ShowToken { .. } | Op::ShowUsuario { .. } => "readings",
-        };
-        let which = match (p.outcome(), p.estado) {
-            (Outcome::Done, _) => 0,
-            (Outcome::Refused, _) => 1,
-            (Outcome::Open, Some(_)) => 2,
-            (Outcome::Open, None) => 3,
-        };
-        for row in [what, "total"] {
-            if let Some(n) = asked.entry(row).or_default().get_mut(which) {
-                *n += 1;
-            }
-        }
-    }
-    say!("\n{:<24}{:>10}{:>10}{:>10}{:>10}", "requests", "2xx", "4xx", "5xx", "no answer");
-    for (what, [yes, no, error, none]) in asked {
-        say!("{what:<24}{yes:>10}{no:>10}{error:>10}{none:>10}");
-    }
-    say!("");
-    for (what, n) in counts {
-        say!("{what:<24}{n:>10}");
-    }
-    say!("{:<24}{transacciones:>10}", "transactions in the end");
-    say!("{:<24}{:>10}", "overtaken keys", verdict.overtaken);
-    say!("");
-    let n = verdict.findings.len();
-    for (rule, times) in verdict.by_rule() {
-        for h in verdict.findings.iter().filter(|h| h.rule == rule).take(OF_EACH) {
-            say!("{rule}: {}", h.detail);
-        }
-        if times > OF_EACH {
-            say!("{rule}: … and {} more", times - OF_EACH);
-        }
-    }
-    if n == 0 {
-        say!("GREEN: every answer that a client got is true.");
-    } else {
-        let rules: Vec<_> = verdict.by_rule().iter().map(|(r, n)| format!("{r} {n}")).collect();
-        say!("RED: {n} finding(s): {}.", rules.join(", "));
-    }
-    say!("history: {}", file.display());
-}
-
-/// Finds the three binaries beside this executable, and has cargo build them where one is missing.
-///
-/// # Errors
-/// Where they cannot be built.
-pub fn binaries(exe: &Path) -> Result<PathBuf, String> {
-    let bin = exe.parent().ok_or("this executable is in no directory")?;
-    let missing = |name: &&str| !bin.join(name).exists();
-    if ["usuarios", "tokens", "transacciones"].iter().any(missing) {
-        let release = bin.file_name().is_some_and(|name| name == "release");
-        say!("building the services, which are not in {}", bin.display());
-        let mut cargo = std::process::Command::new(option_env!("CARGO").unwrap_or("cargo"));
-        cargo.args(["build", "-p", "usuarios", "-p", "tokens", "-p", "transacciones"]);
-        cargo.args(release.then_some("--release")).arg("--target-dir").arg(bin.parent().unwrap_or(bin));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-        let status = cargo.status().map_err(|e| format!("cargo: {e}"))?;
-        if !status.success() {
-            return Err(format!("cargo build: {status}"));
-        }
-    }
-    Ok(bin.to_owned())
 }

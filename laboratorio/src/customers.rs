@@ -3,10 +3,11 @@
 use crate::chance::Chance;
 use crate::history::{Line, Op, Outcome, Recorder, Request, Token};
 use crate::http::{self, Addresses};
+use crate::measure::{End, Kind, Meter};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// Free tokens that all customers chase: few, so that they meet.
@@ -20,6 +21,8 @@ pub struct Crowd {
     pub market: Addresses,
     /// What they write down.
     pub recorder: Arc<Recorder>,
+    /// What they measure.
+    pub meter: Arc<Meter>,
     /// Ids of the users.
     pub usuarios: Vec<u64>,
     free: Mutex<BTreeMap<u64, u64>>,
@@ -28,9 +31,15 @@ pub struct Crowd {
 
 impl Crowd {
     /// In front of these tokens.
-    pub fn new(market: Addresses, recorder: Arc<Recorder>, usuarios: Vec<u64>, tokens: &[Token]) -> Self {
+    pub fn new(
+        market: Addresses,
+        recorder: Arc<Recorder>,
+        meter: Arc<Meter>,
+        usuarios: Vec<u64>,
+        tokens: &[Token],
+    ) -> Self {
         let free = Mutex::new(tokens.iter().map(|t| (t.id, t.precio)).collect());
-        Self { market, recorder, usuarios, free, stop: AtomicBool::new(false) }
+        Self { market, recorder, meter, usuarios, free, stop: AtomicBool::new(false) }
     }
 
     /// Starts so many customers.
@@ -97,12 +106,25 @@ impl Customer {
 
     async fn ask(&self, op: Op, clave: Option<&str>, patience: Duration) -> Result<Request, String> {
         let recorder = &self.crowd.recorder;
-        let desde = recorder.now();
-        let answer = http::send(&self.http, &self.crowd.market, &op, clave, patience).await;
+        let (began, desde) = (Instant::now(), recorder.now());
+        let answer = http::ask(&self.http, &self.crowd.market, &op, clave, patience).await;
         let hasta = recorder.now();
-        let (estado, cuerpo) = answer.map_or((None, serde_json::Value::Null), |(s, b)| (Some(s), b));
+        let kind = match op {
+            Op::Buy { .. } => Kind::Buy,
+            Op::ShowToken { .. } | Op::ShowUsuario { .. } => Kind::Read,
+            Op::Credit { .. } | Op::Rename { .. } | Op::ChangePrecio { .. } | Op::CreateToken { .. } => {
+                Kind::Other
+            }
+        };
+        let (meter, end) = (&self.crowd.meter, End::of(answer.status));
+        if matches!(end, End::Failed | End::Silent) {
+            meter.failure(kind, &answer.reason());
+        }
+        meter.sample(began, kind, end, answer.pod.as_deref());
         let clave = clave.map(str::to_owned);
-        let request = Request { cliente: self.id, op, clave, desde, hasta, estado, cuerpo };
+        let (cliente, estado) = (self.id, answer.status);
+        let request =
+            Request { cliente, op, clave, desde, hasta, estado, cuerpo: answer.body, pod: answer.pod };
         recorder.write(&Line::Request(request.clone()))?;
         Ok(request)
     }

@@ -1,12 +1,14 @@
 //! What the clients saw, one JSON line for each request, and what the market is at the end.
 
+use crate::t;
+use crate::words::time;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 /// What a client asked for.
@@ -33,23 +35,37 @@ pub enum Op {
 /// As a finding says it.
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Buy { usuario, token, precio } => {
-                write!(f, "Comprar {{ usuario: {usuario}, token: {token}, precio: {precio:?} }}")
+        f.write_str(&match self {
+            Self::Buy { usuario, token, precio: None } => {
+                t!(
+                    "comprar el token {token} para el usuario {usuario}",
+                    "buying token {token} for user {usuario}"
+                )
             }
-            Self::Credit { usuario, monto } => write!(f, "Abonar {{ usuario: {usuario}, monto: {monto} }}"),
+            Self::Buy { usuario, token, precio: Some(precio) } => {
+                t!(
+                    "comprar el token {token} para el usuario {usuario} en {precio}",
+                    "buying token {token} for user {usuario} at {precio}"
+                )
+            }
+            Self::Credit { usuario, monto } => {
+                t!("abonar {monto} al usuario {usuario}", "adding {monto} to user {usuario}")
+            }
             Self::Rename { usuario, nombre } => {
-                write!(f, "Renombrar {{ usuario: {usuario}, nombre: {nombre:?} }}")
+                t!("llamar «{nombre}» al usuario {usuario}", "renaming user {usuario} \"{nombre}\"")
             }
             Self::ChangePrecio { token, precio } => {
-                write!(f, "CambiarPrecio {{ token: {token}, precio: {precio} }}")
+                t!(
+                    "cambiar a {precio} el precio del token {token}",
+                    "changing token {token}'s price to {precio}"
+                )
             }
             Self::CreateToken { nombre, precio } => {
-                write!(f, "CrearToken {{ nombre: {nombre:?}, precio: {precio} }}")
+                t!("crear el token «{nombre}» en {precio}", "making token \"{nombre}\" at {precio}")
             }
-            Self::ShowToken { token } => write!(f, "VerToken {{ token: {token} }}"),
-            Self::ShowUsuario { usuario } => write!(f, "VerUsuario {{ usuario: {usuario} }}"),
-        }
+            Self::ShowToken { token } => t!("ver el token {token}", "looking at token {token}"),
+            Self::ShowUsuario { usuario } => t!("ver al usuario {usuario}", "looking at user {usuario}"),
+        })
     }
 }
 
@@ -72,6 +88,9 @@ pub struct Request {
     pub estado: Option<u16>,
     /// The answer's body.
     pub cuerpo: Value,
+    /// Who answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
 }
 
 /// What an answer means for the client.
@@ -102,10 +121,16 @@ impl Request {
 
     /// How a finding names it.
     pub fn name(&self) -> String {
+        let (client, at) = (self.cliente, time(self.desde));
         match &self.clave {
-            Some(clave) => format!("key {clave}"),
-            None => format!("client {}'s request of {} µs", self.cliente, self.desde),
+            Some(clave) => t!("la clave {clave}", "key {clave}"),
+            None => t!("la petición del cliente {client} en {at}", "client {client}'s request at {at}"),
         }
+    }
+
+    /// The status, as a finding says it.
+    pub fn status(&self) -> String {
+        self.estado.map_or_else(|| t!("nada", "nothing"), |status| status.to_string())
     }
 }
 
@@ -165,11 +190,75 @@ pub struct Movimiento {
 }
 
 /// As a finding says it.
+impl fmt::Display for Usuario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, nombre, saldo } = self;
+        f.write_str(&t!("{id} «{nombre}» con {saldo} créditos", "{id} \"{nombre}\" with {saldo} credits"))
+    }
+}
+
+/// As a finding says it.
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, nombre, precio, vendido } = self;
+        f.write_str(&match vendido {
+            true => t!("{id} «{nombre}» en {precio}, vendido", "{id} \"{nombre}\" at {precio}, sold"),
+            false => t!("{id} «{nombre}» en {precio}, libre", "{id} \"{nombre}\" at {precio}, free"),
+        })
+    }
+}
+
+/// As a finding says it.
+impl fmt::Display for Transaccion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, usuario_id, token_id, fecha, precio, intento } = self;
+        f.write_str(&t!(
+            "transacción {id}, token {token_id} para el usuario {usuario_id} en {precio}, {fecha}",
+            "transaction {id}, token {token_id} for user {usuario_id} at {precio}, {fecha}"
+        ))?;
+        match intento {
+            Some(intento) => write!(f, " ({intento})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// As a finding says it.
+impl fmt::Display for Movimiento {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, usuario_id, tipo, monto, clave, .. } = self;
+        f.write_str(&t!(
+            "movimiento {id} ({tipo}) de {monto} del usuario {usuario_id}",
+            "movement {id} ({tipo}) of {monto} of user {usuario_id}"
+        ))?;
+        match clave {
+            Some(clave) => write!(f, " ({clave})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// As a finding says it.
 impl fmt::Display for AuditReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { correcto, transacciones, pendientes, diferencias } = self;
-        write!(f, "Auditoria {{ correcto: {correcto}, transacciones: {transacciones}, ")?;
-        write!(f, "pendientes: {pendientes}, diferencias: {diferencias:?} }}")
+        let (pending, differences) = (self.pendientes, self.differences());
+        f.write_str(&match self.correcto {
+            true => t!(
+                "la auditoría cuadra, con {pending} pendientes",
+                "the audit agrees, with {pending} pending"
+            ),
+            false => t!(
+                "la auditoría no cuadra ({differences}), con {pending} pendientes",
+                "the audit disagrees ({differences}), with {pending} pending"
+            ),
+        })
+    }
+}
+
+impl AuditReport {
+    /// What the market itself says is wrong.
+    pub fn differences(&self) -> String {
+        self.diferencias.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -298,7 +387,7 @@ impl History {
 
 /// Writes the history file.
 pub struct Recorder {
-    start: Instant,
+    start: OnceLock<Instant>,
     file: Mutex<BufWriter<File>>,
 }
 
@@ -309,12 +398,22 @@ impl Recorder {
     /// With the file's name.
     pub fn create(path: &Path) -> Result<Self, String> {
         let file = File::create(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        Ok(Self { start: Instant::now(), file: Mutex::new(BufWriter::new(file)) })
+        Ok(Self { start: OnceLock::new(), file: Mutex::new(BufWriter::new(file)) })
+    }
+
+    /// The clock begins: the market is there, and the first customer comes. Delays before that are nobody's.
+    pub fn begin(&self) {
+        let _ = self.start.set(Instant::now());
+    }
+
+    /// When its clock began.
+    pub fn start(&self) -> Instant {
+        self.start.get().copied().unwrap_or_else(Instant::now)
     }
 
     /// Microseconds since the start.
     pub fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+        u64::try_from(self.start().elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     /// Appends a line.
@@ -322,6 +421,9 @@ impl Recorder {
     /// # Errors
     /// A history with holes proves nothing: the run must end.
     pub fn write(&self, line: &Line) -> Result<(), String> {
+        if matches!(line, Line::Delay { .. }) && self.start.get().is_none() {
+            return Ok(());
+        }
         let mut text = serde_json::to_vec(line).map_err(|e| format!("history: {e}"))?;
         text.push(b'\n');
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);

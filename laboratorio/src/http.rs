@@ -1,6 +1,7 @@
 //! One request, one answer.
 
 use crate::history::Op;
+use crate::t;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -13,6 +14,24 @@ pub struct Addresses {
     pub tokens: String,
     /// Base URL of the purchases' API.
     pub transacciones: String,
+}
+
+impl Answer {
+    /// Why it is no answer for good: the code of a problem, or what there is instead.
+    pub fn reason(&self) -> String {
+        let code = self.body.get("codigo").and_then(Value::as_str).unwrap_or_default();
+        match self.status {
+            Some(status) => format!("{status} {code}").trim_end().to_owned(),
+            None => t!("sin respuesta", "no answer"),
+        }
+    }
+}
+
+impl Addresses {
+    /// All three behind one address.
+    pub fn one(url: &str) -> Self {
+        Self { usuarios: url.to_owned(), tokens: url.to_owned(), transacciones: url.to_owned() }
+    }
 }
 
 /// A client of its own; one without keep-alive meets another replica with every request.
@@ -28,14 +47,57 @@ pub fn client(keep_alive: bool) -> Result<reqwest::Client, String> {
         .map_err(|e| format!("HTTP client: {e}"))
 }
 
-/// Sends it; the status and the body, where a whole answer came in time.
-pub async fn send(
+/// One for all customers of a load: as many connections as there are requests under way.
+///
+/// # Errors
+/// Where it cannot be made.
+pub fn pooled() -> Result<reqwest::Client, String> {
+    let client = reqwest::Client::builder().no_proxy().tcp_nodelay(true).pool_max_idle_per_host(256);
+    client.build().map_err(|e| format!("HTTP client: {e}"))
+}
+
+/// What came back.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// Nothing where no whole answer came in time.
+    pub status: Option<u16>,
+    /// Null where it cannot be read.
+    pub body: Value,
+    /// Who answered, by its `X-Pod`.
+    pub pod: Option<String>,
+}
+
+/// Reads an address, and nothing of what it says.
+pub async fn look(client: &reqwest::Client, url: &str, patience: Duration) -> Answer {
+    whole(client.get(url), patience).await
+}
+
+/// Posts JSON once.
+pub async fn post(client: &reqwest::Client, url: &str, body: &Value, patience: Duration) -> Answer {
+    whole(client.post(url).json(body), patience).await
+}
+
+async fn whole(request: reqwest::RequestBuilder, patience: Duration) -> Answer {
+    let Ok(answer) = request.timeout(patience).send().await else { return Answer::default() };
+    let status = answer.status().as_u16();
+    let pod = answer.headers().get("x-pod").and_then(|p| p.to_str().ok()).map(str::to_owned);
+    match answer.bytes().await {
+        // a broken body of a whole answer is an answer, and the checker's to judge
+        Ok(body) => {
+            Answer { status: Some(status), body: serde_json::from_slice(&body).unwrap_or(Value::Null), pod }
+        }
+        Err(_) => Answer { pod, ..Answer::default() },
+    }
+}
+
+/// Sends it once.
+pub async fn ask(
     client: &reqwest::Client,
     to: &Addresses,
     op: &Op,
     clave: Option<&str>,
     patience: Duration,
-) -> Option<(u16, Value)> {
+) -> Answer {
     let request = match op {
         Op::Buy { usuario, token, precio } => {
             let mut body = json!({"usuarioId": usuario, "tokenId": token});
@@ -63,9 +125,5 @@ pub async fn send(
         Some(clave) => request.header("Idempotency-Key", clave),
         None => request,
     };
-    let answer = request.timeout(patience).send().await.ok()?;
-    let status = answer.status().as_u16();
-    let body = answer.bytes().await.ok()?;
-    // a broken body of a whole answer is an answer, and the checker's to judge
-    Some((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+    whole(request, patience).await
 }

@@ -1,159 +1,265 @@
 //! `laboratorio --help` shows what it can do; [`laboratorio`] says why.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::Parser;
 use laboratorio::attack;
-use laboratorio::chaos::{self, Options};
+use laboratorio::chaos;
 use laboratorio::checker;
+use laboratorio::classroom;
+use laboratorio::experiment::{self, Experiment, Target};
 use laboratorio::history::History;
-use laboratorio::naive;
-use laboratorio::say;
+use laboratorio::local::Programs;
+use laboratorio::options::{Chaos, Classroom, Cli, Common, Order, Store};
+use laboratorio::report::{Report, compare};
+use laboratorio::stop::Stop;
+use laboratorio::words::{Lang, speak};
 use laboratorio::world::{Shop, Storage};
-use std::path::PathBuf;
+use laboratorio::{naive, programs, say, t};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 
-/// Load, faults, and a checker that knows nothing of the product.
-#[derive(Parser)]
-#[command(name = "laboratorio", version)]
-struct Cli {
-    #[command(subcommand)]
-    order: Order,
-}
+/// Findings of a rule that the terminal shows; the report has more.
+const OF_EACH: usize = 5;
+/// `EX_USAGE` of sysexits(3).
+const USAGE: u8 = 64;
 
-#[derive(Subcommand)]
-enum Order {
-    /// Lets everything go wrong while customers buy, and says whether the money is right.
-    /// Exit code 0 green, 1 red, 2 it could not be run
-    #[command(name = "caos")]
-    Chaos(Chaos),
-    /// Does to a market what a client can do, and says whether it lives, answers and is right.
-    /// Exit code 0 all is well, 1 a rule is broken, 2 it could not be run, 64 bad options
-    #[command(name = "ataque")]
-    Attack(attack::Options),
-    /// Judges an old run again, by its directory
-    #[command(name = "revisar")]
-    Review {
-        /// Where its historia.jsonl and final.json are
-        dir: PathBuf,
-    },
-    #[command(name = "tienda-ingenua", hide = true)]
-    NaiveShop,
-}
-
-#[derive(Args)]
-struct Chaos {
-    /// On this machine: starts the services itself (the only way so far)
-    #[arg(long, required = true)]
-    local: bool,
-    /// How long, in minutes
-    #[arg(long = "minutos", value_name = "MINUTOS", default_value_t = 1.0)]
-    minutes: f64,
-    /// Instead: until so many processes were killed
-    #[arg(long)]
-    kills: Option<u64>,
-    /// The schedule of faults; the time if left out
-    #[arg(long = "semilla", value_name = "SEMILLA")]
-    seed: Option<u64>,
-    /// Customers at once
-    #[arg(long = "clientes", value_name = "CLIENTES", default_value_t = 16)]
-    customers: u64,
-    /// What the services keep their data in: files, or PostgreSQL, which is started for it: a primary, a synchronous
-    /// standby, and three replicas of each service
-    #[arg(long, value_enum, default_value_t = Store::Json)]
-    store: Store,
-    /// With --store postgres: transactions are SERIALIZABLE, as some engines' always are
-    #[arg(long)]
-    serializable: bool,
-    /// Against the shop that everybody writes
-    #[arg(long = "ingenuo", conflicts_with_all = ["store", "serializable"])]
-    naive: bool,
-    /// An empty directory for the data, the logs and the history; a fresh one if left out
-    #[arg(long)]
-    dir: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Store {
-    Json,
-    Postgres,
+/// What a run came to.
+enum Word {
+    Right,
+    Wrong,
+    /// Nothing wrong was seen, and it was stopped before its end.
+    Stopped,
 }
 
 fn main() -> ExitCode {
+    // before clap, so that what is wrong with the options is said in the same language
+    let asked = std::env::args().skip_while(|a| a != "--idioma").nth(1);
+    let asked =
+        asked.or_else(|| std::env::args().find_map(|a| a.strip_prefix("--idioma=").map(str::to_owned)));
+    speak(match asked.as_deref() {
+        Some("en") => Lang::En,
+        Some("es") => Lang::Es,
+        _ => Lang::of_locale(),
+    });
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _ = e.print();
+            return if e.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result = match (cli().order, runtime) {
-        (_, Err(e)) => Err(format!("cannot start the runtime: {e}")),
-        (Order::Chaos(args), Ok(runtime)) => runtime.block_on(chaos(args)),
-        (Order::Attack(options), Ok(runtime)) => runtime.block_on(attacked(&options)),
+    let result = match (cli.order, runtime) {
+        (_, Err(e)) => Err(format!("runtime: {e}")),
+        (Order::Compare { a, b }, _) => compared(&a, &b),
         (Order::Review { dir }, _) => review(&dir),
         // actix brings runtimes of its own
-        (Order::NaiveShop, _) => actix_web::rt::System::new().block_on(naive::serve()).map(|()| true),
+        (Order::NaiveShop, _) => actix_web::rt::System::new().block_on(naive::serve()).map(|()| Word::Right),
+        (order, Ok(runtime)) => runtime.block_on(run(order)),
     };
     match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
+        Ok(Word::Right) => ExitCode::SUCCESS,
+        Ok(Word::Wrong) => ExitCode::from(1),
+        Ok(Word::Stopped) => ExitCode::from(2),
         Err(e) => {
-            eprintln!("could not run: {e}");
+            eprintln!("{}", t!("no se pudo correr: {e}", "could not run: {e}"));
             ExitCode::from(2)
         }
     }
 }
 
-/// The command line; a bad one ends the process with EX_USAGE.
-fn cli() -> Cli {
-    Cli::try_parse().unwrap_or_else(|e| {
-        let _ = e.print();
-        std::process::exit(if e.use_stderr() { 64 } else { 0 })
-    })
-}
-
-async fn chaos(c: Chaos) -> Result<bool, String> {
-    let exe = std::env::current_exe().map_err(|e| format!("this executable: {e}"))?;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let storage = match c.store {
-        Store::Postgres => Storage::Postgres { serializable: c.serializable },
-        Store::Json if c.serializable => return Err("--serializable is for --store postgres".to_owned()),
-        Store::Json => Storage::Json,
+async fn run(order: Order) -> Result<Word, String> {
+    let stop = Stop::listen()?;
+    let run = async {
+        match order {
+            Order::Chaos(options) => chaos(options, &stop).await,
+            Order::Classroom(options) => class(options, &stop).await,
+            Order::Attack(options) => attacked(&options, &stop).await,
+            order => match order.experiment() {
+                Some((what, common)) => experiment(&what, common, &stop).await,
+                None => Ok(Word::Right),
+            },
+        }
     };
-    let shop = if c.naive { Shop::Naive(exe) } else { Shop::Market(chaos::binaries(&exe)?, storage) };
-    let fresh = || std::env::temp_dir().join(format!("laboratorio-{}-{}", now.as_secs(), std::process::id()));
-    let options = Options {
-        duration: Duration::try_from_secs_f64(c.minutes * 60.0).map_err(|e| format!("--minutos: {e}"))?,
-        kills: c.kills,
-        seed: c.seed.unwrap_or(now.as_secs()),
-        customers: c.customers,
-        shop,
-        dir: c.dir.unwrap_or_else(fresh),
-    };
-    say!("seed {}, directory {}", options.seed, options.dir.display());
-    let report = tokio::select! {
-        report = chaos::run(&options) => report?,
-        signal = stopped() => return Err(format!("stopped by {}", signal?)),
-    };
-    chaos::print(&report);
-    Ok(report.verdict.findings.is_empty())
-}
-
-async fn attacked(options: &attack::Options) -> Result<bool, String> {
-    let exe = std::env::current_exe().map_err(|e| format!("this executable: {e}"))?;
-    let bin = chaos::binaries(&exe)?;
     tokio::select! {
-        verdict = attack::run(options, &bin) => verdict,
-        signal = stopped() => Err(format!("stopped by {}", signal?)),
+        word = run => word,
+        // whoever asks twice wants neither an orderly end nor a report; what was started ends with this process
+        () = stop.at_once() => Err(t!("interrumpido dos veces", "interrupted twice")),
     }
 }
 
-/// Waits for somebody who wants no more of it; ending well then ends the services and gives the small disk back.
-async fn stopped() -> Result<&'static str, String> {
-    let mut term = signal(SignalKind::terminate()).map_err(|e| format!("SIGTERM: {e}"))?;
-    let mut int = signal(SignalKind::interrupt()).map_err(|e| format!("SIGINT: {e}"))?;
-    Ok(tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = int.recv() => "Ctrl-C",
-    })
+fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-fn review(dir: &std::path::Path) -> Result<bool, String> {
+fn fresh() -> PathBuf {
+    std::env::temp_dir().join(format!("laboratorio-{}-{}", now(), std::process::id()))
+}
+
+fn this() -> Result<PathBuf, String> {
+    std::env::current_exe().map_err(|e| t!("este programa: {e}", "this executable: {e}"))
+}
+
+/// What was typed, with the seed that makes it the same again.
+fn command(seed: Option<u64>, chosen: u64) -> String {
+    let mut words: Vec<_> = std::env::args().skip(1).collect();
+    if seed.is_none() {
+        words.extend(["--semilla".to_owned(), chosen.to_string()]);
+    }
+    format!("cargo run --release -p laboratorio -- {}", words.join(" "))
+}
+
+async fn experiment(what: &Experiment, c: Common, stop: &Stop) -> Result<Word, String> {
+    let exe = this()?;
+    let target = match c.url {
+        Some(url) => Target::Url(url),
+        None if c.ingenuo => Target::Local(Programs::Naive(exe)),
+        None => Target::Local(Programs::Market(programs::services(&exe)?)),
+    };
+    let seed = c.semilla.unwrap_or_else(now);
+    let dir = c.dir.unwrap_or_else(fresh);
+    let options = experiment::Options {
+        target,
+        length: Duration::from_secs_f64(c.segundos),
+        seed,
+        reads: c.lecturas,
+        purchases: c.compras,
+        report: c.informe.unwrap_or_else(|| dir.join("informe.html")),
+        command: command(c.semilla, seed),
+        dir,
+    };
+    began(seed, &options.dir);
+    let report = experiment::run(&options, what, stop).await?;
+    Ok(tell(&report, &options.report, &options.dir))
+}
+
+async fn chaos(c: Chaos, stop: &Stop) -> Result<Word, String> {
+    let seconds = c.segundos.or(c.minutos.map(|m| m * 60.0)).unwrap_or(60.0);
+    if let Some(url) = c.url {
+        let common = Common {
+            local: false,
+            url: Some(url),
+            ingenuo: false,
+            segundos: seconds,
+            semilla: c.semilla,
+            lecturas: if c.lecturas > 0.0 { c.lecturas } else { 50.0 },
+            compras: if c.compras > 0.0 { c.compras } else { 10.0 },
+            informe: c.informe,
+            dir: c.dir,
+        };
+        return experiment(&Experiment::Plain, common, stop).await;
+    }
+    let storage = match c.store {
+        Store::Postgres => Storage::Postgres { serializable: c.serializable },
+        Store::Json if c.serializable => {
+            return Err(t!(
+                "--serializable va con --store postgres",
+                "--serializable is for --store postgres"
+            ));
+        }
+        Store::Json => Storage::Json,
+    };
+    let exe = this()?;
+    let shop = if c.ingenuo { Shop::Naive(exe) } else { Shop::Market(programs::services(&exe)?, storage) };
+    let seed = c.semilla.unwrap_or_else(now);
+    let dir = c.dir.unwrap_or_else(fresh);
+    let options = chaos::Options {
+        duration: Duration::from_secs_f64(seconds),
+        kills: c.kills,
+        seed,
+        customers: c.clientes,
+        reads: c.lecturas,
+        purchases: c.compras,
+        shop,
+        report: c.informe.unwrap_or_else(|| dir.join("informe.html")),
+        command: command(c.semilla, seed),
+        dir,
+    };
+    began(seed, &options.dir);
+    let report = chaos::run(&options, stop).await?;
+    Ok(tell(&report, &options.report, &options.dir))
+}
+
+async fn class(c: Classroom, stop: &Stop) -> Result<Word, String> {
+    let exe = this()?;
+    let options = classroom::Options {
+        programs: programs::services(&exe)?,
+        exe,
+        port: c.port,
+        postgres: c.store == Store::Postgres,
+        browser: !c.sin_navegador,
+        seed: c.semilla.unwrap_or_else(now),
+        dir: c.dir.unwrap_or_else(fresh),
+    };
+    classroom::run(options, stop).await.map(|()| Word::Right)
+}
+
+async fn attacked(options: &attack::Options, stop: &Stop) -> Result<Word, String> {
+    let bin = programs::services(&this()?)?;
+    tokio::select! {
+        right = attack::run(options, &bin) => Ok(if right? { Word::Right } else { Word::Wrong }),
+        () = stop.stopped() => Err(t!("interrumpido", "interrupted")),
+    }
+}
+
+fn began(seed: u64, dir: &Path) {
+    let dir = dir.display();
+    say!("{}", t!("semilla {seed}, directorio {dir}", "seed {seed}, directory {dir}"));
+}
+
+/// Says on the terminal what the report says.
+fn tell(report: &Report, file: &Path, dir: &Path) -> Word {
+    say!("");
+    for figure in &report.cifras {
+        say!("{:<44} {}", figure.nombre, figure.valor);
+    }
+    say!("");
+    for o in &report.operaciones {
+        let (name, failed) = (&o.nombre, o.fallidas + o.sin_respuesta);
+        let [p50, p99] = [o.p50_micros, o.p99_micros].map(laboratorio::words::time);
+        let (done, refused) = (o.hechas, o.rechazadas);
+        say!(
+            "{}",
+            t!(
+                "{name}: {done} hechas, {refused} rechazadas, {failed} sin éxito; 50 % en {p50}, 99 % en {p99}",
+                "{name}: {done} done, {refused} refused, {failed} failed; 50 % within {p50}, 99 % within {p99}"
+            )
+        );
+    }
+    say!("");
+    for rule in report.reglas.iter().filter(|r| !r.correcto) {
+        for found in rule.hallazgos.iter().take(OF_EACH) {
+            say!("{}: {found}", rule.regla);
+        }
+        let more = rule.more(OF_EACH);
+        if more > 0 {
+            say!("{}: {}", rule.regla, t!("… y {more} más", "… and {more} more"));
+        }
+    }
+    let light = if report.correcto { t!("VERDE", "GREEN") } else { t!("ROJO", "RED") };
+    say!("{light}: {}", report.veredicto);
+    let (html, history) = (file.display(), dir.join("historia.jsonl"));
+    let history = history.display();
+    say!("{}", t!("informe: {html}\nhistoria: {history}", "report: {html}\nhistory: {history}"));
+    match (report.correcto, report.interrumpido) {
+        (false, _) => Word::Wrong,
+        (true, true) => Word::Stopped,
+        (true, false) => Word::Right,
+    }
+}
+
+fn compared(a: &Path, b: &Path) -> Result<Word, String> {
+    let (one, other) = (Report::load(a)?, Report::load(b)?);
+    let rows = compare::rows(&one, &other);
+    let width = |i: usize| rows.iter().filter_map(|r| r.get(i)).map(|c| c.chars().count()).max().unwrap_or(0);
+    let (first, second) = (width(0), width(1).max(8));
+    for [what, a, b] in &rows {
+        say!("{what:<first$}  {a:<second$}  {b}");
+    }
+    Ok(Word::Right)
+}
+
+fn review(dir: &Path) -> Result<Word, String> {
     let history = History::load(&dir.join("historia.jsonl"))?;
     let path = dir.join("final.json");
     let text = std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
@@ -162,6 +268,7 @@ fn review(dir: &std::path::Path) -> Result<bool, String> {
     for h in &verdict.findings {
         say!("{}: {}", h.rule, h.detail);
     }
-    say!("{} finding(s), {} overtaken key(s)", verdict.findings.len(), verdict.overtaken);
-    Ok(verdict.findings.is_empty())
+    let (n, keys) = (verdict.findings.len(), verdict.overtaken);
+    say!("{}", t!("{n} hallazgos, {keys} claves rebasadas", "{n} finding(s), {keys} overtaken key(s)"));
+    Ok(if verdict.findings.is_empty() { Word::Right } else { Word::Wrong })
 }

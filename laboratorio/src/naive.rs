@@ -2,6 +2,7 @@
 //! purchase, and keeps all of that in a JSON file that it writes anew each time. No keys, no recovery, no fsync. Each
 //! line looks right; the checker says what it loses.
 
+use actix_web::middleware::DefaultHeaders;
 use actix_web::web::{Data, Json, Path, Query};
 use actix_web::{App, HttpResponse, HttpServer, get, patch, post};
 use serde::{Deserialize, Serialize};
@@ -26,11 +27,19 @@ struct Contents {
 struct Shop {
     contents: Mutex<Contents>,
     file: PathBuf,
+    /// The point of a purchase at which this process dies, as in the market.
+    dies_at: Option<String>,
 }
 
 impl Shop {
     fn contents(&self) -> MutexGuard<'_, Contents> {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reached(&self, point: &str) {
+        if self.dies_at.as_deref() == Some(point) {
+            std::process::abort();
+        }
     }
 
     fn save(&self, contents: &Contents) {
@@ -57,10 +66,14 @@ pub async fn serve() -> Result<(), String> {
         tokens: serde_json::from_slice(&array("tokens.json")).unwrap_or_default(),
         transacciones: Vec::new(),
     });
-    let shop = Data::new(Shop { contents: Mutex::new(contents), file });
+    let shop =
+        Data::new(Shop { contents: Mutex::new(contents), file, dies_at: std::env::var("FALLO_EN").ok() });
+    let name = std::env::var("HOSTNAME").unwrap_or_else(|_| "tienda".to_owned());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(shop.clone())
+            .wrap(DefaultHeaders::new().add(("X-Pod", name.as_str())))
+            .service(alive)
             .service(usuarios)
             .service(show_usuario)
             .service(credit)
@@ -100,6 +113,11 @@ struct PageQuery {
 fn page<T: Serialize>(all: &[T], id: impl Fn(&T) -> u64, p: &PageQuery) -> HttpResponse {
     let rows: Vec<_> = all.iter().filter(|x| id(x) > p.despues).take(p.limite.unwrap_or(100)).collect();
     HttpResponse::Ok().json(rows)
+}
+
+#[get("/readyz")]
+async fn alive() -> HttpResponse {
+    HttpResponse::Ok().finish()
 }
 
 #[get("/usuarios")]
@@ -191,6 +209,7 @@ async fn buy(t: Data<Shop>, compra: Json<Compra>) -> HttpResponse {
         return no(409, "token-no-disponible");
     }
     tokio::time::sleep(CALL).await;
+    t.reached("tras-reserva");
     {
         let mut contents = t.contents();
         let Some(u) = contents.usuarios.iter_mut().find(|u| u.id == usuario_id) else {
@@ -203,17 +222,20 @@ async fn buy(t: Data<Shop>, compra: Json<Compra>) -> HttpResponse {
         u.saldo -= costs;
         t.save(&contents);
     }
+    t.reached("tras-cargo");
     tokio::time::sleep(CALL).await;
     {
         let mut contents = t.contents();
         contents.tokens.iter_mut().filter(|x| x.id == token_id).for_each(|x| x.vendido = true);
         t.save(&contents);
     }
+    t.reached("tras-venta");
     let mut contents = t.contents();
     let id = contents.transacciones.last().map_or(1, |x| x.id + 1);
     let fecha = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().to_string();
     let bought = Transaccion { id, usuario_id, token_id, fecha, precio, intento: None };
     contents.transacciones.push(bought.clone());
     t.save(&contents);
+    t.reached("tras-compra");
     HttpResponse::Created().json(bought)
 }

@@ -1,12 +1,15 @@
 //! Which fault comes when: a seed's schedule, the same in every run.
 
 use crate::chance::Chance;
+use crate::t;
+use clap::ValueEnum;
 use rustix::process::Signal;
 use std::fmt;
 use std::time::Duration;
 
 /// A service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "their names say it")]
 pub enum Service {
     Usuarios,
@@ -117,6 +120,76 @@ impl fmt::Display for Fault {
             Self::StopPrimary(how, down) => write!(f, "Cae({how}, {down:?})"),
             Self::StopStandby(down) => write!(f, "SinEspejo({down:?})"),
             Self::Promote(how, before) => write!(f, "Promueve({how}, {before:?})"),
+        }
+    }
+}
+
+impl Fault {
+    /// As a person reads it.
+    pub fn said(&self) -> String {
+        match self {
+            Self::Kill { service, .. } => {
+                let name = service.name();
+                t!("kill -9 a {name}", "kill -9 of {name}")
+            }
+            Self::Freeze(service, ..) => {
+                let name = service.name();
+                t!("{name} congelado", "{name} frozen")
+            }
+            Self::Restart(service, _) => {
+                let name = service.name();
+                t!("SIGTERM a {name}", "SIGTERM to {name}")
+            }
+            Self::Cut(way, _) => {
+                let way = way.said();
+                t!("red cortada {way}", "network cut {way}")
+            }
+            Self::Slow(way, ..) => {
+                let way = way.said();
+                t!("red lenta {way}", "network slow {way}")
+            }
+            Self::Hold(way, _) => {
+                let way = way.said();
+                t!("red detenida {way}", "network held {way}")
+            }
+            Self::Replica(service, _) => {
+                let name = service.name();
+                t!("otra cantidad de procesos de {name}", "another number of processes of {name}")
+            }
+            Self::Disk(_) => t!("disco lleno", "disk full"),
+            Self::Clock(service, by) => {
+                let name = service.name();
+                t!("el reloj de {name} salta {by} s", "the clock of {name} jumps by {by} s")
+            }
+            Self::StopPrimary(..) => t!("PostgreSQL caído", "PostgreSQL down"),
+            Self::StopStandby(_) => t!("PostgreSQL sin espejo", "PostgreSQL without its standby"),
+            Self::Promote(..) => {
+                t!("el espejo de PostgreSQL toma su lugar", "PostgreSQL's standby is promoted")
+            }
+        }
+    }
+
+    /// How long after its beginning it is over, where that is not when it was done.
+    pub const fn lasts(&self) -> Option<Duration> {
+        match self {
+            Self::Kill { down, .. } => Some(*down),
+            _ => None,
+        }
+    }
+}
+
+impl Way {
+    fn said(self) -> String {
+        match self {
+            Self::Clients(service) => {
+                let name = service.name();
+                t!("de los clientes a {name}", "from the clients to {name}")
+            }
+            Self::Internal(service) => {
+                let name = service.name();
+                t!("de transacciones a {name}", "from transacciones to {name}")
+            }
+            Self::Database => t!("a PostgreSQL", "to PostgreSQL"),
         }
     }
 }

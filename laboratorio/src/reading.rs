@@ -1,9 +1,11 @@
 //! Reads the market at the end: over the API, and from its files or tables after a clean stop.
 
 use crate::database::Database;
-use crate::history::{AuditReport, DiskArrays, Final, Movimiento, Usuario};
+use crate::history::{AuditReport, DiskArrays, Final, Movimiento, Token, Transaccion, Usuario};
 use crate::http::Addresses;
+use crate::t;
 use serde::de::DeserializeOwned;
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -25,10 +27,21 @@ async fn list<T: DeserializeOwned>(
     url: &str,
     id: impl Fn(&T) -> u64,
 ) -> Result<Option<Vec<T>>, String> {
-    let (mut all, mut behind) = (Vec::new(), 0);
+    list_after(client, url, id, 0).await
+}
+
+async fn list_after<T: DeserializeOwned>(
+    client: &reqwest::Client,
+    url: &str,
+    id: impl Fn(&T) -> u64,
+    mut behind: u64,
+) -> Result<Option<Vec<T>>, String> {
+    let mut all = Vec::new();
+    let query = if url.contains('?') { '&' } else { '?' };
     loop {
         let after = if behind > 0 { format!("&despues={behind}") } else { String::new() };
-        let Some(body) = get(client, &format!("{url}?limite={PAGE}{after}")).await? else { return Ok(None) };
+        let page = format!("{url}{query}limite={PAGE}{after}");
+        let Some(body) = get(client, &page).await? else { return Ok(None) };
         let page: Vec<T> = serde_json::from_slice(&body).map_err(|e| format!("GET {url}: {e}"))?;
         let full = page.len() == PAGE;
         all.extend(page);
@@ -59,7 +72,11 @@ pub async fn settled(client: &reqwest::Client, to: &Addresses, within: Duration)
             Err(e) => e,
         };
         if Instant::now() > deadline {
-            return Err(format!("not settled {} s after the last fault: {why}", within.as_secs()));
+            let seconds = within.as_secs();
+            return Err(t!(
+                "{seconds} s después de la última falla aún hay pendientes: {why}",
+                "not settled {seconds} s after the last fault: {why}"
+            ));
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -91,10 +108,10 @@ pub async fn up(client: &reqwest::Client, to: &Addresses, within: Duration) -> R
 /// # Errors
 /// What could not be read.
 pub async fn public(client: &reqwest::Client, to: &Addresses) -> Result<Final, String> {
-    let none = |what| move || format!("no {what} over the API");
+    let none = |what| move || t!("la API no tiene {what}", "no {what} over the API");
     let usuarios: Vec<Usuario> = list(client, &format!("{}/usuarios", to.usuarios), |u: &Usuario| u.id)
         .await?
-        .ok_or_else(none("users"))?;
+        .ok_or_else(none("/usuarios"))?;
     let mut movimientos: Option<Vec<Movimiento>> = Some(Vec::new());
     for u in &usuarios {
         let url = format!("{}/usuarios/{}/movimientos", to.usuarios, u.id);
@@ -109,19 +126,51 @@ pub async fn public(client: &reqwest::Client, to: &Addresses) -> Result<Final, S
     Ok(Final {
         usuarios,
         movimientos,
-        tokens: list(client, &format!("{}/tokens", to.tokens), |t: &crate::history::Token| t.id)
+        tokens: list(client, &format!("{}/tokens", to.tokens), |t: &Token| t.id)
             .await?
-            .ok_or_else(none("tokens"))?,
-        transacciones: list(
-            client,
-            &format!("{}/transacciones", to.transacciones),
-            |t: &crate::history::Transaccion| t.id,
-        )
-        .await?
-        .ok_or_else(none("transactions"))?,
+            .ok_or_else(none("/tokens"))?,
+        transacciones: list(client, &format!("{}/transacciones", to.transacciones), |t: &Transaccion| t.id)
+            .await?
+            .ok_or_else(none("/transacciones"))?,
         auditoria: audit(client, to).await?,
         disco: None,
     })
+}
+
+/// The public API's view of these users and tokens, in a market that others use as well.
+///
+/// # Errors
+/// What could not be read.
+pub async fn own(
+    client: &reqwest::Client,
+    to: &Addresses,
+    usuarios: &[Usuario],
+    tokens: &[Token],
+) -> Result<Final, String> {
+    let (mut end, mut movimientos) = (Final::default(), Vec::new());
+    for u in usuarios {
+        let url = format!("{}/usuarios/{}", to.usuarios, u.id);
+        if let Some(body) = get(client, &url).await? {
+            end.usuarios.push(serde_json::from_slice(&body).map_err(|e| format!("GET {url}: {e}"))?);
+        }
+        let url = format!("{url}/movimientos");
+        movimientos.extend(list(client, &url, |m: &Movimiento| m.id).await?.unwrap_or_default());
+        let url = format!("{}/transacciones?usuarioId={}", to.transacciones, u.id);
+        end.transacciones.extend(list(client, &url, |t: &Transaccion| t.id).await?.unwrap_or_default());
+    }
+    end.movimientos = Some(movimientos);
+    let mine: HashSet<u64> = tokens.iter().map(|t| t.id).collect();
+    let first = mine.iter().min().copied().unwrap_or(1);
+    let url = format!("{}/tokens", to.tokens);
+    let all = list_after(client, &url, |t: &Token| t.id, first.saturating_sub(1)).await?.unwrap_or_default();
+    end.tokens = all.into_iter().filter(|t| mine.contains(&t.id)).collect();
+    end.auditoria = audit(client, to).await?.map(|audit| AuditReport {
+        // of everybody's purchases; those of others may be under way
+        transacciones: end.transacciones.len() as u64,
+        pendientes: 0,
+        ..audit
+    });
+    Ok(end)
 }
 
 /// The arrays that a clean stop leaves.

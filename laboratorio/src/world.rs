@@ -4,10 +4,12 @@ use crate::database::Database;
 use crate::disk::Disk;
 use crate::history::{Line, Recorder};
 use crate::http::{self, Addresses};
+use crate::measure::Meter;
 use crate::plan::{Fault, Service, Stop, Way};
 use crate::proxy::{Mode, Proxy};
 use crate::reading;
 use crate::slot::{Recipe, Slot};
+use crate::t;
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -72,6 +74,7 @@ pub struct World {
     slots: BTreeMap<(Service, usize), Slot>,
     disk: Option<Disk>,
     recorder: Arc<Recorder>,
+    meter: Arc<Meter>,
     clocks: Option<PathBuf>,
     counts: Mutex<BTreeMap<&'static str, u64>>,
     conflicts: Arc<Conflicts>,
@@ -86,7 +89,12 @@ impl World {
     ///
     /// # Errors
     /// What could not be started.
-    pub async fn start(shop: &Shop, dir: &Path, recorder: Arc<Recorder>) -> Result<Self, String> {
+    pub async fn start(
+        shop: &Shop,
+        dir: &Path,
+        recorder: Arc<Recorder>,
+        meter: Arc<Meter>,
+    ) -> Result<Self, String> {
         let io = |e: std::io::Error| format!("{}: {e}", dir.display());
         let storage = match shop {
             Shop::Market(_, storage) => *storage,
@@ -95,12 +103,15 @@ impl World {
         let data = dir.join("datos");
         std::fs::create_dir_all(&data).map_err(io)?;
         let disk = Disk::mount(&data, storage.disk_mib()).await;
-        let disk = disk.map_err(|e| say!("skipped: full disk ({e})")).ok();
+        let disk =
+            disk.map_err(|e| say!("{}", t!("se omite: disco lleno ({e})", "skipped: full disk ({e})"))).ok();
         let faketime = faketime();
         if faketime.is_none() {
-            say!(
+            let what = t!(
+                "se omite: saltos del reloj (falta el paquete faketime de Debian, y LIBFAKETIME no nombra ninguna biblioteca)",
                 "skipped: jumping clock (Debian's package faketime is not installed, LIBFAKETIME names no library)"
             );
+            say!("{what}");
         }
         let database = match storage {
             Storage::Json => None,
@@ -120,6 +131,7 @@ impl World {
             slots: BTreeMap::new(),
             disk,
             recorder,
+            meter,
             clocks,
             counts: Mutex::default(),
             conflicts: Arc::default(),
@@ -337,6 +349,9 @@ impl World {
                 }
             }
         }
+        let now = self.recorder.now();
+        let until = fault.lasts().map_or(now, |time| desde + u64::try_from(time.as_micros()).unwrap_or(0));
+        self.meter.mark_to(desde, until.max(now), fault.said(), !matches!(fault, Fault::Replica(..)));
         if delayed {
             self.recorder.write(&Line::Delay { desde, hasta: self.recorder.now() + BACKLOG })?;
         }
@@ -396,7 +411,11 @@ impl World {
         for slot in self.slots.values() {
             match slot.retire(Signal::TERM).await {
                 Some(status) if !status.success() => {
-                    return Err(format!("{} ended with {status} on SIGTERM", slot.name));
+                    let name = &slot.name;
+                    return Err(t!(
+                        "{name} terminó con {status} tras SIGTERM",
+                        "{name} ended with {status} on SIGTERM"
+                    ));
                 }
                 _ => {}
             }
@@ -439,8 +458,11 @@ async fn watch(client: reqwest::Client, slots: Vec<Slot>, conflicts: Arc<Conflic
     }
 }
 
-/// What a process needs whose clock can jump: one clock for a service.
-fn clock(library: &Path, dir: &Path, service: Service) -> Result<Vec<(String, String)>, String> {
+/// What a process needs whose clock can jump: one clock for a service, in a file `reloj-…` of this directory.
+///
+/// # Errors
+/// With the file's name.
+pub fn clock(library: &Path, dir: &Path, service: Service) -> Result<Vec<(String, String)>, String> {
     let clock = dir.join(format!("reloj-{}", service.name()));
     std::fs::write(&clock, "+0s").map_err(|e| format!("{}: {e}", clock.display()))?;
     let environment = [
@@ -453,7 +475,7 @@ fn clock(library: &Path, dir: &Path, service: Service) -> Result<Vec<(String, St
 }
 
 /// `LIBFAKETIME`, or where Debian's package puts the library.
-fn faketime() -> Option<PathBuf> {
+pub fn faketime() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("LIBFAKETIME") {
         return Some(path.into());
     }

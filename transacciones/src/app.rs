@@ -159,6 +159,8 @@ fn measure(service: &Service, auditor: Auditor, at_once: u64, metrics: &Metrics)
 /// One line for the operator and an exit code.
 pub fn build(config: &Config) -> Result<Serving, StartError> {
     config.purchase.orphan_age()?;
+    #[cfg(feature = "fault-points")]
+    crate::purchase::point::arm(config.fallo_en);
     let options = &config.host;
     let tokens = Arc::new(Http::<ReservaRequest>::at(&config.tokens_url, &options.internal_token)?);
     let usuarios = Arc::new(Http::<CargoRequest>::at(&config.usuarios_url, &options.internal_token)?);

@@ -1,5 +1,7 @@
 //! What can be set.
 
+#[cfg(feature = "fault-points")]
+use crate::purchase::point::Point;
 use clap::{Args, Parser};
 use http_kit::config::ServiceUrl;
 use http_kit::exit::{EX_USAGE, StartError};
@@ -16,6 +18,10 @@ pub struct Config {
     /// Internal port of tokens
     #[arg(long, env = "TOKENS_URL", default_value = "http://tokens:9000")]
     pub tokens_url: ServiceUrl,
+    /// For experiments: the point of its first purchase at which this process dies
+    #[cfg(feature = "fault-points")]
+    #[arg(long, env = "FALLO_EN", hide = true)]
+    pub fallo_en: Option<Point>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
     pub purchase: PurchaseOptions,

@@ -242,8 +242,10 @@ impl Problem {
 
     /// The same, where `n` fields are bad and only some of them are named.
     pub(crate) fn invalid_of(n: usize, errores: Vec<FieldError>) -> Self {
-        let detail =
-            text!("{n} campo(s) que corregir; vea «errores».", "{n} field(s) to correct; see \"errores\".");
+        let detail = match n {
+            1 => Text::new("Corrija un campo; vea «errores».", "One field to correct; see \"errores\"."),
+            n => text!("Corrija {n} campos; vea «errores».", "{n} fields to correct; see \"errores\"."),
+        };
         Self { errores, ..Self::new(General::InvalidData, detail) }
     }
 

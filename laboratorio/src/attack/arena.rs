@@ -2,8 +2,8 @@
 
 use super::customers::Customers;
 use super::probes::{Met, Probes};
-use super::words::both;
 use super::{Scale, raw, warden::Warden};
+use crate::t;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -187,7 +187,7 @@ impl Arena {
             if start.elapsed() > PATIENCE {
                 let log = |p: &Place| last_line(&self.log(p.service));
                 let said: Vec<_> = self.places.iter().map(log).collect();
-                return Err(both!(
+                return Err(t!(
                     "no está listo en {} s: {}",
                     "not ready within {} s: {}",
                     PATIENCE.as_secs(),
@@ -329,9 +329,9 @@ impl Arena {
 fn epitaph(service: Service, status: ExitStatus, by_warden: bool) -> String {
     let name = service.name();
     if by_warden {
-        both!("{} pasó de {} MiB y murió", "{} passed {} MiB and was killed", name, super::warden::LIMIT_MIB)
+        t!("{} pasó de {} MiB y murió", "{} passed {} MiB and was killed", name, super::warden::LIMIT_MIB)
     } else {
-        both!("{} murió: {}", "{} died: {}", name, status)
+        t!("{} murió: {}", "{} died: {}", name, status)
     }
 }
 

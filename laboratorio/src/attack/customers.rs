@@ -1,7 +1,7 @@
 //! Customers who buy while an attack goes on, and what they were promised.
 
 use super::raw;
-use super::words::both;
+use crate::t;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -72,7 +72,7 @@ impl Customers {
             Ok(Ok(reply)) if reply.status == 201 => self.promise(&reply, usuario, token),
             Ok(Ok(reply)) => Err(format!("{} {}", reply.status, reply.code())),
             Ok(Err(e)) => Err(e.to_string()),
-            Err(_) => Err(both!("sin respuesta en {} s", "no answer within {} s", patience.as_secs())),
+            Err(_) => Err(t!("sin respuesta en {} s", "no answer within {} s", patience.as_secs())),
         }
     }
 
@@ -82,7 +82,7 @@ impl Customers {
         let other = self.promised.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (usuario, token));
         match other {
             None => Ok(()),
-            Some(_) => Err(both!("la compra {} se prometió dos veces", "purchase {} was promised twice", id)),
+            Some(_) => Err(t!("la compra {} se prometió dos veces", "purchase {} was promised twice", id)),
         }
     }
 
@@ -110,7 +110,7 @@ impl Customers {
         let lost = promised.iter().filter(|(id, promise)| have.get(id) != Some(promise));
         Ok(lost
             .map(|(id, (u, t))| {
-                both!("compra {} de {} por el usuario {}", "purchase {} of {} by user {}", id, t, u)
+                t!("compra {} de {} por el usuario {}", "purchase {} of {} by user {}", id, t, u)
             })
             .collect())
     }

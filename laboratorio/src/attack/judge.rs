@@ -5,7 +5,7 @@ use super::kinds::{Attack, Kind};
 use super::probes;
 use super::raw;
 use super::seen::Seen;
-use super::words::both;
+use crate::t;
 use std::time::Duration;
 
 /// A kind's row of the table.
@@ -58,10 +58,10 @@ pub async fn attack(kind: &Kind, attack: Attack, arena: &mut Arena) -> Result<Ve
     if seen.wrong.is_empty() {
         let silence = met.longest_silence();
         seen.rule(silence < 3, || {
-            both!("{} sondas seguidas sin respuesta", "{} probes in a row without an answer", silence)
+            t!("{} sondas seguidas sin respuesta", "{} probes in a row without an answer", silence)
         });
         seen.rule(met.p99() < probes::PATIENCE, || {
-            both!(
+            t!(
                 "{} de {} sondas sin respuesta en {} s",
                 "{} of {} probes not answered within {} s",
                 met.unanswered(),
@@ -69,7 +69,7 @@ pub async fn attack(kind: &Kind, attack: Attack, arena: &mut Arena) -> Result<Ve
                 probes::PATIENCE.as_secs()
             )
         });
-        seen.rule(during > 0.0 || kind.no_purchases, || both!("nadie pudo comprar", "nobody could buy"));
+        seen.rule(during > 0.0 || kind.no_purchases, || t!("nadie pudo comprar", "nobody could buy"));
         afterwards(arena, &mut seen).await;
         seen.wrong.extend(arena.bury());
     }
@@ -90,8 +90,8 @@ pub async fn restart(arena: &mut Arena) -> Result<Verdict, String> {
     afterwards(arena, &mut seen).await;
     settled(arena, &mut seen).await;
     let promises = arena.customers.promises();
-    seen.rule(promises > 0, || both!("no se vendió nada", "nothing was sold"));
-    seen.what = both!(
+    seen.rule(promises > 0, || t!("no se vendió nada", "nothing was sold"));
+    seen.what = t!(
         "kill -9 y arranque: {} compras prometidas, todas están",
         "kill -9 and start: {} purchases promised, all there",
         promises
@@ -102,21 +102,21 @@ pub async fn restart(arena: &mut Arena) -> Result<Verdict, String> {
 /// Ready, selling, and right.
 async fn afterwards(arena: &Arena, seen: &mut Seen) {
     if !arena.becomes_ready(PATIENCE).await {
-        seen.wrong.push(both!("no vuelve a estar listo", "it does not become ready again"));
+        seen.wrong.push(t!("no vuelve a estar listo", "it does not become ready again"));
         return;
     }
     // a breaker, and what recovery has to settle, may refuse one for a while
     let start = std::time::Instant::now();
     while let Err(why) = arena.customers.buy_one(1, Duration::from_secs(10)).await {
         if start.elapsed() > PATIENCE {
-            seen.wrong.push(both!("no vende después: {}", "it does not sell afterwards: {}", why));
+            seen.wrong.push(t!("no vende después: {}", "it does not sell afterwards: {}", why));
             return;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     match audit(arena).await {
-        Ok(audit) => seen.rule(audit["correcto"] == true, || both!("auditoría: {}", "audit: {}", audit)),
-        Err(e) => seen.wrong.push(both!("auditoría: {}", "audit: {}", e)),
+        Ok(audit) => seen.rule(audit["correcto"] == true, || t!("auditoría: {}", "audit: {}", audit)),
+        Err(e) => seen.wrong.push(t!("auditoría: {}", "audit: {}", e)),
     }
 }
 
@@ -127,7 +127,7 @@ async fn settled(arena: &Arena, seen: &mut Seen) {
         match audit(arena).await {
             Ok(audit) if audit["correcto"] == true && audit["pendientes"] == 0 => return,
             other if start.elapsed() > PATIENCE => {
-                seen.wrong.push(both!("auditoría al final: {:?}", "audit at the end: {:?}", other));
+                seen.wrong.push(t!("auditoría al final: {:?}", "audit at the end: {:?}", other));
                 return;
             }
             _ => tokio::time::sleep(Duration::from_millis(200)).await,
@@ -143,17 +143,17 @@ async fn audit(arena: &Arena) -> Result<serde_json::Value, String> {
 
 async fn kept(arena: &mut Arena, seen: &mut Seen) -> Result<(), String> {
     if let Err(e) = arena.restart().await {
-        seen.wrong.push(both!("no vuelve a arrancar: {}", "it does not start again: {}", e));
+        seen.wrong.push(t!("no vuelve a arrancar: {}", "it does not start again: {}", e));
         // nothing can be attacked after that
         return Err(seen.wrong.join("; "));
     }
     let tokens = arena.missing_tokens().await?;
     seen.rule(tokens.is_empty(), || {
-        both!("faltan tokens creados, como {}", "tokens that were made are missing, as {}", tokens[0])
+        t!("faltan tokens creados, como {}", "tokens that were made are missing, as {}", tokens[0])
     });
     let missing = arena.customers.missing().await?;
     seen.rule(missing.is_empty(), || {
-        both!(
+        t!(
             "{} prometidas faltan, la primera {}",
             "{} that were promised are missing, the first {}",
             missing.len(),

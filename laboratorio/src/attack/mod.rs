@@ -24,7 +24,6 @@
 //! | requests as bytes | [`raw`] |
 //! | what every kind is asked, what it saw | [`judge`], [`seen`] |
 //! | the table | [`table`] |
-//! | words | [`words`] |
 
 pub mod arena;
 pub mod customers;
@@ -35,15 +34,14 @@ pub mod raw;
 pub mod seen;
 pub mod table;
 pub mod warden;
-pub mod words;
 
+use crate::t;
 use arena::Arena;
 use clap::Args;
 use judge::Verdict;
 use kinds::{How, KINDS, Kind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use words::{Language, both, speak};
 
 /// What a run is asked for.
 #[derive(Args, Clone, Debug)]
@@ -67,9 +65,6 @@ pub struct Options {
     /// An empty directory for data and logs; a fresh one, which is removed after a good end, if left out
     #[arg(long)]
     pub dir: Option<PathBuf>,
-    /// The language of what is said; that of the locale if left out
-    #[arg(long = "idioma", value_enum)]
-    pub language: Option<Language>,
 }
 
 /// Seconds of a kind where nobody says how many.
@@ -120,7 +115,6 @@ impl Scale {
 /// # Errors
 /// Why it could not be run.
 pub async fn run(options: &Options, bin: &Path) -> Result<bool, String> {
-    speak(options.language.unwrap_or_else(Language::of_locale));
     warden::raise_files();
     let scale = Scale::of(options);
     let (dir, fresh) = directory(options.dir.as_deref())?;
@@ -128,7 +122,7 @@ pub async fn run(options: &Options, bin: &Path) -> Result<bool, String> {
     let chosen: Vec<&Kind> = KINDS.iter().filter(chosen).collect();
     crate::say!(
         "{}",
-        both!(
+        t!(
             "Directorio {}; límite de memoria: {} MiB por servicio, {}",
             "Directory {}; memory limit: {} MiB for each service, {}",
             dir.display(),
@@ -141,10 +135,7 @@ pub async fn run(options: &Options, bin: &Path) -> Result<bool, String> {
     let mut verdicts = Vec::new();
     for kind in chosen {
         let verdict = match &kind.how {
-            How::Elsewhere(where_, en) => Verdict::elsewhere(
-                kind,
-                both!("{}", "{}", if words::language() == Language::Es { where_ } else { en }),
-            ),
+            How::Elsewhere(es, en) => Verdict::elsewhere(kind, t!("{es}", "{en}")),
             How::Attack(attack) => judge::attack(kind, *attack, &mut arena).await?,
         };
         table::row(&verdict);
@@ -168,7 +159,7 @@ fn directory(wanted: Option<&Path>) -> Result<(PathBuf, bool), String> {
     let said = |e: std::io::Error| format!("{}: {e}", dir.display());
     std::fs::create_dir_all(&dir).map_err(said)?;
     if std::fs::read_dir(&dir).map_err(said)?.next().is_some() {
-        return Err(both!("{}: no está vacío", "{}: it is not empty", dir.display()));
+        return Err(t!("{}: no está vacío", "{}: it is not empty", dir.display()));
     }
     // services have other working directories
     Ok((dir.canonicalize().map_err(said)?, wanted.is_none()))

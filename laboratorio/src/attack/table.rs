@@ -1,7 +1,7 @@
 //! The table, a row as soon as its kind is over.
 
 use super::judge::Verdict;
-use super::words::both;
+use crate::t;
 
 use std::path::Path;
 
@@ -9,17 +9,17 @@ use std::path::Path;
 pub fn head() {
     say!(
         "{}",
-        both!(
+        t!(
             "{:<4} {:<13} {:<9} {:>8} {:>9} {:>8} {:>7}  {}",
             "{:<4} {:<13} {:<9} {:>8} {:>9} {:>8} {:>7}  {}",
-            both!("fila", "row"),
-            both!("clase", "kind"),
-            both!("veredicto", "verdict"),
-            both!("antes/s", "before/s"),
-            both!("durante/s", "during/s"),
-            both!("p99 ms", "p99 ms"),
-            both!("MiB", "MiB"),
-            both!("qué se vio", "what was seen")
+            t!("fila", "row"),
+            t!("clase", "kind"),
+            t!("veredicto", "verdict"),
+            t!("antes/s", "before/s"),
+            t!("durante/s", "during/s"),
+            t!("p99 ms", "p99 ms"),
+            t!("MiB", "MiB"),
+            t!("qué se vio", "what was seen")
         )
     );
 }
@@ -27,9 +27,9 @@ pub fn head() {
 /// One row.
 pub fn row(verdict: &Verdict) {
     let word = match verdict {
-        v if v.elsewhere => both!("aparte", "elsewhere"),
-        v if v.seen.wrong.is_empty() => both!("bien", "good"),
-        _ => both!("MAL", "WRONG"),
+        v if v.elsewhere => t!("aparte", "elsewhere"),
+        v if v.seen.wrong.is_empty() => t!("bien", "good"),
+        _ => t!("MAL", "WRONG"),
     };
     let number = |n: Option<f64>| n.map_or_else(|| "-".to_owned(), |n| format!("{n:.0}"));
     let seen: Vec<_> = verdict.seen.wrong.iter().chain([&verdict.seen.what]).cloned().collect();
@@ -53,7 +53,7 @@ pub fn end(verdicts: &[Verdict], dir: &Path) -> bool {
         let attacked = verdicts.iter().filter(|v| !v.elsewhere).count();
         say!(
             "{}",
-            both!(
+            t!(
                 "VERDE: {} clases, y el mercado sigue vivo, rápido y correcto.",
                 "GREEN: {} kinds, and the market is alive, quick and right.",
                 attacked
@@ -63,12 +63,7 @@ pub fn end(verdicts: &[Verdict], dir: &Path) -> bool {
     }
     say!(
         "{}",
-        both!(
-            "ROJO: {}. Datos y registros: {}",
-            "RED: {}. Data and logs: {}",
-            wrong.join(", "),
-            dir.display()
-        )
+        t!("ROJO: {}. Datos y registros: {}", "RED: {}. Data and logs: {}", wrong.join(", "), dir.display())
     );
     false
 }

@@ -2,7 +2,7 @@
 //! where the user names one, and else the warden does.
 
 use super::Scale;
-use super::words::both;
+use crate::t;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit, setrlimit};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,8 +25,8 @@ const EVERY: Duration = Duration::from_millis(10);
 /// How the limit is kept.
 pub fn how(cgroup: Option<&Path>) -> String {
     match cgroup {
-        Some(dir) => both!("por cgroups en {}", "by cgroups in {}", dir.display()),
-        None => both!("que el laboratorio vigila cada 10 ms", "which the laboratory watches every 10 ms"),
+        Some(dir) => t!("por cgroups en {}", "by cgroups in {}", dir.display()),
+        None => t!("que el laboratorio vigila cada 10 ms", "which the laboratory watches every 10 ms"),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use super::{CONFIRMATION, Verdict};
 use crate::history::{Final, History, Movimiento, Op, Outcome, Request, Token, Transaccion};
+use crate::t;
+use crate::words::{Lang, lang, time};
 use std::collections::{BTreeMap, HashMap};
 
 pub(super) fn check(h: &History, f: &Final, v: &mut Verdict) {
@@ -12,7 +14,17 @@ pub(super) fn check(h: &History, f: &Final, v: &mut Verdict) {
     disk(f, v);
     for p in &h.requests {
         if matches!(p.estado, Some(500..=599)) && !matches!(p.estado, Some(503 | 507)) {
-            v.add("error", format!("{} ({}) was answered {:?} {}", p.name(), p.op, p.estado, p.cuerpo));
+            v.add(
+                "error",
+                t!(
+                    "a {} ({}) se le contestó {} {}",
+                    "{} ({}) was answered {} {}",
+                    p.name(),
+                    p.op,
+                    p.status(),
+                    p.cuerpo
+                ),
+            );
         }
     }
 }
@@ -24,24 +36,48 @@ fn sales(f: &Final, v: &mut Verdict) {
     }
     for (token, sales) in &of {
         if sales.len() > 1 {
-            let who: Vec<_> =
-                sales.iter().map(|t| format!("transaction {} of user {}", t.id, t.usuario_id)).collect();
-            v.add("oversold", format!("token {token} was sold {} times: {}", sales.len(), who.join(", ")));
+            let who: Vec<_> = sales
+                .iter()
+                .map(|t| t!("transacción {} del usuario {}", "transaction {} of user {}", t.id, t.usuario_id))
+                .collect();
+            v.add(
+                "oversold",
+                t!(
+                    "el token {token} se vendió {} veces: {}",
+                    "token {token} was sold {} times: {}",
+                    sales.len(),
+                    who.join(", ")
+                ),
+            );
         }
     }
     for token in &f.tokens {
         match (token.vendido, of.remove(&token.id)) {
-            (true, None) => v.add("sold", format!("token {} is sold, to nobody", token.id)),
+            (true, None) => v.add(
+                "sold",
+                t!("el token {} está vendido, a nadie", "token {} is sold, to nobody", token.id),
+            ),
             (false, Some(to)) => {
                 let ids: Vec<_> = to.iter().map(|t| t.id).collect();
-                v.add("sold", format!("token {} is bought (transactions {ids:?}) and not sold", token.id));
+                v.add(
+                    "sold",
+                    t!(
+                        "el token {} está comprado (transacciones {ids:?}) y no vendido",
+                        "token {} is bought (transactions {ids:?}) and not sold",
+                        token.id
+                    ),
+                );
             }
             (true, Some(to)) => {
                 if let Some(t) = to.iter().find(|t| t.precio != token.precio) {
                     let (id, at, costs) = (token.id, t.precio, token.precio);
                     v.add(
                         "sold",
-                        format!("token {id} was bought for {at} (transaction {}) and costs {costs}", t.id),
+                        t!(
+                            "el token {id} se compró en {at} (transacción {}) y cuesta {costs}",
+                            "token {id} was bought for {at} (transaction {}) and costs {costs}",
+                            t.id
+                        ),
                     );
                 }
             }
@@ -49,7 +85,10 @@ fn sales(f: &Final, v: &mut Verdict) {
         }
     }
     for token in of.keys() {
-        v.add("sold", format!("token {token} is bought and does not exist"));
+        v.add(
+            "sold",
+            t!("el token {token} está comprado y no existe", "token {token} is bought and does not exist"),
+        );
     }
 }
 
@@ -75,12 +114,20 @@ fn readings(h: &History, v: &mut Verdict) {
             && let Some((since, why)) = sold.get(&token)
             && p.desde > *since
         {
-            let why = if matches!(why.op, Op::Buy { .. }) { "bought" } else { "seen sold" };
+            let why = match (lang(), matches!(why.op, Op::Buy { .. })) {
+                (Lang::Es, true) => "se compró",
+                (Lang::Es, false) => "se vio vendido",
+                (Lang::En, true) => "was bought",
+                (Lang::En, false) => "was seen sold",
+            };
             v.add(
                 "read",
-                format!(
-                    "token {token} was {why} at {since} µs and free in client {}'s reading of {} µs",
-                    p.cliente, p.desde
+                t!(
+                    "el token {token} {why} en {} y apareció libre en la lectura del cliente {} en {}",
+                    "token {token} {why} at {} and free in client {}'s reading of {}",
+                    time(*since),
+                    p.cliente,
+                    time(p.desde)
                 ),
             );
         }
@@ -104,28 +151,49 @@ fn catalogue(h: &History, f: &Final, v: &mut Verdict) {
             Op::CreateToken { nombre, precio } if p.outcome() == Outcome::Done => match p.number("id") {
                 Some(id) => {
                     if opening.insert(id, (nombre, *precio)).is_some() {
-                        v.add("replay", format!("two tokens were given the id {id}"));
+                        v.add(
+                            "replay",
+                            t!("dos tokens recibieron el id {id}", "two tokens were given the id {id}"),
+                        );
                     }
                 }
-                None => v.add("kept", format!("a 201 for a new token without an id: {}", p.cuerpo)),
+                None => v.add(
+                    "kept",
+                    t!(
+                        "un 201 por un token nuevo, sin id: {}",
+                        "a 201 for a new token without an id: {}",
+                        p.cuerpo
+                    ),
+                ),
             },
             _ => {}
         }
     }
     for (id, (nombre, precio)) in opening {
         let Some(token) = tokens.get(&id) else {
-            v.add("kept", format!("token {id} \"{nombre}\" is gone"));
+            v.add("kept", t!("el token {id} «{nombre}» ya no existe", "token {id} \"{nombre}\" is gone"));
             continue;
         };
         if token.nombre != nombre {
-            v.add("edit", format!("token {id} is \"{}\"; it was made as \"{nombre}\"", token.nombre));
+            v.add(
+                "edit",
+                t!(
+                    "el token {id} se llama «{}»; se creó como «{nombre}»",
+                    "token {id} is \"{}\"; it was made as \"{nombre}\"",
+                    token.nombre
+                ),
+            );
         }
         let changes = precios.get(&id).map(Vec::as_slice).unwrap_or_default();
         let is = |p: &Request| matches!(p.op, Op::ChangePrecio { precio, .. } if precio == token.precio);
         if !explained(changes, is, token.precio == precio) {
             v.add(
                 "edit",
-                format!("token {id} costs {}, which is not its last acknowledged price", token.precio),
+                t!(
+                    "el token {id} cuesta {}, que no es su último precio confirmado",
+                    "token {id} costs {}, which is not its last acknowledged price",
+                    token.precio
+                ),
             );
         }
     }
@@ -134,7 +202,15 @@ fn catalogue(h: &History, f: &Final, v: &mut Verdict) {
         let changes = names.get(&user.id).map(Vec::as_slice).unwrap_or_default();
         let is = |p: &Request| matches!(&p.op, Op::Rename { nombre, .. } if *nombre == user.nombre);
         if !explained(changes, is, user.nombre == opening.nombre) {
-            v.add("edit", format!("user {} is \"{}\", not the last acknowledged name", user.id, user.nombre));
+            v.add(
+                "edit",
+                t!(
+                    "el usuario {} se llama «{}», que no es el último nombre confirmado",
+                    "user {} is \"{}\", not the last acknowledged name",
+                    user.id,
+                    user.nombre
+                ),
+            );
         }
     }
 }
@@ -156,23 +232,49 @@ fn explained(changes: &[&Request], is: impl Fn(&Request) -> bool, opening: bool)
 fn audit(f: &Final, v: &mut Verdict) {
     let Some(a) = &f.auditoria else { return };
     if !a.correcto {
-        v.add("audit", format!("the market says itself that it is wrong: {:?}", a.diferencias));
+        v.add(
+            "audit",
+            t!(
+                "el propio mercado dice que no cuadra: {}",
+                "the market says itself that it is wrong: {}",
+                a.differences()
+            ),
+        );
     }
     if a.pendientes > 0 {
-        v.add("audit", format!("{} tries were left for ever", a.pendientes));
+        v.add(
+            "audit",
+            t!(
+                "{} intentos quedaron pendientes para siempre",
+                "{} attempts were left pending for ever",
+                a.pendientes
+            ),
+        );
     }
     if a.transacciones != f.transacciones.len() as u64 {
         let listed = f.transacciones.len();
-        v.add("audit", format!("the audit counts {} transactions, the list has {listed}", a.transacciones));
+        v.add(
+            "audit",
+            t!(
+                "la auditoría cuenta {} transacciones; la lista tiene {listed}",
+                "the audit counts {} transactions, the list has {listed}",
+                a.transacciones
+            ),
+        );
     }
 }
 
 fn disk(f: &Final, v: &mut Verdict) {
     let Some(d) = &f.disco else { return };
     let bare = |t: &Transaccion| Transaccion { intento: None, ..t.clone() };
-    same("transaction", &f.transacciones, &d.transacciones.iter().map(bare).collect::<Vec<_>>(), v);
-    same("user", &f.usuarios, &d.usuarios, v);
-    same("token", &f.tokens, &d.tokens, v);
+    same(
+        &t!("transacciones", "transactions"),
+        &f.transacciones,
+        &d.transacciones.iter().map(bare).collect::<Vec<_>>(),
+        v,
+    );
+    same(&t!("usuarios", "users"), &f.usuarios, &d.usuarios, v);
+    same("tokens", &f.tokens, &d.tokens, v);
     if let Some(movimientos) = &f.movimientos {
         // the file has no signs and more kinds
         let bare = |m: &Movimiento| (m.id, m.usuario_id, m.monto.abs());
@@ -182,16 +284,30 @@ fn disk(f: &Final, v: &mut Verdict) {
         disk.sort_unstable();
         if api != disk {
             let (n, m) = (api.len(), disk.len());
-            v.add("disk", format!("{n} movements over the API and {m} on disk, not the same"));
+            v.add(
+                "disk",
+                t!(
+                    "{n} movimientos por la API y {m} en disco, y no son los mismos",
+                    "{n} movements over the API and {m} on disk, not the same"
+                ),
+            );
         }
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, api: &[T], disk: &[T], v: &mut Verdict) {
+fn same<T: PartialEq + std::fmt::Display>(what: &str, api: &[T], disk: &[T], v: &mut Verdict) {
     if api.len() != disk.len() {
-        v.add("disk", format!("{} {what}s over the API, {} on disk", api.len(), disk.len()));
+        v.add(
+            "disk",
+            t!(
+                "{what}: {} por la API, {} en disco",
+                "{what}: {} over the API, {} on disk",
+                api.len(),
+                disk.len()
+            ),
+        );
     }
     for (a, d) in api.iter().zip(disk).filter(|(a, d)| a != d).take(10) {
-        v.add("disk", format!("{what}: {a:?} over the API, {d:?} on disk"));
+        v.add("disk", t!("{what}: {a} por la API, {d} en disco", "{what}: {a} over the API, {d} on disk"));
     }
 }

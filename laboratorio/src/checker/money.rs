@@ -2,6 +2,8 @@
 
 use super::Verdict;
 use crate::history::{Final, History, Op, Outcome, Request};
+use crate::t;
+use crate::words::{Lang, lang, time};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// An abono's key, as the clients know it.
@@ -30,19 +32,39 @@ pub(super) fn check(h: &History, f: &Final, v: &mut Verdict) {
         for m in disco.movimientos.iter().filter(|m| m.tipo == "abono") {
             let clave = m.clave.as_deref().unwrap_or_default();
             if !seen.insert(clave) {
-                v.add("money", format!("abono {clave} was added twice"));
+                v.add("money", t!("el abono {clave} se sumó dos veces", "abono {clave} was added twice"));
             }
             match abonos.get(clave) {
                 Some(a) if (a.usuario, Ok(m.monto)) != (m.usuario_id, i64::try_from(a.monto)) => {
-                    v.add("kept", format!("abono {clave} is not what was asked for: {m:?}"));
+                    v.add(
+                        "kept",
+                        t!(
+                            "el abono {clave} no es lo que se pidió: {m}",
+                            "abono {clave} is not what was asked for: {m}"
+                        ),
+                    );
                 }
                 Some(a) if a.outcome() != Outcome::Refused => {}
-                _ => v.add("invented", format!("an abono that nobody asked for, or that was refused: {m:?}")),
+                _ => v.add(
+                    "invented",
+                    t!(
+                        "un abono que nadie pidió, o que fue rechazado: {m}",
+                        "an abono that nobody asked for, or that was refused: {m}"
+                    ),
+                ),
             }
         }
         for (clave, a) in &abonos {
             if a.outcome() == Outcome::Done && !seen.contains(clave) {
-                v.add("kept", format!("abono {clave} of {} to user {}: 201, and gone", a.monto, a.usuario));
+                v.add(
+                    "kept",
+                    t!(
+                        "el abono {clave} de {} al usuario {}: se contestó 201 y ya no existe",
+                        "abono {clave} of {} to user {}: 201, and gone",
+                        a.monto,
+                        a.usuario
+                    ),
+                );
             }
         }
     }
@@ -63,7 +85,15 @@ fn abonos<'a>(h: &'a History, v: &mut Verdict) -> BTreeMap<&'a str, Abono<'a>> {
         if let Some(first) = done.next()
             && let Some(other) = done.find(|p| p.cuerpo != first.cuerpo)
         {
-            v.add("replay", format!("abono {clave} was answered {} and then {}", first.cuerpo, other.cuerpo));
+            v.add(
+                "replay",
+                t!(
+                    "al abono {clave} se le contestó {} y después {}",
+                    "abono {clave} was answered {} and then {}",
+                    first.cuerpo,
+                    other.cuerpo
+                ),
+            );
         }
     }
     abonos
@@ -74,7 +104,7 @@ fn balances(h: &History, f: &Final, abonos: &BTreeMap<&str, Abono<'_>>, v: &mut 
     for opening in &h.usuarios {
         let id = opening.id;
         let Some(user) = f.usuarios.iter().find(|u| u.id == id) else {
-            v.add("kept", format!("user {id} is gone"));
+            v.add("kept", t!("el usuario {id} ya no existe", "user {id} is gone"));
             continue;
         };
         let sum = |outcome| -> i128 {
@@ -92,10 +122,16 @@ fn balances(h: &History, f: &Final, abonos: &BTreeMap<&str, Abono<'_>>, v: &mut 
         (total, slack, held) = (total + least, slack + open, held + saldo);
         if saldo < least || saldo > least + open {
             let by = if saldo < least { least - saldo } else { saldo - least - open };
-            let what = if saldo < least { "lost" } else { "too many" };
+            let what = match (lang(), saldo < least) {
+                (Lang::Es, true) => "perdidos",
+                (Lang::Es, false) => "de más",
+                (Lang::En, true) => "lost",
+                (Lang::En, false) => "too many",
+            };
             v.add(
                 "money",
-                format!(
+                t!(
+                    "el usuario {id} tiene {saldo} créditos, {by} {what}: apertura {} + abonos contestados {added} - compras {paid} = {least}, y {open} sin respuesta",
                     "user {id} has {saldo} credits, {by} {what}: opening {} + abonos acknowledged {added} - purchases {paid} = {least}, and {open} unanswered",
                     opening.saldo
                 ),
@@ -106,7 +142,11 @@ fn balances(h: &History, f: &Final, abonos: &BTreeMap<&str, Abono<'_>>, v: &mut 
         let by = if held < total { held - total } else { held - total - slack };
         v.add(
             "conserved",
-            format!("{by:+} credits in all: balances {held}, accounted for {total} to {}", total + slack),
+            t!(
+                "{by:+} créditos en total: los saldos suman {held}; se explican de {total} a {}",
+                "{by:+} credits in all: balances {held}, accounted for {total} to {}",
+                total + slack
+            ),
         );
     }
 }
@@ -120,14 +160,25 @@ fn ledgers(f: &Final, v: &mut Verdict) {
         if m.tipo == "cargo" {
             debits.entry(m.usuario_id).or_default().push(-m.monto);
             if m.confirmado == Some(false) {
-                v.add("ledger", format!("a debit was left for ever: {m:?}"));
+                v.add(
+                    "ledger",
+                    t!("un cargo quedó retenido para siempre: {m}", "a debit was left for ever: {m}"),
+                );
             }
         }
     }
     for u in &f.usuarios {
         let sum = sums.get(&u.id).copied().unwrap_or_default();
         if sum != i128::from(u.saldo) {
-            v.add("ledger", format!("user {} has {} credits and movements of {sum}", u.id, u.saldo));
+            v.add(
+                "ledger",
+                t!(
+                    "el usuario {} tiene {} créditos y movimientos por {sum}",
+                    "user {} has {} credits and movements of {sum}",
+                    u.id,
+                    u.saldo
+                ),
+            );
         }
         let mut debits = debits.remove(&u.id).unwrap_or_default();
         let mut paid: Vec<i64> = f
@@ -140,21 +191,38 @@ fn ledgers(f: &Final, v: &mut Verdict) {
         paid.sort_unstable();
         if debits != paid {
             let (n, m) = (debits.len(), paid.len());
-            v.add("ledger", format!("user {}: {n} debits and {m} purchases, not of the same amounts", u.id));
+            v.add(
+                "ledger",
+                t!(
+                    "usuario {}: {n} cargos y {m} compras, de montos distintos",
+                    "user {}: {n} debits and {m} purchases, not of the same amounts",
+                    u.id
+                ),
+            );
         }
     }
 }
 
 fn negative(h: &History, f: &Final, v: &mut Verdict) {
     for u in f.usuarios.iter().filter(|u| u.saldo < 0) {
-        v.add("negative", format!("user {} ended with {} credits", u.id, u.saldo));
+        v.add(
+            "negative",
+            t!("el usuario {} terminó con {} créditos", "user {} ended with {} credits", u.id, u.saldo),
+        );
     }
     for p in h.requests.iter().filter(|p| p.estado == Some(200)) {
         if let (Op::ShowUsuario { usuario }, Some(saldo)) =
             (&p.op, p.cuerpo.get("saldo").and_then(|s| s.as_i64()))
             && saldo < 0
         {
-            v.add("negative", format!("user {usuario} was seen with {saldo} credits at {} µs", p.hasta));
+            v.add(
+                "negative",
+                t!(
+                    "el usuario {usuario} se vio con {saldo} créditos en {}",
+                    "user {usuario} was seen with {saldo} credits at {}",
+                    time(p.hasta)
+                ),
+            );
         }
     }
 }

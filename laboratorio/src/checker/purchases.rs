@@ -2,6 +2,8 @@
 
 use super::Verdict;
 use crate::history::{Final, History, Op, Outcome, Request, Transaccion};
+use crate::t;
+use crate::words::time;
 use std::collections::{BTreeMap, HashMap};
 
 pub(super) fn check(h: &History, f: &Final, v: &mut Verdict) {
@@ -37,20 +39,41 @@ fn kept(compras: &[&Request], by_id: &HashMap<u64, &Transaccion>, v: &mut Verdic
         if said != (Some(usuario), Some(token))
             || precio.is_some_and(|precio| p.number("precio") != Some(precio))
         {
-            v.add("once", format!("{} asked for {} and got {}", p.name(), p.op, p.cuerpo));
+            v.add(
+                "once",
+                t!("{} pidió {} y obtuvo {}", "{} asked for {} and got {}", p.name(), p.op, p.cuerpo),
+            );
         }
         let Some(id) = p.number("id") else {
-            v.add("kept", format!("{} got a 201 without an id: {}", p.name(), p.cuerpo));
+            v.add(
+                "kept",
+                t!("{} obtuvo un 201 sin id: {}", "{} got a 201 without an id: {}", p.name(), p.cuerpo),
+            );
             continue;
         };
         match by_id.get(&id) {
-            None => v.add("kept", format!("{} was told 201, transaction {id}: it is gone", p.name())),
+            None => v.add(
+                "kept",
+                t!(
+                    "{} recibió 201, transacción {id}: ya no existe",
+                    "{} was told 201, transaction {id}: it is gone",
+                    p.name()
+                ),
+            ),
             Some(t) => {
                 let same = (Some(t.usuario_id), Some(t.token_id), Some(t.precio))
                     == (p.number("usuarioId"), p.number("tokenId"), p.number("precio"))
                     && p.cuerpo.get("fecha").and_then(|f| f.as_str()) == Some(&t.fecha);
                 if !same {
-                    v.add("kept", format!("{} was told {}, and now it is {t:?}", p.name(), p.cuerpo));
+                    v.add(
+                        "kept",
+                        t!(
+                            "a {} se le dijo {}, y ahora es: {t}",
+                            "{} was told {}, and now it is: {t}",
+                            p.name(),
+                            p.cuerpo
+                        ),
+                    );
                 }
             }
         }
@@ -66,7 +89,13 @@ fn ids(compras: &[&Request], v: &mut Verdict) {
             && (other.clave.is_none() || other.clave != p.clave)
         {
             let (a, b) = (other.name(), p.name());
-            v.add("replay", format!("{a} and {b} were both told that they are transaction {id}"));
+            v.add(
+                "replay",
+                t!(
+                    "a {a} y a {b} se les dijo que son la transacción {id}",
+                    "{a} and {b} were both told that they are transaction {id}"
+                ),
+            );
         }
     }
 }
@@ -105,14 +134,27 @@ fn bought<'a>(
     for t in &disco.transacciones {
         let Some((clave, requests)) = t.clave().and_then(|c| by_key.get_key_value(c)) else { continue };
         if let Some(other) = bought.insert(*clave, t.id) {
-            v.add("once", format!("key {clave} bought twice: transactions {other} and {}", t.id));
+            v.add(
+                "once",
+                t!(
+                    "la clave {clave} compró dos veces: transacciones {other} y {}",
+                    "key {clave} bought twice: transactions {other} and {}",
+                    t.id
+                ),
+            );
         }
         let asked = requests.iter().any(|p| {
             let (usuario, token, precio) = asked_for(p);
             (usuario, token) == (t.usuario_id, t.token_id) && precio.is_none_or(|p| p == t.precio)
         });
         if !asked {
-            v.add("once", format!("key {clave} bought what was not asked for under it: {t:?}"));
+            v.add(
+                "once",
+                t!(
+                    "la clave {clave} compró lo que nadie pidió con ella: {t}",
+                    "key {clave} bought what was not asked for under it: {t}"
+                ),
+            );
         }
     }
     bought
@@ -122,14 +164,27 @@ fn replays(clave: &str, requests: &[&Request], v: &mut Verdict) {
     let mut done = requests.iter().filter(|p| p.outcome() == Outcome::Done);
     let Some(first) = done.next() else { return };
     if let Some(other) = done.find(|p| p.cuerpo != first.cuerpo) {
-        v.add("replay", format!("key {clave} was answered {} and then {}", first.cuerpo, other.cuerpo));
+        v.add(
+            "replay",
+            t!(
+                "a la clave {clave} se le contestó {} y después {}",
+                "key {clave} was answered {} and then {}",
+                first.cuerpo,
+                other.cuerpo
+            ),
+        );
     }
     let told =
         requests.iter().filter(|p| p.outcome() == Outcome::Done).map(|p| p.hasta).min().unwrap_or(u64::MAX);
     if let Some(p) = requests.iter().find(|p| p.outcome() == Outcome::Refused && p.desde > told) {
         v.add(
             "replay",
-            format!("key {clave} was told 201 ({}) and, asked again, {:?}", first.cuerpo, p.estado),
+            t!(
+                "a la clave {clave} se le contestó 201 ({}) y, al repetirla, {}",
+                "key {clave} was told 201 ({}) and, asked again, {}",
+                first.cuerpo,
+                p.status()
+            ),
         );
     }
 }
@@ -151,9 +206,10 @@ fn refusal(clave: &str, requests: &[&Request], bought: Option<u64>, h: &History,
         let status = no.estado.unwrap_or_default();
         v.add(
             "refusal",
-            format!(
-                "key {clave} was refused ({status} {code}) at {} µs and not sent again, and it has bought: transaction {id}",
-                no.hasta
+            t!(
+                "la clave {clave} fue rechazada ({status} {code}) en {} y no se repitió, y sin embargo compró: transacción {id}",
+                "key {clave} was refused ({status} {code}) at {} and not sent again, and it has bought: transaction {id}",
+                time(no.hasta)
             ),
         );
     }
@@ -182,7 +238,13 @@ fn invented(compras: &[&Request], by_key: &BTreeMap<&str, Vec<&Request>>, f: &Fi
         }
         match open.get_mut(&(t.usuario_id, t.token_id)) {
             Some(left) if *left > 0 => *left -= 1,
-            _ => v.add("invented", format!("nobody who asked for it was left waiting: {t:?}")),
+            _ => v.add(
+                "invented",
+                t!(
+                    "nadie que la pidiera se quedó sin respuesta: {t}",
+                    "nobody who asked for it was left waiting: {t}"
+                ),
+            ),
         }
     }
 }

@@ -18,7 +18,16 @@ fn at(n: u64) -> (u64, u64) {
 
 fn ask(n: u64, op: Op, clave: Option<&str>, estado: Option<u16>, cuerpo: Value) -> Line {
     let (desde, hasta) = at(n);
-    Line::Request(Request { cliente: 1, op, clave: clave.map(str::to_owned), desde, hasta, estado, cuerpo })
+    Line::Request(Request {
+        cliente: 1,
+        op,
+        clave: clave.map(str::to_owned),
+        desde,
+        hasta,
+        estado,
+        cuerpo,
+        pod: None,
+    })
 }
 
 fn compra() -> Op {

@@ -15,6 +15,8 @@
 //! The law: **nobody cancels a hold before the abort of its attempt is durable in the coordinator's store**. Only
 //! [`Step::Abort`] leads to [`Step::Cancel`], and [`Step::Clear`] comes from an abort that was read from the store.
 
+#[cfg(feature = "fault-points")]
+pub mod point;
 pub mod runner;
 #[cfg(test)]
 mod tests;

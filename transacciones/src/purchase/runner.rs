@@ -2,7 +2,7 @@
 
 use super::{Action, Event, Step, next, numbered};
 use crate::complaint::Complaint;
-use crate::domain::{Bought, Compra};
+use crate::domain::{Bought, Compra, Transaccion};
 use crate::error::Error;
 use crate::store::{Overtaken, Store};
 use http_kit::client::Unavailable;
@@ -52,6 +52,8 @@ impl Coordinator {
                 action => self.perform(action, step.need(), compra, slot, deadline).await,
             };
             log::debug!("{}: {step:?} -> {event:?}", compra.clave);
+            #[cfg(feature = "fault-points")]
+            super::point::reached(&step, &event);
             step = next(compra, step, event).map_err(|unexpected| Error::bug(unexpected.to_string()))?;
             if matches!(step, Step::Reserve { .. }) {
                 step = match self.store.era().await {
@@ -87,7 +89,11 @@ impl Coordinator {
                 event(self.usuarios.hold(&intento, request, deadline).await, |()| Event::Charged)
             }
             Action::Commit(intento, precio) => match self.store.commit(intento, compra, precio).await {
-                Ok(Ok(transaccion)) => Event::Committed(transaccion),
+                Ok(Ok(transaccion)) => {
+                    let Transaccion { id, usuario_id, token_id, precio, .. } = &transaccion;
+                    log::info!("transaccion {id}: usuario {usuario_id} bought token {token_id} for {precio}");
+                    Event::Committed(transaccion)
+                }
                 Ok(Err(Overtaken)) => Event::Overtaken,
                 Err(e) => self.no_store(&e),
             },

@@ -280,7 +280,7 @@ async fn bad_fields_are_named_twenty_at_most_and_counted() {
     let answer = app.api.get(&format!("/notes?{}", many.join("&"))).header("Accept-Language", "en").await;
     let document = answer.assert_problem(422, "datos-invalidos");
     assert_eq!(document["errores"].as_array().unwrap().len(), 20);
-    assert_eq!(document["detail"], "300 field(s) to correct; see \"errores\".");
+    assert_eq!(document["detail"], "300 fields to correct; see \"errores\".");
     let long = format!("/notes?{}=1", "%01".repeat(4000));
     let answer = app.api.get(&long).await;
     answer.assert_problem(422, "datos-invalidos");

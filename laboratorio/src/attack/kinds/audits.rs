@@ -4,7 +4,7 @@ use super::Arena;
 use crate::attack::arena::Service;
 use crate::attack::raw;
 use crate::attack::seen::Seen;
-use crate::attack::words::both;
+use crate::t;
 use std::time::Instant;
 
 pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
@@ -36,7 +36,7 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         wrong.extend(w);
     }
     let mut seen = Seen {
-        what: both!(
+        what: t!(
             "{} clientes: {} auditorías, todas correctas, {} veces 503",
             "{} clients: {} audits, all right, {} times 503",
             clients,
@@ -45,9 +45,9 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         ),
         ..Seen::default()
     };
-    seen.rule(right > 0, || both!("ninguna auditoría", "no audit"));
+    seen.rule(right > 0, || t!("ninguna auditoría", "no audit"));
     seen.rule(wrong.is_empty(), || {
-        both!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0])
+        t!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0])
     });
     Ok(seen)
 }

@@ -4,7 +4,7 @@ use super::Arena;
 use crate::attack::arena::SERVICES;
 use crate::attack::raw;
 use crate::attack::seen::Seen;
-use crate::attack::words::both;
+use crate::t;
 
 /// More than any error needs.
 const MOST: usize = 32 * 1024;
@@ -48,8 +48,8 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
             tried += 1;
         }
     }
-    seen.rule(largest <= MOST, || both!("una respuesta de {} bytes", "an answer of {} bytes", largest));
-    seen.what = both!(
+    seen.rule(largest <= MOST, || t!("una respuesta de {} bytes", "an answer of {} bytes", largest));
+    seen.what = t!(
         "{} peticiones; la mayor respuesta {} bytes",
         "{} requests; the largest answer {} bytes",
         tried,

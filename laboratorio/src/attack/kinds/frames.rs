@@ -4,7 +4,7 @@ use super::Arena;
 use crate::attack::arena::SERVICES;
 use crate::attack::raw;
 use crate::attack::seen::Seen;
-use crate::attack::words::both;
+use crate::t;
 
 pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let mut seen = Seen::default();
@@ -45,7 +45,7 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
             tried += 1;
         }
     }
-    seen.what = both!(
+    seen.what = t!(
         "{} respuestas de toda clase con sus cabeceras",
         "{} answers of all sorts with their headers",
         tried

@@ -3,7 +3,7 @@
 use crate::attack::arena::{Arena, POOR, Service};
 use crate::attack::raw;
 use crate::attack::seen::Seen;
-use crate::attack::words::both;
+use crate::t;
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ async fn rush(arena: &Arena) -> Result<Seen, String> {
         }
     }
     let mut seen = Seen {
-        what: both!(
+        what: t!(
             "{} compras con tokens parado: {} veces 503, {} de ellas en menos de 1 s; la más lenta {:.1} s",
             "{} purchases while tokens stands still: {} times 503, {} of them within 1 s; the slowest {:.1} s",
             buyers,
@@ -60,11 +60,11 @@ async fn rush(arena: &Arena) -> Result<Seen, String> {
         ),
         ..Seen::default()
     };
-    seen.rule(refused > 0, || both!("ningún 503", "no 503"));
-    seen.rule(at_once > 0, || both!("ningún 503 enseguida", "no 503 at once"));
-    seen.rule(longest < AT_MOST, || both!("una tardó {:.1} s", "one took {:.1} s", longest.as_secs_f64()));
+    seen.rule(refused > 0, || t!("ningún 503", "no 503"));
+    seen.rule(at_once > 0, || t!("ningún 503 enseguida", "no 503 at once"));
+    seen.rule(longest < AT_MOST, || t!("una tardó {:.1} s", "one took {:.1} s", longest.as_secs_f64()));
     seen.rule(wrong.is_empty(), || {
-        both!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0])
+        t!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0])
     });
     Ok(seen)
 }

@@ -4,7 +4,7 @@ use super::Arena;
 use crate::attack::arena::SERVICES;
 use crate::attack::raw;
 use crate::attack::seen::Seen;
-use crate::attack::words::both;
+use crate::t;
 use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -48,7 +48,7 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     }
     let (logged, seconds) = (size(arena) - before, begin.elapsed().as_secs_f64());
     let mut seen = Seen {
-        what: both!(
+        what: t!(
             "{} conexiones con basura; {} bytes de registro",
             "{} connections with garbage; {} bytes of log",
             sent,
@@ -58,12 +58,7 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     };
     let most = LOG_A_SECOND * SERVICES.len() as f64 * (seconds + 1.0);
     seen.rule(logged as f64 <= most, || {
-        both!(
-            "el registro creció {} bytes en {:.1} s",
-            "the log grew by {} bytes in {:.1} s",
-            logged,
-            seconds
-        )
+        t!("el registro creció {} bytes en {:.1} s", "the log grew by {} bytes in {:.1} s", logged, seconds)
     });
     Ok(seen)
 }

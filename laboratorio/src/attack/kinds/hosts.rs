@@ -4,7 +4,7 @@ use super::Arena;
 use crate::attack::arena::{SERVICES, Service};
 use crate::attack::raw;
 use crate::attack::seen::Seen;
-use crate::attack::words::both;
+use crate::t;
 
 const NAMES: [&str; 16] = [
     "evil.example",
@@ -95,8 +95,8 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         .await
         .map_err(|e| e.to_string())?;
     let sold = !String::from_utf8_lossy(&reply.body).contains("\"vendido\":false");
-    seen.rule(!sold, || both!("se compró el token {}", "token {} was bought", token));
-    seen.what = both!(
+    seen.rule(!sold, || t!("se compró el token {}", "token {} was bought", token));
+    seen.what = t!(
         "{} peticiones con otros nombres, orígenes y tipos; nada se compró",
         "{} requests with other names, origins and types; nothing was bought",
         tried

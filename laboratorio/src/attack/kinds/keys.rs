@@ -4,7 +4,7 @@ use super::Arena;
 use crate::attack::arena::{DEAR, Service};
 use crate::attack::raw;
 use crate::attack::seen::Seen;
-use crate::attack::words::both;
+use crate::t;
 use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -59,7 +59,7 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     }
     let after = memory(arena);
     let mut seen = Seen {
-        what: both!(
+        what: t!(
             "{} claves de 255 caracteres rechazadas, {} veces lleno; transacciones {} -> {} MiB",
             "{} keys of 255 characters refused, {} times full; transacciones {} -> {} MiB",
             refused,
@@ -69,9 +69,9 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         ),
         ..Seen::default()
     };
-    seen.rule(refused > 0, || both!("ningún rechazo", "nothing was refused"));
+    seen.rule(refused > 0, || t!("ningún rechazo", "nothing was refused"));
     seen.rule(wrong.is_empty(), || {
-        both!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0])
+        t!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0])
     });
     Ok(seen)
 }

@@ -3,7 +3,7 @@
 use crate::attack::arena::{Arena, Service};
 use crate::attack::raw;
 use crate::attack::seen::Seen;
-use crate::attack::words::both;
+use crate::t;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -45,7 +45,7 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     }
     let (heard, refused) = (heard.load(Ordering::Relaxed), refused.load(Ordering::Relaxed));
     let mut seen = Seen {
-        what: both!(
+        what: t!(
             "{} oyentes, la mitad sin leer; {} rechazados con 503; {} KiB oídos",
             "{} listeners, half of which do not read; {} refused with 503; {} KiB heard",
             listeners,
@@ -54,8 +54,8 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         ),
         ..Seen::default()
     };
-    seen.rule(heard > 0, || both!("los que leen no oyeron nada", "those who read heard nothing"));
-    seen.rule(listeners <= 1000 || refused > 0, || both!("nadie fue rechazado", "nobody was refused"));
+    seen.rule(heard > 0, || t!("los que leen no oyeron nada", "those who read heard nothing"));
+    seen.rule(listeners <= 1000 || refused > 0, || t!("nadie fue rechazado", "nobody was refused"));
     Ok(seen)
 }
 

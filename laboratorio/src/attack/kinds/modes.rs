@@ -2,7 +2,7 @@
 
 use super::Arena;
 use crate::attack::seen::Seen;
-use crate::attack::words::both;
+use crate::t;
 use std::os::unix::fs::MetadataExt;
 
 pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
@@ -22,7 +22,7 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let mode = data.metadata().map_err(said)?.mode();
     // the laboratory made the directory with this process's mask; the store tightens it
     seen.rule(mode & 0o007 == 0, || format!("{}: {:o}", data.display(), mode & 0o777));
-    seen.rule(files > 0, || both!("no hay archivos", "there are no files"));
-    seen.what = both!("{} archivos cerrados a los demás", "{} files closed to others", files);
+    seen.rule(files > 0, || t!("no hay archivos", "there are no files"));
+    seen.what = t!("{} archivos cerrados a los demás", "{} files closed to others", files);
     Ok(seen)
 }

@@ -4,7 +4,7 @@ use super::Arena;
 use crate::attack::arena::{PICTURE, Service};
 use crate::attack::raw;
 use crate::attack::seen::Seen;
-use crate::attack::words::both;
+use crate::t;
 
 /// As they stand between the quotes of JSON.
 const WRONG: [&str; 28] = [
@@ -64,6 +64,6 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
             tried += 1;
         }
     }
-    seen.what = both!("{} nombres en {} sitios", "{} names in {} places", tried, places.len());
+    seen.what = t!("{} nombres en {} sitios", "{} names in {} places", tried, places.len());
     Ok(seen)
 }

@@ -4,7 +4,7 @@ use super::Arena;
 use crate::attack::arena::{PICTURE, PICTURE_BYTES, Service};
 use crate::attack::raw;
 use crate::attack::seen::Seen;
-use crate::attack::words::both;
+use crate::t;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -42,7 +42,7 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     }
     let after = memory(arena);
     let mut seen = Seen {
-        what: both!(
+        what: t!(
             "{} clientes lentos de {} MiB; tokens {} -> {} MiB",
             "{} slow clients of {} MiB; tokens {} -> {} MiB",
             clients,
@@ -53,10 +53,10 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         ..Seen::default()
     };
     seen.rule(whole.body.len() == PICTURE_BYTES, || {
-        both!("llegaron {} bytes", "{} bytes came", whole.body.len())
+        t!("llegaron {} bytes", "{} bytes came", whole.body.len())
     });
     seen.rule(after < before + MOST_MIB, || {
-        both!("la memoria creció {} MiB", "the memory grew by {} MiB", after - before)
+        t!("la memoria creció {} MiB", "the memory grew by {} MiB", after - before)
     });
     let again =
         raw::request("GET", &path, &[("If-None-Match", whole.header("etag")), ("Connection", "close")]);

@@ -4,7 +4,7 @@ use super::Arena;
 use crate::attack::arena::Service;
 use crate::attack::raw;
 use crate::attack::seen::Seen;
-use crate::attack::words::both;
+use crate::t;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -34,7 +34,7 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     }
     made.sort_unstable();
     let mut seen = Seen {
-        what: both!(
+        what: t!(
             "{} tokens creados, luego {} veces 507",
             "{} tokens made, then {} times 507",
             made.len(),
@@ -42,13 +42,13 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         ),
         ..Seen::default()
     };
-    seen.rule(!made.is_empty(), || both!("ningún token creado", "no token was made"));
+    seen.rule(!made.is_empty(), || t!("ningún token creado", "no token was made"));
     // a market without a budget says so by not measuring one
     let metrics = raw::get(to, "/metrics").await.map_err(|e| e.to_string())?;
     let budget = String::from_utf8_lossy(&metrics.body).contains("store_memory_budget_bytes");
-    seen.rule(full > 0 || !budget, || both!("nunca 507 en {} s", "never 507 within {} s", limit.as_secs()));
+    seen.rule(full > 0 || !budget, || t!("nunca 507 en {} s", "never 507 within {} s", limit.as_secs()));
     seen.rule(wrong.is_empty(), || {
-        both!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0])
+        t!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0])
     });
     arena.made.extend(made);
     Ok(seen)

@@ -4,7 +4,7 @@
 use super::Arena;
 use crate::attack::raw;
 use crate::attack::seen::Seen;
-use crate::attack::words::both;
+use crate::t;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         let begin = Instant::now();
         while raw::get(to, "/readyz").await.map_or(0, |r| r.status) != 200 {
             if begin.elapsed() > Duration::from_secs(20) {
-                return Err(both!(
+                return Err(t!(
                     "tokens no está listo con una Redis falsa",
                     "tokens is not ready with a false Redis"
                 ));
@@ -64,9 +64,9 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         liar.abort();
     }
     seen.rule(longest < AT_MOST, || {
-        both!("una respuesta tardó {:.1} s", "an answer took {:.1} s", longest.as_secs_f64())
+        t!("una respuesta tardó {:.1} s", "an answer took {:.1} s", longest.as_secs_f64())
     });
-    seen.what = both!(
+    seen.what = t!(
         "{} mentiras de Redis, {} peticiones; la más lenta {:.0} ms",
         "{} lies of a Redis, {} requests; the slowest {:.0} ms",
         LIES.len(),

@@ -4,7 +4,7 @@ use super::Arena;
 use crate::attack::arena::{PICTURE, Service};
 use crate::attack::raw;
 use crate::attack::seen::Seen;
-use crate::attack::words::both;
+use crate::t;
 use std::time::{Duration, Instant};
 
 /// What somebody who wants one token bears.
@@ -53,7 +53,7 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         wrong.extend(w);
     }
     let mut seen = Seen {
-        what: both!(
+        what: t!(
             "{} clientes: {} búsquedas, {} veces 503; un token suelto tardó {:.0} ms como mucho ({} veces)",
             "{} clients: {} searches, {} times 503; one token took {:.0} ms at most ({} times)",
             clients,
@@ -64,12 +64,12 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         ),
         ..Seen::default()
     };
-    seen.rule(found > 0 && asked > 0, || both!("nadie encontró nada", "nobody found anything"));
+    seen.rule(found > 0 && asked > 0, || t!("nadie encontró nada", "nobody found anything"));
     seen.rule(longest < AT_MOST, || {
-        both!("un token tardó {:.1} s", "one token took {:.1} s", longest.as_secs_f64())
+        t!("un token tardó {:.1} s", "one token took {:.1} s", longest.as_secs_f64())
     });
     seen.rule(wrong.is_empty(), || {
-        both!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0])
+        t!("{} respuestas malas: {}", "{} wrong answers: {}", wrong.len(), wrong[0])
     });
     Ok(seen)
 }

@@ -4,7 +4,7 @@
 use crate::attack::arena::{Arena, SERVICES};
 use crate::attack::raw;
 use crate::attack::seen::Seen;
-use crate::attack::words::both;
+use crate::t;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -58,7 +58,7 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         }
     }
     let mut seen = Seen {
-        what: both!(
+        what: t!(
             "{} clientes que se paran a medias de {} maneras; cerrados tras {:.1} s como mucho",
             "{} clients that stop half-way in {} ways; closed after {:.1} s at most",
             all,
@@ -68,7 +68,7 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         ..Seen::default()
     };
     seen.rule(late.is_empty(), || {
-        both!(
+        t!(
             "{} siguen abiertos tras {} s, el primero {:?}",
             "{} still open after {} s, the first {:?}",
             late.len(),

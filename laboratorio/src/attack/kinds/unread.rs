@@ -3,7 +3,7 @@
 use crate::attack::arena::{Arena, SERVICES};
 use crate::attack::raw;
 use crate::attack::seen::Seen;
-use crate::attack::words::both;
+use crate::t;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 
@@ -34,7 +34,7 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         taken += one.await.unwrap_or_default();
     }
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let what = both!(
+    let what = t!(
         "{} conexiones con hasta {} peticiones y sin leer nada; {} lo enviaron todo",
         "{} connections with up to {} requests each and nothing read; {} sent all of it",
         all,

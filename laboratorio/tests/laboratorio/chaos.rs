@@ -1,65 +1,24 @@
-//! The short form: real processes, a minute of faults, and a verdict. The long form is `caos --local --kills 1000`.
+//! The short form: real processes, a minute of faults, and a verdict. The long form is `caos --kills 1000`.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it goes wrong")]
-
-use std::fs::DirEntry;
-use std::path::Path;
+use crate::helpers::{LABORATORIO, row, running, services, turn, wait_for};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
-
-const LABORATORIO: &str = env!("CARGO_BIN_EXE_laboratorio");
-
-/// `cargo test --workspace` has built the services already. `cargo test -p laboratorio` alone would run with those of
-/// yesterday, or with none.
-fn services() {
-    const SERVICES: [&str; 3] = ["usuarios", "tokens", "transacciones"];
-    const LAYERS: [&str; 4] = ["common/journal", "common/http", "common/pg", "common/market"];
-    let bin = Path::new(LABORATORIO).parent().unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let crates = LAYERS.iter().chain(&SERVICES);
-    let newest = crates.map(|c| newest(&root.join(c).join("src"))).max().unwrap();
-    let fresh = |c: &&str| bin.join(c).metadata().is_ok_and(|m| m.modified().unwrap() > newest);
-    if SERVICES.iter().all(fresh) {
-        return;
-    }
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "-p", "usuarios", "-p", "tokens", "-p", "transacciones"]);
-    if bin.ends_with("release") {
-        cargo.arg("--release");
-    }
-    cargo.arg("--target-dir").arg(bin.parent().unwrap()).current_dir(root);
-    assert!(cargo.status().unwrap().success());
-}
-
-fn newest(dir: &Path) -> SystemTime {
-    let entries = dir.read_dir().unwrap().map(Result::unwrap);
-    let time = |e: &DirEntry| match e.metadata().unwrap() {
-        m if m.is_dir() => newest(&e.path()),
-        m => m.modified().unwrap(),
-    };
-    entries.map(|e| time(&e)).max().unwrap_or(SystemTime::UNIX_EPOCH)
-}
 
 fn chaos(dir: &TempDir, args: &[&str]) -> (Output, String) {
     let mut command = Command::new(LABORATORIO);
-    let output = command.args(["caos", "--local", "--dir"]).arg(dir.path()).args(args).output().unwrap();
+    let output = command
+        .args(["caos", "--idioma", "en", "--local", "--dir"])
+        .arg(dir.path())
+        .args(args)
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     (output, said)
 }
 
-/// The number behind a row of the table.
-fn row(said: &str, name: &str) -> u64 {
-    let line = said.lines().find(|l| l.starts_with(name)).unwrap_or_default();
-    line.split_whitespace().next_back().and_then(|n| n.parse().ok()).unwrap_or_default()
-}
-
 /// A run that must end green; what it said.
 fn green(args: &[&str]) -> String {
-    // one after another: a market that is short of processor time buys little
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = turn();
     services();
     let dir = TempDir::new().unwrap();
     let (output, said) = chaos(&dir, args);
@@ -95,11 +54,12 @@ fn the_market_stays_right_where_transactions_are_serializable() {
 
 #[test]
 fn the_shop_that_everybody_writes_does_not() {
+    let _turn = turn();
     let dir = TempDir::new().unwrap();
     let (output, said) = chaos(&dir, &["--minutos", "0.15", "--semilla", "20", "--ingenuo"]);
     assert_eq!(output.status.code(), Some(1), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("oversold: token "), "{said}");
-    assert!(said.contains("RED: "), "{said}");
+    assert!(said.contains("RED: The money is not right"), "{said}");
 }
 
 #[test]
@@ -114,6 +74,7 @@ fn a_directory_that_was_used_is_refused() {
 
 #[test]
 fn a_run_that_is_stopped_leaves_no_process_and_no_disk_behind() {
+    let _turn = turn();
     services();
     for (more, processes) in [(&[][..], 4), (&["--store", "postgres"][..], 12)] {
         let dir = TempDir::new().unwrap();
@@ -126,22 +87,5 @@ fn a_run_that_is_stopped_leaves_no_process_and_no_disk_behind() {
         assert_eq!(run.wait().unwrap().code(), Some(2));
         wait_for(|| running(path) == 0);
         assert!(!std::fs::read_to_string("/proc/mounts").unwrap().contains(path));
-    }
-}
-
-/// How many processes have the directory in their command or their environment.
-fn running(dir: &str) -> usize {
-    let says = |e: &DirEntry, file| {
-        std::fs::read(e.path().join(file)).is_ok_and(|text| String::from_utf8_lossy(&text).contains(dir))
-    };
-    let processes = Path::new("/proc").read_dir().unwrap().map(Result::unwrap);
-    processes.filter(|e| says(e, "cmdline") || says(e, "environ")).count()
-}
-
-fn wait_for(condition: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
-    while !condition() {
-        assert!(Instant::now() < end, "not within 20 s");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -1,0 +1,49 @@
+//! `despliegue`: every process is replaced by a new one while customers buy.
+
+use super::{Figure, Lab, Measured, Story, reads, slowest};
+use crate::local::Local;
+use crate::measure::{End, Kind};
+use crate::t;
+
+pub(super) async fn script(lab: &Lab<'_>, local: &Local) -> Result<Story, String> {
+    let all: Vec<_> = local.services().into_iter().flat_map(|s| local.of(s)).map(|r| r.name).collect();
+    let mut replaced = 0_usize;
+    if lab.stop.pause(lab.part(0.15)).await {
+        for (i, name) in all.iter().enumerate() {
+            lab.screen.next(t!("se reemplaza {name}", "{name} is replaced"));
+            let from = lab.meter.now();
+            let new = local.replace(name).await?;
+            replaced += 1;
+            lab.did(from, t!("{new} en lugar de {name}", "{new} instead of {name}"), false);
+            // spread over the first three quarters
+            if !lab.stop.pause(lab.part(0.6 / all.len() as f64)).await {
+                break;
+            }
+            if i + 1 == all.len() {
+                lab.screen.next(t!("todo es nuevo, hasta el final", "all is new, to the end"));
+            }
+        }
+    }
+    lab.rest().await;
+    Ok(Story {
+        figures: vec![Figure::new(t!("procesos reemplazados", "processes replaced"), replaced)],
+        ..Story::default()
+    })
+}
+
+pub(super) fn told(story: &mut Story, m: &Measured) {
+    story.rules.push(reads(m));
+    let replaced = story.figures.first().map(|f| f.valor.clone()).unwrap_or_default();
+    let failed = m.count(Kind::Read, |e| matches!(e, End::Failed | End::Silent));
+    let repeated: u64 = m.failures.iter().filter(|((kind, _), _)| *kind == Kind::Buy).map(|(_, n)| n).sum();
+    story.figures.extend([
+        Figure::new(t!("lecturas que fallaron", "reads that failed"), failed),
+        Figure::new(t!("compras que hubo que repetir", "purchases that had to be repeated"), repeated),
+        slowest(m, Kind::Read),
+        slowest(m, Kind::Buy),
+    ]);
+    story.sentence = t!(
+        "Procesos reemplazados: {replaced}; lecturas que fallaron: {failed}; compras que hubo que repetir: {repeated}.",
+        "Processes replaced: {replaced}; reads that failed: {failed}; purchases that had to be repeated: {repeated}."
+    );
+}

@@ -1,0 +1,387 @@
+//! One HTML file that needs no network and no script.
+
+use super::{Report, Rule, svg};
+use crate::measure::Measured;
+use crate::report::svg::escape;
+use crate::t;
+use crate::words::{time, whole};
+use std::fmt::Write;
+
+const STYLE: &str = include_str!("style.css");
+/// Rows of a picture's table; the JSON has them all.
+const MOST_ROWS: usize = 120;
+
+/// The page.
+pub fn page(r: &Report, m: &Measured) -> String {
+    let mut html = String::new();
+    let title = escape(&r.titulo);
+    let (class, mark) = if r.correcto { ("right", "✓") } else { ("wrong", "✗") };
+    let _ = write!(
+        html,
+        r#"<!doctype html>
+<html lang="{}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title} · Mercado de Tokens</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<main>
+<header>
+<h1>{title}</h1>
+<p class="question">{}</p>
+</header>
+<p class="verdict {class}"><span aria-hidden="true">{mark}</span> <strong>{}</strong> {}</p>
+"#,
+        r.idioma,
+        escape(&r.pregunta),
+        if r.correcto { t!("Bien.", "Right.") } else { t!("Mal.", "Wrong.") },
+        escape(&r.veredicto)
+    );
+    if r.interrumpido {
+        let text = t!("Se detuvo antes de tiempo con Ctrl-C.", "It was stopped early, by Ctrl-C.");
+        let _ = writeln!(html, r#"<p class="note">{text}</p>"#);
+    }
+    if r.ingenuo {
+        let text = t!(
+            "Contra la tienda ingenua: la que casi cualquiera escribe a la primera, sin claves ni recuperación.",
+            "Against the naive shop: the one that almost anybody writes at first, without keys or recovery."
+        );
+        let _ = writeln!(html, r#"<p class="note">{text}</p>"#);
+    }
+    if !r.cifras.is_empty() {
+        html.push_str("<dl class=\"figures\">");
+        for figure in &r.cifras {
+            let _ = write!(
+                html,
+                "<div><dt>{}</dt><dd>{}</dd></div>",
+                escape(&figure.nombre),
+                escape(&figure.valor)
+            );
+        }
+        html.push_str("</dl>\n");
+    }
+    phases(r, &mut html);
+    pictures(r, m, &mut html);
+    rules(r, &mut html);
+    rest(r, &mut html);
+    html.push_str("</main>\n</body>\n</html>\n");
+    html
+}
+
+fn table(head: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut html = String::from("<div class=\"scroll\" tabindex=\"0\"><table><thead><tr>");
+    for cell in head {
+        let _ = write!(html, r#"<th scope="col">{}</th>"#, escape(cell));
+    }
+    html.push_str("</tr></thead><tbody>");
+    for row in rows {
+        html.push_str("<tr>");
+        for (i, cell) in row.iter().enumerate() {
+            let _ = match i {
+                0 => write!(html, r#"<th scope="row">{}</th>"#, escape(cell)),
+                _ => write!(html, "<td>{}</td>", escape(cell)),
+            };
+        }
+        html.push_str("</tr>");
+    }
+    html.push_str("</tbody></table></div>");
+    html
+}
+
+fn phases(r: &Report, html: &mut String) {
+    if r.fases.is_empty() {
+        return;
+    }
+    let head = [
+        t!("parte", "part"),
+        t!("lecturas/s", "reads/s"),
+        t!("compras/s", "purchases/s"),
+        t!("fallidas", "failed"),
+        t!("mitad de las lecturas", "half of the reads"),
+        t!("99 de 100", "99 of 100"),
+        t!("reparto de las lecturas", "share of the reads"),
+    ];
+    let rows = r.fases.iter().map(|p| {
+        let all = p.reparto.iter().map(|s| s.respuestas).sum::<u64>().max(1);
+        let share: Vec<_> = p
+            .reparto
+            .iter()
+            .map(|s| format!("{} {} %", s.pod, (s.respuestas * 100 + all / 2) / all))
+            .collect();
+        vec![
+            p.nombre.clone(),
+            format!("{:.1}", p.lecturas_por_segundo),
+            format!("{:.1}", p.compras_por_segundo),
+            whole(p.fallidas),
+            time(p.p50_micros),
+            time(p.p99_micros),
+            share.join(", "),
+        ]
+    });
+    let _ = writeln!(
+        html,
+        "<section><h2>{}</h2>{}</section>",
+        t!("Por partes", "Part by part"),
+        table(&head, rows)
+    );
+}
+
+fn section(
+    html: &mut String,
+    title: &str,
+    says: &str,
+    legend: &[(&str, String)],
+    picture: &str,
+    table: &str,
+) {
+    let _ = write!(
+        html,
+        "<section class=\"picture\"><h2>{}</h2><p>{}</p><figure>{picture}",
+        escape(title),
+        escape(says)
+    );
+    if !legend.is_empty() {
+        html.push_str("<figcaption>");
+        for (class, text) in legend {
+            let _ = write!(html, r#"<span class="key {class}"></span>{} "#, escape(text));
+        }
+        html.push_str("</figcaption>");
+    }
+    let numbers = t!("Los números", "The numbers");
+    let _ = writeln!(html, "</figure><details><summary>{numbers}</summary>{table}</details></section>");
+}
+
+fn pictures(r: &Report, m: &Measured, html: &mut String) {
+    let kinds = || {
+        vec![
+            ("read", t!("lecturas", "reads")),
+            ("buy", t!("compras", "purchases")),
+            ("refused", t!("rechazos (el mercado dijo que no)", "refusals (the market said no)")),
+            ("failed", t!("sin éxito", "failed")),
+        ]
+    };
+    let mut with_marks = kinds();
+    with_marks.push(("fault", t!("falla en curso", "a fault under way")));
+    with_marks.push(("step", t!("paso del experimento", "a step of the experiment")));
+    let done = table(
+        &[
+            t!("operaciones", "operations"),
+            t!("hechas", "done"),
+            t!("rechazadas", "refused"),
+            t!("fallidas", "failed"),
+            t!("sin respuesta", "no answer"),
+            "50 %".to_owned(),
+            "90 %".to_owned(),
+            "99 %".to_owned(),
+            "99.9 %".to_owned(),
+            t!("la más lenta", "the slowest"),
+        ],
+        r.operaciones.iter().map(|o| {
+            let counts = [o.hechas, o.rechazadas, o.fallidas, o.sin_respuesta].map(whole);
+            let times = [o.p50_micros, o.p90_micros, o.p99_micros, o.p999_micros, o.max_micros].map(time);
+            [vec![o.nombre.clone()], counts.to_vec(), times.to_vec()].concat()
+        }),
+    );
+    section(
+        html,
+        &t!("Cada operación", "Each operation"),
+        &t!(
+            "Un punto por operación: a la derecha las que empezaron después; más arriba, las que tardaron más. El tiempo cuenta desde que debió empezar.",
+            "A dot for each operation: further right is later, higher up took longer. Time counts from when it should have begun."
+        ),
+        &with_marks,
+        &svg::dots(r, m),
+        &format!("{done}{}", happenings(r)),
+    );
+    let slices = || {
+        let every = r.serie.len().div_ceil(MOST_ROWS).max(1);
+        r.serie.iter().step_by(every)
+    };
+    let second = || t!("segundo", "second");
+    section(
+        html,
+        &t!("Respuestas por segundo", "Answers a second"),
+        &t!("Lo que los clientes obtuvieron en cada momento.", "What customers got at each moment."),
+        &with_marks,
+        &svg::rates(r),
+        &table(
+            &[
+                second(),
+                t!("lecturas", "reads"),
+                t!("compras", "purchases"),
+                t!("rechazos", "refusals"),
+                t!("sin éxito", "failed"),
+            ],
+            slices().map(|b| [b.segundo, b.lecturas, b.compras, b.rechazos, b.errores].map(whole).to_vec()),
+        ),
+    );
+    let names = svg::pods(r);
+    if !names.is_empty() {
+        let classes: Vec<_> = (0..names.len()).map(|i| format!("pod{}", i % svg::PODS)).collect();
+        let legend: Vec<_> = classes.iter().map(String::as_str).zip(names.iter().cloned()).collect();
+        section(
+            html,
+            &t!("Quién contestó", "Who answered"),
+            &t!(
+                "Cada color es un proceso (en un clúster, un pod), según su encabezado X-Pod.",
+                "Each colour is a process (in a cluster, a pod), by its X-Pod header."
+            ),
+            &legend,
+            &svg::shares(r),
+            &table(
+                &[vec![second()], names.clone()].concat(),
+                slices().map(|b| {
+                    let of =
+                        |name: &String| b.pods.iter().find(|s| s.pod == *name).map_or(0, |s| s.respuestas);
+                    [vec![whole(b.segundo)], names.iter().map(|n| whole(of(n))).collect()].concat()
+                }),
+            ),
+        );
+    }
+    section(
+        html,
+        &t!("Cuánto tardaron", "How long they took"),
+        &t!(
+            "De izquierda a derecha, de la más rápida a la más lenta: en «99 %» se lee el tiempo que 99 de cada 100 no rebasaron.",
+            "From the fastest to the slowest: at \"99 %\" one reads the time that 99 of 100 did not exceed."
+        ),
+        &kinds()[..2],
+        &svg::latency(r),
+        &table(
+            &["%".to_owned(), t!("lecturas", "reads"), t!("compras", "purchases")],
+            r.latencia
+                .iter()
+                .map(|p| vec![p.percentil.to_string(), time(p.lecturas_micros), time(p.compras_micros)]),
+        ),
+    );
+    money(r, html);
+}
+
+fn money(r: &Report, html: &mut String) {
+    let d = &r.dinero;
+    let row = |name: String, n: i64| vec![name, n.to_string()];
+    let mut rows = vec![
+        row(t!("antes", "before"), d.antes),
+        row(t!("abonado", "paid in"), d.abonado),
+        row(t!("pagado en compras", "spent on purchases"), d.pagado),
+        row(t!("después", "after"), d.despues),
+        row(t!("diferencia sin explicación", "difference without an explanation"), d.diferencia),
+    ];
+    let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    if d.tokens_vendidos_de_mas > 0 || d.compras_perdidas > 0 {
+        rows.extend([
+            row(
+                t!("tokens vendidos más de una vez", "tokens sold more than once"),
+                count(d.tokens_vendidos_de_mas),
+            ),
+            row(
+                t!("créditos cobrados de más por ellos", "credits charged too many for them"),
+                d.creditos_vendidos_de_mas,
+            ),
+            row(
+                t!("compras confirmadas que ya no existen", "acknowledged purchases that are gone"),
+                count(d.compras_perdidas),
+            ),
+            row(t!("créditos de esas compras", "credits of those purchases"), d.creditos_perdidos),
+        ]);
+    }
+    section(
+        html,
+        &t!("El dinero", "The money"),
+        &t!(
+            "Lo que había, lo que entró, lo que se gastó y lo que quedó, en créditos.",
+            "What was there, what came in, what was spent, and what is left, in credits."
+        ),
+        &[],
+        &svg::money(r),
+        &table(&[t!("concepto", "item"), t!("créditos o número", "credits or number")], rows.into_iter()),
+    );
+}
+
+fn happenings(r: &Report) -> String {
+    if r.marcas.is_empty() {
+        return String::new();
+    }
+    table(
+        &[t!("desde", "from"), t!("hasta", "to"), t!("qué se hizo", "what was done")],
+        r.marcas.iter().map(|m| {
+            let at = |micros: u64| format!("{:.1} s", micros as f64 / 1e6);
+            vec![at(m.desde_micros), at(m.hasta_micros), m.que.clone()]
+        }),
+    )
+}
+
+fn rules(r: &Report, html: &mut String) {
+    let _ = write!(html, "<section><h2>{}</h2><ul class=\"rules\">", t!("Las reglas", "The rules"));
+    let mut sorted: Vec<&Rule> = r.reglas.iter().collect();
+    sorted.sort_by_key(|rule| rule.correcto);
+    for rule in sorted {
+        let (class, mark, word) = match rule.correcto {
+            true => ("right", "✓", t!("se cumplió", "kept")),
+            false => ("wrong", "✗", t!("se rompió", "broken")),
+        };
+        let times = if rule.veces > 1 { format!(" × {}", rule.veces) } else { String::new() };
+        let _ = write!(
+            html,
+            r#"<li class="{class}"><span aria-hidden="true">{mark}</span> {} <small>({}: {word}{times})</small>"#,
+            escape(&rule.dice),
+            escape(&rule.regla)
+        );
+        if !rule.hallazgos.is_empty() {
+            html.push_str("<ul>");
+            for found in &rule.hallazgos {
+                let _ = write!(html, "<li>{}</li>", escape(found));
+            }
+            let more = rule.more(rule.hallazgos.len());
+            if more > 0 {
+                let _ = write!(html, "<li>{}</li>", t!("… y {more} más", "… and {more} more"));
+            }
+            html.push_str("</ul>");
+        }
+        html.push_str("</li>");
+    }
+    html.push_str("</ul></section>\n");
+}
+
+fn rest(r: &Report, html: &mut String) {
+    let pairs = |figures: &[super::Figure]| {
+        let mut list = String::from("<dl class=\"pairs\">");
+        for f in figures {
+            let _ = write!(list, "<div><dt>{}</dt><dd>{}</dd></div>", escape(&f.nombre), escape(&f.valor));
+        }
+        list + "</dl>"
+    };
+    if !r.errores.is_empty() {
+        let (title, says) = (
+            t!("Respuestas que no fueron definitivas", "Answers that were not for good"),
+            t!(
+                "Las compras se repitieron con la misma clave.",
+                "Purchases were repeated under the same key."
+            ),
+        );
+        let _ = writeln!(html, "<section><h2>{title}</h2><p>{says}</p>{}</section>", pairs(&r.errores));
+    }
+    let mut about = vec![
+        super::Figure::new(t!("cuándo", "when"), &r.cuando),
+        super::Figure::new(t!("dónde", "where"), &r.donde),
+        super::Figure::new(t!("duró", "took"), format!("{:.0} s", r.segundos)),
+        super::Figure::new(t!("semilla", "seed"), r.semilla),
+    ];
+    about.extend(r.entorno.iter().cloned());
+    let _ =
+        writeln!(html, "<section><h2>{}</h2>{}</section>", t!("La máquina", "The machine"), pairs(&about));
+    let _ = writeln!(
+        html,
+        "<section><h2>{}</h2><pre><code>{}</code></pre></section>",
+        t!("Para repetirlo", "To do it again"),
+        escape(&r.comando)
+    );
+    let json = t!(
+        "El mismo informe, con todos los números, está en el archivo .json que lo acompaña.",
+        "The same report, with all its numbers, is in the .json file beside it."
+    );
+    let _ = writeln!(html, "<footer><p>{json} {}</p></footer>", escape(&r.esquema));
+}

@@ -1,0 +1,229 @@
+//! Each experiment in short: its verdict, its exit code, its report; and the naive shop wrong in each.
+
+use crate::helpers::{LABORATORIO, running, services, turn, wait_for};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// Pictures of a report whose answers named their processes.
+const PICTURES: usize = 5;
+
+fn run(dir: &TempDir, args: &[&str]) -> Output {
+    let report = dir.path().join("informe.html");
+    let mut command = Command::new(LABORATORIO);
+    command.args(args).arg("--dir").arg(dir.path().join("run")).arg("--informe").arg(report);
+    command.output().unwrap()
+}
+
+fn words(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// A run with this exit code; its report, which looks as it should.
+#[track_caller]
+fn report(args: &[&str], code: i32) -> Value {
+    let dir = TempDir::new().unwrap();
+    let output = run(&dir, args);
+    let said = words(&output);
+    if output.status.code() != Some(code) {
+        let kept = dir.keep();
+        panic!("{:?}: {said}\nkept in {}", output.status, kept.display());
+    }
+    let text = std::fs::read_to_string(dir.path().join("informe.html")).unwrap();
+    // nothing of it is elsewhere, and nothing of it runs
+    for foreign in ["<script", "src=", "href=", "@import", "url("] {
+        assert!(!text.contains(foreign), "{foreign}");
+    }
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(dir.path().join("informe.json")).unwrap()).unwrap();
+    assert_eq!(report["esquema"], "laboratorio-1");
+    assert_eq!(report["correcto"], code == 0, "{said}");
+    assert!(said.contains(report["veredicto"].as_str().unwrap()), "{said}");
+    let page = seen(&dir.path().join("informe.html"));
+    assert_eq!(page.matches("<svg").count(), PICTURES);
+    assert_eq!(page.matches("<summary>").count(), PICTURES, "each picture has its numbers as a table");
+    report
+}
+
+/// The page as Chromium reads it.
+fn seen(file: &Path) -> String {
+    let profile = TempDir::new().unwrap();
+    let mut chromium = Command::new("chromium");
+    chromium.args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]);
+    chromium
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("file://{}", file.display()));
+    let output = chromium.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn rule(report: &Value, name: &str) -> bool {
+    let rules = report["reglas"].as_array().unwrap();
+    rules.iter().find(|r| r["regla"] == name).unwrap()["correcto"].as_bool().unwrap()
+}
+
+/// What was lost or doubled, in credits.
+fn damage(report: &Value) -> i64 {
+    let money = &report["dinero"];
+    let of = |name: &str| money[name].as_i64().unwrap().abs();
+    of("diferencia") + of("creditosVendidosDeMas") + of("creditosPerdidos")
+}
+
+#[test]
+fn more_processes_take_their_share_and_no_read_fails() {
+    let _turn = turn();
+    services();
+    let report = report(&["escala", "--segundos", "4.5", "--semilla", "3"], 0);
+    assert!(rule(&report, "lecturas") && rule(&report, "claves"));
+    let phases = report["fases"].as_array().unwrap();
+    let pods: Vec<_> = phases
+        .iter()
+        .map(|p| p["reparto"].as_array().unwrap())
+        .map(|s| s.iter().filter(|s| s["pod"].as_str().unwrap().starts_with("tokens")).count())
+        .collect();
+    // requests of the moment of a change may still be answered by one that goes
+    assert!(pods[0] == 1 && pods[1] == 3, "{phases:?}");
+    assert!(report["dinero"]["compras"].as_u64().unwrap() >= 20, "{report}");
+    assert_eq!(report["dinero"]["diferencia"], 0);
+}
+
+#[test]
+fn customers_outlive_the_death_of_a_service() {
+    let _turn = turn();
+    services();
+    let args =
+        ["caida", "--replicas", "1", "--cada", "1.5", "--segundos", "4", "--semilla", "4", "--idioma", "en"];
+    let report = report(&args, 0);
+    let marks = report["marcas"].as_array().unwrap();
+    assert!(marks.iter().filter(|m| m["falla"] == true).count() >= 2, "{marks:?}");
+    assert!(rule(&report, "claves"));
+    assert!(report["veredicto"].as_str().unwrap().starts_with("The money is right"), "{report}");
+}
+
+#[test]
+fn everything_is_replaced_while_customers_buy() {
+    let _turn = turn();
+    services();
+    let report = report(&["despliegue", "--segundos", "4", "--semilla", "5", "--lecturas", "20"], 0);
+    assert_eq!(report["marcas"].as_array().unwrap().len(), 7, "{report}");
+    assert!(rule(&report, "lecturas") && rule(&report, "claves"));
+    assert!(report["veredicto"].as_str().unwrap().starts_with("El dinero cuadra"), "{report}");
+}
+
+#[test]
+fn what_a_death_leaves_held_is_settled_by_somebody_else() {
+    let _turn = turn();
+    services();
+    let report =
+        report(&["fallo", "--en", "tras-cargo", "--segundos", "1", "--compras", "3", "--idioma", "en"], 0);
+    let figures = report["cifras"].as_array().unwrap();
+    let said = figures.iter().find(|f| f["nombre"] == "tras-cargo").unwrap()["valor"].as_str().unwrap();
+    assert!(said.contains("the token and the money were left held; settled by transacciones-"), "{said}");
+    assert!(said.ends_with("answered 201"), "{said}");
+    assert!(rule(&report, "retenidos"));
+}
+
+#[test]
+fn the_naive_shop_is_wrong_in_each() {
+    let _turn = turn();
+    for experiment in
+        [&["escala"][..], &["caida", "--cada", "0.8"], &["despliegue"], &["fallo", "--en", "tras-cargo"]]
+    {
+        let load = ["--ingenuo", "--segundos", "3", "--compras", "25", "--lecturas", "20", "--semilla", "8"];
+        let report = report(&[experiment, &load].concat(), 1);
+        assert!(damage(&report) > 0, "{report}");
+        assert!(report["veredicto"].as_str().unwrap().starts_with("El dinero no cuadra"), "{report}");
+    }
+}
+
+#[test]
+fn two_reports_are_compared() {
+    let dir = TempDir::new().unwrap();
+    let _turn = turn();
+    let files: Vec<PathBuf> = [1, 2]
+        .into_iter()
+        .map(|n| {
+            let file = dir.path().join(format!("{n}.html"));
+            let mut command = Command::new(LABORATORIO);
+            command.args(["despliegue", "--ingenuo", "--segundos", "0.5", "--informe"]).arg(&file);
+            command.arg("--dir").arg(dir.path().join(n.to_string())).output().unwrap();
+            file.with_extension("json")
+        })
+        .collect();
+    let output = Command::new(LABORATORIO).arg("comparar").args(&files).output().unwrap();
+    let said = words(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let row = said.lines().find(|l| l.starts_with("experimento")).unwrap();
+    assert_eq!(row.matches("despliegue --ingenuo").count(), 2, "{said}");
+}
+
+#[test]
+fn ctrl_c_ends_in_order_with_a_report() {
+    let _turn = turn();
+    services();
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let mut command = Command::new(LABORATORIO);
+    command.args(["caida", "--segundos", "600", "--cada", "0.5", "--idioma", "en"]);
+    command.arg("--dir").arg(dir.path().join("run")).arg("--informe").arg(dir.path().join("informe.html"));
+    let mut run = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(run.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("kill -9 of transacciones-")));
+    assert!(Command::new("kill").arg("-INT").arg(run.id().to_string()).status().unwrap().success());
+    let rest: Vec<String> = lines.collect();
+    // nothing wrong was seen, and it did not come to its end
+    assert_eq!(run.wait().unwrap().code(), Some(2), "{rest:?}");
+    assert!(rest.iter().any(|line| line.starts_with("GREEN: ")), "{rest:?}");
+    assert!(std::fs::read_to_string(dir.path().join("informe.html")).unwrap().contains("stopped early"));
+    wait_for(|| running(path) == 0);
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_nothing() {
+    let _turn = turn();
+    services();
+    let dir = TempDir::new().unwrap();
+    let report = dir.path().join("informe.html");
+    let script = r#"set -o pipefail; "$0" escala --segundos 0.6 --dir "$1/run" --informe "$2" | head -1"#;
+    let mut bash = Command::new("bash");
+    bash.args(["-c", script, LABORATORIO]).arg(dir.path()).arg(&report);
+    let output = bash.output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+    assert!(report.exists());
+}
+
+#[test]
+fn bad_options_are_64_and_name_themselves() {
+    for (args, word) in [
+        (&["caos", "--clientes", "0"][..], "--clientes"),
+        (&["escala", "--segundos", "0"], "--segundos"),
+        (&["escala", "--lecturas=-1"], "--lecturas"),
+        (&["caida", "--compras", "mil"], "--compras"),
+        (&["fallo", "--en", "nunca"], "--en"),
+        (&["escala", "--url", "ftp://x"], "--url"),
+        (&["escala", "--replicas", "1.5"], "--replicas"),
+        (&["escala", "--informe", "x.txt"], "--informe"),
+        (&["baile"], "baile"),
+        (&[], "laboratorio"),
+    ] {
+        let output = Command::new(LABORATORIO).args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(64), "{args:?}: {}", words(&output));
+        assert!(words(&output).contains(word), "{args:?}: {}", words(&output));
+    }
+}
+
+#[test]
+fn where_no_market_answers_one_line_says_so() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let dir = TempDir::new().unwrap();
+    let url = format!("http://{free}");
+    let output = run(&dir, &["escala", "--url", &url, "--segundos", "1"]);
+    assert_eq!(output.status.code(), Some(2), "{}", words(&output));
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+    assert!(errors.contains(&url), "{errors}");
+}

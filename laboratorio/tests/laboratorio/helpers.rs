@@ -1,0 +1,69 @@
+//! What the tests share: the programs, one run at a time, and waiting.
+
+use std::fs::DirEntry;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+pub const LABORATORIO: &str = env!("CARGO_BIN_EXE_laboratorio");
+
+/// `cargo test --workspace` has built the services already. `cargo test -p laboratorio` alone would run with those of
+/// yesterday, or with none.
+pub fn services() {
+    const SERVICES: [&str; 3] = ["usuarios", "tokens", "transacciones"];
+    const LAYERS: [&str; 4] = ["common/journal", "common/http", "common/pg", "common/market"];
+    let bin = Path::new(LABORATORIO).parent().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let crates = LAYERS.iter().chain(&SERVICES);
+    let newest = crates.map(|c| newest(&root.join(c).join("src"))).max().unwrap();
+    let fresh = |c: &&str| bin.join(c).metadata().is_ok_and(|m| m.modified().unwrap() > newest);
+    if SERVICES.iter().all(fresh) {
+        return;
+    }
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "-p", "usuarios", "-p", "tokens", "-p", "transacciones"]);
+    if bin.ends_with("release") {
+        cargo.arg("--release");
+    }
+    cargo.arg("--target-dir").arg(bin.parent().unwrap()).current_dir(root);
+    assert!(cargo.status().unwrap().success());
+}
+
+fn newest(dir: &Path) -> SystemTime {
+    let entries = dir.read_dir().unwrap().map(Result::unwrap);
+    let time = |e: &DirEntry| match e.metadata().unwrap() {
+        m if m.is_dir() => newest(&e.path()),
+        m => m.modified().unwrap(),
+    };
+    entries.map(|e| time(&e)).max().unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// One run after another: a market that is short of processor time buys little.
+pub fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The number behind a row of the table.
+pub fn row(said: &str, name: &str) -> u64 {
+    let line = said.lines().find(|l| l.starts_with(name)).unwrap_or_default();
+    line.split_whitespace().next_back().and_then(|n| n.parse().ok()).unwrap_or_default()
+}
+
+/// How many processes have the directory in their command or their environment.
+pub fn running(dir: &str) -> usize {
+    let says = |e: &DirEntry, file| {
+        std::fs::read(e.path().join(file)).is_ok_and(|text| String::from_utf8_lossy(&text).contains(dir))
+    };
+    let processes = Path::new("/proc").read_dir().unwrap().map(Result::unwrap);
+    processes.filter(|e| says(e, "cmdline") || says(e, "environ")).count()
+}
+
+pub fn wait_for(condition: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < end, "not within 20 s");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

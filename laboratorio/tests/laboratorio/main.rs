@@ -1,0 +1,7 @@
+//! Real processes, seconds of faults, and a verdict.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it goes wrong")]
+
+mod chaos;
+mod experiments;
+mod helpers;

@@ -1,0 +1,131 @@
+"""`laboratorio aula`: the controls in Sistema, and who may use the control API."""
+
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from .browser import PATIENCE
+from .case import PageCase
+from .market import BINARIES, Api
+
+PROCESS = "[data-process='{}']"
+
+
+class Classroom(Api):
+    """The market in seven processes, with controls in its page."""
+
+    def __init__(self):
+        self.dir = Path(tempfile.mkdtemp(prefix="mercado-aula-"))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        command = [BINARIES / "laboratorio", "aula", "--sin-navegador", "--port", str(port), "--dir", self.dir / "run", "--idioma", "es"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        super().__init__("127.0.0.1", port)
+        for line in self.process.stdout:
+            if found := re.search(r"http://\S+laboratorio=(\w+)\S+", line):
+                self.page, self.token = found[0], found[1]
+                return
+        raise AssertionError("the classroom did not start")
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(60)
+        self.process.stdout.close()
+        assert str(self.dir) not in Path("/proc/mounts").read_text()
+        shutil.rmtree(self.dir)
+        return code
+
+    def control(self, path, body=None, **headers):
+        """The status of a request to the control API."""
+        command = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"{self.url}laboratorio/{path}"]
+        for name, value in headers.items():
+            command += ["-H", f"{name.replace('_', '-')}: {value}"]
+        if body is not None:
+            command += ["-H", "content-type: application/json", "-d", json.dumps(body)]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+class Controls(PageCase):
+    expected = ("503", "eventos", "409", "ERR_")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.aula = Classroom()
+
+    @classmethod
+    def tearDownClass(cls):
+        assert cls.aula.close() == 0, "Ctrl-C ends it well"
+
+    def test_a_process_is_killed_seen_started_and_scaled_and_a_report_is_taken(self):
+        browser = self.browser(size=(1280, 1000))
+        browser.open(self.aula.page)
+        browser.until("document.querySelectorAll('.lab-processes [data-ready=true]').length === 7")
+
+        # killed: the controls and the page's own view of the services say so
+        browser.click("[data-order='matar tokens-2']")
+        browser.until_text(PROCESS.format("tokens-2"), "muerto")
+        seen = time.monotonic()
+        browser.until(
+            "[...document.querySelectorAll('.service[data-service=tokens] .gone')].some((e) => e.innerText.includes('tokens-2'))"
+        )
+        self.assertLess(time.monotonic() - seen, PATIENCE)
+        browser.click("[data-order='iniciar tokens-2']")
+        browser.until("document.querySelector(\"[data-process='tokens-2']\").dataset.ready === 'true'")
+        browser.until_text(PROCESS.format("tokens-2"), "corre")
+
+        # frozen, and resumed
+        browser.click("[data-order='congelar transacciones-1']")
+        browser.until_text(PROCESS.format("transacciones-1"), "congelado")
+        browser.click("[data-order='reanudar transacciones-1']")
+        browser.until_text(PROCESS.format("transacciones-1"), "corre")
+
+        # one more, and customers
+        browser.click("[aria-label='Un proceso más: tokens']")
+        browser.until("document.querySelectorAll('[data-process^=tokens]').length === 4", 20)
+        browser.click(".lab-row:has(input[type=number]) button")
+        browser.until_text(".lab-log", "carga: 20 lecturas y 5 compras por segundo", 30)
+
+        browser.click(".lab-row:has(+ .lab-reports) button")
+        browser.until_text(".lab-reports", "bien: El dinero cuadra", 60)
+        link = browser.value("document.querySelector('.lab-reports a').href")
+        browser.open(link)
+        browser.until("document.querySelectorAll('svg').length === 5")
+        browser.until_text("main", "kill -9 a tokens-2")
+        self.clean(browser)
+
+    def test_only_this_page_gives_orders(self):
+        aula, right = self.aula, self.aula.token
+        kill = {"orden": "matar", "proceso": "usuarios-1"}
+        here = aula.url.rstrip("/")
+        for headers in (
+            {},
+            {"x_laboratorio": right[:-1] + ("0" if right[-1] != "0" else "1")},
+            {"x_laboratorio": right, "Host": f"evil.example:{aula.port}"},
+            {"x_laboratorio": right, "Origin": "http://evil.example"},
+            {"x_laboratorio": right, "Origin": here.replace("http:", "https:")},
+        ):
+            self.assertEqual(aula.control("orden", kill, **headers), 403, headers)
+        self.assertEqual(aula.control("estado"), 403)
+        self.assertEqual(aula.control("estado", x_laboratorio=right, Origin=here), 200)
+        self.assertEqual(aula.control("orden", {"orden": "matar", "proceso": "nadie"}, x_laboratorio=right), 409)
+        self.assertEqual(aula.control("orden", {"orden": "formatear"}, x_laboratorio=right), 400)
+        self.assertEqual(aula.control("informes/..%2Fhistoria.jsonl?clave=" + right), 403)
+        # an address of the machine that others could reach has no listener
+        other = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=False).stdout.split()
+        for address in other[:1]:
+            with socket.socket() as probe:
+                probe.settimeout(1)
+                self.assertNotEqual(probe.connect_ex((address, aula.port)), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
