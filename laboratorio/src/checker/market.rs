@@ -13,7 +13,7 @@ pub(super) fn check(h: &History, f: &Final, v: &mut Verdict) {
     audit(f, v);
     disk(f, v);
     for p in &h.requests {
-        if matches!(p.estado, Some(500..=599)) && p.estado != Some(503) {
+        if matches!(p.estado, Some(500..=599)) && !matches!(p.estado, Some(503 | 507)) {
             v.add(
                 "error",
                 t!(
