@@ -112,10 +112,9 @@ impl Load {
                     let customer = Arc::clone(&self);
                     self.busy.fetch_add(1, Ordering::Relaxed);
                     under_way.spawn(async move {
-                        if which == 0 {
-                            customer.read(intended).await
-                        } else {
-                            customer.buy(intended).await
+                        match which {
+                            0 => customer.read(intended).await,
+                            _ => customer.buy(intended).await,
                         }
                         customer.busy.fetch_sub(1, Ordering::Relaxed);
                     });

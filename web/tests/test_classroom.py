@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .browser import PATIENCE
 from .case import PageCase
-from .market import BINARIES, Api
+from .market import BINARIES, Api, free_port
 
 PROCESS = "[data-process='{}']"
 
@@ -23,9 +23,7 @@ class Classroom(Api):
 
     def __init__(self):
         self.dir = Path(tempfile.mkdtemp(prefix="mercado-aula-"))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         command = [BINARIES / "laboratorio", "aula", "--sin-navegador", "--port", str(port), "--dir", self.dir / "run", "--idioma", "es"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         super().__init__("127.0.0.1", port)

@@ -80,7 +80,7 @@ impl Desk {
     }
 
     /// Nobody else's page, and no name that somebody else gave this machine (DNS rebinding).
-    fn from_here(&self, req: &HttpRequest) -> bool {
+    fn comes_from_here(&self, req: &HttpRequest) -> bool {
         let text = |name| req.headers().get(name).and_then(|v| v.to_str().ok());
         let host = text(header::HOST).is_some_and(|h| self.hosts.iter().any(|known| known == h));
         let origin = text(header::ORIGIN);
@@ -93,9 +93,9 @@ impl Desk {
         given.len() == self.token.len() && differences == 0
     }
 
-    fn may(&self, req: &HttpRequest) -> Result<(), HttpResponse> {
+    fn may(&self, req: &HttpRequest) -> bool {
         let given = req.headers().get(TOKEN).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        if self.from_here(req) && self.knows(given) { Ok(()) } else { Err(refused()) }
+        self.comes_from_here(req) && self.knows(given)
     }
 }
 
@@ -155,17 +155,15 @@ async fn style() -> HttpResponse {
 }
 
 async fn state(desk: Data<Desk>, req: HttpRequest) -> HttpResponse {
-    match desk.may(&req) {
-        Ok(()) => {
-            HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(desk.class.state())
-        }
-        Err(no) => no,
+    if !desk.may(&req) {
+        return refused();
     }
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(desk.class.state())
 }
 
 async fn order(desk: Data<Desk>, req: HttpRequest, order: Json<Order>) -> HttpResponse {
-    if let Err(no) = desk.may(&req) {
-        return no;
+    if !desk.may(&req) {
+        return refused();
     }
     let (reply, done) = oneshot::channel();
     if desk.orders.send((order.into_inner(), reply)).await.is_err() {
@@ -185,7 +183,7 @@ struct Key {
 
 /// A link cannot send a header: the token is in its query.
 async fn report(desk: Data<Desk>, req: HttpRequest, name: Path<String>, key: Query<Key>) -> HttpResponse {
-    if !desk.from_here(&req) || !desk.knows(&key.clave) || !plain(&name) {
+    if !desk.comes_from_here(&req) || !desk.knows(&key.clave) || !plain(&name) {
         return refused();
     }
     match std::fs::read_to_string(desk.class.reports().join(name.as_str())) {

@@ -369,11 +369,11 @@ impl Class {
         let report = Report::new(&run, &of, Story::default());
         let name = format!("aula-{}.html", self.start.elapsed().as_secs());
         report.write(&measured, &self.reports().join(&name))?;
-        self.reported(&name, report.correcto, report.veredicto);
+        self.reported(&name, report.correcto, &report.veredicto);
         Ok(())
     }
 
-    fn reported(&self, file: &str, right: bool, says: String) {
+    fn reported(&self, file: &str, right: bool, says: &str) {
         let report = json!({"archivo": file, "correcto": right, "veredicto": says});
         self.reports.lock().unwrap_or_else(PoisonError::into_inner).push(report);
     }
@@ -402,7 +402,7 @@ impl Class {
             return Err(format!("{called}: {}", String::from_utf8_lossy(&output.stderr).trim()));
         }
         let report = Report::load(&path.with_extension("json"))?;
-        self.reported(&file, report.correcto, report.veredicto);
+        self.reported(&file, report.correcto, &report.veredicto);
         Ok(())
     }
 }

@@ -7,6 +7,9 @@ use crate::words::{time, whole};
 /// A row: what, the one, the other.
 pub type Row = [String; 3];
 
+/// A figure of operations of one kind.
+type Part = fn(&Operations) -> String;
+
 /// What both have.
 pub fn rows(a: &Report, b: &Report) -> Vec<Row> {
     let right = |r: &Report| if r.correcto { t!("bien", "right") } else { t!("mal", "wrong") };
@@ -33,7 +36,7 @@ pub fn rows(a: &Report, b: &Report) -> Vec<Row> {
         let of = |r: &Report, pick: fn(&Operations) -> String| {
             r.operaciones.iter().find(|o| o.tipo == kind).map_or_else(|| "-".to_owned(), pick)
         };
-        let parts: [(String, fn(&Operations) -> String); 5] = [
+        let parts: [(String, Part); 5] = [
             (t!("hechas", "done"), |o| whole(o.hechas)),
             (t!("sin éxito", "failed"), |o| whole(o.fallidas + o.sin_respuesta)),
             ("50 %".to_owned(), |o| time(o.p50_micros)),

@@ -35,6 +35,7 @@ pub struct Figure {
 
 impl Figure {
     /// Of these.
+    #[expect(clippy::needless_pass_by_value, reason = "texts and numbers alike, as they come")]
     pub fn new(nombre: impl Into<String>, valor: impl ToString) -> Self {
         Self { nombre: nombre.into(), valor: valor.to_string() }
     }

@@ -1,6 +1,6 @@
 //! The pictures. Their colours are classes, so that the page decides on them in light, dark and on paper.
 
-use super::{Happening, Report};
+use super::{Bucket, Happening, Percentile, Report};
 use crate::measure::{End, Kind, Measured};
 use crate::t;
 use crate::words::{time, whole};
@@ -17,6 +17,9 @@ const BOTTOM: f64 = 34.0;
 const CELL: f64 = 3.0;
 /// Colours that the page knows for processes.
 pub const PODS: usize = 8;
+
+/// A number of a slice, or of a point.
+type Pick<T> = fn(&T) -> u64;
 
 /// A vertical scale.
 #[derive(Clone, Copy)]
@@ -198,7 +201,7 @@ pub fn rates(r: &Report) -> String {
     let title = t!("Respuestas por segundo", "Answers a second");
     let mut p = Picture::new(&title, r.segundos, Scale::linear(most.unwrap_or(1) as f64 / step));
     p.marks(&r.marcas);
-    let series: [(&str, fn(&super::Bucket) -> u64); 4] = [
+    let series: [(&str, Pick<Bucket>); 4] = [
         ("read", |b| b.lecturas),
         ("buy", |b| b.compras),
         ("refused", |b| b.rechazos),
@@ -255,7 +258,7 @@ pub fn latency(r: &Report) -> String {
     // 99.99 % is four nines, and the slowest is drawn at five
     let mut p = Picture::new(&title, 5.0, scale);
     let nines = |percentile: f64| if percentile >= 100.0 { 5.0 } else { -(1.0 - percentile / 100.0).log10() };
-    let series: [(&str, fn(&super::Percentile) -> u64); 2] =
+    let series: [(&str, Pick<Percentile>); 2] =
         [("read", |p| p.lecturas_micros), ("buy", |p| p.compras_micros)];
     for (class, pick) in series {
         let points: Vec<_> =

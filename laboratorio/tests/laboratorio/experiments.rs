@@ -56,7 +56,7 @@ fn seen(file: &Path) -> String {
     chromium
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .arg(format!("file://{}", file.display()));
-    let output = chromium.output().unwrap();
+    let output = chromium.output().expect("Debian's package chromium");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
