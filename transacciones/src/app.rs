@@ -144,12 +144,13 @@ fn measure(service: &Service, auditor: Auditor, at_once: u64, metrics: &Metrics)
 pub fn build(config: &Config) -> Result<Serving, StartError> {
     config.purchase.orphan_age()?;
     let options = &config.host;
+    let accounts = options.accounts_of(&config.usuarios_url)?;
     let tokens = Arc::new(Http::<ReservaRequest>::at(&config.tokens_url, &options.internal_token)?);
     let usuarios = Arc::new(Http::<CargoRequest>::at(&config.usuarios_url, &options.internal_token)?);
     let mut host = Host::new("transacciones", &options.server, &options.store);
     let opened = host.open::<State>(&[])?;
     host.keep(&opened);
-    let ops = host.ops(routes::openapi())?;
+    let ops = host.ops(routes::openapi(), &accounts)?;
     let engine = Engine::start(Store::new(opened), tokens, usuarios, config.purchase, &host.edge.metrics)?;
     let service = Data::new(engine.service.clone());
     let public = options.public(move |c: &mut ServiceConfig| {

@@ -116,6 +116,8 @@ class Pod:
         environment = {
             "HOST": self.address,
             "INTERNAL_TOKEN": TOKEN,
+            "CUENTAS": "no",
+            "BEHIND_GATEWAY": "si",
             # pods of a Deployment share their volume
             "STORE": f"json:{world.dir}/{service}",
             "SEED_DIR": str(ROOT / service),
