@@ -54,6 +54,15 @@ impl People {
         Ok(Self { store, charges, directory, accounts })
     }
 
+    /// Whether the process can do what it has to with accounts.
+    pub fn readiness(&self) -> impl Fn() -> Result<(), String> + Send + Sync + 'static {
+        let directory = self.directory.clone();
+        move || {
+            let ready = directory.as_ref().is_none_or(Directory::is_ready);
+            if ready { Ok(()) } else { Err("no session can be signed yet".to_owned()) }
+        }
+    }
+
     /// The routes of the public port.
     pub fn public(&self) -> impl Fn(&mut ServiceConfig) + Send + Sync + Clone + 'static {
         let (store, directory) = (Data::new(self.store.clone()), self.directory.clone().map(Data::new));
@@ -89,6 +98,7 @@ pub fn build(config: &Config) -> Result<Serving, StartError> {
     host.keep(&opened);
     let (store, metrics) = (Store::new(opened), &host.edge.metrics);
     let people = People::start(store, &options.host, &options.accounts, &config.logins, metrics)?;
+    host.require(people.readiness());
     let ops = host.ops(routes::openapi(people.accounts.is_on()), &people.accounts)?;
     host.serve(ops, options.public(people.public()), Some(options.internal(people.internal())))
 }

@@ -78,6 +78,8 @@ impl HostOptions {
     }
 }
 
+/// Why a process is not ready, where it is not.
+type Condition = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 type Routes = Box<dyn Fn(&mut ServiceConfig) + Send + Sync>;
 
 /// A port, and what it serves beside the routes of [`http_kit::ops`].
@@ -108,6 +110,7 @@ pub struct Host<'a> {
     place: Place<'a>,
     stores: Vec<Arc<dyn Backend>>,
     start: Instant,
+    conditions: Vec<Condition>,
     /// Whether people log in: said together with the description.
     accounts: Option<Accounts>,
     /// Counts, and knows whether the process is leaving.
@@ -121,7 +124,7 @@ impl<'a> Host<'a> {
         let hostname = &options.hostname;
         let edge = Arc::new(Edge::new(PRODUCT, hostname, options.connection_age()));
         let place = Place::of(store, &format!("{name}@{hostname}"), &edge.metrics);
-        Self { name, options, store, place, stores: Vec::new(), start, accounts: None, edge }
+        Self { name, options, store, place, stores: Vec::new(), start, conditions: Vec::new(), accounts: None, edge }
     }
 
     /// Opens a store; [`Host::keep`] then puts it into this host's care. Blocking.
@@ -139,6 +142,11 @@ impl<'a> Host<'a> {
         self.stores.push(store);
     }
 
+    /// The process is not ready while this is not, either. To be said before [`Host::ops`].
+    pub fn require(&mut self, condition: impl Fn() -> Result<(), String> + Send + Sync + 'static) {
+        self.conditions.push(Box::new(condition));
+    }
+
     /// What every port answers: for the stores that are kept, with this description of the API. From now on the public port
     /// lets in whom `accounts` lets in.
     ///
@@ -152,7 +160,11 @@ impl<'a> Host<'a> {
         accounts.describe(&mut openapi);
         self.accounts = Some(accounts.clone());
         let stores = self.stores.clone();
-        let ready = move || stores.iter().try_for_each(|store| store.health());
+        let conditions = std::mem::take(&mut self.conditions);
+        let ready = move || {
+            stores.iter().try_for_each(|store| store.health())?;
+            conditions.iter().try_for_each(|condition| condition())
+        };
         Ops::new(self.name, &self.options.hostname, Arc::clone(&self.edge), with_schemas(openapi), ready)
     }
 

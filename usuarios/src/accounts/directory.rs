@@ -118,6 +118,11 @@ impl Directory {
         );
     }
 
+    /// Whether sessions can be signed and verified.
+    pub fn is_ready(&self) -> bool {
+        *self.0.ready.borrow()
+    }
+
     async fn ready(&self) -> Result<(), Error> {
         let mut ready = self.0.ready.clone();
         let waited = timeout(PATIENCE, ready.wait_for(|ready| *ready)).await;
