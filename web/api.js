@@ -8,13 +8,13 @@ const TIMEOUT = 8000;
 
 /** An answer that is no success. `status` is 0 where nobody answered; `codigo` is of docs/ERRORS.md. */
 export class Failure extends Error {
-  constructor(status, problem = {}, wait = 1000, pod = null) {
-    super(problem.detail ?? problem.title ?? `HTTP ${status}`);
-    Object.assign(this, { status, wait, pod, codigo: problem.codigo ?? "", fields: problem.errores ?? [] });
+  constructor(status, problem, wait = 1000, pod = null) {
+    super(problem?.detail ?? problem?.title ?? `HTTP ${status}`);
+    Object.assign(this, { status, wait, pod, codigo: problem?.codigo ?? "", fields: problem?.errores ?? [] });
   }
-  /** Whether it may have happened all the same. */
+  /** Whether it may have happened all the same: a full store (507) says surely that it did not. */
   get uncertain() {
-    return this.status === 0 || this.status >= 500;
+    return this.status === 0 || (this.status >= 500 && this.status !== 507);
   }
   /** Whether the same request may succeed later. */
   get passing() {
@@ -22,25 +22,28 @@ export class Failure extends Error {
   }
 }
 
-/** After each request: `{service, method, status, codigo, pod, ms, start, probe}`; `start` is of `performance.now`. */
+/** After each request: `{service, method, status, pod, ms, start, probe}`; `start` is of `performance.now`. */
 export const onAnswer = signal();
 
 /** Which service a path leads to. */
-export function serviceOf(path) {
+function serviceOf(path) {
   const [, first] = path.split(/[/?]/);
   return first === "usuarios" || first === "transacciones" ? first : "tokens";
 }
 
 /**
- * Sends a request. Gives `{data, total, next, pod, ms}`; throws a `Failure`, or an `AbortError` where `abort` ended it.
- * `fresh` goes past the browser's cache; `probe` marks a request that only asks whether somebody is there.
+ * Sends a request; with a `body` it is a POST. Gives `{data, total, next, pod, ms}`; throws a `Failure`, or an `AbortError`
+ * where `abort` ended it. `fresh` goes past the browser's cache; `probe` marks one that only asks whether somebody is there.
  */
-export async function request(path, { method = "GET", body, key, abort, fresh, probe = false, timeout = TIMEOUT } = {}) {
+export async function request(path, options = {}) {
+  const { body, method = body ? "POST" : "GET", key, abort, fresh, probe = false, timeout = TIMEOUT } = options;
   const headers = { accept: "application/json", "accept-language": language };
   if (body) headers["content-type"] = "application/json";
   if (key) headers["idempotency-key"] = key;
   const ended = AbortSignal.timeout(timeout);
   const start = performance.now();
+  const tell = (status, pod) =>
+    onAnswer.call({ service: serviceOf(path), method, status, pod, ms: performance.now() - start, start, probe });
   let response, data;
   try {
     response = await fetch(path, {
@@ -55,32 +58,30 @@ export async function request(path, { method = "GET", body, key, abort, fresh, p
     if (abort?.aborted) throw e;
     // a page of somebody's proxy is an answer with a status; a success that is no JSON is none of ours
     const status = response && !response.ok ? response.status : 0;
-    return refuse(path, method, start, probe, new Failure(status));
+    tell(status, null);
+    throw new Failure(status);
   }
   const pod = response.headers.get("x-pod");
-  if (!response.ok) {
-    const wait = 1000 * (Number(response.headers.get("retry-after")) || 1);
-    return refuse(path, method, start, probe, new Failure(response.status, data ?? {}, wait, pod));
-  }
-  const ms = performance.now() - start;
-  onAnswer.call({ service: serviceOf(path), method, status: response.status, codigo: "", pod, ms, start, probe });
+  tell(response.status, pod);
+  if (!response.ok) throw new Failure(response.status, data, 1000 * (Number(response.headers.get("retry-after")) || 1), pod);
   const next = /<([^>]+)>;\s*rel="?next/.exec(response.headers.get("link") ?? "")?.[1];
   const total = response.headers.get("x-total-count");
-  return { data, total: total === null ? null : Number(total), next, pod, ms };
+  return { data, total: total === null ? null : Number(total), next, pod, ms: performance.now() - start };
 }
 
-function refuse(path, method, start, probe, failure) {
-  const { status, codigo, pod } = failure;
-  onAnswer.call({ service: serviceOf(path), method, status, codigo, pod, ms: performance.now() - start, start, probe });
-  throw failure;
-}
+/** A part of what an answer says, or `otherwise` where there is no answer. */
+export const ask = (path, part, otherwise = null) =>
+  request(path).then(
+    ({ data }) => part(data),
+    () => otherwise,
+  );
 
 /** Every row of a list, at most so many pages of 1000. */
-export async function pages(path, atMost = 20, options = {}) {
+export async function pages(path, atMost = 20) {
   const rows = [];
   let next = `${path}${path.includes("?") ? "&" : "?"}limite=1000`;
   for (let n = 0; next && n < atMost; n++) {
-    const page = await request(next, options);
+    const page = await request(next);
     rows.push(...page.data);
     next = page.next;
   }

@@ -1,10 +1,10 @@
 // The audit as a light: right, wrong, or not known, with its figures, and what is wrong in people's words.
 
 import { request } from "./api.js";
-import { h, icon, reconcile, setText, signal } from "./dom.js";
-import { find } from "./names.js";
+import { every, h, icon, panel, reconcile, setText, signal } from "./dom.js";
 import { onHealth } from "./monitor.js";
-import { age, t, whole } from "./text.js";
+import { tokenLink } from "./names.js";
+import { age, onLanguage, t, whole } from "./text.js";
 
 /** Between two looks, ms: while Sistema is seen, and otherwise. */
 const PERIOD = { watched: 2000, calm: 6000 };
@@ -12,11 +12,10 @@ const PERIOD = { watched: 2000, calm: 6000 };
 const SHOWN = 20;
 
 /** What is known: `verdict` of the last answer, and `at`, when it came; `failed` since when there is none, or null. */
-export const audit = { verdict: null, at: null, failed: null, pending: null };
+const audit = { verdict: null, at: null, failed: null };
 /** After a look. */
 export const onAudit = signal();
 
-let watching = () => false;
 let looking = false;
 
 /** `right`, `wrong` or `unknown`. */
@@ -25,13 +24,15 @@ export function light() {
   return audit.verdict.correcto ? "right" : "wrong";
 }
 
+/** The sign of a light. */
+export const lightSign = (colour) => ({ right: "check", wrong: "cross", unknown: "question" })[colour];
+
 async function look() {
   if (looking) return;
   looking = true;
   try {
     const { data } = await request("/transacciones/auditoria");
-    const now = performance.now();
-    Object.assign(audit, { verdict: data, at: now, failed: null, pending: data.pendientes ? (audit.pending ?? now) : null });
+    Object.assign(audit, { verdict: data, at: performance.now(), failed: null });
   } catch {
     audit.failed ??= performance.now();
   }
@@ -41,107 +42,56 @@ async function look() {
 
 /** Begins; `watched` says whether Sistema is seen. */
 export function startAudit(watched) {
-  watching = watched;
-  let last = -Infinity;
-  const tick = () => {
-    if (document.hidden || performance.now() - last < (watching() ? PERIOD.watched : PERIOD.calm)) return;
+  let last = performance.now();
+  every(500, () => {
+    if (performance.now() - last < (watched() ? PERIOD.watched : PERIOD.calm)) return;
     last = performance.now();
     look();
-  };
-  setInterval(tick, 500);
+  });
   onHealth.add(look);
-  tick();
+  // the differences come in the reader's language
+  onLanguage.add(look);
+  look();
 }
-
-const SIGNS = { right: "check", wrong: "cross", unknown: "question" };
 
 /** The panel of the audit. */
 export function makeAudit() {
-  const lamp = h("div", { class: "lamp" });
-  const word = h("p", { class: "verdict" });
-  const checked = h("p", { class: "quiet" });
-  const figures = ["transacciones", "pendientes", "oldest"].map((name) => h("dd", { class: "figure", "data-figure": name }));
-  const list = h("ul", { class: "differences" });
-  const element = h(
-    "section",
-    { class: "panel audit", "aria-labelledby": "audit" },
-    h("h2", { id: "audit" }, t.audit),
-    h("div", { class: "light" }, lamp, h("div", {}, word, checked)),
-    h(
-      "dl",
-      { class: "figures" },
-      [t.purchases, t.pending, t.oldestPending].map((text, n) => h("div", {}, h("dt", {}, text), figures[n])),
-    ),
-    list,
-  );
+  const lamp = h("div.lamp");
+  const word = h("p.verdict");
+  const checked = h("p.quiet");
+  const figures = ["transacciones", "pendientes", "masAntiguo"].map((name) => h("dd.figure", { "data-figure": name }));
+  const list = h("ul.differences");
+  const more = h("p.quiet");
+  const names = [t.purchases, t.pending, t.oldestPending].map((text, n) => h("div", h("dt", text), figures[n]));
+  const lit = h("div.light", lamp, h("div", word, checked));
+  const element = panel("audit", t.audit, lit, h("dl.figures", names), list, more);
 
   function draw(now) {
+    const { verdict, at, failed } = audit;
     const colour = light();
     if (element.dataset.light !== colour) {
       element.dataset.light = colour;
-      lamp.replaceChildren(icon(SIGNS[colour]));
+      lamp.replaceChildren(icon(lightSign(colour)));
     }
-    setText(word, { right: t.moneyRight, wrong: t.moneyWrong, unknown: t.moneyUnknown }[colour]);
-    const v = audit.verdict;
-    const known = audit.failed === null && v;
-    setText(
-      checked,
-      audit.failed !== null
-        ? `${t.auditSilent(age(now - audit.failed))}${v ? ` ${t.lastVerdict(v.correcto, age(now - audit.at))}` : ""}`
-        : v
-          ? t.checkedAgo(age(now - audit.at))
-          : t.loading,
+    setText(word, t.verdict[colour]);
+    const said = verdict && (verdict.correcto ? t.wasRight : t.wasWrong)(age(now - at));
+    const silent = failed !== null && [t.auditSilent(age(now - failed)), said].filter(Boolean).join(" ");
+    setText(checked, silent || (verdict ? t.checkedAgo(age(now - at)) : t.loading));
+    const known = failed === null && verdict;
+    const oldest = known && Number.isFinite(verdict.masAntiguo) && age(verdict.masAntiguo);
+    [known && whole(verdict.transacciones), known && whole(verdict.pendientes), oldest].forEach((text, n) =>
+      setText(figures[n], text || "–"),
     );
-    setText(figures[0], known ? whole(v.transacciones) : "–");
-    setText(figures[1], known ? whole(v.pendientes) : "–");
-    setText(figures[2], known ? oldest(v, now) : "–");
-    const wrong = v && !v.correcto ? v.diferencias : [];
-    reconcile(list, wrong.slice(0, SHOWN), (one) => `${one.tipo}${one.intento ?? ""}${one.detalle}`, difference);
+    const wrong = verdict?.diferencias ?? [];
+    reconcile(list, wrong.slice(0, SHOWN), (one) => JSON.stringify(one), difference);
+    setText(more, wrong.length > SHOWN ? t.moreDifferences(wrong.length - SHOWN) : "");
   }
   onAudit.add(() => draw(performance.now()));
   return { element, draw };
 }
 
-/** How old the oldest pending one is: the server's word, or else for how long there has been one at every look. */
-function oldest(verdict, now) {
-  if (!verdict.pendientes) return "–";
-  if (verdict.masAntiguo) return age(Date.parse(verdict.hasta ?? new Date()) - Date.parse(verdict.masAntiguo));
-  return t.atLeast(age(now - audit.pending));
-}
-
-function difference(one) {
-  const item = h("li", {}, icon("cross"));
-  const text = h("p", {}, t.differences[one.tipo]?.({}) ?? one.detalle);
-  item.append(text);
-  describe(one).then((facts) => setText(text, t.differences[one.tipo]?.(facts) ?? one.detalle));
-  return item;
-}
-
-/** The figures of a difference, and the names that belong to its ids. */
-async function describe({ detalle, ...fields }) {
-  const facts = { ...fields };
-  const user = fields.usuarioId ?? /^usuario (\d+)/.exec(detalle)?.[1];
-  const purchase = fields.transaccionId ?? /^transaccion (\d+)/.exec(detalle)?.[1];
-  facts.monto = fields.monto ?? /(?: for| charged| of) (\d+)/.exec(detalle)?.[1];
-  facts.n = /^(\d+) balance/.exec(detalle)?.[1];
-  if (purchase) {
-    const { data } = await request(`/transacciones/${purchase}`).catch(() => ({ data: null }));
-    Object.assign(facts, {
-      id: purchase,
-      usuarioId: data?.usuarioId,
-      tokenId: data?.tokenId,
-      monto: data?.precio ?? facts.monto,
-    });
-  }
-  const [usuario, token] = await Promise.all([
-    (user ?? facts.usuarioId) && find("usuarios", Number(user ?? facts.usuarioId)),
-    facts.tokenId && find("tokens", Number(facts.tokenId)),
-  ]);
-  return {
-    id: facts.id && whole(facts.id),
-    monto: facts.monto && whole(facts.monto),
-    n: facts.n && whole(facts.n),
-    usuario: usuario?.nombre,
-    token: token?.nombre,
-  };
+/** The market says in the reader's words what is wrong; its fields lead to the token. */
+function difference({ detalle, tokenId, transaccionId }) {
+  const facts = h("p.quiet", transaccionId && `${t.purchase} #${transaccionId} `, tokenId && tokenLink(tokenId));
+  return h("li", icon("cross"), h("div", h("p", detalle), facts));
 }

@@ -1,16 +1,18 @@
 // A bounded burst of reads or purchases, and how it spread over the pods.
 
 import { newKey, request } from "./api.js";
-import { h, icon, setText, wait } from "./dom.js";
+import { h, icon, panel, setText, wait } from "./dom.js";
+import { choices, numberField } from "./forms.js";
 import { announce } from "./notice.js";
-import { makePods } from "./pods.js";
-import { made } from "./purchase.js";
+import { makePods } from "./services.js";
 import { load, save } from "./storage.js";
-import { t, tenths, whole } from "./text.js";
+import { t, tenths } from "./text.js";
 import { say } from "./trouble.js";
 
-/** The most of one burst. */
-const MOST = 500;
+/** The most of one burst, and of one second of it. */
+const MOST = { n: 500, rate: 200 };
+/** How many of a kind, unless a person says otherwise. */
+const USUAL = { reads: 200, purchases: 50 };
 /** Requests under way at once: the browser has six connections, and waiting for one would be measured as the market's time. */
 const AT_ONCE = 4;
 /** A purchase is repeated for so long, ms. */
@@ -18,90 +20,69 @@ const INSIST = 60_000;
 
 /** The panel. */
 export function makeBurst() {
-  const field = (name, text, value, max) =>
-    h(
-      "label",
-      { class: "field short" },
-      h("span", {}, text),
-      h("input", { name, type: "number", inputmode: "numeric", min: "1", max, step: "1", value, required: true }),
-    );
-  const number = field("n", t.howMany, 200, MOST);
-  const rate = field("rate", t.aSecond, 50, 200);
-  const choice = (value, text, checked) =>
-    h("label", { class: "choice" }, h("input", { type: "radio", name: "kind", value, checked }), h("span", {}, text));
-  const start = h("button", { class: "primary" }, icon("bolt"), t.start);
+  const number = (name, text, value) => numberField(name, text, { min: 1, max: MOST[name], value, required: true });
+  const kinds = ["reads", "purchases"].map((kind) => [kind, t[kind]]);
+  const start = h("button.primary");
   const form = h(
-    "form",
-    { class: "row", onsubmit: begin, onchange: preset },
-    h(
-      "fieldset",
-      {},
-      h("legend", {}, t.what),
-      h("div", { class: "choices" }, choice("reads", t.reads, true), choice("purchases", t.purchases, false)),
-    ),
-    number,
-    rate,
+    "form.row",
+    { onsubmit: begin, onchange: preset },
+    choices("kind", t.what, kinds),
+    number("n", t.howMany, USUAL.reads),
+    number("rate", t.aSecond, 50),
     start,
   );
-  const bar = h("progress", { max: "1", value: "0", "aria-label": t.burst });
-  const state = h("p", { class: "quiet", role: "status" }, t.burstSays);
+  const bar = h("progress", { max: 1, value: 0, "aria-label": t.burst });
+  const state = h("p.quiet", { role: "status" }, t.burstSays);
   const pods = makePods(t.spread);
   pods.element.hidden = true;
-  const element = h(
-    "section",
-    { class: "panel burst", "aria-labelledby": "burst" },
-    h("h2", { id: "burst" }, t.burst),
-    form,
-    bar,
-    state,
-    pods.element,
-  );
+  const element = panel("burst", t.burst, form, bar, state, pods.element);
   let running = null;
+  setRunning(null);
 
-  function preset(e) {
-    if (e.target.name === "kind") form.elements.n.value = e.target.value === "reads" ? 200 : 50;
+  function setRunning(now) {
+    running = now;
+    start.replaceChildren(...(now ? [icon("cross"), t.stop] : [icon("bolt"), t.start]));
+  }
+
+  function preset({ target }) {
+    if (target.name === "kind") form.elements.n.value = USUAL[target.value];
   }
 
   function begin(e) {
     e.preventDefault();
     if (running) return running.abort();
     const fields = new FormData(form);
-    const bounded = (name, max) => Math.max(1, Math.min(max, Math.floor(Number(fields.get(name)) || 1)));
-    run(fields.get("kind"), bounded("n", MOST), bounded("rate", 200));
+    const bounded = (name) => Math.max(1, Math.min(MOST[name], Math.floor(Number(fields.get(name)) || 1)));
+    run(fields.get("kind"), bounded("n"), bounded("rate"));
   }
 
-  async function run(kind, n, aSecond) {
-    running = new AbortController();
-    start.replaceChildren(icon("cross"), t.stop);
-    const result = { kind, n, done: 0, good: 0, refused: 0, uncertain: 0, pods: new Map(), begun: null };
+  async function run(kind, n, rate) {
+    const abort = new AbortController();
+    setRunning(abort);
+    const progress = (i) => {
+      bar.value = i / n;
+      setText(state, t.publishing({ i, n }));
+    };
     try {
-      const jobs =
-        kind === "reads"
-          ? Array.from({ length: n }, () => read)
-          : await prepare(n, running.signal, (i) => {
-              bar.value = i / n;
-              setText(state, t.publishing(whole(i), whole(n)));
-            });
-      result.n = jobs.length;
-      result.begun = performance.now();
-      await paced(jobs, aSecond, running.signal, result, () => draw(result));
-      draw(result, performance.now());
+      const jobs = kind === "reads" ? Array(n).fill(read) : await prepare(n, abort.signal, progress);
+      const result = { n: jobs.length, done: 0, good: 0, refused: 0, uncertain: 0, pods: new Map(), begun: performance.now() };
+      await paced(jobs, rate, abort.signal, result, () => draw(result));
+      announce(draw(result, t.burstDone));
     } catch (failure) {
-      if (!running.signal.aborted) setText(state, say(failure));
+      if (!abort.signal.aborted) setText(state, say(failure));
     }
-    start.replaceChildren(icon("bolt"), t.start);
-    running = null;
+    setRunning(null);
   }
 
-  function draw(result, ended = null) {
-    const { done, n } = result;
+  function draw(result, ended = "") {
+    const { done, n, begun } = result;
     bar.value = n ? done / n : 1;
     pods.element.hidden = !result.pods.size;
     pods.fill([...result.pods.values()]);
-    const seconds = ((ended ?? performance.now()) - result.begun) / 1000;
-    const text = t.burstState({ ...result, done: whole(done), n: whole(n), aSecond: tenths(done / Math.max(seconds, 0.001)) });
-    setText(state, ended ? `${t.burstDone} ${text}` : text);
-    if (ended) announce(`${t.burstDone} ${text}`);
+    const seconds = Math.max(performance.now() - begun, 1) / 1000;
+    const text = `${ended} ${t.burstState({ ...result, pace: tenths(done / seconds) })}`.trim();
+    setText(state, text);
+    return text;
   }
   return { element };
 }
@@ -113,40 +94,40 @@ const read = () => request("/tokens?limite=24", { fresh: true });
 async function prepare(n, abort, progress) {
   const usuario = await ownBuyer(n);
   const jobs = [];
-  let made = 0;
-  await Promise.all(
-    Array.from({ length: AT_ONCE }, async () => {
-      while (made < n && !abort.aborted) {
-        const i = ++made;
-        const { data } = await request("/tokens", {
-          method: "POST",
-          body: { nombre: `${t.trialToken} ${String(i).padStart(3, "0")}`, precio: 1 },
-        });
-        jobs.push(purchase(usuario, data.id));
-        progress(jobs.length);
-      }
-    }),
-  );
+  let begun = 0;
+  const worker = async () => {
+    while (begun < n && !abort.aborted) {
+      const nombre = `${t.trialToken} ${String(++begun).padStart(3, "0")}`;
+      const { data } = await inTurn(() => request("/tokens", { body: { nombre, precio: 1 } }), abort);
+      jobs.push(purchase(usuario, data.id));
+      progress(jobs.length);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
   return jobs;
+}
+
+/** Sends a request again for as long as the gateway says that there are too many: those did nothing. */
+async function inTurn(send, abort) {
+  for (;;) {
+    try {
+      return await send();
+    } catch (e) {
+      if (e.status !== 429 || abort.aborted) throw e;
+      await wait(e.wait, abort);
+    }
+  }
 }
 
 async function ownBuyer(n) {
   const saved = load("ensayo");
-  if (saved) {
-    const there = await request(`/usuarios/${saved.id}`).then(
-      ({ data }) => data,
-      (e) => {
-        if (e.status === 404) return null;
-        throw e;
-      },
-    );
-    if (there?.nombre === saved.nombre) {
-      if (there.saldo < n)
-        await request(`/usuarios/${there.id}/abonos`, { method: "POST", body: { monto: n - there.saldo }, key: newKey() });
-      return there.id;
-    }
+  const there = saved && (await request(`/usuarios/${saved.id}`).catch((e) => e.status !== 404 && Promise.reject(e)));
+  if (there && there.data.nombre === saved.nombre) {
+    const monto = n - there.data.saldo;
+    if (monto > 0) await request(`/usuarios/${saved.id}/abonos`, { body: { monto }, key: newKey() });
+    return saved.id;
   }
-  const { data } = await request("/usuarios", { method: "POST", body: { nombre: t.trialUser, saldo: n } });
+  const { data } = await request("/usuarios", { body: { nombre: t.trialUser, saldo: n } });
   save("ensayo", { id: data.id, nombre: data.nombre });
   return data.id;
 }
@@ -158,25 +139,22 @@ function purchase(usuarioId, tokenId) {
   return async () => {
     for (;;) {
       try {
-        const answer = await request("/transacciones", { method: "POST", body: { usuarioId, tokenId, precio: 1 }, key });
-        made(answer.data.id, answer.pod);
-        return answer;
+        return await request("/transacciones", { body: { usuarioId, tokenId, precio: 1 }, key });
       } catch (e) {
         if (!e.passing || performance.now() > until) throw e;
-        await wait(e.wait * (0.5 + Math.random()));
+        await wait(e.wait * (e.status === 429 ? 1 : 0.5 + Math.random()));
       }
     }
   };
 }
 
 /** Runs jobs at a pace, so many at once. */
-async function paced(jobs, aSecond, abort, result, progress) {
-  const begun = performance.now();
+async function paced(jobs, rate, abort, result, progress) {
   let next = 0;
   const worker = async () => {
-    while (next < jobs.length && !abort.aborted) {
+    while (next < jobs.length) {
       const i = next++;
-      await wait(begun + (i * 1000) / aSecond - performance.now(), abort);
+      await wait(result.begun + (i * 1000) / rate - performance.now(), abort);
       if (abort.aborted) return;
       await jobs[i]().then(
         (answer) => note(result, answer.pod, answer.ms),
@@ -190,9 +168,7 @@ async function paced(jobs, aSecond, abort, result, progress) {
 
 function note(result, pod, ms, failure) {
   result.done++;
-  if (!failure) result.good++;
-  else if (failure.passing) result.uncertain++;
-  else result.refused++;
+  result[!failure ? "good" : failure.uncertain ? "uncertain" : "refused"]++;
   const name = pod ?? t.noPod;
   if (!result.pods.has(name)) result.pods.set(name, { name, times: [], errors: 0 });
   const row = result.pods.get(name);

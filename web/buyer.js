@@ -1,7 +1,7 @@
 // Who buys. The choice is the person's: it survives a reload, and nothing but the person changes it.
 
 import { request } from "./api.js";
-import { signal } from "./dom.js";
+import { every, signal } from "./dom.js";
 import { onPurchase, onReset } from "./events.js";
 import { onHealth } from "./monitor.js";
 import { learn } from "./names.js";
@@ -21,9 +21,9 @@ function fromStorage() {
 }
 
 /** The person's choice. */
-export function choose(usuario) {
-  buyer = { id: usuario.id, nombre: usuario.nombre, saldo: usuario.saldo ?? null, missing: false };
-  save("comprador", { id: usuario.id, nombre: usuario.nombre });
+export function choose({ id, nombre, saldo = null }) {
+  buyer = { id, nombre, saldo, missing: false };
+  save("comprador", { id, nombre });
   onBuyer.call();
   return refresh();
 }
@@ -62,9 +62,7 @@ export function startBuyer() {
     onBuyer.call();
     refresh();
   });
-  setInterval(() => {
-    if (!document.hidden) refresh();
-  }, EVERY);
+  every(EVERY, refresh);
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) refresh();
   });

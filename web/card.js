@@ -1,8 +1,8 @@
 // A token as a card: picture, name, price, state, and a button that buys.
 
 import { h, icon, setAttribute, setText } from "./dom.js";
-import { onOutstanding, outstanding, buy } from "./purchase.js";
 import { needBuyer } from "./picker.js";
+import { buy, outstanding } from "./purchase.js";
 import { t, whole } from "./text.js";
 
 /** The picture's address. */
@@ -10,13 +10,13 @@ export const picture = (id) => `/tokens/${id}/imagen`;
 
 /** A button that buys the token which `token()` gives. It is never disabled: focus would fall off it. */
 export function buyButton(token) {
-  const button = h("button", { type: "button", class: "primary buy" });
-  button.addEventListener("click", async () => {
-    if (button.getAttribute("aria-disabled") === "true") return;
+  async function press() {
+    if (button.ariaDisabled === "true") return;
     const wanted = { ...token() };
     const usuario = await needBuyer(t.whoBuysThis(wanted));
     if (usuario) buy(wanted, usuario);
-  });
+  }
+  const button = h("button.primary.buy", { onclick: press });
   return button;
 }
 
@@ -25,36 +25,29 @@ export function fillButton(button, token) {
   const under = outstanding().some((c) => c.tokenId === token.id);
   const word = token.vendido ? t.sold : under ? t.buying : t.buy;
   setText(button, word);
-  setAttribute(button, "aria-label", token.vendido || under ? `${word}: ${token.nombre}` : t.buyThis(token));
-  setAttribute(button, "aria-disabled", token.vendido || under ? "true" : null);
+  setAttribute(button, "aria-label", word === t.buy ? t.buyThis(token) : `${word}: ${token.nombre}`);
+  setAttribute(button, "aria-disabled", word === t.buy ? null : "true");
   setAttribute(button, "aria-busy", under ? "true" : null);
 }
 
 /** The sign and word of a token's state. */
-export function stateOf(token) {
-  return h(
-    "span",
-    { class: token.vendido ? "tag sold" : "tag free" },
-    icon(token.vendido ? "lock" : "dot"),
-    token.vendido ? t.sold : t.free,
-  );
-}
+export const stateOf = ({ vendido }) =>
+  vendido ? h("span.tag.sold", icon("lock"), t.sold) : h("span.tag.free", icon("dot"), t.free);
 
-/** A card; `fillCard` fills it. */
+/** What a token costs. */
+export const priceOf = ({ precio }) => [h("strong", whole(precio)), " ", t.creditWord(precio)];
+
+/** A card, to be filled. */
 export function makeCard(token) {
-  const card = h("li", { class: "card" });
-  card.token = token;
-  card.append(
+  const href = `#/tienda/${token.id}`;
+  const image = h("img", { loading: "lazy", decoding: "async", width: 400, height: 400, src: picture(token.id) });
+  const card = h(
+    "li.card",
+    h("a.frame", { href, tabindex: -1 }, image),
     h(
-      "a",
-      { class: "frame", href: `#/tienda/${token.id}`, tabindex: "-1" },
-      h("img", { loading: "lazy", decoding: "async", width: "400", height: "400", src: picture(token.id) }),
-    ),
-    h(
-      "div",
-      { class: "about" },
-      h("h3", {}, h("a", { href: `#/tienda/${token.id}` })),
-      h("p", { class: "line" }, h("span", { class: "price" }), h("span", { class: "state" })),
+      "div.about",
+      h("h3", h("a", { href })),
+      h("p.line", h("span.price"), h("span.state")),
       buyButton(() => card.token),
     ),
   );
@@ -63,21 +56,13 @@ export function makeCard(token) {
 
 /** Fills a card. */
 export function fillCard(card, token) {
+  const before = card.token;
   card.token = token;
   card.classList.toggle("is-sold", token.vendido);
   const [image, link, price, state, button] = ["img", "h3 a", ".price", ".state", ".buy"].map((css) => card.querySelector(css));
   setAttribute(image, "alt", t.pictureOf(token.nombre));
   setText(link, token.nombre);
-  if (price.dataset.precio !== String(token.precio)) {
-    price.dataset.precio = token.precio;
-    price.replaceChildren(h("strong", {}, whole(token.precio)), " ", t.creditWord(token.precio));
-  }
-  if (state.dataset.sold !== String(token.vendido)) {
-    state.dataset.sold = token.vendido;
-    state.replaceChildren(stateOf(token));
-  }
+  if (before?.precio !== token.precio) price.replaceChildren(...priceOf(token));
+  if (before?.vendido !== token.vendido || !state.firstChild) state.replaceChildren(stateOf(token));
   fillButton(button, token);
 }
-
-/** Calls `f` whenever buttons may have to change. */
-export const onButtons = (f) => onOutstanding.add(f);

@@ -1,26 +1,40 @@
 // Elements made by calls: text stays text, whatever is in it.
 
-const SVG = "http://www.w3.org/2000/svg";
+const isNothing = (child) => child === null || child === undefined || child === false;
 
-function fill(element, props, children) {
-  for (const [name, value] of Object.entries(props)) {
-    if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? "" : value);
+/** An element with its classes, attributes, listeners and children: `h("button.plain", { onclick: buy }, "Buy")`. */
+export const h = (tag, ...rest) => make("http://www.w3.org/1999/xhtml", tag, rest);
+/** The same in SVG. */
+export const svg = (tag, ...rest) => make("http://www.w3.org/2000/svg", tag, rest);
+
+function make(namespace, tag, rest) {
+  const [name, ...classes] = tag.split(".");
+  const element = document.createElementNS(namespace, name);
+  const [props, children] = rest[0]?.constructor === Object ? [rest[0], rest.slice(1)] : [{}, rest];
+  if (classes.length) element.setAttribute("class", classes.join(" "));
+  for (const [key, value] of Object.entries(props)) {
+    if (typeof value === "function") element.addEventListener(key.slice(2), value);
+    else if (!isNothing(value)) element.setAttribute(key, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  // a button that does something sends no form
+  if (name === "button" && props.onclick) element.type = "button";
+  element.append(...children.flat(Infinity).filter((child) => !isNothing(child)));
   return element;
 }
 
-/** An HTML element: `h("button", { type: "button", onclick: buy }, "Buy")`. */
-export const h = (tag, props = {}, ...children) => fill(document.createElement(tag), props, children);
-
-/** An SVG element. */
-export const svg = (tag, props = {}, ...children) => fill(document.createElementNS(SVG, tag), props, children);
-
 /** A drawn sign that only eyes need: words stand beside it. */
-export function icon(name) {
-  return svg("svg", { class: "icon", "aria-hidden": "true" }, svg("use", { href: `/web/signs.svg#${name}` }));
+export const icon = (name) => svg("svg.icon", { "aria-hidden": "true" }, svg("use", { href: `/web/signs.svg#${name}` }));
+
+/** A part of a view with its title; `id` is its name in the style, too. */
+export const panel = (id, title, ...children) =>
+  h(`section.panel.${id}`, { "aria-labelledby": id }, h("h2", { id }, title), children);
+
+/** A table that can be scrolled by itself: the element around it, and its body. */
+export function table(label, columns) {
+  const body = h("tbody");
+  const head = columns.map((text) => h("th", { scope: "col" }, text));
+  const rows = h("table", h("thead", h("tr", head)), body);
+  return { element: h("div.scroll", { tabindex: "0", role: "group", "aria-label": label }, rows), body };
 }
 
 /** Sets an element's text only where it differs, so that live regions and selections stay quiet. */
@@ -30,7 +44,7 @@ export function setText(element, text) {
 
 /** Sets or removes an attribute only where it differs. */
 export function setAttribute(element, name, value) {
-  if (value === null || value === false) element.removeAttribute(name);
+  if (isNothing(value)) element.removeAttribute(name);
   else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 }
 
@@ -59,16 +73,11 @@ export function reconcile(list, items, key, create, update) {
 
 let scope = null;
 
-/** Runs `f`; gives what it made, and a function that ends everything which it began to listen to. */
+/** Runs `f`; gives what it made, and a function that ends what it began: listeners to signals, and what runs `every` so often. */
 export function scoped(f) {
-  const mine = (scope = []);
+  const ends = (scope = []);
   try {
-    return [
-      f(),
-      () => {
-        for (const end of mine) end();
-      },
-    ];
+    return [f(), () => ends.forEach((end) => end())];
   } finally {
     scope = null;
   }
@@ -79,10 +88,8 @@ export function signal() {
   const listeners = new Set();
   return {
     add(f) {
-      const end = () => listeners.delete(f);
       listeners.add(f);
-      scope?.push(end);
-      return end;
+      scope?.push(() => listeners.delete(f));
     },
     call(...args) {
       for (const f of [...listeners]) f(...args);
@@ -90,17 +97,20 @@ export function signal() {
   };
 }
 
-/** Waits; ends early where `signal` aborts. */
+/** Calls `f` every so many ms while the page is seen. */
+export function every(ms, f) {
+  const timer = setInterval(() => document.hidden || f(), ms);
+  scope?.push(() => clearInterval(timer));
+}
+
+/** Whether a view is the one that is shown. */
+export const isShown = (view) => view.isConnected && !view.hidden;
+
+/** Waits; ends early where `abort` does. */
 export function wait(ms, abort) {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    abort?.addEventListener(
-      "abort",
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
+    if (abort?.aborted) resolve();
+    setTimeout(resolve, ms);
+    abort?.addEventListener("abort", resolve, { once: true });
   });
 }

@@ -28,12 +28,11 @@ let catching = null;
 
 /** The newest purchases first. */
 export const purchases = () => [...rows.values()].sort((a, b) => b.id - a.id);
-const newest = () => Math.max(0, ...rows.keys());
 
 function take(transaccion, live) {
   const before = rows.get(transaccion.id);
   if (before) {
-    if (before.fecha !== transaccion.fecha || before.tokenId !== transaccion.tokenId) reset();
+    if (!isSame(before, transaccion)) reset();
     return;
   }
   rows.set(transaccion.id, transaccion);
@@ -41,6 +40,8 @@ function take(transaccion, live) {
   // lower than all that are kept: too old to show
   if (rows.has(transaccion.id)) onPurchase.call(transaccion, live);
 }
+
+const isSame = (a, b) => a.fecha === b.fecha && a.tokenId === b.tokenId;
 
 /** A purchase of this page's own: its answer may come before its event. */
 export const noticePurchase = (transaccion) => take(transaccion, true);
@@ -62,8 +63,9 @@ function catchUp() {
 }
 
 async function readMissed() {
-  const last = newest();
-  if (last && !(await stillThere(last))) return reset();
+  const last = Math.max(0, ...rows.keys());
+  // another reset may have come first
+  if (last && !(await stillThere(last))) return rows.has(last) && reset();
   let next = `/transacciones?limite=1000&despues=${last}`;
   if (!last) {
     const { total } = await request("/transacciones?limite=1");
@@ -80,10 +82,9 @@ async function readMissed() {
 }
 
 async function stillThere(id) {
+  const before = rows.get(id);
   try {
-    const { data } = await request(`/transacciones/${id}`);
-    const { fecha, tokenId } = rows.get(id);
-    return data.fecha === fecha && data.tokenId === tokenId;
+    return isSame(before, (await request(`/transacciones/${id}`)).data);
   } catch (e) {
     if (e.status === 404) return false;
     throw e;
@@ -97,12 +98,15 @@ function reset() {
   // what runs now may still read the old market
   Promise.resolve(catching).then(catchUp);
   // the browser would ask the new market for what comes after the old one's last id
-  if (source) open();
+  if (source) {
+    channel?.postMessage({ reset: true });
+    open();
+  }
 }
 
 function open() {
   close();
-  source = new EventSource("/transacciones/eventos");
+  const mine = (source = new EventSource("/transacciones/eventos"));
   source.addEventListener("open", () => {
     setLive(true);
     channel?.postMessage({ live: true });
@@ -113,19 +117,14 @@ function open() {
     channel?.postMessage({ transaccion });
     take(transaccion, true);
   });
+  // the browser came back with the id of a purchase that this market does not have
+  source.addEventListener("otro-almacen", reset);
   source.addEventListener("error", () => {
     setLive(false);
     channel?.postMessage({ live: false });
     // an answer that is no stream ends it for good; a lost connection is the browser's to open again
-    if (source?.readyState === EventSource.CLOSED) {
-      const mine = source;
-      setTimeout(
-        () => {
-          if (source === mine) open();
-        },
-        AGAIN * (0.5 + Math.random()),
-      );
-    }
+    if (mine.readyState === EventSource.CLOSED)
+      setTimeout(() => source === mine && open(), AGAIN * (0.5 + Math.random()));
   });
 }
 
@@ -136,19 +135,16 @@ function close() {
 
 /** Follows while the page is seen: the tab whose turn it is has the stream for all. */
 function follow() {
-  if (release) return;
+  if (release || document.hidden) return;
   const stopped = new AbortController();
   const untilHidden = new Promise((resolve) => stopped.signal.addEventListener("abort", resolve));
   release = () => stopped.abort();
   catchUp();
-  inTurn(
-    "eventos",
-    () => {
-      open();
-      return untilHidden.then(close);
-    },
-    stopped.signal,
-  );
+  const lead = () => {
+    open();
+    return untilHidden.then(close);
+  };
+  inTurn("eventos", lead, stopped.signal);
   channel?.postMessage({ who: true });
 }
 
@@ -165,16 +161,13 @@ export function startEvents() {
     if (data.who && source) channel.postMessage({ live: stream.live });
     // a hidden page catches up when it is seen again
     if (document.hidden || source) return;
-    if ("live" in data) {
-      if (data.live && !stream.live) catchUp();
-      setLive(data.live);
-    }
+    if (data.reset) reset();
+    if (data.live && !stream.live) catchUp();
+    if ("live" in data) setLive(data.live);
     if (data.transaccion) take(data.transaccion, true);
   });
   document.addEventListener("visibilitychange", () => (document.hidden ? rest() : follow()));
   addEventListener("pagehide", rest);
-  addEventListener("pageshow", () => {
-    if (!document.hidden) follow();
-  });
-  if (!document.hidden) follow();
+  addEventListener("pageshow", follow);
+  follow();
 }

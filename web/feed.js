@@ -2,26 +2,31 @@
 
 import { h, reconcile, setText } from "./dom.js";
 import { onPurchase, onReset, onStream, purchases, stream } from "./events.js";
-import { fillName } from "./names.js";
-import { madeBy, onOutstanding } from "./purchase.js";
+import { fillName, tokenLink } from "./names.js";
 import { t, timeOf } from "./text.js";
 
-/** A section with the newest purchases; `pods` adds who made them, as far as this page knows. */
+/** A section with the newest purchases; `pods` adds who made them. */
 export function makeFeed({ shown = 12, pods = false, heading = t.recent } = {}) {
-  const list = h("ol", { class: "feed" });
-  const state = h("p", { class: "quiet" });
-  const section = h("section", { class: "recent", "aria-label": heading }, h("h2", {}, heading), state, list);
+  const list = h("ol.feed");
+  const state = h("p.quiet");
+  const section = h("section.recent", { "aria-label": heading }, h("h2", heading), state, list);
   let waiting = false;
+
+  function row({ id, usuarioId, tokenId, precio, fecha, pod }) {
+    return h(
+      "li",
+      h("p.deal", fillName(h("b"), "usuarios", usuarioId), " → ", tokenLink(tokenId)),
+      h(
+        "p.quiet.facts",
+        `#${id} · ${t.credits(precio)} · ${timeOf(fecha)}`,
+        pods && h("span.pod", ` · ${pod ?? t.podUnknown}`),
+      ),
+    );
+  }
 
   function draw() {
     waiting = false;
-    reconcile(
-      list,
-      purchases().slice(0, shown),
-      (transaccion) => transaccion.id,
-      (one) => row(one, pods),
-      pods ? fillPod : undefined,
-    );
+    reconcile(list, purchases().slice(0, shown), ({ id }) => id, row);
     const said = !list.children.length ? (stream.loaded ? t.noPurchases : t.loading) : stream.live ? "" : t.notLive;
     setText(state, said);
     state.hidden = !said;
@@ -31,27 +36,7 @@ export function makeFeed({ shown = 12, pods = false, heading = t.recent } = {}) 
     if (!waiting) requestAnimationFrame(draw);
     waiting = true;
   }
-  for (const happened of [onPurchase, onStream, onReset, onOutstanding]) happened.add(soon);
+  for (const happened of [onPurchase, onStream, onReset]) happened.add(soon);
   draw();
   return section;
-}
-
-function row(transaccion, pods) {
-  const who = fillName(h("b"), "usuarios", transaccion.usuarioId);
-  const what = fillName(h("a", { href: `#/tienda/${transaccion.tokenId}` }), "tokens", transaccion.tokenId);
-  return h(
-    "li",
-    {},
-    h("p", { class: "deal" }, who, " → ", what),
-    h(
-      "p",
-      { class: "quiet facts" },
-      `#${transaccion.id} · ${t.credits(transaccion.precio)} · ${timeOf(transaccion.fecha)}`,
-      pods ? h("span", { class: "pod" }) : null,
-    ),
-  );
-}
-
-function fillPod(item, { id }) {
-  setText(item.querySelector(".pod"), madeBy.has(id) ? ` · ${madeBy.get(id)}` : ` · ${t.podUnknown}`);
 }

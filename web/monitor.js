@@ -1,7 +1,7 @@
 // What this page has seen of the services: who answered, how fast, who is gone. Everything comes from its own requests.
 
 import { onAnswer, request } from "./api.js";
-import { signal } from "./dom.js";
+import { every, signal } from "./dom.js";
 import { onPurchase } from "./events.js";
 
 export const SERVICES = ["usuarios", "tokens", "transacciones"];
@@ -21,9 +21,10 @@ const GIVEN_UP = 3000;
 export const services = Object.fromEntries(
   SERVICES.map((name) => [
     name,
-    { name, pods: new Map(), down: null, answered: null, lastGood: -Infinity, firstBad: null, flying: new Map() },
+    { name, pods: new Map(), down: null, answered: null, lastGood: -Infinity, firstBad: null, flying: new Map(), asked: -Infinity },
   ]),
 );
+const all = Object.values(services);
 /** Deaths, returns, pods that came or went: `{at, kind, service, pod}`, oldest first. */
 export const marks = [];
 /** By second: what happened in it. */
@@ -34,11 +35,11 @@ export const market = { service: null };
 export const onHealth = signal();
 /** Once a second. */
 export const onTick = signal();
-
-let watched = false;
 /** When this page began to look. */
 export const started = performance.now();
-let hiddenSince = document.hidden ? started : null;
+
+let watched = () => false;
+const hiddenSpans = document.hidden ? [[started, null]] : [];
 
 /** What happened in the second of a moment. */
 export function second(at) {
@@ -54,26 +55,29 @@ export function second(at) {
 export function blind(n) {
   return n < Math.floor(started / 1000) || hiddenSpans.some(([from, to]) => n > from / 1000 && n + 1 < (to ?? Infinity) / 1000);
 }
-const hiddenSpans = hiddenSince === null ? [] : [[started, null]];
+
+/** The services that are silent now. */
+export const silentNow = () => all.filter((s) => s.down !== null);
 
 function mark(kind, service, at, pod = null) {
   marks.push({ at, kind, service, pod });
   marks.sort((a, b) => a.at - b.at);
-  while (marks.length > 200) marks.shift();
+  if (marks.length > 200) marks.shift();
 }
 
-function note({ service, method, status, codigo, pod, ms, start, probe }) {
+function note({ service, method, status, pod, ms, start, probe }) {
   const now = start + ms;
   const bucket = second(now);
-  const good = status > 0 && status < 500;
   bucket.requests++;
+  if (method === "POST" && service === "transacciones" && status >= 400 && status < 500) bucket.refusals++;
+  // the gateway's word: it asked no service
+  if (status === 429) return;
+  const good = status > 0 && status < 500;
   if (good) bucket.times.push(ms);
   else bucket.errors++;
-  if (method === "POST" && service === "transacciones" && status >= 400 && status < 500) bucket.refusals++;
   const s = services[service];
   // the gateway's own errors carry the gateway's name
-  const known = good || s.pods.has(pod);
-  if (pod && known) sample(s, pod, now, ms, good);
+  if (pod && (good || s.pods.has(pod))) sample(s, pod, now, ms, good);
   if (good) {
     s.lastGood = Math.max(s.lastGood, start);
     if (s.firstBad !== null && s.firstBad <= s.lastGood) s.firstBad = null;
@@ -81,7 +85,6 @@ function note({ service, method, status, codigo, pod, ms, start, probe }) {
     judge(s, now);
   } else if (probe) {
     if (start > s.lastGood) s.firstBad ??= start;
-    s.trouble = codigo;
     judge(s, now);
   } else if (!s.flying.size && !document.hidden) {
     probeOnce(s);
@@ -89,9 +92,9 @@ function note({ service, method, status, codigo, pod, ms, start, probe }) {
 }
 
 function sample(s, name, now, ms, good) {
-  let pod = s.pods.get(name);
-  const fresh = !pod;
-  if (fresh) s.pods.set(name, (pod = { name, samples: [], seen: now, gone: null }));
+  const fresh = !s.pods.has(name);
+  if (fresh) s.pods.set(name, { name, samples: [], seen: now, gone: null });
+  const pod = s.pods.get(name);
   if ((fresh && now - started > RECENT) || pod.gone !== null) {
     if (s.down === null) mark("came", s.name, now, name);
     pod.gone = null;
@@ -107,21 +110,18 @@ function judge(s, now) {
   for (const start of s.flying.values()) {
     if (now - start > SILENT && start > s.lastGood) bad = Math.min(bad ?? Infinity, start);
   }
-  if (bad !== null && s.down === null) {
-    s.down = bad;
-    mark("died", s.name, bad);
-    onHealth.call(s);
-  } else if (bad === null && s.down !== null) {
-    s.down = null;
-    mark("returned", s.name, now);
-    onHealth.call(s);
-  }
+  if ((bad === null) === (s.down === null)) return;
+  s.down = bad;
+  if (bad === null) mark("returned", s.name, now);
+  else mark("died", s.name, bad);
+  onHealth.call(s);
 }
 
 async function probeOnce(s) {
   if (s.flying.size >= 2) return;
   const id = Symbol(s.name);
-  s.flying.set(id, performance.now());
+  s.asked = performance.now();
+  s.flying.set(id, s.asked);
   setTimeout(() => judge(s, performance.now()), SILENT + 20);
   try {
     await request(`/${s.name}?limite=1`, { fresh: true, probe: true, timeout: GIVEN_UP });
@@ -131,40 +131,16 @@ async function probeOnce(s) {
   s.flying.delete(id);
 }
 
-async function probe(s) {
-  for (;;) {
-    if (!document.hidden) probeOnce(s);
-    const amiss = SERVICES.some((name) => services[name].down !== null);
-    const period = watched ? PERIOD.watched : amiss ? PERIOD.amiss : PERIOD.calm;
-    await pause(period);
-  }
-}
-
-let wake = [];
-function pause(ms) {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-    wake.push(resolve);
-  });
-}
-function wakeAll() {
-  const sleeping = wake;
-  wake = [];
-  for (const resolve of sleeping) resolve();
-}
-
-/** Sistema looks more often. */
-export function watch(on) {
-  watched = on;
-  if (on) wakeAll();
+/** Probes what is due. */
+function probe() {
+  const period = watched() ? PERIOD.watched : silentNow().length ? PERIOD.amiss : PERIOD.calm;
+  for (const s of all) if (performance.now() - s.asked >= period) probeOnce(s);
 }
 
 function tick() {
   const now = performance.now();
-  wake = wake.slice(-6);
-  if (document.hidden) return;
   second(now);
-  for (const s of Object.values(services)) {
+  for (const s of all) {
     judge(s, now);
     for (const pod of s.pods.values()) {
       pod.samples = pod.samples.filter((one) => now - one.at < RECENT);
@@ -180,7 +156,7 @@ function tick() {
 
 async function identify() {
   try {
-    market.service = (await request("/", { fresh: true })).data.servicio ?? null;
+    market.service ??= (await request("/", { fresh: true })).data.servicio;
   } catch {
     // asked again when a service comes back
   }
@@ -188,32 +164,28 @@ async function identify() {
 
 /** The value below which a part of the numbers lies. */
 export function quantile(numbers, part) {
-  if (!numbers.length) return null;
   const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))];
+  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? null;
 }
 
-/** Begins; called once. */
-export function startMonitor() {
+/** Begins; called once. `watching` says whether Sistema is seen, where the page looks more often. */
+export function startMonitor(watching) {
+  watched = watching;
   onAnswer.add(note);
   onPurchase.add((_, live) => {
     if (live) second(performance.now()).purchases++;
   });
-  onHealth.add(() => {
-    if (market.service === null) identify();
-  });
+  onHealth.add(() => market.service === null && identify());
   document.addEventListener("visibilitychange", () => {
     const now = performance.now();
-    if (document.hidden) {
-      hiddenSpans.push([now, null]);
-    } else {
-      if (hiddenSpans.length) hiddenSpans.at(-1)[1] ??= now;
-      // who did not answer while nobody asked is not gone
-      for (const s of Object.values(services)) for (const pod of s.pods.values()) if (pod.gone === null) pod.seen = now;
-      wakeAll();
-    }
+    if (document.hidden) return hiddenSpans.push([now, null]);
+    if (hiddenSpans.length) hiddenSpans.at(-1)[1] ??= now;
+    // who did not answer while nobody asked is not gone
+    for (const s of all) for (const pod of s.pods.values()) if (pod.gone === null) pod.seen = now;
+    probe();
   });
-  for (const s of Object.values(services)) probe(s);
+  probe();
   identify();
-  setInterval(tick, 1000);
+  every(100, probe);
+  every(1000, tick);
 }

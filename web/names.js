@@ -1,6 +1,7 @@
 // Names of users and tokens by id: people read names, the API says ids.
 
-import { request } from "./api.js";
+import { ask } from "./api.js";
+import { h } from "./dom.js";
 
 /** Requests under way at once: a page of purchases may need forty names. */
 const AT_ONCE = 3;
@@ -15,9 +16,6 @@ export function learn(kind, rows) {
   for (const row of rows) known[kind].set(row.id, row);
 }
 
-/** The row as it was last seen, or undefined. */
-export const seen = (kind, id) => known[kind].get(id);
-
 /** Forgets all: the market under the page is another one. */
 export function forget() {
   for (const rows of Object.values(known)) rows.clear();
@@ -30,7 +28,7 @@ export function find(kind, id) {
   if (row) return Promise.resolve(row);
   const path = `/${kind}/${id}`;
   if (!asked.has(path)) {
-    asked.set(path, new Promise((resolve) => queue.push({ kind, id, path, resolve })));
+    asked.set(path, new Promise((resolve) => queue.push({ kind, path, resolve })));
     work();
   }
   return asked.get(path);
@@ -40,13 +38,9 @@ async function work() {
   if (running >= AT_ONCE) return;
   running++;
   for (let job = queue.shift(); job; job = queue.shift()) {
-    try {
-      const { data } = await request(job.path);
-      learn(job.kind, [data]);
-      job.resolve(data);
-    } catch {
-      job.resolve(null);
-    }
+    const row = await ask(job.path, (data) => data);
+    if (row) learn(job.kind, [row]);
+    job.resolve(row);
     // a failure is asked for anew the next time
     asked.delete(job.path);
   }
@@ -57,9 +51,9 @@ async function work() {
 export function fillName(element, kind, id) {
   const row = known[kind].get(id);
   element.textContent = row?.nombre ?? `#${id}`;
-  if (!row)
-    find(kind, id).then((found) => {
-      if (found) element.textContent = found.nombre;
-    });
+  if (!row) find(kind, id).then((found) => found && (element.textContent = found.nombre));
   return element;
 }
+
+/** A link to a token that says its name. */
+export const tokenLink = (id) => fillName(h("a", { href: `#/tienda/${id}` }), "tokens", id);

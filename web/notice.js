@@ -5,17 +5,17 @@ import { t } from "./text.js";
 
 /** Receipts on the screen at once. */
 const SHOWN = 3;
+const SIGNS = { good: "check", bad: "cross", info: "info" };
 
 const receipts = [];
 let line = 0;
 
 /** Says something to who does not see the page; twice the same is said twice. */
 export function announce(text) {
-  const place = document.getElementById("spoken");
-  place.replaceChildren(h("span", { "data-n": ++line }, text));
+  document.getElementById("spoken").replaceChildren(h("span", { "data-n": ++line }, text));
 }
 
-/** Shows a receipt: `kind` is good, bad or info; `text` the sentence; `more` lines below; `actions` links or buttons. */
+/** Shows a receipt: `kind` is good, bad or info; `text` the sentence; `more` lines below; `actions` links. */
 export function tell({ kind = "info", text, more = [], actions = [] }) {
   receipts.unshift({ id: ++line, kind, text, more, actions });
   receipts.length = Math.min(receipts.length, SHOWN);
@@ -23,28 +23,13 @@ export function tell({ kind = "info", text, more = [], actions = [] }) {
   announce([text, ...more].join(" "));
 }
 
-const SIGNS = { good: "check", bad: "cross", info: "info" };
+const draw = () => reconcile(document.getElementById("receipts"), receipts, (r) => r.id, makeReceipt);
 
-function draw() {
-  reconcile(
-    document.getElementById("receipts"),
-    receipts,
-    (r) => r.id,
-    (r) =>
-      h(
-        "li",
-        { class: `receipt ${r.kind}` },
-        icon(SIGNS[r.kind]),
-        h(
-          "div",
-          {},
-          h("p", { class: "sentence" }, r.text),
-          r.more.map((text) => h("p", { class: "quiet" }, text)),
-          r.actions.length ? h("p", { class: "actions" }, r.actions) : null,
-        ),
-        h("button", { type: "button", class: "close", "aria-label": t.close, onclick: () => dismiss(r) }, icon("cross")),
-      ),
-  );
+function makeReceipt(receipt) {
+  const { kind, text, more, actions } = receipt;
+  const words = [h("p.sentence", text), more.map((one) => h("p.quiet", one)), actions.length && h("p.actions", actions)];
+  const close = h("button.close", { "aria-label": t.close, onclick: () => dismiss(receipt) }, icon("cross"));
+  return h(`li.receipt.${kind}`, icon(SIGNS[kind]), h("div", words.filter(Boolean).flat()), close);
 }
 
 function dismiss(receipt) {
@@ -52,5 +37,5 @@ function dismiss(receipt) {
   const had = list.contains(document.activeElement);
   receipts.splice(receipts.indexOf(receipt), 1);
   draw();
-  if (had) (list.querySelector(".close") ?? document.querySelector("main h1"))?.focus();
+  if (had) (list.querySelector(".close") ?? document.querySelector("main > :not([hidden]) h1"))?.focus();
 }

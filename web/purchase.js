@@ -8,7 +8,7 @@ import { noticePurchase } from "./events.js";
 import { onHealth } from "./monitor.js";
 import { announce, tell } from "./notice.js";
 import { inTurn, load, onStored, save } from "./storage.js";
-import { span, t, whole } from "./text.js";
+import { span, t } from "./text.js";
 import { sayRefusal } from "./trouble.js";
 
 /** For so long a purchase is repeated as often as the server likes; then every few seconds, until it is known. ms */
@@ -17,23 +17,13 @@ const PATIENT = 4000;
 
 /** After the outstanding purchases changed. */
 export const onOutstanding = signal();
-/** After a purchase of this page ended: `(compra, transaccion or null)`. */
-export const onEnd = signal();
-/** The pods that made this page's purchases, by id. */
-export const madeBy = new Map();
 
 const running = new Map();
-
-/** Takes note of the pod that made one of this page's purchases. */
-export function made(id, pod) {
-  if (pod) madeBy.set(id, pod);
-  onOutstanding.call();
-}
 
 /** Purchases whose outcome is not known: `{clave, usuarioId, nombre, tokenId, token, precio}`, oldest first. */
 export const outstanding = () => Object.values(load("compras", {})).filter((c) => typeof c?.clave === "string");
 
-/** How often one of them was sent, and since when this page tries; null where another tab does. */
+/** How often one of them was sent, since when this page tries, and the last status; null where another tab tries. */
 export const progress = (clave) => running.get(clave) ?? null;
 
 function keep(compra) {
@@ -47,39 +37,29 @@ function drop({ clave }) {
   onOutstanding.call();
 }
 
-/** Buys a token for the buyer at the price that they see. A second wish for the same is the same purchase. */
-export function buy(token, usuario = buyer) {
-  const same = outstanding().find((c) => c.tokenId === token.id && c.usuarioId === usuario.id);
-  if (same) return;
-  const compra = {
-    clave: newKey(),
-    usuarioId: usuario.id,
-    nombre: usuario.nombre,
-    tokenId: token.id,
-    token: token.nombre,
-    precio: token.precio,
-  };
+/** Buys a token for a user at the price that they see. A second wish for the same is the same purchase. */
+export function buy({ id: tokenId, nombre: token, precio }, { id: usuarioId, nombre }) {
+  if (outstanding().some((c) => c.tokenId === tokenId && c.usuarioId === usuarioId)) return;
+  const compra = { clave: newKey(), usuarioId, nombre, tokenId, token, precio };
   keep(compra);
   run(compra);
 }
 
 /** One tab at a time sends a purchase; where there are no locks two may, which is the same purchase. */
 function run(compra) {
-  if (running.has(compra.clave)) return;
-  inTurn(compra.clave, () => send(compra));
+  if (!running.has(compra.clave)) inTurn(compra.clave, () => send(compra));
 }
 
 async function send(compra) {
   const { clave, usuarioId, tokenId, precio } = compra;
-  const state = { sent: 0, since: performance.now(), wake: null };
+  const state = { sent: 0, since: performance.now(), status: null, wake: null };
   running.set(clave, state);
   // another tab may have ended it while this one waited for the lock
   while (outstanding().some((c) => c.clave === clave)) {
     state.sent++;
     onOutstanding.call();
     try {
-      const answer = await request("/transacciones", { method: "POST", body: { usuarioId, tokenId, precio }, key: clave });
-      await bought(compra, answer, state);
+      await bought(compra, await request("/transacciones", { body: { usuarioId, tokenId, precio }, key: clave }), state);
       break;
     } catch (e) {
       if (!e.passing) {
@@ -87,50 +67,53 @@ async function send(compra) {
         break;
       }
       if (state.sent === 1) announce(t.underWay(compra));
-      const eager = performance.now() - state.since < EAGER;
+      state.status = e.status;
       state.wake = new AbortController();
-      await wait((eager ? Math.min(e.wait, PATIENT) : PATIENT) * (0.5 + Math.random()), state.wake.signal);
+      await wait(pause(e, state), state.wake.signal);
     }
   }
   running.delete(clave);
   onOutstanding.call();
 }
 
+/** Until the next attempt, ms: never less than a 429 asks for, whose sender is busy and not gone. */
+function pause({ status, wait: asked }, { since }) {
+  if (status === 429) return asked * (1 + Math.random() / 2);
+  const eager = performance.now() - since < EAGER;
+  return (eager ? Math.min(asked, PATIENT) : PATIENT) * (0.5 + Math.random());
+}
+
 async function bought(compra, { data, pod, ms }, { sent, since }) {
   drop(compra);
-  made(data.id, pod);
   noticePurchase(data);
-  onEnd.call(compra, data);
   if (compra.usuarioId === buyer?.id) await refresh();
   const saldo = compra.usuarioId === buyer?.id ? buyer.saldo : null;
   const took = sent > 1 ? t.tookTries({ n: sent, time: span(performance.now() - since) }) : span(ms);
+  const balance = saldo === null ? t.balanceUnknown(compra) : t.balanceNow({ ...compra, saldo });
   tell({
     kind: "good",
     text: t.bought(compra),
-    more: [
-      saldo === null ? t.balanceUnknown(compra) : t.balanceNow({ ...compra, saldo }),
-      t.answeredBy({ pod: pod ?? "?", took }),
-    ],
-    actions: [h("a", { href: `#/tienda/${compra.tokenId}` }, t.seePurchase(data.id))],
+    more: [balance, t.answeredBy({ pod, took })],
+    actions: [h("a", { href: `#/tienda/${compra.tokenId}` }, `${t.seePurchase} #${data.id}`)],
   });
 }
 
 async function refused(compra, failure) {
   drop(compra);
-  onEnd.call(compra, null);
   const { text, missing } = await sayRefusal(failure, compra);
-  const actions = missing ? [h("a", { href: `#/cuenta?monto=${missing}` }, t.addCredits(whole(missing)))] : [];
+  const actions = missing ? [h("a", { href: `#/cuenta?monto=${missing}` }, t.addCredits(missing))] : [];
   tell({ kind: "bad", text, more: [t.nothingCharged], actions });
 }
 
 /** Begins: what a reload or another visit left is taken up again. */
 export function startPurchases() {
-  for (const compra of outstanding()) run(compra);
+  const takeUp = () => outstanding().forEach(run);
+  takeUp();
   onHealth.add((service) => {
-    if (service.down === null) for (const state of running.values()) state.wake?.abort();
+    if (service.down === null) for (const state of running.values()) if (state.status !== 429) state.wake?.abort();
   });
   onStored("compras", () => {
-    for (const compra of outstanding()) run(compra);
+    takeUp();
     onOutstanding.call();
   });
 }

@@ -1,14 +1,15 @@
 // Tienda: the catalogue, searched as one types; new tokens appear, sold ones stay where they are.
 
 import { request } from "./api.js";
-import { fillButton, fillCard, makeCard, onButtons } from "./card.js";
-import { h, icon, reconcile, setText } from "./dom.js";
+import { fillButton, fillCard, makeCard } from "./card.js";
+import { every, h, icon, isShown, reconcile, setText } from "./dom.js";
 import { onPurchase, onReset } from "./events.js";
 import { makeFeed } from "./feed.js";
-import { FIELDS, fillFilter, makeFilter } from "./filter.js";
+import { choices, field, numberField } from "./forms.js";
 import { onHealth } from "./monitor.js";
 import { learn } from "./names.js";
 import { announce } from "./notice.js";
+import { onOutstanding } from "./purchase.js";
 import { t } from "./text.js";
 import { say } from "./trouble.js";
 
@@ -20,49 +21,62 @@ const EVERY = 3000;
 const TYPING = 150;
 /** The most rows of one list. */
 const MOST = 1000;
+/** What can be asked for, as the API calls it. */
+const FIELDS = ["nombre", "vendido", "orden", "precioMin", "precioMax"];
+
+function makeFilter(changed) {
+  const sought = { name: "nombre", type: "search", autocomplete: "off", maxlength: 100, placeholder: t.searchHint };
+  const orders = { id: t.byNumber, "-id": t.byNewest, precio: t.byPrice, "-precio": t.byPriceDown, nombre: t.byName };
+  const options = Object.entries(orders).map(([value, text]) => h("option", { value }, text));
+  return h(
+    "form.filter",
+    { role: "search", oninput: changed, onsubmit: (e) => e.preventDefault() },
+    field("grow", t.search, h("input", sought)),
+    choices("vendido", t.show, [
+      ["", t.all],
+      ["false", t.onlyFree],
+      ["true", t.onlySold],
+    ]),
+    ["precioMin", "precioMax"].map((name) => numberField(name, t.fields[name], { min: 0 })),
+    field("", t.order, h("select", { name: "orden" }, options)),
+  );
+}
 
 /** The view: its element, and what the router calls. */
 export function makeShop() {
-  const list = h("ul", { class: "cards", id: "cards" });
-  const count = h("p", { class: "count quiet", role: "status" });
-  const state = h("div", { class: "empty", hidden: true });
-  const more = h("button", { type: "button", class: "plain more", hidden: true, onclick: () => readMore(true) }, t.more);
+  const list = h("ul.cards", { id: "cards" });
+  const count = h("p.count.quiet", { role: "status" });
+  const state = h("div.empty", { hidden: true });
+  const more = h("button.plain.more", { hidden: true, onclick: () => readMore(true) }, t.more);
   const filter = makeFilter(changed);
-  const feed = makeFeed();
-  const element = h(
-    "div",
-    { class: "shop" },
-    h("header", { class: "heading" }, h("h1", { tabindex: "-1" }, t.shop), count),
-    filter,
-    h(
-      "section",
-      { class: "catalogue", "aria-labelledby": "catalogue", "aria-busy": "true" },
-      h("h2", { id: "catalogue", class: "unseen" }, t.catalogue),
-      list,
-      state,
-      more,
-    ),
-    feed,
+  const catalogue = h(
+    "section.catalogue",
+    { "aria-labelledby": "catalogue", "aria-busy": "true" },
+    h("h2.unseen", { id: "catalogue" }, t.catalogue),
+    list,
+    state,
+    more,
   );
-  const catalogue = element.querySelector(".catalogue");
+  const heading = h("header.heading", h("h1", { tabindex: -1 }, t.shop), count);
+  const element = h("div.shop", heading, filter, catalogue, makeFeed());
 
-  /** What is listed: rows by id in the list's order; `next` leads on; `sold` here while they were listed. */
+  /** What is listed: rows in the list's order; `next` leads on; `listed` is the search that they answer. */
   let rows = [];
   let next = null;
   let total = null;
   let failure = null;
-  let shown = false;
+  let listed = null;
   let abort = null;
   let timer = null;
+  /** Sold while they were listed. */
   const soldHere = new Set();
 
   skeletons(list);
 
   function query() {
     const fields = new FormData(filter);
-    return new URLSearchParams(
-      FIELDS.map((f) => [f, String(fields.get(f) ?? "").trim()]).filter(([f, v]) => v && !(f === "orden" && v === "id")),
-    );
+    const asked = FIELDS.map((f) => [f, String(fields.get(f) ?? "").trim()]);
+    return new URLSearchParams(asked.filter(([f, value]) => value && !(f === "orden" && value === "id")));
   }
 
   function changed() {
@@ -81,30 +95,33 @@ export function makeShop() {
     if (abort && !fresh) return;
     abort?.abort();
     const mine = (abort = new AbortController());
-    const limite = fresh || !rows.length ? PAGE : Math.min(MOST, next ? rows.length : rows.length + PAGE);
-    catalogue.setAttribute("aria-busy", String(fresh));
+    const asked = query();
+    listed = asked.toString();
+    asked.set("limite", fresh || !rows.length ? PAGE : Math.min(MOST, next ? rows.length : rows.length + PAGE));
+    catalogue.ariaBusy = String(fresh);
     try {
-      const page = await request(`/tokens?${withLimit(limite)}`, { abort: mine.signal });
-      rows = fresh ? page.data : merge(page.data);
-      next = page.next;
-      total = page.total;
+      const page = await request(`/tokens?${asked}`, { abort: mine.signal });
+      noteList(page, fresh ? page.data : merge(page.data));
       failure = null;
-      learn("tokens", page.data);
       if (fresh) announce(t.found(total));
     } catch (e) {
       if (mine.signal.aborted) return;
       failure = e;
       if (fresh && e.status === 422) rows = [];
     }
-    if (abort === mine) abort = null;
-    catalogue.setAttribute("aria-busy", "false");
-    draw();
+    done(mine);
   }
 
-  function withLimit(limite) {
-    const all = query();
-    all.set("limite", limite);
-    return all;
+  function noteList(page, now) {
+    ({ next, total } = page);
+    rows = now;
+    learn("tokens", page.data);
+  }
+
+  function done(mine) {
+    if (abort === mine) abort = null;
+    catalogue.ariaBusy = "false";
+    draw();
   }
 
   /** What the server lists now, and what was sold while it was looked at, which a filter would take away. */
@@ -129,117 +146,74 @@ export function makeShop() {
     try {
       const page = await request(next, { abort: mine.signal });
       const there = new Set(rows.map((token) => token.id));
-      rows = [...rows, ...page.data.filter((token) => !there.has(token.id))];
-      next = page.next;
-      total = page.total;
-      learn("tokens", page.data);
+      noteList(page, [...rows, ...page.data.filter((token) => !there.has(token.id))]);
     } catch {
-      // the button stays
+      // a search took its place, or the button stays
+      if (mine.signal.aborted) return;
     }
-    if (abort === mine) abort = null;
-    draw();
+    done(mine);
     // the button moved away from under who pressed it
     if (byHand) list.children[first]?.querySelector("h3 a")?.focus({ preventScroll: true });
   }
 
   function draw() {
-    if (!(failure && !rows.length)) reconcile(list, rows, (token) => token.id, makeCard, fillCard);
-    else list.replaceChildren();
+    const failed = failure && !rows.length;
+    reconcile(list, rows, (token) => token.id, makeCard, fillCard);
     setText(count, total === null ? "" : t.found(total));
     more.hidden = !next;
-    const filtered = query().size > 0;
-    const what = failure && !rows.length ? "failed" : rows.length ? "" : filtered ? "nothing" : "empty";
+    const what = failed ? "failed" : rows.length ? "" : query().size ? "nothing" : "empty";
     state.hidden = !what;
-    if (state.dataset.what !== what || what === "failed") {
-      state.dataset.what = what;
-      state.replaceChildren(
-        ...emptyState(what, failure, () => {
-          filter.reset();
-          changed();
-        }),
-      );
-    }
+    if (state.dataset.what === what && !failed) return;
+    state.dataset.what = what;
+    state.replaceChildren(...emptyState(what));
   }
 
-  onPurchase.add((transaccion) => {
-    const token = rows.find((one) => one.id === transaccion.tokenId);
-    if (!token || token.vendido) return;
-    token.vendido = true;
-    soldHere.add(token.id);
-    const card = list.querySelector(`[data-key="${token.id}"]`);
-    if (card) fillCard(card, token);
+  function emptyState(what) {
+    const clear = () => {
+      filter.reset();
+      changed();
+    };
+    const said = (sign, text, next) => [icon(sign), h("p.sentence", text), next];
+    if (what === "failed") return said("cross", say(failure), h("p.quiet", failure.passing ? t.comesBack : t.correctFilter));
+    if (what === "nothing") return said("search", t.noResults, h("button.plain", { onclick: clear }, t.clearFilter));
+    return what ? said("tag", t.noTokens, h("a.plain", { href: "#/cuenta?publicar" }, t.publishFirst)) : [];
+  }
+
+  onPurchase.add(({ tokenId }) => {
+    const n = rows.findIndex((one) => one.id === tokenId && !one.vendido);
+    if (n < 0) return;
+    rows[n] = { ...rows[n], vendido: true };
+    soldHere.add(tokenId);
+    const card = list.querySelector(`[data-key="${tokenId}"]`);
+    if (card) fillCard(card, rows[n]);
   });
-  onButtons(() => {
+  onOutstanding.add(() => {
     for (const card of list.children) if (card.token) fillButton(card.querySelector(".buy"), card.token);
   });
   onHealth.add((service) => {
-    if (service.name === "tokens" && service.down === null && shown) read();
+    if (service.name === "tokens" && service.down === null && isShown(element)) read();
   });
   onReset.add(() => {
     soldHere.clear();
     read(true);
   });
-  new IntersectionObserver(
-    ([seen]) => {
-      if (seen.isIntersecting) readMore(false);
-    },
-    { rootMargin: "600px" },
-  ).observe(more);
-  const looking = setInterval(() => {
-    if (shown && !document.hidden) read();
-  }, EVERY);
+  new IntersectionObserver(([seen]) => seen.isIntersecting && readMore(false), { rootMargin: "600px" }).observe(more);
+  every(EVERY, () => isShown(element) && read());
 
   return {
     element,
     show(params) {
-      shown = true;
-      if (FIELDS.some((f) => (params.get(f) ?? "") !== (query().get(f) ?? ""))) fillFilter(filter, params);
-      read(!rows.length || query().toString() !== element.dataset.query);
-      element.dataset.query = query().toString();
-    },
-    hide() {
-      shown = false;
-      element.dataset.query = query().toString();
-    },
-    end() {
-      clearInterval(looking);
+      const asked = query();
+      if (FIELDS.some((f) => (params.get(f) ?? "") !== (asked.get(f) ?? ""))) {
+        for (const f of FIELDS) filter.elements[f].value = params.get(f) ?? (f === "orden" ? "id" : "");
+      }
+      read(!rows.length || query().toString() !== listed);
     },
   };
 }
 
 function skeletons(list) {
-  list.replaceChildren(
-    ...Array.from({ length: 8 }, () =>
-      h(
-        "li",
-        { class: "card skeleton", "aria-hidden": "true" },
-        h("div", { class: "frame" }),
-        h("div", { class: "about" }, h("i"), h("i"), h("i")),
-      ),
-    ),
-  );
-}
-
-function emptyState(what, failure, clear) {
-  if (what === "failed")
-    return [
-      icon("cross"),
-      h("p", { class: "sentence" }, say(failure)),
-      h("p", { class: "quiet" }, failure?.passing ? t.comesBack : t.correctFilter),
-    ];
-  if (what === "nothing") {
-    return [
-      icon("search"),
-      h("p", { class: "sentence" }, t.noResults),
-      h("p", {}, h("button", { type: "button", class: "plain", onclick: clear }, t.clearFilter)),
-    ];
-  }
-  if (what === "empty") {
-    return [
-      icon("tag"),
-      h("p", { class: "sentence" }, t.noTokens),
-      h("p", {}, h("a", { class: "plain", href: "#/cuenta?publicar" }, t.publishFirst)),
-    ];
-  }
-  return [];
+  const bars = () => h("div.about", h("i"), h("i"), h("i"));
+  const one = () => h("li.card.skeleton", { "aria-hidden": "true" }, h("div.frame"), bars());
+  list.replaceChildren(...Array.from({ length: 8 }, one));
 }

@@ -6,8 +6,7 @@ const memory = new Map();
 /** The value under a name, or `fallback` where there is none or it cannot be read. */
 export function load(name, fallback = null) {
   try {
-    const text = memory.get(name) ?? localStorage.getItem(PREFIX + name);
-    return text === null || text === undefined ? fallback : JSON.parse(text);
+    return JSON.parse(memory.get(name) ?? localStorage.getItem(PREFIX + name)) ?? fallback;
   } catch {
     return fallback;
   }
@@ -15,14 +14,12 @@ export function load(name, fallback = null) {
 
 /** Keeps a value; `null` forgets the name. */
 export function save(name, value) {
-  const text = JSON.stringify(value);
+  memory.delete(name);
   try {
     if (value === null) localStorage.removeItem(PREFIX + name);
-    else localStorage.setItem(PREFIX + name, text);
-    memory.delete(name);
+    else localStorage.setItem(PREFIX + name, JSON.stringify(value));
   } catch {
-    if (value === null) memory.delete(name);
-    else memory.set(name, text);
+    if (value !== null) memory.set(name, JSON.stringify(value));
   }
 }
 

@@ -1,53 +1,56 @@
 // Sistema: the market as it is now, readable from the last row.
 
-import { h } from "./dom.js";
 import { makeAudit } from "./audit.js";
+import { request } from "./api.js";
 import { makeBurst } from "./burst.js";
+import { h, isShown, panel, setText } from "./dom.js";
 import { makeFeed } from "./feed.js";
-import { onTick, watch } from "./monitor.js";
+import { onTick } from "./monitor.js";
 import { makeServices } from "./services.js";
-import { t } from "./text.js";
+import { t, whole } from "./text.js";
 import { makeTimeline } from "./timeline.js";
-import { makeVisits } from "./visits.js";
+import { say } from "./trouble.js";
 
 /** The view. */
 export function makeSystem() {
-  const parts = [
-    makeServices(),
-    makeAudit(),
-    makeTimeline(),
-    makeFeed({ shown: 14, pods: true, heading: t.asTheyCommit }),
-    makeBurst(),
-    makeVisits(),
-  ];
-  const [services, audit, timeline, feed, burst, visits] = parts.map((part) => part.element ?? part);
+  const [services, audit, timeline] = [makeServices(), makeAudit(), makeTimeline()];
+  const feed = makeFeed({ shown: 14, pods: true, heading: t.asTheyCommit });
   feed.classList.add("panel");
+  const visits = makeVisits();
   const element = h(
-    "div",
-    { class: "system" },
-    h("header", { class: "heading" }, h("h1", { tabindex: "-1" }, t.system), h("p", { class: "quiet" }, t.systemSays)),
-    h("div", { class: "column" }, services, timeline, burst),
-    h("div", { class: "column" }, audit, feed, visits),
+    "div.system",
+    h("header.heading", h("h1", { tabindex: -1 }, t.system), h("p.quiet", t.systemSays)),
+    h("div.column", services.element, timeline.element, makeBurst().element),
+    h("div.column", audit.element, feed, visits.element),
   );
-  let shown = false;
-  const stop = onTick.add((now) => {
-    if (shown) for (const part of parts) part.draw?.(now);
-  });
+  const draw = (now) => [services, audit, timeline].forEach((part) => part.draw(now));
+  onTick.add((now) => isShown(element) && draw(now));
   return {
     element,
     show() {
-      shown = true;
-      watch(true);
-      for (const part of parts) part.show?.();
-      for (const part of parts) part.draw?.(performance.now());
-    },
-    hide() {
-      shown = false;
-      watch(false);
-    },
-    end() {
-      stop();
-      watch(false);
+      visits.show();
+      draw(performance.now());
     },
   };
+}
+
+/** The visits counter, and whether pods share it. A visit is counted when it is seen first, and by its button. */
+function makeVisits() {
+  const count = h("strong.big.figure", "–");
+  const shared = h("p.quiet", { role: "status" }, t.loading);
+  const element = panel("visits", t.visits, count, shared, h("button.plain", { onclick: visit }, t.visitAgain));
+  let seen = false;
+
+  async function visit() {
+    seen = true;
+    try {
+      const { hits, compartido, hostname } = (await request("/hits", { fresh: true })).data;
+      setText(count, whole(hits));
+      setText(shared, (compartido ? t.visitsShared : t.visitsAlone)(hostname));
+    } catch (e) {
+      setText(count, "–");
+      setText(shared, say(e));
+    }
+  }
+  return { element, show: () => seen || visit() };
 }

@@ -1,35 +1,33 @@
-// The reader's language: which, how it writes numbers and times, and how a part of the page is told when it changes.
+// The reader's language: which, its words, and how it writes numbers and times.
 
 import { signal } from "./dom.js";
 import { load, save } from "./storage.js";
-import { en } from "./text-en.js";
-import { es } from "./text-es.js";
+import { WORDS } from "./words.js";
 
-const TEXTS = { es, en };
+const LANGUAGES = ["es", "en"];
 const short = (tag) => tag.slice(0, 2).toLowerCase();
 const preferred = navigator.languages?.length ? navigator.languages : [navigator.language ?? "es"];
 
 /** `es` or `en`. */
-export let language = chosen();
-/** The texts in that language: `t.buy`, `t.credits(5)`. */
-export let t = TEXTS[language];
+export let language = LANGUAGES.includes(load("idioma")) ? load("idioma") : chosen();
+/** The words in that language: `t.buy`, `t.credits(5)`, `t.short({ nombre, missing, token })`. */
+export let t;
 /** After a change of language. */
 export const onLanguage = signal();
 
-let formats = makeFormats();
+let formats;
+speak();
 
 function chosen() {
-  const saved = load("idioma");
-  if (saved in TEXTS) return saved;
-  return preferred.map(short).find((tag) => tag in TEXTS) ?? "es";
+  return preferred.map(short).find((tag) => LANGUAGES.includes(tag)) ?? "es";
 }
 
-function makeFormats() {
+function speak() {
   // es-MX writes 984,398 and es-ES 984.398: the whole tag counts, where it is of the chosen language
   const locale = preferred.find((tag) => short(tag) === language) ?? language;
   const numbers = (options) => new Intl.NumberFormat(locale, options).format;
   const dates = (options) => new Intl.DateTimeFormat(locale, options).format;
-  return {
+  formats = {
     // without "always", Spanish leaves 1098 ungrouped beside 11.098
     whole: numbers({ maximumFractionDigits: 0, useGrouping: "always" }),
     tenths: numbers({ maximumFractionDigits: 1, useGrouping: "always" }),
@@ -37,15 +35,31 @@ function makeFormats() {
     time: dates({ timeStyle: "medium" }),
     date: dates({ dateStyle: "medium", timeStyle: "short" }),
   };
+  t = inLanguage(WORDS, LANGUAGES.indexOf(language));
+}
+
+function inLanguage(words, n) {
+  const one = (word) => (!Array.isArray(word) ? inLanguage(word, n) : word[n].includes("{") ? sentence(word[n]) : word[n]);
+  return Object.fromEntries(Object.entries(words).map(([name, word]) => [name, one(word)]));
+}
+
+/** A function that fills a sentence with named values; a value by itself is the only one. */
+function sentence(text) {
+  return (values) =>
+    text.replace(/\{(\w+)(?:(\$)|([:?])([^|}]*)\|([^}]*))?\}/g, (_, name, credits, kind, one, many) => {
+      const value = Object(values) === values ? values[name] : values;
+      const written = typeof value === "number" ? whole(value) : (value ?? "?");
+      if (credits) return `${written} ${t.creditWord(value)}`;
+      const noun = value === 1 ? one : many;
+      return kind === ":" ? `${written} ${noun}` : kind ? noun : written;
+    });
 }
 
 /** Changes the language for this browser. */
-export function setLanguage(tag) {
-  language = tag;
-  t = TEXTS[tag];
-  formats = makeFormats();
-  save("idioma", tag);
-  document.documentElement.lang = tag;
+export function changeLanguage() {
+  language = LANGUAGES.find((tag) => tag !== language);
+  save("idioma", language);
+  speak();
   onLanguage.call();
 }
 
@@ -61,9 +75,9 @@ export const timeOf = (text) => formats.time(new Date(text));
 export const dateOf = (text) => formats.date(new Date(text));
 /** A time span in ms as people say it: 0.8 ms, 12 ms, 3.4 s. */
 export function span(ms) {
-  if (ms === null || ms === undefined || Number.isNaN(ms)) return "–";
-  if (ms < 10) return `${tenths(ms)} ms`;
-  return ms < 1000 ? `${whole(ms)} ms` : `${tenths(ms / 1000)} s`;
+  if (!Number.isFinite(ms)) return "–";
+  if (ms >= 1000) return `${tenths(ms / 1000)} s`;
+  return `${ms < 10 ? tenths(ms) : whole(ms)} ms`;
 }
 /** A time span in ms for clocks that tick once a second: 6 s, 2 min 5 s, 3 h 1 min. */
 export function age(ms) {

@@ -1,7 +1,7 @@
 // The last five minutes: who was there, requests, times, purchases, on one axis.
 
 import { LEFT, measure, picture, RIGHT } from "./chart.js";
-import { h, setText } from "./dom.js";
+import { h, panel, setText, table } from "./dom.js";
 import { blind, marks, quantile, SERVICES, seconds, SHOWN } from "./monitor.js";
 import { span, t, timeOf, whole } from "./text.js";
 
@@ -10,51 +10,13 @@ const ROW = 10;
 
 /** The panel. */
 export function makeTimeline() {
-  const place = h("div", {
-    class: "chart",
-    tabindex: "0",
-    role: "slider",
-    "aria-label": t.timeline,
-    "aria-valuemin": -SHOWN,
-    "aria-valuemax": "-1",
-    "aria-valuenow": "-1",
-  });
-  const readout = h("p", { class: "readout" });
-  const body = h("tbody");
-  const table = h(
-    "details",
-    { class: "as-table" },
-    h("summary", {}, t.asTable),
-    h(
-      "div",
-      { class: "scroll", tabindex: "0", role: "group", "aria-label": t.asTable },
-      h(
-        "table",
-        {},
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            [t.time, t.requests, t.errorsWord, "p50", "p99", t.purchases, t.refusals, t.silent].map((text) =>
-              h("th", { scope: "col" }, text),
-            ),
-          ),
-        ),
-        body,
-      ),
-    ),
-  );
-  const element = h(
-    "section",
-    { class: "panel timeline", "aria-labelledby": "timeline" },
-    h("h2", { id: "timeline" }, t.timeline),
-    legend(),
-    place,
-    readout,
-    table,
-  );
+  const values = { "aria-valuemin": -SHOWN, "aria-valuemax": -1, "aria-valuenow": -1 };
+  const place = h("div.chart", { tabindex: 0, role: "slider", "aria-label": t.timeline, ...values });
+  const readout = h("p.readout");
+  const columns = [t.time, t.requests, t.errorsWord, "p50", "p99", t.purchases, t.refusals, t.silent];
+  const { element: rows, body } = table(t.asTable, columns);
+  const details = h("details.as-table", h("summary", t.asTable), rows);
+  const element = panel("timeline", t.timeline, legend(), place, readout, details);
   let width = 0;
   let cursor = null;
 
@@ -64,18 +26,16 @@ export function makeTimeline() {
     draw(performance.now());
   }).observe(place);
 
-  const bounds = (now) => ({ last: Math.floor(now / 1000) - 1, first: Math.floor(now / 1000) - SHOWN });
-
   function draw(now) {
     if (!width || !place.isConnected) return;
-    const { first, last } = bounds(now);
+    const n = Math.floor(now / 1000);
+    const [first, last] = [n - SHOWN, n - 1];
     place.replaceChildren(picture(width, first, last, now, cursor));
-    say(last);
-    if (table.open && (last % ROW === 0 || !body.children.length)) fillTable(body, first, last, now);
+    say(cursor === null ? last : last + cursor, last);
+    if (details.open && (last % ROW === 0 || !body.children.length)) fillTable(body, first, last, now);
   }
 
-  function say(last) {
-    const n = cursor === null ? last : last + cursor;
+  function say(n, last) {
     const text = sentence(n, last);
     setText(readout, text);
     place.setAttribute("aria-valuenow", n - last - 1);
@@ -99,81 +59,60 @@ export function makeTimeline() {
     e.preventDefault();
     move(to);
   });
-  table.addEventListener("toggle", () => draw(performance.now()));
+  details.addEventListener("toggle", () => draw(performance.now()));
   return { element, draw };
 }
 
 function legend() {
-  const one = (name, text) => h("li", {}, h("span", { class: `swatch ${name}`, "aria-hidden": "true" }), text);
-  return h(
-    "ul",
-    { class: "legend" },
-    one("requests", t.requestsASecond),
-    one("errors", t.errorsWord),
-    one("p50", "p50"),
-    one("p99", "p99"),
-    one("purchases", t.purchasesASecond),
-    one("refusals", t.refusals),
-    one("down", t.silent),
-    one("blind", t.notWatched),
-  );
+  const names = {
+    requests: t.requestsASecond,
+    errors: t.errorsWord,
+    p50: "p50",
+    p99: "p99",
+    purchases: t.purchasesASecond,
+    refusals: t.refusals,
+    down: t.silent,
+    blind: t.notWatched,
+  };
+  const one = ([name, text]) => h("li", h(`span.swatch.${name}`, { "aria-hidden": "true" }), text);
+  return h("ul.legend", Object.entries(names).map(one));
 }
 
-/** Whether a service was silent in a second; null where that is not known. */
+/** Whether a service was silent in a second. */
 function silent(name, n) {
-  let state = null;
-  for (const one of marks) {
-    if (one.service !== name || Math.floor(one.at / 1000) > n) continue;
-    if (one.kind === "died") state = true;
-    if (one.kind === "returned") state = false;
-  }
-  return state;
+  const before = marks.filter((one) => one.service === name && Math.floor(one.at / 1000) <= n);
+  return before.findLast(({ kind }) => kind === "died" || kind === "returned")?.kind === "died";
 }
 
 function sentence(n, last) {
   const at = timeOf(Date.now() - (performance.now() - (n + 0.5) * 1000));
-  const when = n === last ? t.lastSecond : t.secondsAgo(whole(last - n), at);
-  if (blind(n)) return `${when}: ${t.notWatched}`;
+  const when = n === last ? t.lastSecond : t.secondsAgo({ n: last - n, at });
   const s = seconds.get(n);
-  if (!s) return `${when}: ${t.nothingSent}`;
-  const gone = SERVICES.filter((name) => silent(name, n));
-  return `${when}: ${[
+  if (blind(n) || !s) return `${when}: ${blind(n) ? t.notWatched : t.nothingSent}`;
+  const said = [
     t.nRequests(s.requests),
     t.nErrors(s.errors),
     `p50 ${span(quantile(s.times, 0.5))}`,
     `p99 ${span(quantile(s.times, 0.99))}`,
     t.nPurchases(s.purchases),
     t.nRefusals(s.refusals),
-    ...gone.map(t.wasSilent),
-  ].join(" · ")}`;
+    ...SERVICES.filter((name) => silent(name, n)).map(t.wasSilent),
+  ];
+  return `${when}: ${said.join(" · ")}`;
 }
 
 function fillTable(body, first, last, now) {
   const rows = [];
   for (let from = last - (last % ROW); from >= first; from -= ROW) {
     const inside = Array.from({ length: ROW }, (_, i) => from + i).filter((n) => n <= last && !blind(n));
-    const sum = (field) => inside.reduce((all, n) => all + (seconds.get(n)?.[field] ?? 0), 0);
+    const sum = (field) => whole(inside.reduce((all, n) => all + (seconds.get(n)?.[field] ?? 0), 0));
     const times = inside.flatMap((n) => seconds.get(n)?.times ?? []);
-    const gone = SERVICES.filter((name) => inside.some((n) => silent(name, n)));
-    const cells = inside.length
-      ? [
-          whole(sum("requests")),
-          whole(sum("errors")),
-          span(quantile(times, 0.5)),
-          span(quantile(times, 0.99)),
-          whole(sum("purchases")),
-          whole(sum("refusals")),
-          gone.join(", "),
-        ]
-      : ["–", "–", "–", "–", "–", "–", t.notWatched];
-    rows.push(
-      h(
-        "tr",
-        {},
-        h("th", { scope: "row" }, timeOf(Date.now() - (now - from * 1000))),
-        cells.map((text) => h("td", { class: "figure" }, text)),
-      ),
-    );
+    const [p50, p99] = [0.5, 0.99].map((part) => span(quantile(times, part)));
+    const gone = SERVICES.filter((name) => inside.some((n) => silent(name, n))).join(", ");
+    const cells = [sum("requests"), sum("errors"), p50, p99, sum("purchases"), sum("refusals"), gone];
+    const shown = inside.length ? cells : cells.map((_, n) => (n < 6 ? "–" : t.notWatched));
+    const time = timeOf(Date.now() - (now - from * 1000));
+    rows.push(h("tr", h("th", { scope: "row" }, time), shown.map((text) => h("td.figure", text))));
   }
   body.replaceChildren(...rows);
 }

@@ -1,24 +1,31 @@
 // One token: its picture large, what it costs, who has it.
 
-import { request } from "./api.js";
-import { buyButton, fillButton, onButtons, picture, stateOf } from "./card.js";
-import { h, icon } from "./dom.js";
+import { ask, request } from "./api.js";
+import { buyButton, fillButton, picture, priceOf, stateOf } from "./card.js";
+import { every, h, icon, isShown, setAttribute } from "./dom.js";
 import { onPurchase, onReset } from "./events.js";
 import { onHealth } from "./monitor.js";
 import { fillName, learn } from "./names.js";
-import { madeBy } from "./purchase.js";
-import { dateOf, t, whole } from "./text.js";
+import { onOutstanding } from "./purchase.js";
+import { dateOf, t } from "./text.js";
 import { say } from "./trouble.js";
+
+/** Between two looks at it, ms. */
+const EVERY = 5000;
 
 /** The view of one token. */
 export function makeToken() {
-  const element = h("div", { class: "token" });
+  const element = h("div.token");
+  const back = h("p.back", h("a", { href: "#/tienda" }, icon("back"), t.backToShop));
+  const image = h("img", { width: 400, height: 400 });
+  const button = buyButton(() => token);
   let id = null;
   let token = null;
-  let sale = null;
-  let shown = false;
+  /** Who bought it, `undefined` while that is asked. */
+  let sale;
 
   async function read() {
+    if (!isShown(element)) return;
     const mine = id;
     try {
       const { data } = await request(`/tokens/${mine}`);
@@ -31,116 +38,88 @@ export function makeToken() {
       if (mine === id && (!token || e.status === 404)) drawTrouble(e);
       return;
     }
-    if (token.vendido && !sale) {
-      const found = await request(`/transacciones?tokenId=${mine}&limite=1`).then(
-        ({ data }) => data[0],
-        () => undefined,
-      );
-      if (mine !== id) return;
-      sale = found ?? null;
-      drawSale(found);
-    }
+    if (!token.vendido || sale) return;
+    const found = await ask(`/transacciones?tokenId=${mine}&limite=1`, ([first]) => first ?? null);
+    if (mine !== id) return;
+    sale = found;
+    draw();
   }
 
   function draw() {
-    const button = buyButton(() => token);
+    const had = element.contains(document.activeElement) && document.activeElement.localName;
     fillButton(button, token);
+    setAttribute(image, "src", picture(id));
+    setAttribute(image, "alt", t.pictureOf(token.nombre));
     element.replaceChildren(
-      h("p", { class: "back" }, h("a", { href: "#/tienda" }, icon("back"), t.backToShop)),
+      back,
+      h("div.frame", image),
       h(
-        "div",
-        { class: "frame" },
-        h("img", { src: picture(token.id), alt: t.pictureOf(token.nombre), width: "400", height: "400" }),
-      ),
-      h(
-        "div",
-        { class: "about" },
-        h("h1", { tabindex: "-1" }, token.nombre),
-        h("p", { class: "line" }, stateOf(token), h("span", { class: "quiet" }, `#${token.id}`)),
-        h("p", { class: "price large" }, h("strong", {}, whole(token.precio)), " ", t.creditWord(token.precio)),
+        "div.about",
+        h("h1", { tabindex: -1 }, token.nombre),
+        h("p.line", stateOf(token), h("span.quiet", `#${id}`)),
+        h("p.price.large", priceOf(token)),
         button,
-        h("div", { class: "sale" }),
+        token.vendido ? saleFacts(sale) : h("p.quiet.sale", t.onePurchase),
       ),
     );
-    drawSale(token.vendido ? (sale ?? undefined) : null);
-    if (shown) document.title = `${token.nombre} · ${t.market}`;
+    if (had) element.querySelector(had)?.focus({ preventScroll: true });
+    entitle();
   }
 
-  function drawSale(found) {
-    const place = element.querySelector(".sale");
-    if (!place) return;
-    if (!token.vendido) return place.replaceChildren(h("p", { class: "quiet" }, t.onePurchase));
-    if (!found) return place.replaceChildren(h("p", { class: "quiet" }, found === null ? t.ownerUnknown : t.loading));
-    const pod = madeBy.get(found.id);
-    place.replaceChildren(
-      h(
-        "dl",
-        { class: "facts" },
-        h("div", {}, h("dt", {}, t.owner), h("dd", {}, fillName(h("b"), "usuarios", found.usuarioId))),
-        h("div", {}, h("dt", {}, t.purchase), h("dd", {}, `#${found.id}`)),
-        h("div", {}, h("dt", {}, t.paid), h("dd", {}, t.credits(found.precio))),
-        h("div", {}, h("dt", {}, t.date), h("dd", {}, dateOf(found.fecha))),
-        pod ? h("div", {}, h("dt", {}, t.madeBy), h("dd", {}, h("code", {}, pod))) : null,
-      ),
-    );
+  function entitle() {
+    if (token && isShown(element)) document.title = `${token.nombre} · ${t.market}`;
   }
 
   function drawTrouble(failure) {
+    token = null;
+    const words = failure.status === 404 ? t.noSuchToken : say(failure);
     element.replaceChildren(
-      h("p", { class: "back" }, h("a", { href: "#/tienda" }, icon("back"), t.backToShop)),
+      back,
       h(
-        "div",
-        { class: "empty" },
+        "div.empty",
         icon("cross"),
-        h("h1", { tabindex: "-1", class: "sentence" }, failure.status === 404 ? t.noSuchToken : say(failure)),
-        failure.passing ? h("p", { class: "quiet" }, t.comesBack) : null,
+        h("h1.sentence", { tabindex: -1 }, words),
+        failure.passing && h("p.quiet", t.comesBack),
       ),
     );
   }
 
   onPurchase.add((transaccion) => {
-    if (!shown || transaccion.tokenId !== id) return;
+    if (transaccion.tokenId !== id || !token || !isShown(element)) return;
     sale = transaccion;
-    if (!token) return;
     token = { ...token, vendido: true };
-    fillButton(element.querySelector(".buy"), token);
-    element.querySelector(".tag")?.replaceWith(stateOf(token));
-    drawSale(sale);
+    draw();
   });
-  onButtons(() => {
-    const button = element.querySelector(".buy");
-    if (button && token) fillButton(button, token);
-  });
-  onHealth.add((service) => {
-    if (shown && service.down === null) read();
-  });
+  onOutstanding.add(() => token && fillButton(button, token));
+  onHealth.add((service) => service.down === null && read());
   onReset.add(() => {
-    if (shown) {
-      sale = null;
-      read();
-    }
+    sale = undefined;
+    read();
   });
-  const looking = setInterval(() => {
-    if (shown && !document.hidden) read();
-  }, 5000);
+  every(EVERY, read);
 
   return {
     element,
-    async show(_, wanted) {
-      shown = true;
+    show(_, wanted) {
       if (id !== wanted) {
-        [id, token, sale] = [wanted, null, null];
-        element.replaceChildren(h("h1", { tabindex: "-1", class: "quiet" }, t.loading));
-      } else if (token) {
-        document.title = `${token.nombre} · ${t.market}`;
+        [id, token, sale] = [wanted, null, undefined];
+        element.replaceChildren(h("h1.quiet", { tabindex: -1 }, t.loading));
       }
-      await read();
-    },
-    hide() {
-      shown = false;
-    },
-    end() {
-      clearInterval(looking);
+      entitle();
+      read();
     },
   };
+}
+
+function saleFacts(sale) {
+  if (!sale) return h("p.quiet.sale", sale === null ? t.ownerUnknown : t.loading);
+  const fact = ([name, value]) => h("div", h("dt", name), h("dd", value));
+  const facts = [
+    [t.owner, fillName(h("b"), "usuarios", sale.usuarioId)],
+    [t.purchase, `#${sale.id}`],
+    [t.paid, t.credits(sale.precio)],
+    [t.date, dateOf(sale.fecha)],
+  ];
+  if (sale.pod) facts.push([t.madeBy, h("code", sale.pod)]);
+  return h("dl.facts.sale", facts.map(fact));
 }

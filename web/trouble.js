@@ -1,8 +1,8 @@
 // Refusals and failures in people's words.
 
-import { Failure, request } from "./api.js";
+import { ask, Failure } from "./api.js";
 import { find } from "./names.js";
-import { t, whole } from "./text.js";
+import { t } from "./text.js";
 
 /** One sentence about a request that failed, where nothing more is known about what it was. */
 export function say(failure) {
@@ -10,39 +10,28 @@ export function say(failure) {
   if (failure.fields.length) {
     return failure.fields.map(({ campo, detalle }) => `${t.fields[campo] ?? campo}: ${detalle}.`).join(" ");
   }
-  const ours = t.errors[failure.codigo];
-  if (ours) return ours;
-  if (failure.uncertain) return t.noAnswer;
-  return failure.message;
+  // a proxy on the way may refuse by the number alone
+  const codigo = failure.status === 429 ? "demasiadas-peticiones" : failure.codigo;
+  return t.errors[codigo] ?? (failure.uncertain ? t.noAnswer : failure.message);
 }
 
-/** Why a purchase was refused: `{text, actions}` with names and figures, as far as they can be had. */
+/** Why a purchase was refused, with names and figures as far as they can be had: `{text, missing}`. */
 export async function sayRefusal(failure, compra) {
   const { usuarioId, tokenId, precio } = compra;
   if (failure.codigo === "saldo-insuficiente") {
-    const saldo = await request(`/usuarios/${usuarioId}`).then(
-      ({ data }) => data.saldo,
-      () => null,
-    );
+    const missing = precio - (await ask(`/usuarios/${usuarioId}`, (u) => u.saldo, precio));
     // somebody may have added money since
-    const missing = saldo !== null && saldo < precio ? precio - saldo : null;
-    return { text: missing === null ? t.tooPoor(compra) : t.short({ ...compra, missing }), missing };
+    return missing > 0 ? { text: t.short({ ...compra, missing }), missing } : { text: t.tooPoor(compra) };
   }
   if (failure.codigo === "token-no-disponible") {
-    const sale = await request(`/transacciones?tokenId=${tokenId}&limite=1`).then(
-      ({ data }) => data[0],
-      () => null,
-    );
+    const sale = await ask(`/transacciones?tokenId=${tokenId}&limite=1`, ([first]) => first);
     if (!sale) return { text: t.reserved(compra) };
     const owner = await find("usuarios", sale.usuarioId);
-    return { text: t.alreadySold({ ...compra, owner: owner?.nombre ?? `#${sale.usuarioId}` }), sale };
+    return { text: t.alreadySold({ ...compra, owner: owner?.nombre ?? `#${sale.usuarioId}` }) };
   }
   if (failure.codigo === "precio-cambiado") {
-    const now = await request(`/tokens/${tokenId}`).then(
-      ({ data }) => data.precio,
-      () => null,
-    );
-    return { text: now === null ? t.otherPrice(compra) : t.newPrice({ ...compra, now: whole(now) }), now };
+    const now = await ask(`/tokens/${tokenId}`, (token) => token.precio);
+    return { text: now === null ? t.otherPrice(compra) : t.newPrice({ ...compra, now }) };
   }
   return { text: t.refused({ ...compra, why: say(failure) }) };
 }

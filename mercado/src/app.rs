@@ -65,7 +65,7 @@ pub fn build(config: &Config) -> Result<Serving, StartError> {
 
     let tokens = tokens::store::Store::new(tokens);
     let engine = Engine::start(
-        transacciones::store::Store::new(transacciones),
+        transacciones::store::Store::new(transacciones).signed(&config.server.hostname),
         Arc::new(Local(tokens.clone())),
         Arc::new(Local(people.charges.clone())),
         config.purchase,

@@ -36,7 +36,6 @@ impl Default for Page {
             "dom.js": "text/javascript; charset=utf-8",
             "events.js": "text/javascript; charset=utf-8",
             "feed.js": "text/javascript; charset=utf-8",
-            "filter.js": "text/javascript; charset=utf-8",
             "forms.js": "text/javascript; charset=utf-8",
             "icono.svg": "image/svg+xml",
             "index.html": "text/html; charset=utf-8",
@@ -45,7 +44,6 @@ impl Default for Page {
             "names.js": "text/javascript; charset=utf-8",
             "notice.js": "text/javascript; charset=utf-8",
             "picker.js": "text/javascript; charset=utf-8",
-            "pods.js": "text/javascript; charset=utf-8",
             "purchase.js": "text/javascript; charset=utf-8",
             "services.js": "text/javascript; charset=utf-8",
             "shop.js": "text/javascript; charset=utf-8",
@@ -53,13 +51,11 @@ impl Default for Page {
             "storage.js": "text/javascript; charset=utf-8",
             "style.css": "text/css; charset=utf-8",
             "system.js": "text/javascript; charset=utf-8",
-            "text-en.js": "text/javascript; charset=utf-8",
-            "text-es.js": "text/javascript; charset=utf-8",
             "text.js": "text/javascript; charset=utf-8",
             "timeline.js": "text/javascript; charset=utf-8",
             "token.js": "text/javascript; charset=utf-8",
             "trouble.js": "text/javascript; charset=utf-8",
-            "visits.js": "text/javascript; charset=utf-8",
+            "words.js": "text/javascript; charset=utf-8",
         };
         Self(files.into_iter().map(|(name, text, kind)| (name, representation(text, kind))).collect())
     }

@@ -151,7 +151,8 @@ pub fn build(config: &Config) -> Result<Serving, StartError> {
     let opened = host.open::<State>(&[])?;
     host.keep(&opened);
     let ops = host.ops(routes::openapi(), &accounts)?;
-    let engine = Engine::start(Store::new(opened), tokens, usuarios, config.purchase, &host.edge.metrics)?;
+    let store = Store::new(opened).signed(&options.server.hostname);
+    let engine = Engine::start(store, tokens, usuarios, config.purchase, &host.edge.metrics)?;
     let service = Data::new(engine.service.clone());
     let public = options.public(move |c: &mut ServiceConfig| {
         c.app_data(service.clone()).configure(routes::public);

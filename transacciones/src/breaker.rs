@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use http_kit::client::Unavailable;
 use http_kit::metrics::Metrics;
-use market::contract::{Answer, Digest, Hold};
+use market::contract::{Answer, Digest, Hold, Named};
 use market::domain::Intento;
 use market::participant::{HoldRequest, Holder, Participant};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -134,6 +134,10 @@ impl<P: Participant + ?Sized> Participant for Guarded<P> {
 
     async fn digest(&self, deadline: Instant) -> Answer<Digest> {
         self.breaker.call(self.participant.digest(deadline)).await
+    }
+
+    async fn names(&self, ids: &[u64], deadline: Instant) -> Answer<Vec<Named>> {
+        self.breaker.call(self.participant.names(ids, deadline)).await
     }
 }
 

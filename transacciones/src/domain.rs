@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use market::contract::SessionRef;
 use market::domain::{Clave, Intento, Monto, TokenId, TransaccionId, UsuarioId};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What a buyer asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +47,9 @@ pub struct Transaccion {
     /// another such purchase. Such purchases come from a database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lugar: Option<TransaccionId>,
+    /// The host name of the process that committed it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<Arc<str>>,
 }
 
 impl Transaccion {

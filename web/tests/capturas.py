@@ -22,6 +22,7 @@ class Studio:
             self.browser.close()
         self.browser = Browser(self.driver, language, size=size, dark=dark)
         browser = self.browser
+        browser.media(dark)
         script = f"localStorage.setItem('mercado.comprador', JSON.stringify({{id: {buyer[0]}, nombre: '{buyer[1]}'}}));"
         browser.cdp("Page.addScriptToEvaluateOnNewDocument", source=script)
         browser.open(market.url + path)

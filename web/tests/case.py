@@ -32,6 +32,19 @@ window.release = () => { window.holding = null; for (const go of window.held.spl
 """
 
 
+# Answers of the store that is full, to what the test names
+FULL = """
+const sent = window.fetch;
+window.fullFor = null; window.refused = 0;
+window.fetch = async (path, options) => {
+  if (options?.method !== "POST" || !window.fullFor?.test(path)) return sent(path, options);
+  window.refused++;
+  const problem = { status: 507, codigo: "almacen-lleno", title: "x", detail: "y" };
+  return new Response(JSON.stringify(problem), { status: 507, headers: { "content-type": "application/problem+json" } });
+};
+"""
+
+
 class PageCase(unittest.TestCase):
     """A test; `errors` that it expects are parts of log lines."""
 

@@ -108,7 +108,7 @@ class Keyboard(PageCase):
         # the dialog gives the focus back
         browser.value("document.querySelector('#buyer').focus()")
         browser.press("enter")
-        browser.until("document.querySelector('dialog').open")
+        browser.until("document.querySelector('dialog')?.open")
         browser.press("escape")
         browser.until("document.activeElement.id === 'buyer'")
 

@@ -128,13 +128,28 @@ class Tabs(PageCase):
         browser.until("document.querySelector(\".card[data-key='103']\").matches('.is-sold')")
         self.clean(browser)
 
+    def test_the_stream_says_that_the_market_is_another_one(self):
+        market = self.market()
+        kept = """window.sources = []; const Real = EventSource;
+            window.EventSource = class extends Real { constructor(...a) { super(...a); window.sources.push(this); } };"""
+        browser = self.shop(market, script=kept)
+        market.buy(2, 102)
+        browser.until_text(".feed", "Luis → Paisaje Lunar")
+        browser.value("window.sources.at(-1).dispatchEvent(new MessageEvent('otro-almacen', { data: '{}' }))")
+        browser.until_text("#receipts", "El mercado empezó de nuevo")
+        browser.until("window.sources.length === 2 && window.sources[0].readyState === 2")
+        market.buy(1, 103)
+        browser.until_text(".feed", "Ana → Colibrí de Jade")
+        self.assertEqual(browser.value("document.querySelectorAll('.receipt').length"), 1)
+        self.clean(browser)
+
     def test_a_buyer_who_is_gone_is_said_to_be_and_not_replaced(self):
         market = self.market()
         self.expected = ["404"]
         browser = self.shop(market, buyer=(77, "Zoe"))
         browser.until("document.querySelector('#buyer').getAttribute('aria-label').includes('Zoe ya no existe')")
         self.buy(browser, 101)
-        browser.until("document.querySelector('dialog').open")
+        browser.until("document.querySelector('dialog')?.open")
         browser.press("escape")
         self.assertEqual(market.get("/transacciones"), [])
         self.assertIn("Zoe", browser.text("#buyer"))

@@ -2,7 +2,7 @@
 
 import unittest
 
-from .case import CARDS, HELD, PageCase
+from .case import CARDS, FULL, HELD, PageCase
 from .market import seeds, token, user
 
 
@@ -58,6 +58,22 @@ class Buying(PageCase):
         self.buy(browser, 105)
         browser.until_text("#receipts", "Ajolote Rosa ahora cuesta 26 créditos, no 25.")
         browser.value("window.release()")
+        self.clean(browser)
+
+    def test_a_full_market_is_said_in_plain_words_and_not_asked_again(self):
+        market = self.market()
+        browser = self.shop(market, buyer=(1, "Ana"), script=FULL)
+        browser.value("window.fullFor = /^.transacciones$/")
+        self.buy(browser, 101)
+        browser.until_text(".receipt.bad", "Ana no pudo comprar Gato Cósmico. El mercado no tiene sitio para más")
+        self.assertIn("No se cobró nada.", browser.text(".receipt.bad"))
+        browser.until("document.querySelector('#outstanding').hidden")
+        self.assertEqual(browser.value("window.refused"), 1)
+        browser.value("window.fullFor = /^.tokens$/")
+        browser.value("location.hash = '#/cuenta?publicar'")
+        browser.until("document.activeElement.name === 'nombre'")
+        browser.press(*"Uno", "enter")
+        browser.until_text(".new-token .problem", "está lleno")
         self.clean(browser)
 
     def test_what_others_do_is_seen(self):

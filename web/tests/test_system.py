@@ -7,6 +7,8 @@ import unittest
 from .case import HELD, PageCase
 from .market import ROOT
 
+# bytes of all files of the page, without the pictures of tokens
+LARGEST = 146_000
 STATE = ".service[data-service={}] .state"
 
 
@@ -110,6 +112,41 @@ class Deaths(PageCase):
         self.clean(browser)
 
 
+class Gateway(PageCase):
+    expected = ["429"]
+
+    def test_too_many_requests_are_waited_for_and_are_no_death(self):
+        market = self.services(gateway={"GATEWAY_CLIENT_WRITES": "1", "GATEWAY_CLIENT_BURST": "1"})
+        browser = self.shop(market, path="#/sistema", n=0, buyer=(3, "Sofía"))
+        browser.until_text(STATE.format("transacciones"), "responde")
+        browser.value("location.hash = '#/tienda'")
+        browser.until("document.querySelectorAll('.card:not(.skeleton)').length === 16")
+        browser.value("[101, 103, 105, 106].forEach((id) => document.querySelector(`.card[data-key='${id}'] .buy`).click())")
+        browser.until_text("#outstanding", "El mercado pide esperar")
+        browser.until("document.querySelector('#outstanding').hidden")
+        self.assertEqual(sorted(t["tokenId"] for t in market.get("/transacciones")), [101, 103, 105, 106])
+        self.assertEqual(browser.value("document.querySelector('.banner').childElementCount"), 0, "nobody was called dead")
+        browser.value("location.hash = '#/sistema'")
+        names = "[...document.querySelectorAll('.service[data-service=transacciones] tbody th')].map((e) => e.innerText)"
+        browser.until(f"{names}.length > 0")
+        self.assertEqual(browser.value(names), [market.pods("transacciones")[0].name], "the gateway is no pod")
+        self.clean(browser)
+
+    def test_purchases_of_others_say_which_pod_made_them(self):
+        market = self.services(transacciones=2)
+        browser = self.shop(market, path="#/sistema", n=0)
+        browser.until_text(".system .feed ~ *, .recent", "Nadie ha comprado todavía.")
+        made = {}
+        for token in (101, 103, 105, 106, 108, 109):
+            answer = market.client.post("/transacciones", {"usuarioId": 3, "tokenId": token})
+            if answer.status == 201:
+                made[answer.json()["id"]] = answer.pod
+        self.assertEqual(len(set(made.values())), 2, "both pods bought")
+        for id, pod in made.items():
+            browser.until_text(f".system .feed li[data-key='{id}']", pod)
+        self.clean(browser)
+
+
 class Audit(PageCase):
     def test_what_is_wrong_is_said_with_names_and_the_token(self):
         market = self.market()
@@ -199,6 +236,7 @@ class Cost(PageCase):
 
     def test_the_page_is_small_and_has_nothing_inline(self):
         files = [f for f in (ROOT / "web").iterdir() if f.is_file() and f.name != "kustomization.yaml"]
+        self.assertLess(sum(f.stat().st_size for f in files), LARGEST, "docs/adr/0012-page.md says what it is made of")
         market = self.market()
         for file in files:
             self.assertEqual(market.client.get(f"/web/{file.name}").body, file.read_bytes(), "mercado/src/web.rs has it")

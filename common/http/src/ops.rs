@@ -108,7 +108,7 @@ pub struct Identity {
 }
 
 /// Who answers here
-#[utoipa::path(get, operation_id = "inicio", path = "/", tag = "operación", responses((status = 200, description = "This pod", body = Identity)))]
+#[utoipa::path(get, operation_id = "inicio", summary = "Ver quién responde aquí", path = "/", tag = "operación", responses((status = 200, description = "This pod", body = Identity)))]
 pub async fn index(req: HttpRequest, ops: Data<Ops>) -> Result<HttpResponse, Problem> {
     let index = Identity {
         mensaje: ops.edge.product().name,
@@ -134,7 +134,7 @@ pub struct Hits {
 }
 
 /// Count a visit and say how many there were
-#[utoipa::path(get, path = "/hits", tag = "operación", responses((status = 200, description = "Visits", body = Hits)))]
+#[utoipa::path(get, summary = "Contar una visita y decir cuántas van", path = "/hits", tag = "operación", responses((status = 200, description = "Visits", body = Hits)))]
 pub async fn hits(req: HttpRequest, ops: Data<Ops>) -> Result<HttpResponse, Problem> {
     let alone = ops.hits.fetch_add(1, Ordering::Relaxed) + 1;
     let together = match &ops.shared {
@@ -159,13 +159,13 @@ pub struct ProbeAnswer {
 }
 
 /// Whether the process answers at all (looks at nothing else)
-#[utoipa::path(get, path = "/livez", tag = "operación", responses((status = 200, description = "Alive", body = ProbeAnswer)))]
+#[utoipa::path(get, summary = "Saber si el proceso responde (no mira nada más)", path = "/livez", tag = "operación", responses((status = 200, description = "Alive", body = ProbeAnswer)))]
 pub async fn livez(req: HttpRequest) -> Result<HttpResponse, Problem> {
     Ok(Representation::json(&ProbeAnswer { estado: "ok" })?.respond(&req))
 }
 
 /// Whether requests should be sent here: the store takes writes and the process is not leaving
-#[utoipa::path(get, path = "/readyz", tag = "operación", responses(
+#[utoipa::path(get, summary = "Saber si acepta peticiones: el almacén acepta cambios y el proceso no está por irse", path = "/readyz", tag = "operación", responses(
     (status = 200, description = "Ready", body = ProbeAnswer),
     crate::openapi::NotReady,
 ))]
@@ -183,7 +183,7 @@ pub async fn readyz(req: HttpRequest, ops: Data<Ops>) -> Result<HttpResponse, Pr
 }
 
 /// Counters for Prometheus
-#[utoipa::path(get, operation_id = "metricas", path = "/metrics", tag = "operación", responses(
+#[utoipa::path(get, operation_id = "metricas", summary = "Ver los contadores para Prometheus", path = "/metrics", tag = "operación", responses(
     (status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text"),
 ))]
 pub async fn show_metrics(req: HttpRequest, ops: Data<Ops>) -> Result<HttpResponse, Problem> {
@@ -192,7 +192,7 @@ pub async fn show_metrics(req: HttpRequest, ops: Data<Ops>) -> Result<HttpRespon
 }
 
 /// This description
-#[utoipa::path(get, path = "/openapi.json", tag = "operación", responses(
+#[utoipa::path(get, summary = "Ver esta descripción", path = "/openapi.json", tag = "operación", responses(
     (status = 200, description = "OpenAPI 3.1", body = Object),
 ))]
 pub async fn openapi_json(req: HttpRequest, ops: Data<Ops>) -> HttpResponse {
@@ -223,11 +223,14 @@ async fn swagger_ui(req: HttpRequest, ops: Data<Ops>) -> Result<HttpResponse, Pr
 }
 
 fn swagger_file(name: &str) -> Result<Option<Representation>, Problem> {
-    let config = utoipa_swagger_ui::Config::from("/openapi.json")
-        .try_it_out_enabled(true)
-        // or else a validator on the Internet is shown the URL of each description that is not on localhost
-        .validator_url("none");
-    let file = utoipa_swagger_ui::serve(name, Arc::new(config)).map_err(Problem::internal)?;
+    let policy = HeaderValue::from_static(SWAGGER_POLICY);
+    if name == "swagger-initializer.js" {
+        let kind = HeaderValue::from_static("text/javascript; charset=utf-8");
+        let file = Representation::new(include_str!("swagger-initializer.js"), kind);
+        return Ok(Some(file.header(header::CONTENT_SECURITY_POLICY, policy)));
+    }
+    let config = Arc::new(utoipa_swagger_ui::Config::default());
+    let file = utoipa_swagger_ui::serve(name, config).map_err(Problem::internal)?;
     let Some(file) = file else { return Ok(None) };
     let kind = HeaderValue::try_from(file.content_type).map_err(Problem::internal)?;
     let bytes = match file.bytes {
@@ -236,5 +239,5 @@ fn swagger_file(name: &str) -> Result<Option<Representation>, Problem> {
     };
     let file =
         if file.gzpipped { Representation::gzipped(bytes, kind) } else { Representation::new(bytes, kind) };
-    Ok(Some(file.header(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(SWAGGER_POLICY))))
+    Ok(Some(file.header(header::CONTENT_SECURITY_POLICY, policy)))
 }

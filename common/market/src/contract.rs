@@ -11,6 +11,7 @@
 //! | both `GET /interno/{reservas,cargos}?pendientes=true&antes=MS` | | [`Hold`]s, pending ones, oldest first; `&desde=MS&despues=INTENTO` of the last one gives the next page |
 //! | both `GET /interno/{reservas,cargos}?pendientes=false` | | [`Hold`]s, settled ones, in an order that stays; `&despues=INTENTO` of the last one gives the next page |
 //! | both `GET /interno/resumen` | | [`Digest`] |
+//! | both `GET /interno/nombres?ids=1,2` | | [`Named`], of at most [`NAMES`] ids |
 //!
 //! `antes` is an age in milliseconds by the participant's own clock: the services' clocks need not agree. The law that these
 //! calls keep stands at the trait `HoldStore`.
@@ -25,6 +26,9 @@ pub type Answer<T> = client::Answer<T, Refusal>;
 
 /// The most rows of an internal page.
 pub const PAGE: usize = 1000;
+
+/// The most names that are asked for at once.
+pub const NAMES: usize = 100;
 
 /// The body of a call that holds a token for an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +108,29 @@ pub struct Digest {
     /// yet. At most [`PAGE`] of them, and then there may be more.
     #[serde(default, rename = "enVuelo", skip_serializing_if = "Vec::is_empty")]
     pub in_flight: Vec<Hold>,
+    /// The age of the oldest pending hold in milliseconds, by the participant's clock.
+    #[serde(default, rename = "masAntiguo", skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<u64>,
+}
+
+impl Digest {
+    /// The digest with the age that its oldest hold has at a moment.
+    #[must_use]
+    pub fn aged(mut self, now: DateTime<Utc>) -> Self {
+        let oldest = self.in_flight.iter().map(|hold| hold.desde).min().filter(|_| self.pendientes > 0);
+        // a hold from the future was made before its clock was set back
+        self.oldest = oldest.map(|desde| u64::try_from((now - desde).num_milliseconds()).unwrap_or(0));
+        self
+    }
+}
+
+/// What people call a user or a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// Which.
+    pub id: u64,
+    /// Its name.
+    pub nombre: String,
 }
 
 /// Why a participant said no. The names are those of [`crate::codes::MarketCode`].

@@ -67,7 +67,7 @@ macro_rules! fields {
 
 fields! {
     UsuarioId, Id, usuario_id;
-    TokenId, Id, token_id;
+    TokenId, schema::TokenId, token_id;
     TransaccionId, Id, transaccion_id;
     Monto, schema::Credits, monto;
     PositiveMonto, schema::PositiveCredits, PositiveMonto::of;

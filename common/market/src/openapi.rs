@@ -40,7 +40,10 @@ http_kit::responses! {
 
 /// Adds the schemas that only parameters refer to, which utoipa does not collect.
 pub fn with_schemas(mut api: OpenApi) -> OpenApi {
-    api.components.get_or_insert_default().schemas.extend([described::<schema::Clave>()]);
+    api.components
+        .get_or_insert_default()
+        .schemas
+        .extend([described::<schema::Clave>(), described::<schema::TokenId>()]);
     api
 }
 
@@ -61,8 +64,14 @@ pub mod schema {
     #[schema(as = CreditosPositivos)]
     pub struct PositiveCredits(u64);
 
+    /// An id of a token
+    #[derive(ToSchema)]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 101)]
+    #[schema(as = IdToken)]
+    pub struct TokenId(u64);
+
     /// An idempotency key
     #[derive(ToSchema)]
-    #[schema(min_length = 1, max_length = 255, pattern = r"^[!-~]+$", example = "compra-7f3a")]
+    #[schema(min_length = 1, max_length = 255, pattern = r"^[!-~]+$")]
     pub struct Clave(String);
 }

@@ -25,10 +25,10 @@ pub(super) fn audit(
         diferencias.extend(compare(&VENTAS, tokens.pending(None), settled, compras));
     }
     AuditReport {
-        correcto: diferencias.is_empty(),
         transacciones: compras.transacciones.len() as u64,
         pendientes: cargos.pendientes.max(ventas.pendientes),
         diferencias,
+        ..AuditReport::default()
     }
 }
 

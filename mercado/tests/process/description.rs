@@ -1,7 +1,7 @@
 //! `/openapi.json` of the whole market, held against what it answers.
 
 use crate::helpers::Process;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 const ROUTES: [(&str, &[&str]); 10] = [
@@ -85,5 +85,56 @@ async fn there_is_no_internal_api_and_no_secret() {
     let market = Process::start().await;
     for path in ["/interno/resumen", "/interno/cargos?pendientes=true", "/interno/reservas?pendientes=true"] {
         market.api.get(path).await.assert_problem(404, "ruta-no-encontrada");
+    }
+}
+
+/// A schema's example, by way of its `$ref`.
+fn example<'a>(api: &'a Value, schema: &'a Value) -> &'a Value {
+    let named = schema["$ref"].as_str().and_then(|to| api.pointer(to.trim_start_matches('#')));
+    &named.unwrap_or(schema)["example"]
+}
+
+#[tokio::test]
+async fn what_swagger_tries_first_is_a_purchase_that_works() {
+    let market = Process::start().await;
+    let api = market.api.get("/openapi.json").await.expect(200).json();
+    let fields = api["components"]["schemas"]["CompraNueva"]["properties"].as_object().unwrap();
+    let body: Map<_, _> =
+        fields.iter().map(|(name, schema)| (name.clone(), example(&api, schema).clone())).collect();
+    assert_eq!(json!(body), json!({"usuarioId": 1, "tokenId": 101, "precio": 50}));
+    market.api.post("/transacciones").json(json!(body)).await.expect(201);
+    let buy = &api["paths"]["/transacciones"]["post"]["parameters"];
+    let key = buy.as_array().unwrap().iter().find(|p| p["name"] == "Idempotency-Key").unwrap();
+    assert!(
+        key["example"].is_null() && example(&api, &key["schema"]).is_null(),
+        "no key is everybody's: {key}"
+    );
+    let page = market.api.get("/docs/swagger-initializer.js").await.expect(200);
+    assert!(page.text().contains("getRandomValues"), "the page makes a key for each visit");
+}
+
+#[tokio::test]
+async fn each_operation_is_summed_up_in_spanish() {
+    let market = Process::start().await;
+    let api = market.api.get("/openapi.json").await.expect(200).json();
+    let english = ["the", "of", "and", "with", "user", "purchases", "list", "read", "create", "this", "who"];
+    for (path, item) in api["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let summary = operation["summary"].as_str().unwrap_or_default().to_lowercase();
+            assert!(!summary.is_empty(), "{method} {path}");
+            let foreign = summary.split(|c: char| !c.is_alphabetic()).find(|word| english.contains(word));
+            assert_eq!(foreign, None, "{method} {path}: {summary}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_may_get_more_members_is_not_described_as_closed() {
+    let market = Process::start().await;
+    let api = market.api.get("/openapi.json").await.expect(200).json();
+    for name in ["Token", "Usuario", "Transaccion", "Auditoria", "Diferencia"] {
+        let schema = &api["components"]["schemas"][name];
+        assert!(schema["properties"].is_object(), "{name}");
+        assert!(schema["additionalProperties"].is_null(), "{name}: {schema}");
     }
 }

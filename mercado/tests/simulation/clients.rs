@@ -153,7 +153,7 @@ pub async fn auditor(world: Arc<World>) {
             && world.is_alive(&life.vital)
         {
             world.count(Seen::Audited);
-            if !verdict.correcto && world.bug.is_none() {
+            if !verdict.is_correct() && world.bug.is_none() {
                 world.violation(format!("an audit under way accuses: {verdict:?}"));
             }
         }

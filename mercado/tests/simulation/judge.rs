@@ -114,7 +114,7 @@ impl World {
         };
         let Does::Transacciones(service, ..) = &life.does else { return };
         match service.audit().await {
-            Ok(verdict) if verdict.correcto && verdict.pendientes == 0 => {}
+            Ok(verdict) if verdict.is_correct() && verdict.pendientes == 0 => {}
             other => self.violation(format!("the product's audit says {other:?}")),
         }
     }

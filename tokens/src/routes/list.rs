@@ -1,6 +1,6 @@
 //! `GET /tokens`.
 
-use super::tokens::TokenView;
+use super::tokens::{SharedToken, TokenView};
 use crate::cache::Cache;
 use crate::domain::fold;
 use crate::store::{Cursor, ListQuery, SortBy, Store, VersionedPage};
@@ -147,7 +147,7 @@ fn place(sort_by: SortBy, raw: &Raw) -> Parsed<Cursor> {
 }
 
 /// List tokens
-#[utoipa::path(get, operation_id = "listar", path = "/tokens", tag = "tokens", params(ListTokens),
+#[utoipa::path(get, operation_id = "listar", summary = "Buscar y listar tokens", path = "/tokens", tag = "tokens", params(ListTokens),
     responses((status = 200, description = "A page; `Link` leads to the next, `X-Total-Count` counts all that pass the filters",
         body = Vec<TokenView>), WithParameters, WithStore))]
 pub async fn list(req: HttpRequest, store: Data<Store>, cache: Data<Cache>) -> Result<HttpResponse, Problem> {
@@ -173,7 +173,7 @@ pub async fn list(req: HttpRequest, store: Data<Store>, cache: Data<Cache>) -> R
 /// A page that pods share, where it can be the answer to this query. Somebody else may have written it, so it is checked as
 /// what a client sends is.
 fn answer(wanted: &ListQuery, page: &Written) -> Option<Page<TokenView>> {
-    let page = page.read::<TokenView>()?;
+    let page = page.read::<SharedToken>()?.map(TokenView::from);
     let tokens = page.rows.iter().map(TokenView::token).collect::<Option<Vec<_>>>()?;
     wanted.can_have(&tokens, page.next.as_deref(), page.total).then_some(page)
 }

@@ -29,7 +29,7 @@ const SVG: &str = "image/svg+xml";
 struct PictureFile(Vec<u8>);
 
 /// See a token: its picture's file where there is one, else the sample market's, else a drawing from its name
-#[utoipa::path(get, operation_id = "ver", path = "/tokens/{id}/imagen", tag = "tokens", params(ShowPicture),
+#[utoipa::path(get, operation_id = "ver", summary = "Ver la imagen de un token: su archivo, o un dibujo hecho de su nombre", path = "/tokens/{id}/imagen", tag = "tokens", params(ShowPicture),
     responses((status = 200, description = "The picture", content(
         (String = "image/svg+xml"), (PictureFile = "image/jpeg"), (PictureFile = "image/png"), (PictureFile = "image/webp"),
         (PictureFile = "image/gif"), (PictureFile = "image/avif"))), NoToken, WithParameters, WithStore))]

@@ -6,7 +6,6 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use http_kit::name::Name;
-use http_kit::openapi::schema::Id;
 use http_kit::openapi::{WithBody, WithParameters, WithStore};
 use http_kit::problem::Problem;
 use http_kit::reply::Representation;
@@ -14,18 +13,17 @@ use http_kit::request::Field;
 use http_kit::validate::{Parsed, Raw};
 use http_kit::{request, text};
 use market::domain::{Monto, TokenId};
-use market::openapi::schema::Credits;
+use market::openapi::schema::{self, Credits};
 use market::openapi::{NoToken, TokenTaken};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A token
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Token)]
 pub struct TokenView {
-    #[schema(value_type = Id)]
+    #[schema(value_type = schema::TokenId)]
     id: u64,
     #[schema(value_type = Name)]
     nombre: Box<str>,
@@ -37,6 +35,24 @@ pub struct TokenView {
     /// Whether somebody has bought it
     #[schema(example = false)]
     vendido: bool,
+}
+
+/// A token as pods share it: with the members that this version writes, and no other. Clients are told of no such rule, since
+/// later versions may add members.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SharedToken {
+    id: u64,
+    nombre: Box<str>,
+    imagen: Box<str>,
+    precio: u64,
+    vendido: bool,
+}
+
+impl From<SharedToken> for TokenView {
+    fn from(SharedToken { id, nombre, imagen, precio, vendido }: SharedToken) -> Self {
+        Self { id, nombre, imagen, precio, vendido }
+    }
 }
 
 impl From<Token> for TokenView {
@@ -114,7 +130,7 @@ impl Field for PictureName {
 }
 
 /// Read a token
-#[utoipa::path(get, operation_id = "ver", path = "/tokens/{id}", tag = "tokens", params(OneToken),
+#[utoipa::path(get, operation_id = "ver", summary = "Ver un token", path = "/tokens/{id}", tag = "tokens", params(OneToken),
     responses((status = 200, description = "The token", body = TokenView), NoToken, WithParameters, WithStore))]
 pub async fn show(req: HttpRequest, asked: OneToken, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let token = TokenView::from(store.token(asked.id).await?);
@@ -122,7 +138,7 @@ pub async fn show(req: HttpRequest, asked: OneToken, store: Data<Store>) -> Resu
 }
 
 /// Create a token
-#[utoipa::path(post, operation_id = "crear", path = "/tokens", tag = "tokens", request_body = NewTokenBody,
+#[utoipa::path(post, operation_id = "crear", summary = "Publicar un token", path = "/tokens", tag = "tokens", request_body = NewTokenBody,
     responses((status = 201, description = "Created; `Location` leads to it", body = TokenView), WithBody, WithStore))]
 pub async fn create(
     req: HttpRequest,
@@ -136,7 +152,7 @@ pub async fn create(
 }
 
 /// Change a token that is neither reserved nor sold
-#[utoipa::path(patch, operation_id = "cambiar", path = "/tokens/{id}", tag = "tokens", request_body = TokenPatch, params(TokenPatch),
+#[utoipa::path(patch, operation_id = "cambiar", summary = "Cambiar un token que nadie apartó ni compró", path = "/tokens/{id}", tag = "tokens", request_body = TokenPatch, params(TokenPatch),
     responses((status = 200, description = "The token as it is now", body = TokenView), NoToken, TokenTaken, WithBody, WithStore))]
 pub async fn change(
     req: HttpRequest,
@@ -152,7 +168,7 @@ pub async fn change(
 /// Delete a token that is neither reserved nor sold
 ///
 /// Its id is never given again.
-#[utoipa::path(delete, operation_id = "borrar", path = "/tokens/{id}", tag = "tokens", params(OneToken),
+#[utoipa::path(delete, operation_id = "borrar", summary = "Borrar un token que nadie apartó ni compró", path = "/tokens/{id}", tag = "tokens", params(OneToken),
     responses((status = 204, description = "Deleted"), NoToken, TokenTaken, WithParameters, WithStore))]
 pub async fn delete(asked: OneToken, store: Data<Store>) -> Result<HttpResponse, Problem> {
     store.delete(asked.id).await?;

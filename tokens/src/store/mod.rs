@@ -164,4 +164,13 @@ impl HoldStore for Store {
     async fn digest(&self) -> Result<Digest, Error> {
         on_store!(self, s => s.digest())
     }
+
+    async fn name(&self, id: u64) -> Result<Option<String>, Error> {
+        let Some(id) = TokenId::new(id) else { return Ok(None) };
+        match self.token(id).await {
+            Ok(token) => Ok(Some(token.nombre.into())),
+            Err(Error::TokenNotFound(_)) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
 }

@@ -5,6 +5,8 @@
 //! | --- | --- |
 //! | [`report`] | the verdict and its differences |
 //! | [`reconcile`] | the comparisons, without any I/O |
+//! | `words` | a difference as a sentence |
+//! | [`view`] | the report as a client reads it |
 //! | [`auditor`] | one audit at a time, for all who ask |
 //!
 //! Each service keeps a running digest, so an audit of a market at rest costs three reads. Where purchases are under way the
@@ -15,19 +17,21 @@ pub mod reconcile;
 pub mod report;
 #[cfg(test)]
 mod tests;
+pub mod view;
+mod words;
 
 use crate::domain::Transaccion;
 use crate::error::Error;
-
 use crate::purchase::runner::Coordinator;
 use crate::store::Store;
 use chrono::TimeDelta;
 use http_kit::client::Unavailable;
-use market::contract::{Digest, Hold, PAGE, Refusal};
-use market::domain::{Clave, Intento, TransaccionId};
+use market::contract::{Digest, Hold, NAMES, PAGE, Refusal};
+use market::domain::{Clave, Intento, TokenId, TransaccionId, UsuarioId};
 use market::participant::Participant;
 use reconcile::{CARGOS, Reconciliation, Side, VENTAS, agrees};
-use report::{AuditReport, Difference};
+use report::{AuditReport, Difference, Names};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -61,14 +65,45 @@ pub async fn audit(c: &Coordinator, of_lists: &AtomicU64) -> Result<AuditReport,
             }
         }
     }
-    let correcto = diferencias.is_empty();
     diferencias.truncate(MAX_LISTED);
     Ok(AuditReport {
-        correcto,
         transacciones: before.closing.transacciones,
         pendientes: tokens.pendientes.max(usuarios.pendientes),
+        oldest: tokens.oldest.max(usuarios.oldest),
+        names: names(c, &diferencias).await,
         diferencias,
     })
+}
+
+/// The names that the first differences speak of. Where they cannot be had, the differences say ids.
+async fn names(c: &Coordinator, differences: &[Difference]) -> Names {
+    let deadline = Instant::now() + c.deadline;
+    let users = differences.iter().filter_map(|d| d.usuario_id.map(UsuarioId::get));
+    let goods = differences.iter().filter_map(|d| d.token_id.map(TokenId::get));
+    let (usuarios, tokens) = tokio::join!(
+        names_of(c.usuarios.as_ref(), users, deadline),
+        names_of(c.tokens.as_ref(), goods, deadline)
+    );
+    Names { usuarios, tokens }
+}
+
+async fn names_of(
+    participant: &(impl Participant + ?Sized),
+    ids: impl Iterator<Item = u64>,
+    deadline: Instant,
+) -> HashMap<u64, String> {
+    let mut first = BTreeSet::new();
+    for id in ids {
+        if first.len() < NAMES {
+            first.insert(id);
+        }
+    }
+    let ids: Vec<_> = first.into_iter().collect();
+    if ids.is_empty() {
+        return HashMap::new();
+    }
+    let named = said(participant.names(&ids, deadline).await).unwrap_or_default();
+    named.into_iter().map(|one| (one.id, one.nombre)).collect()
 }
 
 /// Reads the lists of one participant and of the store, in the order that [`Reconciliation`] needs.

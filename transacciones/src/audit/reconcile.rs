@@ -18,7 +18,6 @@ pub struct Side {
     missing: DifferenceKind,
     extra: DifferenceKind,
     other: DifferenceKind,
-    verb: &'static str,
     sells: bool,
 }
 
@@ -27,7 +26,6 @@ pub static CARGOS: Side = Side {
     missing: DifferenceKind::TransaccionWithoutCargo,
     extra: DifferenceKind::CargoWithoutTransaccion,
     other: DifferenceKind::CargoDiffers,
-    verb: "was charged",
     sells: false,
 };
 
@@ -36,7 +34,6 @@ pub static VENTAS: Side = Side {
     missing: DifferenceKind::TransaccionWithoutVenta,
     extra: DifferenceKind::VentaWithoutTransaccion,
     other: DifferenceKind::VentaDiffers,
-    verb: "was sold a token for",
     sells: true,
 };
 
@@ -116,41 +113,26 @@ impl Reconciliation {
 
     /// A page of pending holds. Such as are under no purchase belong to purchases under way, or are left to recovery.
     pub fn pending(&mut self, page: &[Hold], found: &[Transaccion]) {
-        self.holds(page, found, |_| None);
+        self.holds(page, found, false);
     }
 
     /// A page of settled holds: each has a purchase.
     pub fn settled(&mut self, page: &[Hold], found: &[Transaccion]) {
-        let Side { extra, verb, .. } = *self.side;
-        self.holds(page, found, |hold| {
-            let (usuario, monto) = (hold.usuario_id, hold.monto);
-            Some((extra, format!("usuario {usuario} {verb} {monto} without a transaction")))
-        });
+        self.holds(page, found, true);
     }
 
-    fn holds(
-        &mut self,
-        page: &[Hold],
-        found: &[Transaccion],
-        without: impl Fn(&Hold) -> Option<(DifferenceKind, String)>,
-    ) {
+    fn holds(&mut self, page: &[Hold], found: &[Transaccion], settled: bool) {
         let bought: HashMap<&Clave, &Transaccion> =
             found.iter().filter_map(|t| Some((&t.intento.as_ref()?.clave, t))).collect();
         for hold in page {
             let of = bought.get(&hold.intento.clave).filter(|t| t.intento.as_ref() == Some(&hold.intento));
             let wrong = match of {
-                Some(t) => {
-                    // a hold that was settled meanwhile is on both lists
-                    let first = self.seen.insert(t.id);
-                    let (usuario, verb, monto) = (hold.usuario_id, self.side.verb, hold.monto);
-                    let detalle =
-                        format!("usuario {usuario} {verb} {monto}, and the transaction says otherwise");
-                    (first && !matches(hold, t)).then_some((self.side.other, detalle))
-                }
-                None => without(hold),
+                // a hold that was settled meanwhile is on both lists
+                Some(t) => self.seen.insert(t.id) && !matches(hold, t),
+                None => settled,
             };
-            if let Some((tipo, detalle)) = wrong {
-                self.differs(tipo, Some(&hold.intento), detalle);
+            if wrong {
+                self.differs(of_hold(self.side, hold, of.copied()));
             }
         }
     }
@@ -160,8 +142,7 @@ impl Reconciliation {
     pub fn purchases(&mut self, page: &[Transaccion]) {
         for t in page {
             if t.intento.is_some() && !self.seen.contains(&t.id) {
-                let detalle = format!("transaccion {} of {} has no counterpart", t.id, t.precio);
-                self.differs(self.side.missing, t.intento.as_ref(), detalle);
+                self.differs(of_purchase(self.side, t));
             }
         }
     }
@@ -171,10 +152,33 @@ impl Reconciliation {
         self.differences
     }
 
-    fn differs(&mut self, tipo: DifferenceKind, intento: Option<&Intento>, detalle: String) {
+    fn differs(&mut self, one: Difference) {
         if self.differences.len() < self.limit {
-            self.differences.push(Difference { tipo, intento: intento.cloned(), detalle });
+            self.differences.push(one);
         }
+    }
+}
+
+/// A hold that is not as its purchase says, or that has none.
+fn of_hold(side: &Side, hold: &Hold, bought: Option<&Transaccion>) -> Difference {
+    let tipo = if bought.is_some() { side.other } else { side.extra };
+    Difference {
+        transaccion_id: bought.map(|t| t.id),
+        usuario_id: Some(hold.usuario_id),
+        token_id: hold.token_id.or(bought.map(|t| t.token_id)),
+        monto: Some(hold.monto),
+        ..Difference::new(tipo, Some(&hold.intento))
+    }
+}
+
+/// A purchase without a hold.
+fn of_purchase(side: &Side, t: &Transaccion) -> Difference {
+    Difference {
+        transaccion_id: Some(t.id),
+        usuario_id: Some(t.usuario_id),
+        token_id: Some(t.token_id),
+        monto: Some(t.precio),
+        ..Difference::new(side.missing, t.intento.as_ref())
     }
 }
 

@@ -1,50 +1,78 @@
 //! What an audit says.
 
-use market::domain::Intento;
+use market::domain::{Intento, Monto, TokenId, TransaccionId, UsuarioId};
 use serde::Serialize;
-use std::fmt;
+use std::collections::HashMap;
 use utoipa::ToSchema;
 
-/// The verdict
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Auditoria)]
+/// The verdict, and the names that its differences speak of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditReport {
-    /// Whether nothing is wrong: no money is lost, none was made
-    #[schema(example = true)]
-    pub correcto: bool,
-    /// Committed purchases
-    #[schema(example = 1)]
+    /// Committed purchases.
     pub transacciones: u64,
-    /// Holds that are neither confirmed nor cancelled yet: those of purchases under way, and those that a crash left and
-    /// that are about to be settled
-    #[schema(example = 0)]
+    /// Holds that are neither confirmed nor cancelled yet.
     pub pendientes: u64,
-    /// What is wrong: at most 1000 differences
+    /// The age of the oldest of them, in milliseconds.
+    pub oldest: Option<u64>,
+    /// What is wrong.
     pub diferencias: Vec<Difference>,
+    /// Of the users and tokens that the first differences name, as far as they are known.
+    pub names: Names,
 }
 
-/// Something that is wrong
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = Diferencia)]
+/// Names of users and tokens by id, as far as they are known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Of users.
+    pub usuarios: HashMap<u64, String>,
+    /// Of tokens.
+    pub tokens: HashMap<u64, String>,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// What
+    /// What.
     pub tipo: DifferenceKind,
-    /// Of which attempt, where it is one's
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, required = false, example = "compra-7f3a#1")]
+    /// Of which attempt, where it is one's.
     pub intento: Option<Intento>,
-    /// In words
-    #[schema(example = "usuario 1 was charged 50 for no transaction")]
-    pub detalle: String,
+    /// Of which purchase, where there is one.
+    pub transaccion_id: Option<TransaccionId>,
+    /// Who bought or was charged.
+    pub usuario_id: Option<UsuarioId>,
+    /// What was bought or sold, where that is known.
+    pub token_id: Option<TokenId>,
+    /// How much was charged; of a purchase that was not, how much should have been.
+    pub monto: Option<Monto>,
+    /// How many balances are wrong.
+    pub cuenta: Option<u64>,
 }
 
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(intento) = &self.intento {
-            write!(f, "{intento}: ")?;
+impl AuditReport {
+    /// Whether nothing is wrong.
+    pub fn is_correct(&self) -> bool {
+        self.diferencias.is_empty()
+    }
+}
+
+impl Difference {
+    /// Of this kind, with nothing else known.
+    pub fn new(tipo: DifferenceKind, intento: Option<&Intento>) -> Self {
+        Self {
+            tipo,
+            intento: intento.cloned(),
+            transaccion_id: None,
+            usuario_id: None,
+            token_id: None,
+            monto: None,
+            cuenta: None,
         }
-        f.write_str(&self.detalle)
+    }
+
+    /// Balances that are not the sum of their ledger, where there are any: their participant counts them and names none.
+    pub fn unbalanced(count: u64) -> Option<Self> {
+        let one = Self { cuenta: Some(count), ..Self::new(DifferenceKind::SaldoUnbalanced, None) };
+        (count > 0).then_some(one)
     }
 }
 
@@ -73,12 +101,4 @@ pub enum DifferenceKind {
     /// A balance that is not the sum of its ledger
     #[serde(rename = "saldo-descuadrado")]
     SaldoUnbalanced,
-}
-
-impl Difference {
-    /// Balances that are not the sum of their ledger, where there are any: their participant counts them and names none.
-    pub fn unbalanced(count: u64) -> Option<Self> {
-        let detalle = format!("{count} balance(s) are not the sum of their ledger");
-        (count > 0).then_some(Self { tipo: DifferenceKind::SaldoUnbalanced, intento: None, detalle })
-    }
 }

@@ -71,6 +71,7 @@ impl Market {
             precio: Monto::new(a.precio).unwrap(),
             intento: Some(intento(n)),
             lugar: None,
+            pod: None,
         };
         bought.into_iter().enumerate().map(row).collect()
     }
@@ -123,7 +124,7 @@ impl Market {
         let open = self.pending(at).into_iter().chain(self.settled(at));
         let in_flight: Vec<_> = open.filter(|t| !inside.contains(t)).collect();
         let pendientes = self.pending(at).len() as u64;
-        Digest { confirmados, pendientes, descuadrados: 0, in_flight }
+        Digest { confirmados, pendientes, descuadrados: 0, in_flight, oldest: None }
     }
 
     /// The purchases under some holds.

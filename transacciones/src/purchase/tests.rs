@@ -31,6 +31,7 @@ fn transaccion(compra: &Compra, numero: u32, precio: Monto, id: u64) -> Transacc
         precio,
         intento: Some(Intento { clave: compra.clave.clone(), numero }),
         lugar: None,
+        pod: None,
     }
 }
 

@@ -29,7 +29,7 @@ const SIGN_OF_LIFE: &[u8] = b":\n\n";
 /// milliseconds, which name one purchase of one store. `Last-Event-ID` resumes behind that purchase, as browsers do by
 /// themselves. Without it, or where no purchase here has it, the stream starts with the next purchase; in the second case it
 /// says `event: otro-almacen` first, so that a page knows to load its lists again.
-#[utoipa::path(get, operation_id = "seguir", path = "/transacciones/eventos", tag = "transacciones",
+#[utoipa::path(get, operation_id = "seguir", summary = "Seguir las compras según se confirman (server-sent events)", path = "/transacciones/eventos", tag = "transacciones",
     params(("Last-Event-ID" = Option<String>, Header, description = "The last id that was seen; 0 or empty for none")),
     responses((status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
         WithParameters, WithServices))]

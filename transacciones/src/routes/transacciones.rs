@@ -15,9 +15,10 @@ use http_kit::reply::{IDEMPOTENCY_REPLAYED, Representation};
 use http_kit::request;
 use market::accounts::Caller;
 use market::domain::{Clave, Monto, TokenId, TransaccionId, UsuarioId};
-use market::openapi::schema::Credits;
+use market::openapi::schema::{self, Credits};
 use market::openapi::{Compra as PurchaseProblems, NoTransaccion};
 use serde::Serialize;
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// A purchase
@@ -29,13 +30,17 @@ pub struct TransaccionView {
     id: u64,
     #[schema(value_type = Id)]
     usuario_id: u64,
-    #[schema(value_type = Id)]
+    #[schema(value_type = schema::TokenId)]
     token_id: u64,
     #[schema(example = "2025-09-10T17:00:00Z")]
     fecha: DateTime<Utc>,
     /// What was paid
     #[schema(value_type = Credits)]
     precio: u64,
+    /// Host name of the pod that committed it; left out where that is not known
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, required = false, nullable = false, example = "transacciones-6f9c7d5b8-x2x7p")]
+    pod: Option<Arc<str>>,
 }
 
 impl From<Transaccion> for TransaccionView {
@@ -46,6 +51,7 @@ impl From<Transaccion> for TransaccionView {
             token_id: t.token_id.get(),
             fecha: t.fecha,
             precio: t.precio.get(),
+            pod: t.pod,
         }
     }
 }
@@ -89,7 +95,7 @@ request! {
 /// With an `Idempotency-Key` the same request can be sent any number of times, to any replica, also at once: there is one
 /// purchase, and each answer is the same (a repeated one with `Idempotency-Replayed: true`). After a 503, or no answer at
 /// all, send it again with the same key.
-#[utoipa::path(post, operation_id = "comprar", path = "/transacciones", tag = "transacciones", request_body = NewCompra, params(NewCompra),
+#[utoipa::path(post, operation_id = "comprar", summary = "Comprar un token", path = "/transacciones", tag = "transacciones", request_body = NewCompra, params(NewCompra),
     responses((status = 201, description = "Bought; `Location` leads to it", body = TransaccionView), PurchaseProblems))]
 pub async fn buy(
     req: HttpRequest,
@@ -115,7 +121,7 @@ pub async fn buy(
 }
 
 /// List purchases in the order of their commits
-#[utoipa::path(get, operation_id = "listar", path = "/transacciones", tag = "transacciones", params(ListTransacciones),
+#[utoipa::path(get, operation_id = "listar", summary = "Listar las compras en el orden en que se confirmaron", path = "/transacciones", tag = "transacciones", params(ListTransacciones),
     responses((status = 200, description = "A page; `Link` leads to the next, `X-Total-Count` counts all",
         body = Vec<TransaccionView>), WithParameters, WithStore))]
 pub async fn list(
@@ -131,7 +137,7 @@ pub async fn list(
 }
 
 /// Read a purchase
-#[utoipa::path(get, operation_id = "ver", path = "/transacciones/{id}", tag = "transacciones", params(OneTransaccion),
+#[utoipa::path(get, operation_id = "ver", summary = "Ver una compra", path = "/transacciones/{id}", tag = "transacciones", params(OneTransaccion),
     responses((status = 200, description = "The purchase", body = TransaccionView), NoTransaccion, WithParameters, WithStore))]
 pub async fn show(
     req: HttpRequest,

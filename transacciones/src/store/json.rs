@@ -6,15 +6,23 @@ use super::{Closing, Overtaken, Standing, may_commit, must_abort};
 use crate::domain::{Aborted, Compra, Transaccion, Word};
 use journal::{Journal, StoreError};
 use market::domain::{Clave, Intento, Monto, TokenId, TransaccionId, UsuarioId, timestamp};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The law is [`super::Store`]'s.
 #[derive(Clone)]
-pub struct Store(Journal<State>);
+pub struct Store {
+    journal: Journal<State>,
+    pod: Option<Arc<str>>,
+}
 
 impl Store {
     pub(super) fn new(journal: Journal<State>) -> Self {
-        Self(journal)
+        Self { journal, pod: None }
+    }
+
+    pub(super) fn sign(&mut self, pod: Arc<str>) {
+        self.pod = Some(pod);
     }
 
     pub(super) async fn commit(
@@ -23,8 +31,8 @@ impl Store {
         compra: &Compra,
         precio: Monto,
     ) -> Result<Result<Transaccion, Overtaken>, StoreError> {
-        let (usuario_id, token_id) = (compra.usuario_id, compra.token_id);
-        self.0
+        let (usuario_id, token_id, pod) = (compra.usuario_id, compra.token_id, self.pod.clone());
+        self.journal
             .write(move |tx| {
                 may_commit(&tx.word(&intento.clave), intento.numero)?;
                 let last = tx.transacciones.get_max().map_or(0, |(id, _)| id.get());
@@ -40,6 +48,7 @@ impl Store {
                     precio,
                     intento,
                     lugar: None,
+                    pod,
                 };
                 tx.put(Change::Transaccion(t.clone()));
                 Ok(t)
@@ -53,7 +62,7 @@ impl Store {
         usuario_id: UsuarioId,
         token_id: Option<TokenId>,
     ) -> Result<Result<(), Overtaken>, StoreError> {
-        self.0
+        self.journal
             .write(move |tx| {
                 let word = tx.word(&intento.clave);
                 if must_abort(&word, intento.numero)? {
@@ -69,16 +78,16 @@ impl Store {
     }
 
     pub(super) async fn word(&self, clave: &Clave) -> Result<Word, StoreError> {
-        Ok(self.0.read()?.word(clave))
+        Ok(self.journal.read()?.word(clave))
     }
 
     pub(super) async fn under(&self, claves: &[Clave]) -> Result<Vec<Transaccion>, StoreError> {
-        let state = self.0.read()?;
+        let state = self.journal.read()?;
         Ok(claves.iter().filter_map(|clave| state.bought(clave)).map(|t| t.as_ref().clone()).collect())
     }
 
     pub(super) async fn transaccion(&self, id: TransaccionId) -> Result<Option<Transaccion>, StoreError> {
-        Ok(self.0.read()?.transacciones.get(&id).map(|t| t.as_ref().clone()))
+        Ok(self.journal.read()?.transacciones.get(&id).map(|t| t.as_ref().clone()))
     }
 
     pub(super) async fn list(
@@ -88,7 +97,7 @@ impl Store {
         after: Option<TransaccionId>,
         limit: usize,
     ) -> Result<(Vec<Transaccion>, usize), StoreError> {
-        let state = self.0.read()?;
+        let state = self.journal.read()?;
         let rows = state.list(usuario, token, after).take(limit).map(|t| t.as_ref().clone()).collect();
         Ok((rows, state.count_of(usuario, token)))
     }
@@ -98,25 +107,25 @@ impl Store {
         after: Option<TransaccionId>,
         limit: usize,
     ) -> Result<Vec<Transaccion>, StoreError> {
-        let state = self.0.read()?;
+        let state = self.journal.read()?;
         Ok(state.list(None, None, after).take(limit).map(|t| t.as_ref().clone()).collect())
     }
 
     pub(super) async fn last(&self) -> Result<Option<TransaccionId>, StoreError> {
-        Ok(self.0.read()?.last())
+        Ok(self.journal.read()?.last())
     }
 
     pub(super) async fn closing(&self) -> Result<Closing, StoreError> {
-        Ok(closing(&*self.0.read()?))
+        Ok(closing(&*self.journal.read()?))
     }
 
     pub(super) async fn standing(&self) -> Result<Standing, StoreError> {
-        let state = self.0.read()?;
+        let state = self.journal.read()?;
         Ok(Standing { closing: closing(&state), last: state.last() })
     }
 
     pub(super) fn changed(&self) -> watch::Receiver<u64> {
-        self.0.changed()
+        self.journal.changed()
     }
 }
 

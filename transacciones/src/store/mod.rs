@@ -102,6 +102,16 @@ impl Store {
         Self::Json(json::Store::new(journal))
     }
 
+    /// The same store, whose purchases from now on say which pod committed them.
+    #[must_use]
+    pub fn signed(mut self, pod: &str) -> Self {
+        match &mut self {
+            Self::Json(s) => s.sign(pod.into()),
+            Self::Postgres(s) => s.sign(pod.into()),
+        }
+        self
+    }
+
     /// Decides for an attempt: records the purchase, unless its clave is bought or the attempt aborted.
     ///
     /// # Errors

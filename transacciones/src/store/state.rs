@@ -22,6 +22,8 @@ pub struct State {
     count_by_usuario: HashMap<UsuarioId, usize>,
     /// How many times more than once a token was bought: no service sells it twice, and people may write what they like.
     repeated_by_token: HashMap<TokenId, usize>,
+    /// The pods that committed purchases: each name is in memory once.
+    pods: HashMap<Arc<str>, Arc<str>>,
     /// The purchases at the places that are not their ids.
     displaced: OrdMap<TransaccionId, TransaccionId>,
     aborted: OrdMap<Clave, Arc<Aborted>>,
@@ -112,7 +114,8 @@ impl State {
         self.transacciones.get(self.displaced.get(&lugar).unwrap_or(&lugar))
     }
 
-    fn put_transaccion(&mut self, new: Transaccion) {
+    fn put_transaccion(&mut self, mut new: Transaccion) {
+        new.pod = new.pod.map(|pod| Arc::clone(self.pods.entry(Arc::clone(&pod)).or_insert(pod)));
         let (id, lugar) = (new.id, new.lugar());
         self.tally(&new, RunningDigest::add);
         let (usuario_id, token_id, repeated) = (new.usuario_id, new.token_id, self.is_bought(new.token_id));

@@ -1,7 +1,8 @@
 //! `/transacciones/auditoria`: never a false alarm, and nothing that is wrong goes unseen.
 
 use crate::helpers::{
-    Market, Service, audit, compra, insist, metric, person, statuses, token, tokens, transacciones, usuarios,
+    Market, Service, audit, compra, insist, metric, number, person, statuses, token, tokens, transacciones,
+    usuarios,
 };
 use ::usuarios::store::state::{Change, State};
 use futures_util::future::{join, join_all};
@@ -134,6 +135,11 @@ async fn what_was_charged_or_sold_for_nothing_is_found() {
     let body = json!({"usuarioId": 2, "monto": 7});
     m.usuarios.internal_api.put(cargo).json(body).await;
     assert_eq!(findings(api).await, [], "pending only: a purchase may be under way");
+    let verdict = audit(api).await;
+    assert_eq!(verdict["pendientes"], 1);
+    let age = number(&verdict["masAntiguo"]);
+    assert!(age < 60_000, "the oldest is of this test: {verdict}");
+    eventually(PATIENCE, async || (number(&audit(api).await["masAntiguo"]) > age).then_some(())).await;
     m.usuarios.internal_api.put(&format!("{cargo}/confirmacion")).await.expect(204);
     assert_eq!(findings(api).await, found(&[("cargo-sin-transaccion", "x#1")]));
     let reserva = "/interno/reservas/y%231";
@@ -142,6 +148,33 @@ async fn what_was_charged_or_sold_for_nothing_is_found() {
     m.tokens.internal_api.put(&format!("{reserva}/venta")).await.expect(204);
     let both = found(&[("cargo-sin-transaccion", "x#1"), ("venta-sin-transaccion", "y#1")]);
     assert_eq!(findings(api).await, both);
+    // in the reader's words, with names, and with what they are about as fields
+    let spanish = json!([
+        {"tipo": "cargo-sin-transaccion", "intento": "x#1", "usuarioId": 2, "monto": 7,
+            "detalle": "A Luis se le cobraron 7 créditos sin ninguna compra."},
+        {"tipo": "venta-sin-transaccion", "intento": "y#1", "usuarioId": 2, "tokenId": 102, "monto": 70,
+            "detalle": "Paisaje Lunar figura como vendido a Luis por 70 créditos sin ninguna compra."},
+    ]);
+    let answer = api.get("/transacciones/auditoria").await.expect(200);
+    assert_eq!(answer.json()["diferencias"], spanish);
+    assert!(answer.header("Vary").contains("accept-language"));
+    assert!(answer.json()["masAntiguo"].is_null(), "nothing is pending");
+    let english =
+        api.get("/transacciones/auditoria").header("Accept-Language", "en-GB").await.expect(200).json();
+    assert_eq!(english["diferencias"][0]["detalle"], "Luis was charged 7 credits for no purchase.");
+}
+
+#[tokio::test]
+async fn names_are_told_a_hundred_at_a_time_and_only_inside() {
+    let m = Market::start();
+    let names = async |path: &str| m.tokens.internal_api.get(path).await;
+    let known = names("/interno/nombres?ids=102,999,0").await.expect(200).json();
+    assert_eq!(known, json!([{"id": 102, "nombre": "Paisaje Lunar"}]));
+    let many: Vec<_> = (1..=101).map(|id| id.to_string()).collect();
+    for bad in ["", "x", "1,", &many.join(",")] {
+        names(&format!("/interno/nombres?ids={bad}")).await.assert_problem(422, "datos-invalidos");
+    }
+    m.tokens.api.get("/interno/nombres?ids=1").await.assert_problem(404, "ruta-no-encontrada");
 }
 
 /// A purchase `k` of token 101 by Ana for 50, everything stopped.

@@ -18,7 +18,8 @@ async fn the_sample_purchase() {
     assert_eq!(bought.header("Idempotency-Replayed"), "");
     let fecha = document["fecha"].as_str().unwrap();
     assert!(fecha.ends_with('Z') && fecha.starts_with("20"), "{fecha}");
-    let expected = json!({"id": 1, "usuarioId": 1, "tokenId": 101, "fecha": fecha, "precio": 50});
+    let expected =
+        json!({"id": 1, "usuarioId": 1, "tokenId": 101, "fecha": fecha, "precio": 50, "pod": "prueba"});
     assert_eq!(document, expected);
     // the buyer's next reads show it
     assert_eq!(m.looker.saldo(1).await, 50);

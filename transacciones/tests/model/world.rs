@@ -217,6 +217,7 @@ impl World {
             precio: precio(),
             intento: Some(Intento { clave: compra.clave.clone(), numero: u32::from(entry.numero) }),
             lugar: None,
+            pod: None,
         }
     }
 

@@ -30,7 +30,7 @@ request! {
 ///
 /// With an `Idempotency-Key` the same request can be sent any number of times: the money is added once, and each answer
 /// is the first one's (with `Idempotency-Replayed: true`).
-#[utoipa::path(post, operation_id = "abonar", path = "/usuarios/{id}/abonos", tag = "usuarios", request_body = NewAbono, params(NewAbono),
+#[utoipa::path(post, operation_id = "abonar", summary = "Agregar dinero a un saldo", path = "/usuarios/{id}/abonos", tag = "usuarios", request_body = NewAbono, params(NewAbono),
     responses((status = 201, description = "Added; `Location` leads to the ledger", body = MovimientoView), Abono, WithStore))]
 pub async fn credit(
     req: HttpRequest,

@@ -210,7 +210,7 @@ request! {
 }
 
 /// See who one is, and whether people log in here
-#[utoipa::path(get, operation_id = "ver", path = "/cuenta", tag = "cuenta",
+#[utoipa::path(get, operation_id = "ver", summary = "Ver quién soy, y si aquí hay que iniciar sesión", path = "/cuenta", tag = "cuenta",
     responses((status = 200, description = "Who asks", body = WhoView), WithStore))]
 pub async fn who(
     req: HttpRequest,
@@ -238,7 +238,7 @@ pub async fn who(
 /// Change one's password
 ///
 /// All sessions of the account end; the answer has a new one.
-#[utoipa::path(put, operation_id = "cambiar", path = "/cuenta/contrasena", tag = "cuenta", request_body = PasswordChange,
+#[utoipa::path(put, operation_id = "cambiar", summary = "Cambiar mi contraseña", path = "/cuenta/contrasena", tag = "cuenta", request_body = PasswordChange,
     responses((status = 201, description = "A new session", body = super::sessions::SessionView), SessionProblems, WithBody,
         WithStore))]
 pub async fn change_password(
@@ -255,7 +255,7 @@ pub async fn change_password(
 }
 
 /// List one's API keys
-#[utoipa::path(get, operation_id = "listar", path = "/cuenta/claves-api", tag = "cuenta",
+#[utoipa::path(get, operation_id = "listar", summary = "Listar mis claves de API", path = "/cuenta/claves-api", tag = "cuenta",
     responses((status = 200, description = "The keys, without what is secret", body = Vec<KeyView>), SessionProblems,
         WithStore))]
 pub async fn list_keys(
@@ -271,7 +271,7 @@ pub async fn list_keys(
 /// Make an API key
 ///
 /// The key stands in this answer and nowhere else.
-#[utoipa::path(post, operation_id = "crear", path = "/cuenta/claves-api", tag = "cuenta", request_body = NewKey,
+#[utoipa::path(post, operation_id = "crear", summary = "Crear una clave de API", path = "/cuenta/claves-api", tag = "cuenta", request_body = NewKey,
     responses((status = 201, description = "The key", body = KeyView), SessionProblems, AccountProblems, WithBody, WithStore))]
 pub async fn make_key(
     req: HttpRequest,
@@ -286,7 +286,7 @@ pub async fn make_key(
 }
 
 /// Revoke an API key, and the sessions that were begun with it
-#[utoipa::path(delete, operation_id = "revocar", path = "/cuenta/claves-api/{id}", tag = "cuenta", params(OneKey),
+#[utoipa::path(delete, operation_id = "revocar", summary = "Revocar una clave de API y sus sesiones", path = "/cuenta/claves-api/{id}", tag = "cuenta", params(OneKey),
     responses((status = 204, description = "Revoked"), SessionProblems, NoCuenta, WithParameters, WithStore))]
 pub async fn revoke_key(
     asked: OneKey,
@@ -298,7 +298,7 @@ pub async fn revoke_key(
 }
 
 /// List accounts by id
-#[utoipa::path(get, operation_id = "listar", path = "/cuentas", tag = "cuentas", params(ListAccounts),
+#[utoipa::path(get, operation_id = "listar", summary = "Listar las cuentas por número", path = "/cuentas", tag = "cuentas", params(ListAccounts),
     responses((status = 200, description = "A page; `Link` leads to the next, `X-Total-Count` counts all",
         body = Vec<AccountView>), WithParameters, WithStore))]
 pub async fn list(
@@ -312,7 +312,7 @@ pub async fn list(
 }
 
 /// Open a comprador's account
-#[utoipa::path(post, operation_id = "abrir", path = "/cuentas", tag = "cuentas", request_body = NewAccountBody,
+#[utoipa::path(post, operation_id = "abrir", summary = "Abrir la cuenta de un comprador", path = "/cuentas", tag = "cuentas", request_body = NewAccountBody,
     responses((status = 201, description = "Opened", body = AccountView), AccountProblems, market::openapi::NoUsuario, WithBody,
         WithStore))]
 pub async fn open(
@@ -329,7 +329,7 @@ pub async fn open(
 /// Revoke a comprador's account for good
 ///
 /// Its sessions buy nothing from now on, and its usuario may be given another account.
-#[utoipa::path(delete, operation_id = "revocar", path = "/cuentas/{nombre}", tag = "cuentas", params(OneAccount),
+#[utoipa::path(delete, operation_id = "revocar", summary = "Revocar para siempre la cuenta de un comprador", path = "/cuentas/{nombre}", tag = "cuentas", params(OneAccount),
     responses((status = 204, description = "Revoked"), NoCuenta, WithParameters, WithStore))]
 pub async fn revoke(asked: OneAccount, directory: Data<Directory>) -> Result<HttpResponse, Problem> {
     directory.revoke_buyer(asked.nombre).await?;

@@ -92,7 +92,7 @@ impl Field for MovimientoId {
 }
 
 /// Read a user's ledger, oldest line first
-#[utoipa::path(get, operation_id = "listar", path = "/usuarios/{id}/movimientos", tag = "usuarios", params(ListMovimientos),
+#[utoipa::path(get, operation_id = "listar", summary = "Listar los movimientos de un usuario, del más antiguo al más nuevo", path = "/usuarios/{id}/movimientos", tag = "usuarios", params(ListMovimientos),
     responses((status = 200, description = "A page; `Link` leads to the next, `X-Total-Count` counts all",
         body = Vec<MovimientoView>), NoUsuario, WithParameters, WithStore))]
 pub async fn list(

@@ -121,7 +121,7 @@ pub(super) fn answer(
 ///
 /// With `nombre` and `contrasena`, or with `claveApi`. The token is valid for 15 minutes; renew it before that. A wrong name and
 /// a wrong password are the same error, which takes the same time.
-#[utoipa::path(post, operation_id = "iniciar", path = "/sesiones", tag = "sesiones", request_body = NewSession,
+#[utoipa::path(post, operation_id = "iniciar", summary = "Iniciar una sesión", path = "/sesiones", tag = "sesiones", request_body = NewSession,
     responses((status = 201, description = "The session", body = SessionView), SessionProblems, WithBody, WithStore))]
 pub async fn log_in(
     req: HttpRequest,
@@ -149,7 +149,7 @@ pub async fn log_in(
 /// Renew a session
 ///
 /// A session can be renewed for twelve hours; then its person logs in again.
-#[utoipa::path(post, operation_id = "renovar", path = "/sesiones/renovacion", tag = "sesiones",
+#[utoipa::path(post, operation_id = "renovar", summary = "Renovar la sesión", path = "/sesiones/renovacion", tag = "sesiones",
     responses((status = 201, description = "The session with a new token", body = SessionView), SessionProblems, WithStore))]
 pub async fn renew(
     req: HttpRequest,
@@ -164,7 +164,7 @@ pub async fn renew(
 /// Log out
 ///
 /// The session is not renewed and buys nothing any more. What other services read with its token ends with the token.
-#[utoipa::path(delete, operation_id = "terminar", path = "/sesiones", tag = "sesiones",
+#[utoipa::path(delete, operation_id = "terminar", summary = "Cerrar la sesión", path = "/sesiones", tag = "sesiones",
     responses((status = 204, description = "Ended"), SessionProblems, WithStore))]
 pub async fn log_out(
     req: HttpRequest,
@@ -181,7 +181,7 @@ pub async fn log_out(
 }
 
 /// Read the public keys that verify tokens (RFC 7517)
-#[utoipa::path(get, operation_id = "clavesPublicas", path = "/.well-known/jwks.json", tag = "sesiones",
+#[utoipa::path(get, operation_id = "clavesPublicas", summary = "Ver las claves públicas que comprueban los tokens (RFC 7517)", path = "/.well-known/jwks.json", tag = "sesiones",
     responses((status = 200, description = "The keys", body = Object), WithStore))]
 pub async fn key_set(req: HttpRequest, directory: Data<Directory>) -> Result<HttpResponse, Problem> {
     Ok(Representation::json(&directory.wait_for_keys().await?)?.respond(&req))

@@ -71,7 +71,7 @@ request! {
 }
 
 /// List users by id
-#[utoipa::path(get, operation_id = "listar", path = "/usuarios", tag = "usuarios", params(ListUsuarios),
+#[utoipa::path(get, operation_id = "listar", summary = "Listar los usuarios por número", path = "/usuarios", tag = "usuarios", params(ListUsuarios),
     responses((status = 200, description = "A page; `Link` leads to the next, `X-Total-Count` counts all",
         body = Vec<UsuarioView>), WithParameters, WithStore))]
 pub async fn list(
@@ -84,7 +84,7 @@ pub async fn list(
 }
 
 /// Read a user
-#[utoipa::path(get, operation_id = "ver", path = "/usuarios/{id}", tag = "usuarios", params(OneUsuario),
+#[utoipa::path(get, operation_id = "ver", summary = "Ver un usuario", path = "/usuarios/{id}", tag = "usuarios", params(OneUsuario),
     responses((status = 200, description = "The user", body = UsuarioView), NoUsuario, WithParameters, WithStore))]
 pub async fn show(req: HttpRequest, asked: OneUsuario, store: Data<Store>) -> Result<HttpResponse, Problem> {
     let usuario = UsuarioView::from(store.usuario(asked.id).await?);
@@ -92,7 +92,7 @@ pub async fn show(req: HttpRequest, asked: OneUsuario, store: Data<Store>) -> Re
 }
 
 /// Create a user with an opening balance
-#[utoipa::path(post, operation_id = "crear", path = "/usuarios", tag = "usuarios", request_body = NewUsuario,
+#[utoipa::path(post, operation_id = "crear", summary = "Crear un usuario con su saldo inicial", path = "/usuarios", tag = "usuarios", request_body = NewUsuario,
     responses((status = 201, description = "Created; `Location` leads to it", body = UsuarioView), WithBody, WithStore))]
 pub async fn create(
     req: HttpRequest,
@@ -108,7 +108,7 @@ pub async fn create(
 }
 
 /// Rename a user
-#[utoipa::path(patch, operation_id = "renombrar", path = "/usuarios/{id}", tag = "usuarios", request_body = UsuarioPatch, params(UsuarioPatch),
+#[utoipa::path(patch, operation_id = "renombrar", summary = "Cambiar el nombre de un usuario", path = "/usuarios/{id}", tag = "usuarios", request_body = UsuarioPatch, params(UsuarioPatch),
     responses((status = 200, description = "The user as it is now", body = UsuarioView), NoUsuario, WithBody, WithStore))]
 pub async fn rename(
     req: HttpRequest,

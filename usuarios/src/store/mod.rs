@@ -222,4 +222,13 @@ impl HoldStore for Store {
     async fn digest(&self) -> Result<Digest, Error> {
         on_store!(self, s => s.digest())
     }
+
+    async fn name(&self, id: u64) -> Result<Option<String>, Error> {
+        let Some(id) = UsuarioId::new(id) else { return Ok(None) };
+        match self.usuario(id).await {
+            Ok(usuario) => Ok(Some(usuario.nombre)),
+            Err(Error::UsuarioNotFound(_)) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
 }

@@ -163,6 +163,7 @@ impl State {
             pendientes: self.pendientes.len() as u64,
             descuadrados: self.descuadrados.len() as u64,
             in_flight: self.pending(None).take(PAGE).collect(),
+            oldest: None,
         }
     }
 

@@ -1,10 +1,10 @@
 //! A participant as a coordinator calls it: over HTTP, or in the same process.
 
 use super::{HoldRequest, HoldStore};
-use crate::contract::{Answer, Digest, Hold};
+use crate::contract::{Answer, Digest, Hold, Named};
 use crate::domain::Intento;
 use async_trait::async_trait;
-use chrono::TimeDelta;
+use chrono::{TimeDelta, Utc};
 use http_kit::client::{Client, Unavailable};
 use http_kit::config::{InternalToken, ServiceUrl};
 use http_kit::exit::StartError;
@@ -27,6 +27,11 @@ pub trait Participant: Send + Sync {
     async fn settled(&self, after: Option<&Intento>, deadline: Instant) -> Answer<Vec<Hold>>;
     /// Its side of the audit.
     async fn digest(&self, deadline: Instant) -> Answer<Digest>;
+    /// The names of at most [`NAMES`](crate::contract::NAMES) ids, as far as there are such users or tokens: for people, so a
+    /// participant need not know any.
+    async fn names(&self, _ids: &[u64], _deadline: Instant) -> Answer<Vec<Named>> {
+        Ok(Ok(Vec::new()))
+    }
 }
 
 /// A participant that holds what an `R` asks for.
@@ -98,6 +103,11 @@ impl<R: HoldRequest> Participant for Http<R> {
     async fn digest(&self, deadline: Instant) -> Answer<Digest> {
         self.client.call(Method::GET, &["interno", "resumen"], &[], NONE, deadline).await
     }
+
+    async fn names(&self, ids: &[u64], deadline: Instant) -> Answer<Vec<Named>> {
+        let ids = ids.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+        self.client.call(Method::GET, &["interno", "nombres"], &[("ids", ids)], NONE, deadline).await
+    }
 }
 
 #[async_trait]
@@ -147,7 +157,11 @@ impl<S: HoldStore> Participant for Local<S> {
     }
 
     async fn digest(&self, deadline: Instant) -> Answer<Digest> {
-        Self::answer(deadline, self.0.digest()).await
+        Self::answer(deadline, async { Ok(self.0.digest().await?.aged(Utc::now())) }).await
+    }
+
+    async fn names(&self, ids: &[u64], deadline: Instant) -> Answer<Vec<Named>> {
+        Self::answer(deadline, super::names(&self.0, ids)).await
     }
 }
 

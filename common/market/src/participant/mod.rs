@@ -18,7 +18,7 @@ mod routes;
 pub use client::{Holder, Http, Local, Participant};
 pub use routes::routes;
 
-use crate::contract::{CargoRequest, Digest, HeldToken, Hold, Refusal, ReservaRequest};
+use crate::contract::{CargoRequest, Digest, HeldToken, Hold, Named, Refusal, ReservaRequest};
 use crate::domain::Intento;
 use crate::fields;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -143,4 +143,16 @@ pub trait HoldStore: Clone + Send + Sync + 'static {
 
     /// This participant's side of the audit. Its cost does not grow with the history.
     fn digest(&self) -> impl Future<Output = Result<Digest, Self::Error>> + Send;
+
+    /// What people call the user or token with this id, where there is one.
+    fn name(&self, id: u64) -> impl Future<Output = Result<Option<String>, Self::Error>> + Send;
+}
+
+/// The names of some ids, as far as there are any.
+async fn names<S: HoldStore>(store: &S, ids: &[u64]) -> Result<Vec<Named>, S::Error> {
+    let mut named = Vec::with_capacity(ids.len());
+    for id in ids {
+        named.extend(store.name(*id).await?.map(|nombre| Named { id: *id, nombre }));
+    }
+    Ok(named)
 }

@@ -1,6 +1,7 @@
 //! `/interno/…`, on the internal port: the calls of [`crate::contract`], for a store of either kind of hold.
 
-use super::{HoldRequest, HoldStore};
+use super::{HoldRequest, HoldStore, names};
+use crate::contract::NAMES;
 use crate::domain::{Intento, MAX_INTEGER};
 use crate::fields;
 use actix_web::http::{Method, StatusCode};
@@ -10,9 +11,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, TimeDelta, Utc};
 use http_kit::body::JsonBody;
 use http_kit::internal;
-use http_kit::problem::Problem;
+use http_kit::problem::{Problem, Text};
 use http_kit::reply::Representation;
 use http_kit::routes::Methods;
+use http_kit::text;
 use http_kit::validate::{self, Fields, Parsed, Raw, boolean, integer};
 
 /// The longest age that can be asked for: a day, in milliseconds.
@@ -30,7 +32,8 @@ where
             .service(Methods::at(S::Request::HOLDS).get(list::<S>).done())
             .service(one.done())
             .service(Methods::at(S::Request::CONFIRMATION).on(Method::PUT, confirm::<S>).done())
-            .service(Methods::at("/resumen").get(digest::<S>).done()),
+            .service(Methods::at("/resumen").get(digest::<S>).done())
+            .service(Methods::at("/nombres").get(list_names::<S>).done()),
     );
 }
 
@@ -77,7 +80,26 @@ async fn digest<S: HoldStore>(req: HttpRequest, store: Data<S>) -> Result<HttpRe
 where
     Problem: From<S::Error>,
 {
-    Ok(Representation::json(&store.digest().await?)?.respond(&req))
+    Ok(Representation::json(&store.digest().await?.aged(Utc::now()))?.respond(&req))
+}
+
+async fn list_names<S: HoldStore>(req: HttpRequest, store: Data<S>) -> Result<HttpResponse, Problem>
+where
+    Problem: From<S::Error>,
+{
+    let mut f = Fields::query(&req);
+    let ids = f.required("ids", ids);
+    let (ids,) = f.finish((ids,))?;
+    Ok(Representation::json(&names(store.get_ref(), &ids).await?)?.respond(&req))
+}
+
+/// Some ids, with commas between.
+fn ids(raw: &Raw) -> Parsed<Vec<u64>> {
+    let Raw::Plain(text) = raw else { return Err(Text::new("debe ser texto", "must be text")) };
+    let ids: Result<Vec<u64>, _> = text.split(',').map(str::parse).collect();
+    ids.ok().filter(|ids| ids.len() <= NAMES).ok_or_else(|| {
+        text!("debe ser de 1 a {NAMES} ids con comas", "must be 1 to {NAMES} ids with commas between")
+    })
 }
 
 /// Which holds a participant is asked for.

@@ -364,6 +364,7 @@ impl Store {
                 confirmados: RunningDigest::of_columns(row.cuenta, &row.suma, &row.huella)?,
                 pendientes: read(row.pendientes, Some)?,
                 in_flight: serde_json::from_str(&row.en_vuelo).map_err(|e| SqlError::Decode(e.into()))?,
+                oldest: None,
                 ..Digest::default()
             })
         });

@@ -107,6 +107,7 @@ impl State {
             confirmados: self.confirmados,
             pendientes: self.pendientes.len() as u64,
             in_flight: self.pending(None).take(PAGE).collect(),
+            oldest: None,
             ..Digest::default()
         }
     }

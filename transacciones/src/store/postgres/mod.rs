@@ -11,7 +11,7 @@ macro_rules! rows {
         sqlx::query_as!(
             Row,
             r#"select clave, usuario_id, token_id as "token_id!", id as "id!", numero as "numero!", precio as "precio!",
-                      fecha as "fecha!"
+                      fecha as "fecha!", pod
                from transacciones.claves "# + $rest
             $(, $argument)*
         )
@@ -30,6 +30,7 @@ use market::domain::{Clave, Intento, Monto, RunningDigest, TokenId, TransaccionI
 use pg::{Schema, broken, read, row_limit, run, written};
 use places::Places;
 use sqlx::{Error as SqlError, PgConnection};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The law is [`super::Store`]'s.
@@ -37,6 +38,7 @@ use tokio::sync::watch;
 pub struct Store {
     schema: Schema,
     changed: watch::Sender<u64>,
+    pod: Option<Arc<str>>,
 }
 
 /// A bought row.
@@ -48,6 +50,7 @@ struct Row {
     numero: i64,
     precio: i64,
     fecha: DateTime<Utc>,
+    pod: Option<String>,
 }
 
 impl Row {
@@ -63,6 +66,7 @@ impl Row {
                 numero => Some(market::columns::intento(&self.clave, numero)?),
             },
             lugar: None,
+            pod: self.pod.map(Into::into),
         })
     }
 }
@@ -70,9 +74,13 @@ impl Row {
 impl Store {
     /// It gives places from now on.
     pub(super) fn new(schema: Schema) -> Self {
-        let store = Self { schema, changed: watch::Sender::new(0) };
+        let store = Self { schema, changed: watch::Sender::new(0), pod: None };
         store.begin_giving_places();
         store
+    }
+
+    pub(super) fn sign(&mut self, pod: Arc<str>) {
+        self.pod = Some(pod);
     }
 
     pub(super) fn changed(&self) -> watch::Receiver<u64> {
@@ -88,19 +96,21 @@ impl Store {
         run!(self.schema.repeatable(), |c, turn| {
             loop {
                 let made = sqlx::query!(
-                    r#"insert into transacciones.claves (clave, usuario_id, token_id, id, numero, precio, fecha)
+                    r#"insert into transacciones.claves (clave, usuario_id, token_id, id, numero, precio, fecha, pod)
                    values ($1, $2, $3, nextval('transacciones.ids'), $4, $5,
-                           date_trunc('milliseconds', statement_timestamp()))
+                           date_trunc('milliseconds', statement_timestamp()), $6)
                    on conflict (clave) do update set
                        usuario_id = excluded.usuario_id, token_id = excluded.token_id, id = excluded.id,
-                       numero = excluded.numero, precio = excluded.precio, fecha = excluded.fecha
+                       numero = excluded.numero, precio = excluded.precio, fecha = excluded.fecha,
+                       pod = excluded.pod
                    where claves.id is null and claves.abortado < excluded.numero
                    returning id as "id!", fecha as "fecha!""#,
                     intento.clave.as_str(),
                     written(compra.usuario_id.get()),
                     written(compra.token_id.get()),
                     i64::from(intento.numero),
-                    written(precio.get())
+                    written(precio.get()),
+                    self.pod.as_deref()
                 );
                 let made = match made.fetch_optional(&mut *c).await {
                     // somebody has put rows in by hand, past the sequence: the next number may be free
@@ -116,6 +126,7 @@ impl Store {
                         precio,
                         intento: Some(intento.clone()),
                         lugar: None,
+                        pod: self.pod.clone(),
                     }))
                 } else if turn.maybe_done
                     && let Word::Bought(t) = word(c, &intento.clave).await?
@@ -271,7 +282,7 @@ impl Store {
 
 async fn word(c: &mut PgConnection, clave: &Clave) -> Result<Word, SqlError> {
     let row = sqlx::query!(
-        "select abortado, usuario_id, token_id, id, numero, precio, fecha from transacciones.claves where clave = $1",
+        "select abortado, usuario_id, token_id, id, numero, precio, fecha, pod from transacciones.claves where clave = $1",
         clave.as_str()
     );
     let Some(f) = row.fetch_optional(c).await? else { return Ok(Word::Nothing) };
@@ -279,7 +290,7 @@ async fn word(c: &mut PgConnection, clave: &Clave) -> Result<Word, SqlError> {
         (f.token_id, f.id, f.numero, f.precio, f.fecha)
     {
         let clave = clave.to_string();
-        let row = Row { clave, usuario_id: f.usuario_id, token_id, id, numero, precio, fecha };
+        let row = Row { clave, usuario_id: f.usuario_id, token_id, id, numero, precio, fecha, pod: f.pod };
         return row.transaccion().map(Word::Bought);
     }
     Ok(Word::Aborted(Aborted {

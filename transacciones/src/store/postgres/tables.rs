@@ -34,9 +34,9 @@ impl Tables for State {
             }
             sqlx::query!(
                 "insert into transacciones.claves
-                     (clave, abortado, usuario_id, token_id, id, numero, precio, fecha, asiento)
+                     (clave, abortado, usuario_id, token_id, id, numero, precio, fecha, asiento, pod)
                  select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-                                      $7::bigint[], $8::timestamptz[], $9::bigint[])",
+                                      $7::bigint[], $8::timestamptz[], $9::bigint[], $10::text[])",
                 &claves,
                 &aborted_to,
                 &some.iter().map(|(_, t)| written(t.usuario_id.get())).collect::<Vec<_>>(),
@@ -45,7 +45,9 @@ impl Tables for State {
                 &numbers,
                 &some.iter().map(|(_, t)| written(t.precio.get())).collect::<Vec<_>>(),
                 &some.iter().map(|(_, t)| t.fecha).collect::<Vec<_>>(),
-                &some.iter().map(|(place_given, _)| *place_given).collect::<Vec<_>>()
+                &some.iter().map(|(place_given, _)| *place_given).collect::<Vec<_>>(),
+                &some.iter().map(|(_, t)| t.pod.as_deref().map(str::to_owned)).collect::<Vec<_>>()
+                    as &[Option<String>]
             )
             .execute(&mut *c)
             .await?;
@@ -78,7 +80,7 @@ impl Tables for State {
         let (mut state, mut bought, mut behind) = (Self::default(), Vec::new(), String::new());
         loop {
             let rows = sqlx::query!(
-                "select clave, abortado, usuario_id, token_id, id, numero, precio, fecha, asiento
+                "select clave, abortado, usuario_id, token_id, id, numero, precio, fecha, asiento, pod
                  from transacciones.claves where clave > $1 order by clave limit $2",
                 behind,
                 row_limit(BATCH)
@@ -99,8 +101,8 @@ impl Tables for State {
                 if let (Some(token_id), Some(id), Some(numero), Some(precio), Some(fecha)) =
                     (f.token_id, f.id, f.numero, f.precio, f.fecha)
                 {
-                    let (clave, usuario_id) = (f.clave, f.usuario_id);
-                    let row = Row { clave, usuario_id, token_id, id, numero, precio, fecha };
+                    let (clave, usuario_id, pod) = (f.clave, f.usuario_id, f.pod);
+                    let row = Row { clave, usuario_id, token_id, id, numero, precio, fecha, pod };
                     bought.push((f.asiento, row.transaccion()?));
                 }
             }

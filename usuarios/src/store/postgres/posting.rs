@@ -62,6 +62,7 @@ impl Store {
                 pendientes: read(row.pendientes, Some)?,
                 descuadrados: read(row.descuadrados, Some)?,
                 in_flight: serde_json::from_str(&row.en_vuelo).map_err(|e| SqlError::Decode(e.into()))?,
+                oldest: None,
             })
         });
         Ok(digest?)
