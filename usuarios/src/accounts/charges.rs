@@ -62,4 +62,8 @@ impl HoldStore for Charges {
     async fn digest(&self) -> Result<Digest, Error> {
         self.store.digest().await
     }
+
+    async fn name(&self, id: u64) -> Result<Option<String>, Error> {
+        self.store.name(id).await
+    }
 }
