@@ -1,6 +1,5 @@
 """The page where people log in: who may do what is offered, and nothing else; and a session that ends while the page is open."""
 
-import json
 import unittest
 
 from .case import CARDS, PageCase
@@ -74,8 +73,8 @@ class Accounts(PageCase):
         others = Api(self.mercado.host, self.mercado.port)
         session = others.post("/sesiones", nombre="ana", contrasena="demo-ana")
         change = {"actual": "demo-ana", "nueva": "gato-cosmico"}
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {session['token']}"}
-        answer = others.client.request("PUT", "/cuenta/contrasena", json.dumps(change), headers)
+        headers = {"Authorization": f"Bearer {session['token']}"}
+        answer = others.client.request("PUT", "/cuenta/contrasena", change, headers)
         self.assertEqual(answer.status, 201, answer.body)
         self.buy(browser, 101)
         browser.until_text("#receipts", "La sesión ha terminado")

@@ -187,8 +187,6 @@ codes! {
         Misdirected = "destino-equivocado", MISDIRECTED_REQUEST, "Este servidor no tiene ese nombre", "This server does not have that name";
         /// Fields are wrong; `errores` names each.
         InvalidData = "datos-invalidos", UNPROCESSABLE_ENTITY, "Hay datos inválidos", "Some data are invalid";
-        /// More attempts than one may make in a while.
-        TooManyAttempts = "demasiados-intentos", TOO_MANY_REQUESTS, "Demasiados intentos", "Too many attempts";
         /// A bug here: logged with the request's id.
         InternalError = "error-interno", INTERNAL_SERVER_ERROR, "Error interno", "Internal error";
         /// Another service did not answer in time.

@@ -30,6 +30,8 @@ http_kit::codes! {
         PrecioChanged = "precio-cambiado", CONFLICT, "El precio ha cambiado", "The price has changed";
         /// A confirmed hold cannot be cancelled.
         IntentoConfirmed = "intento-confirmado", CONFLICT, "El intento ya está confirmado", "The attempt is already confirmed";
+        /// More attempts than one may make in a while.
+        TooManyAttempts = "demasiados-intentos", TOO_MANY_REQUESTS, "Demasiados intentos", "Too many attempts";
         /// One key, two different requests.
         ClaveReused = "clave-reutilizada", UNPROCESSABLE_ENTITY, "La clave ya se usó con otros datos", "The key was used with other data";
         /// A balance would pass 2^53 - 1.

@@ -23,7 +23,7 @@ http_kit::responses! {
     /// The error of changing a token that is reserved or sold.
     TokenTaken = [MarketCode::TokenNotAvailable];
     /// The errors of what needs a session.
-    Sesion = [General::NotAuthenticated, General::Forbidden, MarketCode::SessionEnded, General::TooManyAttempts,
+    Sesion = [General::NotAuthenticated, General::Forbidden, MarketCode::SessionEnded, MarketCode::TooManyAttempts,
         General::ServiceUnavailable];
     /// The errors of making an account, or a key of it.
     Cuenta = [MarketCode::AccountTaken, MarketCode::TooManyKeys];

@@ -73,7 +73,7 @@ impl From<Error> for Problem {
             Error::TooManyAttempts { seconds } => Self {
                 retry_after: Some(seconds.max(1)),
                 ..Self::new(
-                    General::TooManyAttempts,
+                    MarketCode::TooManyAttempts,
                     text!("Espere {seconds} s y vuelva a probar.", "Wait {seconds} s and try again."),
                 )
             },
