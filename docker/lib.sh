@@ -85,7 +85,7 @@ build() {
 contain() {
     podman create -q --name "$prefix-$1" --network "$prefix" --network-alias "$1" "${NARROW[@]}" \
         --memory "$MEMORIA" --memory-swap "$MEMORIA" --volume "$prefix-$1:/datos" \
-        --volume "$PWD/$1/$1.json:/semilla/$1.json:ro" --env SEED_DIR=/semilla --env INTERNAL_TOKEN=$SECRETO \
+        --volume "$PWD/$1/$1.json:/semilla/$1.json:ro" --env SEED_DIR=/semilla --env INTERNAL_TOKEN=$SECRETO --env CUENTAS=no \
         --env DRAIN_SECONDS=1 --env GRACE_SECONDS=5 --env ORPHAN_AGE_MS=4000 "$(image "$1")" >/dev/null
 }
 

@@ -10,6 +10,8 @@ import { onHealth } from "./monitor.js";
 import { fillName, tokenLink } from "./names.js";
 import { tell } from "./notice.js";
 import { pick } from "./picker.js";
+import { makeKeys, makePassword, makeWho, askToLogIn } from "./login.js";
+import { may, mayChoose, session } from "./session.js";
 import { load, save } from "./storage.js";
 import { dateOf, t, whole } from "./text.js";
 
@@ -34,20 +36,31 @@ export function makeAccount() {
   );
   let asked = 0;
 
+  newUser.hidden = !may("tesorero");
+  publish.hidden = !may("publicador");
+  if (session.nombre) element.append(h("div.pair", makeWho(), makePassword()), makeKeys());
+
   function drawHead() {
-    const change = h("button.plain", { onclick: () => pick() }, buyer ? t.changeBuyer : t.chooseBuyer);
-    own.hidden = addMoney.hidden = !buyer || buyer.missing;
-    if (own.hidden) return head.replaceChildren(h("p.sentence", buyer ? t.buyerGone(buyer) : t.noBuyer), change);
+    const change = mayChoose() && h("button.plain", { onclick: () => pick() }, buyer ? t.changeBuyer : t.chooseBuyer);
+    const nobody = !buyer || buyer.missing;
+    own.hidden = nobody || !may(session.usuarioId ? "comprador" : "auditor");
+    addMoney.hidden = nobody || !may("tesorero");
+    if (session.cuentas && !session.nombre)
+      return head.replaceChildren(h("p.sentence", t.logInFirst), h("button.primary", { onclick: () => askToLogIn() }, t.logIn));
+    if (nobody) {
+      const words = buyer ? t.buyerGone(buyer) : session.cuentas ? session.nombre : t.noBuyer;
+      return head.replaceChildren(...[h("p.sentence", words), change].filter(Boolean));
+    }
     const balance = h("strong", buyer.saldo === null ? t.unknown : t.credits(buyer.saldo));
     head.replaceChildren(
       h("p.name", buyer.nombre, " ", h("small.quiet", `#${buyer.id}`)),
       h("p.balance", h("span.quiet", t.balance), " ", balance),
-      change,
+      change || "",
     );
   }
 
   async function read() {
-    if (!isShown(element) || !buyer) return;
+    if (!isShown(element) || own.hidden) return;
     const turn = ++asked;
     const { id } = buyer;
     const lists = [`/transacciones?usuarioId=${id}`, `/usuarios/${id}/movimientos`].map((path) => pages(path));

@@ -22,12 +22,13 @@ export class Failure extends Error {
   }
 }
 
-/** After each request: `{service, method, status, pod, ms, start, probe}`; `start` is of `performance.now`. */
+/** After each request: `{service, method, status, codigo, pod, ms, start, probe}`; `start` is of `performance.now`. */
 export const onAnswer = signal();
 
 function serviceOf(path) {
   const [, first] = path.split(/[/?]/);
-  return first === "usuarios" || first === "transacciones" ? first : "tokens";
+  if (first === "transacciones") return first;
+  return ["usuarios", "cuenta", "cuentas", "sesiones"].includes(first) ? "usuarios" : "tokens";
 }
 
 /**
@@ -41,8 +42,8 @@ export async function request(path, options = {}) {
   if (key) headers["idempotency-key"] = key;
   const ended = AbortSignal.timeout(timeout);
   const start = performance.now();
-  const tell = (status, pod) =>
-    onAnswer.call({ service: serviceOf(path), method, status, pod, ms: performance.now() - start, start, probe });
+  const tell = (status, pod, codigo = "") =>
+    onAnswer.call({ service: serviceOf(path), method, status, codigo, pod, ms: performance.now() - start, start, probe });
   let response, data;
   try {
     response = await fetch(path, {
@@ -61,7 +62,7 @@ export async function request(path, options = {}) {
     throw new Failure(status);
   }
   const pod = response.headers.get("x-pod");
-  tell(response.status, pod);
+  tell(response.status, pod, response.ok ? "" : data?.codigo);
   if (!response.ok) throw new Failure(response.status, data, 1000 * (Number(response.headers.get("retry-after")) || 1), pod);
   const next = /<([^>]+)>;\s*rel="?next/.exec(response.headers.get("link") ?? "")?.[1];
   const total = response.headers.get("x-total-count");

@@ -4,6 +4,7 @@ import { request } from "./api.js";
 import { every, h, icon, panel, reconcile, setText, signal } from "./dom.js";
 import { onHealth } from "./monitor.js";
 import { tokenLink } from "./names.js";
+import { may, onSession } from "./session.js";
 import { age, onLanguage, t, whole } from "./text.js";
 
 /** Between two looks, ms: while Sistema is seen, and otherwise. */
@@ -26,7 +27,7 @@ export function light() {
 export const lightSign = (colour) => ({ right: "check", wrong: "cross", unknown: "question" })[colour];
 
 async function look() {
-  if (looking) return;
+  if (looking || !may("auditor")) return;
   looking = true;
   try {
     const { data } = await request("/transacciones/auditoria");
@@ -49,6 +50,10 @@ export function startAudit(watched) {
   onHealth.add(look);
   // the differences come in the reader's language
   onLanguage.add(look);
+  onSession.add(() => {
+    audit.verdict = null;
+    look();
+  });
   look();
 }
 

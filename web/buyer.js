@@ -5,6 +5,7 @@ import { every, signal } from "./dom.js";
 import { onPurchase, onReset } from "./events.js";
 import { onHealth } from "./monitor.js";
 import { learn } from "./names.js";
+import { onSession, session } from "./session.js";
 import { load, onStored, save } from "./storage.js";
 
 /** Between two looks at the balance while the page is seen, ms. */
@@ -22,9 +23,23 @@ function fromStorage() {
 
 export function choose({ id, nombre, saldo = null }) {
   buyer = { id, nombre, saldo, missing: false };
-  save("comprador", { id, nombre });
+  keep();
   onBuyer.call();
   return refresh();
+}
+
+/** Where people log in, it is the session that says who buys. */
+function keep() {
+  if (!session.cuentas) save("comprador", { id: buyer.id, nombre: buyer.nombre });
+}
+
+function settle() {
+  if (session.cuentas) {
+    const { usuarioId: id, nombre } = session;
+    buyer = id ? { id, nombre, saldo: null, missing: false } : null;
+    onBuyer.call();
+  }
+  refresh();
 }
 
 /** Asks for the balance. Without an answer it is not known; a user that is gone is said to be, and stays chosen. */
@@ -42,12 +57,13 @@ export async function refresh() {
   if (buyer?.id !== mine.id) return;
   const changed = ["nombre", "saldo", "missing"].some((field) => buyer[field] !== now[field]);
   buyer = now;
-  if (!now.missing) save("comprador", { id: now.id, nombre: now.nombre });
+  if (!now.missing) keep();
   if (changed) onBuyer.call();
 }
 
 export function startBuyer() {
-  refresh();
+  settle();
+  onSession.add(settle);
   onPurchase.add((transaccion, live) => {
     if (live && transaccion.usuarioId === buyer?.id) refresh();
   });
@@ -56,6 +72,7 @@ export function startBuyer() {
   });
   onReset.add(refresh);
   onStored("comprador", () => {
+    if (session.cuentas) return;
     buyer = fromStorage();
     onBuyer.call();
     refresh();

@@ -3,6 +3,7 @@
 import { h, icon, setAttribute, setText } from "./dom.js";
 import { needBuyer } from "./picker.js";
 import { buy, outstanding } from "./purchase.js";
+import { may, session } from "./session.js";
 import { t, whole } from "./text.js";
 
 export const picture = (id) => `/tokens/${id}/imagen`;
@@ -26,6 +27,8 @@ export function fillButton(button, token) {
   setAttribute(button, "aria-label", word === t.buy ? t.buyThis(token) : `${word}: ${token.nombre}`);
   setAttribute(button, "aria-disabled", word === t.buy ? null : "true");
   setAttribute(button, "aria-busy", under ? "true" : null);
+  // a visitor is asked to log in, and an account that buys nothing is offered nothing
+  button.hidden = Boolean(session.nombre) && !may("comprador");
 }
 
 export const stateOf = ({ vendido }) =>

@@ -2,6 +2,7 @@
 
 import { request } from "./api.js";
 import { signal } from "./dom.js";
+import { may, onSession } from "./session.js";
 import { inTurn } from "./storage.js";
 
 const KEPT = 200;
@@ -132,7 +133,8 @@ function close() {
 
 /** Follows while the page is seen: the tab whose turn it is has the stream for all. */
 function follow() {
-  if (release || document.hidden) return;
+  // of the purchases of all only an auditor is told
+  if (release || document.hidden || !may("auditor")) return;
   const stopped = new AbortController();
   const untilHidden = new Promise((resolve) => stopped.signal.addEventListener("abort", resolve));
   release = () => stopped.abort();
@@ -163,6 +165,11 @@ export function startEvents() {
     if (data.transaccion) take(data.transaccion, true);
   });
   document.addEventListener("visibilitychange", () => (document.hidden ? rest() : follow()));
+  onSession.add(() => {
+    rest();
+    rows.clear();
+    follow();
+  });
   addEventListener("pagehide", rest);
   addEventListener("pageshow", follow);
   follow();

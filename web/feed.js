@@ -3,13 +3,14 @@
 import { h, reconcile, setText } from "./dom.js";
 import { onPurchase, onReset, onStream, purchases, stream } from "./events.js";
 import { fillName, tokenLink } from "./names.js";
+import { may } from "./session.js";
 import { t, timeOf } from "./text.js";
 
 /** A section with the newest purchases; `pods` adds who made them. */
 export function makeFeed({ shown = 12, pods = false, heading = t.recent } = {}) {
   const list = h("ol.feed");
   const state = h("p.quiet");
-  const section = h("section.recent", { "aria-label": heading }, h("h2", heading), state, list);
+  const section = h("section.recent", { "aria-label": heading, hidden: !may("auditor") }, h("h2", heading), state, list);
   let waiting = false;
 
   function row({ id, usuarioId, tokenId, precio, fecha, pod }) {

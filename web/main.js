@@ -5,11 +5,13 @@ import { light, lightSign, onAudit, startAudit } from "./audit.js";
 import { buyer, onBuyer, startBuyer } from "./buyer.js";
 import { h, icon, reconcile, scoped, setAttribute, setText } from "./dom.js";
 import { onPurchase, onReset, startEvents } from "./events.js";
+import { askToLogIn, tellOfEnd } from "./login.js";
 import { onHealth, onTick, silentNow, startMonitor } from "./monitor.js";
 import { fillName, forget } from "./names.js";
 import { announce, tell } from "./notice.js";
 import { pick } from "./picker.js";
 import { onOutstanding, outstanding, progress, startPurchases } from "./purchase.js";
+import { may, onSession, session, startSession } from "./session.js";
 import { makeShop } from "./shop.js";
 import { load, save } from "./storage.js";
 import { makeSystem } from "./system.js";
@@ -91,20 +93,23 @@ function drawTheme() {
 
 function drawBuyer() {
   const button = $("buyer");
-  button.classList.toggle("primary", !buyer);
-  if (!buyer) {
-    button.replaceChildren(icon("person"), h("span", t.chooseBuyer));
+  const name = session.cuentas ? session.nombre : buyer?.nombre;
+  button.classList.toggle("primary", !name);
+  if (!name || !buyer) {
+    button.replaceChildren(icon("person"), h("span", name ?? (session.cuentas ? t.logIn : t.chooseBuyer)));
     return button.removeAttribute("aria-label");
   }
   const { nombre, saldo, missing } = buyer;
   const balance =
     missing || saldo === null ? [missing ? "?" : t.unknown] : [whole(saldo), h("span.unit", ` ${t.creditWord(saldo)}`)];
   button.replaceChildren(icon("person"), h("span.name", nombre), h("strong.figure", balance));
+  if (session.cuentas) return button.setAttribute("aria-label", t.sessionButton(buyer));
   const said = missing ? t.buyerGone : saldo === null ? t.buyerUnknown : t.buyerButton;
   button.setAttribute("aria-label", said(buyer));
 }
 
 function drawPill() {
+  $("pill").hidden = !may("auditor");
   const [colour, pill] = [light(), $("pill")];
   if (pill.dataset.light === colour && pill.lang === language) return;
   pill.dataset.light = colour;
@@ -171,7 +176,11 @@ $("theme").addEventListener("click", () => {
   save("tema", names[(names.indexOf(theme()) + 1) % names.length]);
   drawTheme();
 });
-$("buyer").addEventListener("click", () => pick());
+$("buyer").addEventListener("click", () => {
+  if (!session.cuentas) return pick();
+  if (!session.nombre) return askToLogIn();
+  location.hash = "#/cuenta";
+});
 $("skip").addEventListener("click", (e) => {
   e.preventDefault();
   document.querySelector("main h1:not([hidden] *)")?.focus();
@@ -196,7 +205,12 @@ onReset.add(() => {
 onPurchase.add(drawTicker);
 history.scrollRestoration = "manual";
 
+onSession.add(rebuild);
+tellOfEnd();
+
 const inSystem = () => current?.name === "sistema";
+// who it is decides what is shown
+await startSession();
 startMonitor(inSystem);
 startEvents();
 startBuyer();

@@ -4,7 +4,9 @@ import { pages } from "./api.js";
 import { buyer, choose } from "./buyer.js";
 import { h, icon, reconcile, setText } from "./dom.js";
 import { field } from "./forms.js";
+import { askToLogIn } from "./login.js";
 import { learn } from "./names.js";
+import { session } from "./session.js";
 import { t } from "./text.js";
 import { say } from "./trouble.js";
 
@@ -101,5 +103,8 @@ export function pick(reason = "") {
   );
 }
 
-/** The buyer, asked for where there is none. */
-export const needBuyer = async (reason) => (buyer && !buyer.missing ? buyer : pick(reason));
+/** The buyer, asked for where there is none. Where people log in they are asked for that, and buy for themselves. */
+export async function needBuyer(reason) {
+  if (!session.cuentas) return buyer && !buyer.missing ? buyer : pick(reason);
+  return session.nombre || (await askToLogIn(reason)) ? session.usuarioId && buyer : null;
+}

@@ -7,6 +7,7 @@ import { h, signal, wait } from "./dom.js";
 import { noticePurchase } from "./events.js";
 import { onHealth } from "./monitor.js";
 import { announce, tell } from "./notice.js";
+import { onSession, session } from "./session.js";
 import { inTurn, load, onStored, save } from "./storage.js";
 import { span, t } from "./text.js";
 import { sayRefusal } from "./trouble.js";
@@ -19,8 +20,10 @@ export const onOutstanding = signal();
 
 const running = new Map();
 
-/** Purchases whose outcome is not known: `{clave, usuarioId, nombre, tokenId, token, precio}`, oldest first. */
-export const outstanding = () => Object.values(load("compras", {})).filter((c) => typeof c?.clave === "string");
+/** Purchases whose outcome is not known: `{clave, usuarioId, nombre, tokenId, token, precio}`, oldest first. Those of
+ * somebody else wait until they log in. */
+export const outstanding = () => Object.values(load("compras", {})).filter((c) => typeof c?.clave === "string" && isMine(c));
+const isMine = ({ usuarioId }) => !session.cuentas || usuarioId === session.usuarioId;
 
 /** How often one of them was sent, since when this page tries, and the last status; null where another tab tries. */
 export const progress = (clave) => running.get(clave) ?? null;
@@ -61,6 +64,8 @@ async function send(compra) {
       await bought(compra, await request("/transacciones", { body: { usuarioId, tokenId, precio }, key: clave }), state);
       break;
     } catch (e) {
+      // nothing was decided: the same key goes on once the person has logged in again
+      if (e.status === 401 || e.codigo === "sesion-terminada") break;
       if (!e.passing) {
         await refused(compra, e);
         break;
@@ -108,6 +113,10 @@ async function refused(compra, failure) {
 export function startPurchases() {
   const takeUp = () => outstanding().forEach(run);
   takeUp();
+  onSession.add(() => {
+    takeUp();
+    onOutstanding.call();
+  });
   onHealth.add((service) => {
     if (service.down === null) for (const state of running.values()) if (state.status !== 429) state.wake?.abort();
   });

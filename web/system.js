@@ -7,6 +7,7 @@ import { h, isShown, panel, setText } from "./dom.js";
 import { makeFeed } from "./feed.js";
 import { onTick } from "./monitor.js";
 import { makeServices } from "./services.js";
+import { may, session } from "./session.js";
 import { t, whole } from "./text.js";
 import { makeTimeline } from "./timeline.js";
 import { say } from "./trouble.js";
@@ -15,11 +16,15 @@ export function makeSystem() {
   const [services, audit, timeline] = [makeServices(), makeAudit(), makeTimeline()];
   const feed = makeFeed({ shown: 14, pods: true, heading: t.asTheyCommit });
   feed.classList.add("panel");
+  const burst = makeBurst();
+  // it buys for others
+  burst.element.hidden = session.cuentas;
+  audit.element.hidden = !may("auditor");
   const visits = makeVisits();
   const element = h(
     "div.system",
     h("header.heading", h("h1", { tabindex: -1 }, t.system), h("p.quiet", t.systemSays)),
-    h("div.column", services.element, timeline.element, makeBurst().element),
+    h("div.column", services.element, timeline.element, burst.element),
     h("div.column", audit.element, feed, visits.element),
   );
   const draw = (now) => [services, audit, timeline].forEach((part) => part.draw(now));

@@ -7,6 +7,7 @@ import { onPurchase, onReset } from "./events.js";
 import { onHealth } from "./monitor.js";
 import { fillName, learn } from "./names.js";
 import { onOutstanding } from "./purchase.js";
+import { may } from "./session.js";
 import { dateOf, t } from "./text.js";
 import { say } from "./trouble.js";
 
@@ -39,6 +40,7 @@ export function makeToken() {
       return;
     }
     if (!token.vendido || sale) return;
+    if (!may("comprador", "auditor")) return (sale = null), draw();
     const found = await ask(`/transacciones?tokenId=${mine}&limite=1`, ([first]) => first ?? null);
     if (mine !== id) return;
     sale = found;

@@ -188,7 +188,7 @@ impl Market {
             let (here, there) = (Arc::new(Local(tokens.clone())), Arc::new(Local(usuarios.clone())));
             let compras = transacciones::store::Store::json(journal(&[("transacciones", transacciones())]));
             let engine = Engine::start(compras, here, there, options, &Metrics::new()).unwrap();
-            let openapi = usuarios::routes::openapi();
+            let openapi = usuarios::routes::openapi(false);
             let ops = Data::new(Ops::new("fuzz", "fuzz", Arc::clone(&edge), openapi, || Ok(())).unwrap());
             let secret = Data::new(TOKEN.parse::<InternalToken>().unwrap());
             let pictures = Data::new(tokens::pictures::Pictures::open(None).unwrap());
@@ -196,7 +196,11 @@ impl Market {
             let buy = Data::new(engine.service.clone());
             let (here, there) = (u.clone(), t.clone());
             let public = Port::open(Arc::clone(&edge), move |c| {
-                c.app_data(here).app_data(there).app_data(buy).app_data(ops);
+                c.app_data(here)
+                    .app_data(there)
+                    .app_data(buy)
+                    .app_data(ops)
+                    .app_data(market::accounts::Accounts::off());
                 c.app_data(Data::new(tokens::cache::Cache::default())).app_data(pictures);
                 c.configure(tokens::routes::public)
                     .configure(transacciones::routes::public)

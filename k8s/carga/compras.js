@@ -1,6 +1,7 @@
 // Buyers who send a purchase again, under its key, until they know how it ended: what to kill pods with. A purchase may
 // answer 201, or 503 with Retry-After, or not at all; sent again it must end with 201, and the audit must agree. 429 is the
 // gateway's limit for one address, which docs/KUBERNETES.md says how to lift.
+// With accounts: CLAVE_API, the API key of an account that is comprador, publicador, tesorero and auditor at once.
 // URL (default http://localhost:8080), COMPRADORES (20), SEGUNDOS (60), PACIENCIA (seconds for one purchase, 60).
 import { check, sleep } from "k6";
 import exec from "k6/execution";
@@ -9,7 +10,9 @@ import { Counter, Trend } from "k6/metrics";
 
 const URL = __ENV.URL || "http://localhost:8080";
 const PACIENCIA = Number(__ENV.PACIENCIA || 60) * 1000;
-const JSON_BODY = { "Content-Type": "application/json" };
+const CLAVE_API = __ENV.CLAVE_API || "";
+// ms after which another session is begun; one lasts 15 minutes
+const SESSION = 600_000;
 const again = new Counter("compras_repetidas");
 const took = new Trend("compra", true);
 
@@ -28,6 +31,20 @@ export const options = {
   thresholds: { checks: ["rate==1"], http_req_failed: ["rate==0"] },
 };
 
+let session = null;
+
+// The headers of a request with a body, in a session where there are accounts. Each buyer logs in by itself.
+function headers() {
+  const plain = { "Content-Type": "application/json" };
+  if (!CLAVE_API) return plain;
+  if (!session || Date.now() - session.since > SESSION) {
+    const answer = insist("POST", "/sesiones", { claveApi: CLAVE_API }, plain, Date.now() + PACIENCIA);
+    if (answer.status !== 201) throw new Error(`no session: ${answer.status} ${answer.body}`);
+    session = { since: Date.now(), token: answer.json("token"), usuarioId: answer.json("usuarioId") };
+  }
+  return { ...plain, Authorization: `Bearer ${session.token}` };
+}
+
 // Sends until there is an answer that says something.
 function insist(method, path, body, headers, until) {
   for (let attempt = 0; ; attempt++) {
@@ -42,17 +59,23 @@ function insist(method, path, body, headers, until) {
 
 export function setup() {
   const until = Date.now() + PACIENCIA;
-  const usuario = insist("POST", "/usuarios", { nombre: "Carga k6", saldo: 1000000000 }, JSON_BODY, until);
+  if (CLAVE_API) {
+    const mine = headers();
+    const abono = insist("POST", `/usuarios/${session.usuarioId}/abonos`, { monto: 1000000000 }, mine, until);
+    if (abono.status !== 201) throw new Error(`no money: ${abono.status} ${abono.body}`);
+    return { usuarioId: session.usuarioId };
+  }
+  const usuario = insist("POST", "/usuarios", { nombre: "Carga k6", saldo: 1000000000 }, headers(), until);
   if (usuario.status !== 201) throw new Error(`no buyer: ${usuario.status} ${usuario.body}`);
   return { usuarioId: usuario.json("id") };
 }
 
 export default function ({ usuarioId }) {
   const until = Date.now() + PACIENCIA;
-  const token = insist("POST", "/tokens", { nombre: `Ensayo k6 ${exec.scenario.iterationInTest + 1}`, precio: 1 }, JSON_BODY, until);
+  const token = insist("POST", "/tokens", { nombre: `Ensayo k6 ${exec.scenario.iterationInTest + 1}`, precio: 1 }, headers(), until);
   if (!check(token, { "there is something to buy": (r) => r.status === 201 })) return;
   const tokenId = token.json("id");
-  const clave = { ...JSON_BODY, "Idempotency-Key": `k6-${usuarioId}-${tokenId}` };
+  const clave = { ...headers(), "Idempotency-Key": `k6-${usuarioId}-${tokenId}` };
   const start = Date.now();
   const compra = insist("POST", "/transacciones", { usuarioId, tokenId }, clave, until);
   took.add(Date.now() - start);
@@ -65,7 +88,7 @@ export default function ({ usuarioId }) {
 }
 
 export function teardown() {
-  const verdict = insist("GET", "/transacciones/auditoria", null, {}, Date.now() + PACIENCIA);
+  const verdict = insist("GET", "/transacciones/auditoria", null, headers(), Date.now() + PACIENCIA);
   console.log(`audit: ${verdict.body}`);
   check(verdict, { "the money is right": (r) => r.status === 200 && r.json("correcto") === true });
 }

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 use transacciones::app::Engine;
+use usuarios::app::People;
 
 /// The sample data that an empty directory starts with, unless `SEED_DIR` names other.
-const SAMPLE: Sample = &[
+pub const SAMPLE: Sample = &[
     ("usuarios", include_str!("../../usuarios/usuarios.json")),
     ("tokens", include_str!("../../tokens/tokens.json")),
     ("transacciones", include_str!("../../transacciones/transacciones.json")),
@@ -48,44 +49,47 @@ fn joined<T>(thread: ScopedJoinHandle<'_, Result<T, StartError>>) -> Result<T, S
 /// One line for the operator and an exit code.
 pub fn build(config: &Config) -> Result<Serving, StartError> {
     config.purchase.orphan_age()?;
+    config.accounts.mode(&config.host)?;
     let pictures = Data::new(tokens::pictures::Pictures::open(config.pictures.as_deref())?);
     let mut host = Host::new("mercado", &config.server, &config.store);
     let Stores { usuarios, tokens, transacciones } = Stores::open(&host)?;
     host.keep(&usuarios);
     host.keep(&tokens);
     host.keep(&transacciones);
-    let mut ops = host.ops(openapi())?;
+    let usuarios = usuarios::store::Store::new(usuarios);
+    let people = People::start(usuarios, &config.host, &config.accounts, &config.logins, &host.edge.metrics)?;
+    host.require(people.readiness());
+    let mut ops = host.ops(openapi(people.accounts.is_on()), &people.accounts)?;
     let redis = config.redis_url.as_ref().map(|url| share_visits(&mut ops, url));
 
-    let usuarios = usuarios::store::Store::new(usuarios);
     let tokens = tokens::store::Store::new(tokens).searching(config.searches_at_once);
     tokens.searches().measure(&host.edge.metrics);
     let engine = Engine::start(
         transacciones::store::Store::new(transacciones).signed(&config.server.hostname),
         Arc::new(Local(tokens.clone())),
-        Arc::new(Local(usuarios.clone())),
+        Arc::new(Local(people.charges.clone())),
         config.purchase,
         &host.edge.metrics,
     )?;
     let pages = Data::new(tokens::cache::Cache::of(&tokens, redis));
-    let (usuarios, tokens) = (Data::new(usuarios), Data::new(tokens));
+    let (usuarios, tokens) = (people.public(), Data::new(tokens));
     let transacciones = Data::new(engine.service.clone());
     let web = Data::new(web::Page::default());
     let port = Port::new(&config.host, config.port, "--port (PORT)", move |c| {
-        c.app_data(usuarios.clone()).app_data(tokens.clone()).app_data(transacciones.clone());
+        c.app_data(tokens.clone()).app_data(transacciones.clone());
         c.app_data(pages.clone()).app_data(pictures.clone()).app_data(web.clone());
         // patterns are tried in this order: first what is asked for most
         c.configure(tokens::routes::public)
             .configure(transacciones::routes::public)
-            .configure(usuarios::routes::public)
+            .configure(&usuarios)
             .configure(web::routes);
     });
     let grace = Duration::from_secs(config.server.grace_seconds);
     Ok(host.serve(ops, port, None)?.finish(engine.stop(grace)))
 }
 
-fn openapi() -> utoipa::openapi::OpenApi {
-    let mut api = usuarios::routes::openapi();
+fn openapi(with_accounts: bool) -> utoipa::openapi::OpenApi {
+    let mut api = usuarios::routes::openapi(with_accounts);
     api.merge(tokens::routes::openapi());
     api.merge(transacciones::routes::openapi());
     api

@@ -2,10 +2,13 @@
 
 use clap::{Args, Parser, Subcommand};
 use http_kit::config::ServerOptions;
+use market::accounts::AccountOptions;
 use market::store::{StoreOptions, StoreUrl};
 use pg::redis::RedisUrl;
 use std::path::PathBuf;
 use transacciones::config::PurchaseOptions;
+use usuarios::accounts::options::LoginOptions;
+use usuarios::command::AccountCommand;
 
 /// Mercado de Tokens: users, tokens and purchases in one process, with sample data.
 #[derive(Clone, Debug, Parser)]
@@ -32,6 +35,12 @@ pub struct Config {
     pub searches_at_once: u16,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
+    pub accounts: AccountOptions,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
+    pub logins: LoginOptions,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
     pub purchase: PurchaseOptions,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
@@ -52,6 +61,12 @@ pub enum Command {
     },
     /// Move a market from one store to another: files, PostgreSQL, either way. Stop every service on it first
     Migrar(Migrar),
+    /// Who may log in, by the store and not over the network; also while a market runs on it
+    Cuenta {
+        /// What to do
+        #[command(subcommand)]
+        command: AccountCommand,
+    },
 }
 
 /// From where, and to where.

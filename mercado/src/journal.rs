@@ -6,6 +6,7 @@ use journal::check;
 use market::store::WORDS;
 use std::io::{self, Write};
 use std::path::Path;
+use usuarios::domain::account::SECRETS;
 
 /// Runs the command; its report goes to `out`.
 ///
@@ -25,7 +26,9 @@ pub fn run(command: &JournalCommand, out: &mut impl Write) -> Result<(), StartEr
             }
         }
         JournalCommand::Dump { dir } => {
-            let dump = |name: &String| writeln!(out, "== {name}").and_then(|()| check::dump(dir, name, out));
+            let dump = |name: &String| {
+                writeln!(out, "== {name}").and_then(|()| check::dump(dir, name, SECRETS, out))
+            };
             names.iter().try_for_each(dump).map_err(failed)?;
         }
     }

@@ -19,6 +19,10 @@ fn run() -> Result<(), StartError> {
         Some(Command::Migrar(migrar)) => {
             return http_kit::server::block_on(mercado::migrar::run(migrar, &mut Report::new()));
         }
+        Some(Command::Cuenta { command }) => {
+            let place = (&config.store, app::SAMPLE);
+            return http_kit::server::block_on(usuarios::command::run(command, place, &mut Report::new()));
+        }
         None => {}
     }
     config.server.start_logger()?;

@@ -17,11 +17,12 @@ use market::participant;
 /// One line for the operator and an exit code.
 pub fn build(config: &Config) -> Result<Serving, StartError> {
     let options = &config.host;
+    let accounts = options.accounts_of(&config.usuarios_url)?;
     let pictures = Data::new(Pictures::open(config.pictures.as_deref())?);
     let mut host = Host::new("tokens", &options.server, &options.store);
     let opened = host.open::<State>(&[])?;
     host.keep(&opened);
-    let mut ops = host.ops(routes::openapi())?;
+    let mut ops = host.ops(routes::openapi(), &accounts)?;
     let redis = config.redis_url.as_ref().map(|url| share_visits(&mut ops, url));
     let store = Store::new(opened).searching(config.searches_at_once);
     store.searches().measure(&host.edge.metrics);

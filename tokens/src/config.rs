@@ -2,6 +2,7 @@
 
 use crate::store::AT_ONCE;
 use clap::Parser;
+use http_kit::config::ServiceUrl;
 use market::host::HostOptions;
 use pg::redis::RedisUrl;
 use std::path::PathBuf;
@@ -10,6 +11,9 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tokens", version)]
 pub struct Config {
+    /// Internal port of usuarios, which has the keys that verify sessions; only with `--cuentas=si`
+    #[arg(long, env = "USUARIOS_URL", default_value = "http://usuarios:9000")]
+    pub usuarios_url: ServiceUrl,
     /// A directory with the tokens' pictures; a token without a file there gets a drawing
     #[arg(long = "imagenes", env = "IMAGENES_DIR", value_name = "IMAGENES")]
     pub pictures: Option<PathBuf>,

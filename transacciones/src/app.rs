@@ -162,12 +162,13 @@ pub fn build(config: &Config) -> Result<Serving, StartError> {
     #[cfg(feature = "fault-points")]
     crate::purchase::point::arm(config.fallo_en);
     let options = &config.host;
+    let accounts = options.accounts_of(&config.usuarios_url)?;
     let tokens = Arc::new(Http::<ReservaRequest>::at(&config.tokens_url, &options.internal_token)?);
     let usuarios = Arc::new(Http::<CargoRequest>::at(&config.usuarios_url, &options.internal_token)?);
     let mut host = Host::new("transacciones", &options.server, &options.store);
     let opened = host.open::<State>(&[])?;
     host.keep(&opened);
-    let ops = host.ops(routes::openapi())?;
+    let ops = host.ops(routes::openapi(), &accounts)?;
     let store = Store::new(opened).signed(&options.server.hostname);
     let engine = Engine::start(store, tokens, usuarios, config.purchase, &host.edge.metrics)?;
     let service = Data::new(engine.service.clone());

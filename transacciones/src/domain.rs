@@ -1,6 +1,7 @@
 //! Purchases.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use market::contract::SessionRef;
 use market::domain::{Clave, Intento, Monto, TokenId, TransaccionId, UsuarioId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -18,6 +19,8 @@ pub struct Compra {
     pub token_id: TokenId,
     /// What the buyer believes it costs.
     pub precio: Option<Monto>,
+    /// In whose session, where people log in.
+    pub session: Option<SessionRef>,
 }
 
 /// A committed purchase.

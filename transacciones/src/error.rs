@@ -82,6 +82,12 @@ impl From<StoreError> for Error {
 }
 
 impl Error {
+    /// The same, where it names a key: by the name that its client gave it.
+    #[must_use]
+    pub fn of_clave(self, sent: Clave) -> Self {
+        if matches!(self, Self::ClaveReused(_)) { Self::ClaveReused(sent) } else { self }
+    }
+
     /// A bug, in words.
     pub fn bug(what: impl Into<Arc<str>>) -> Self {
         Self::Bug(what.into())

@@ -35,6 +35,45 @@ pub enum Error {
     /// The debit under this attempt is settled.
     #[error("the cargo under {0} is confirmed")]
     IntentoConfirmed(Intento),
+    /// There is no such account, or no such API key.
+    #[error("there is no such account or key")]
+    AccountNotFound,
+    /// The name is another account's, or the usuario has an account.
+    #[error("there is such an account already")]
+    AccountTaken,
+    /// A comprador buys for one usuario, and nobody else for any.
+    #[error("a comprador has a usuario, and nobody else has one")]
+    BuyerNeedsUsuario,
+    /// As many API keys as there may be.
+    #[error("the account has as many keys as it may have")]
+    TooManyKeys,
+    /// No such name with this password, or no such API key.
+    #[error("name, password or key are wrong")]
+    WrongCredentials,
+    /// The password is not that of the session's account.
+    #[error("the password is wrong")]
+    WrongPassword,
+    /// There were too many attempts.
+    #[error("too many attempts; again in {seconds} s")]
+    TooManyAttempts {
+        /// Until there is another one.
+        seconds: u32,
+    },
+    /// Too many passwords wait to be hashed.
+    #[error("too many passwords wait to be hashed")]
+    TooManyLogins,
+    /// The keys that sign sessions are not there yet.
+    #[error("no session can be signed yet")]
+    NotReady,
+    /// The session was ended, or its account revoked.
+    #[error("the session has ended")]
+    SessionEnded,
+    /// A session that was begun with an API key does not make keys, and changes no password.
+    #[error("a session of an API key may not do this")]
+    NotByKey,
+    /// A bug, or a system that gives no random bytes.
+    #[error("{0}")]
+    Bug(String),
     /// All 2^53 - 1 ids have been given.
     #[error("there are no ids left")]
     NoIdsLeft,
@@ -44,6 +83,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// A bug, in words.
+    pub fn bug(what: impl Into<String>) -> Self {
+        Self::Bug(what.into())
+    }
+
     /// What a purchase may be told; `None` where the trouble is this service's.
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
@@ -53,7 +97,21 @@ impl Error {
             Self::IntentoNotFound(_) => Some(Refusal::IntentoNotFound),
             Self::IntentoConfirmed(_) => Some(Refusal::IntentoConfirmed),
             Self::Store(StoreError::Full) => Some(Refusal::StoreFull),
-            Self::SaldoTooHigh { .. } | Self::NoIdsLeft | Self::Store(_) => None,
+            Self::SessionEnded => Some(Refusal::SessionEnded),
+            Self::SaldoTooHigh { .. }
+            | Self::AccountNotFound
+            | Self::AccountTaken
+            | Self::BuyerNeedsUsuario
+            | Self::TooManyKeys
+            | Self::WrongCredentials
+            | Self::WrongPassword
+            | Self::TooManyAttempts { .. }
+            | Self::TooManyLogins
+            | Self::NotReady
+            | Self::NotByKey
+            | Self::Bug(_)
+            | Self::NoIdsLeft
+            | Self::Store(_) => None,
         }
     }
 }

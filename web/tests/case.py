@@ -54,8 +54,8 @@ class PageCase(unittest.TestCase):
         self.browsers = []
         self.expected = list(type(self).expected)
 
-    def market(self, seed=None):
-        market = Mercado(seed)
+    def market(self, seed=None, options=()):
+        market = Mercado(seed, options)
         self.addCleanup(market.close)
         return market
 

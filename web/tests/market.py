@@ -64,8 +64,8 @@ def free_port():
 class Mercado(Api):
     """One process, on the sample market unless seeds are given. It can be killed, and started again on its port."""
 
-    def __init__(self, seed=None):
-        self.dir, self.seed = Path(tempfile.mkdtemp(prefix="mercado-page-")), seed
+    def __init__(self, seed=None, options=()):
+        self.dir, self.seed, self.options = Path(tempfile.mkdtemp(prefix="mercado-page-")), seed, options
         super().__init__("127.0.0.1", free_port())
         self.start()
 
@@ -76,6 +76,7 @@ class Mercado(Api):
             f"--store=json:{self.dir}/datos",
             "--drain-seconds=0",
             "--workers=2",
+            *self.options,
         ]
         if self.seed:
             command.append(f"--seed-dir={self.seed}")

@@ -4,12 +4,14 @@
 //! | --- | --- |
 //! | [`server`], `gate`, `stream`, [`connection`] | listening and leaving; who is let in, and what a slow client may hold |
 //! | [`edge`], [`context`] | what every request has in common |
+//! | [`access`] | who asks, and the check that stands before every handler |
 //! | [`routes`], [`mod@request`], [`validate`], [`body`], [`name`], [`paging`] | requests in |
 //! | [`reply`], [`file`], [`problem`] | answers out: ETag, compression, files, errors |
 //! | [`ops`], [`openapi`], [`metrics`], [`logging`] | probes, visits, the API's description, numbers, log lines |
 //! | [`config`], [`exit`], [`salud`] | options, exit codes, the subcommand that asks a probe |
 //! | [`client`], [`internal`] | calls to another service, and the guard of the port that takes them |
 
+pub mod access;
 pub mod body;
 pub mod client;
 pub mod config;

@@ -1,6 +1,6 @@
 //! Counters for `GET /metrics`, in the OpenMetrics text format that Prometheus reads.
 
-use crate::routes::Pattern;
+use crate::access::Pattern;
 use actix_web::HttpRequest;
 use actix_web::http::{Method, StatusCode};
 use prometheus_client::collector::Collector;

@@ -168,7 +168,11 @@ codes! {
         InvalidJson = "json-invalido", BAD_REQUEST, "El cuerpo no es JSON", "The body is not JSON";
         /// An internal route without the shared token.
         NotAuthorized = "no-autorizado", UNAUTHORIZED, "Falta la credencial interna", "The internal credential is missing";
-        /// A write that another site's page has sent, by a browser on this machine.
+        /// Who asks has not shown who they are, or what they showed does not count.
+        NotAuthenticated = "no-autenticado", UNAUTHORIZED, "Hace falta una sesión", "A session is needed";
+        /// Who asks is known, and may not do this.
+        Forbidden = "prohibido", FORBIDDEN, "No está permitido", "This is not allowed";
+        /// A write that another site's page has sent, by a browser.
         ForeignOrigin = "origen-no-permitido", FORBIDDEN, "Otro sitio no puede escribir aquí", "Another site must not write here";
         /// No such route.
         RouteNotFound = "ruta-no-encontrada", NOT_FOUND, "No existe esta ruta", "There is no such route";
@@ -374,7 +378,7 @@ impl ResponseError for Problem {
         if let Some(allow) = self.allow.as_deref().and_then(|a| HeaderValue::from_str(a).ok()) {
             headers.insert(header::ALLOW, allow);
         }
-        if self.codigo == General::NotAuthorized {
+        if self.codigo.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response.extensions_mut().insert(self.clone());

@@ -1,13 +1,11 @@
-//! A path with its methods: HEAD wherever there is a GET, and 405 with `Allow` for the rest.
+//! A path with its methods: HEAD wherever there is a GET, and 405 with `Allow` for the rest. Before each handler stands the
+//! check of [`crate::access`].
 
+use crate::access::{Guarded, Pattern};
 use crate::problem::{General, Problem};
 use crate::text;
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, web};
-
-/// The pattern that a request's path matched, among its app data: `match_pattern` would match all of them again.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pattern(pub(crate) &'static str);
 
 /// Builds one resource of a route table: `Methods::at("/notes").get(list).post(create).done()`.
 pub struct Methods {
@@ -43,6 +41,28 @@ impl Methods {
         self.on(Method::POST, handler)
     }
 
+    /// PUT.
+    #[must_use]
+    pub fn put<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.on(Method::PUT, handler)
+    }
+
+    /// DELETE.
+    #[must_use]
+    pub fn delete<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.on(Method::DELETE, handler)
+    }
+
     /// PATCH.
     #[must_use]
     pub fn patch<F, Args>(self, handler: F) -> Self
@@ -63,7 +83,7 @@ impl Methods {
         F::Output: Responder + 'static,
     {
         self.allow.push(method.clone());
-        self.resource = self.resource.route(Route::new().method(method).to(handler));
+        self.resource = self.resource.route(Route::new().method(method).to(Guarded(handler)));
         self
     }
 

@@ -4,6 +4,7 @@
 use super::{
     disk::Volume,
     error::Failure,
+    hide::hide,
     journal_file::JournalFile,
     load::{Found, FoundLines, Sink, Upto, load, load_lines},
     mark::Mark,
@@ -195,17 +196,19 @@ impl Report {
     }
 }
 
-/// Prints a store's journal for a person to read: the header, then each line's number and, below it, its changes.
+/// Prints a store's journal for a person to read: the header, then each line's number and, below it, its changes. Of members
+/// that are called as one of `secrets` the value is printed as `***`.
 ///
 /// # Errors
 /// The journal cannot be read, or `out` not written. Damage is printed where it is met, and is an error as well.
-pub fn dump(dir: &Path, name: &str, out: &mut dyn io::Write) -> io::Result<()> {
-    dump_on(Volume::real(), dir, name, out)
+pub fn dump(dir: &Path, name: &str, secrets: &[&str], out: &mut dyn io::Write) -> io::Result<()> {
+    dump_on(Volume::real(), dir, name, secrets, out)
 }
 
 /// Prints the lines that it is given.
 struct Printing<'o> {
     out: &'o mut dyn io::Write,
+    secrets: &'o [&'o str],
     printed: io::Result<()>,
 }
 
@@ -218,18 +221,24 @@ impl Sink for Printing<'_> {
 
     fn line(&mut self, seq: u64, changes: Vec<&RawValue>) {
         if self.printed.is_ok() {
-            self.printed = print(self.out, seq, &changes);
+            self.printed = print(self.out, seq, &changes, self.secrets);
         }
     }
 }
 
-fn print(out: &mut dyn io::Write, seq: u64, changes: &[&RawValue]) -> io::Result<()> {
+fn print(out: &mut dyn io::Write, seq: u64, changes: &[&RawValue], secrets: &[&str]) -> io::Result<()> {
     writeln!(out, "line {seq}")?;
-    changes.iter().try_for_each(|change| writeln!(out, "  {change}"))
+    changes.iter().try_for_each(|change| writeln!(out, "  {}", hide(change.get(), secrets)))
 }
 
 /// The same on any disk.
-pub(super) fn dump_on(volume: Volume, dir: &Path, name: &str, out: &mut dyn io::Write) -> io::Result<()> {
+pub(super) fn dump_on(
+    volume: Volume,
+    dir: &Path,
+    name: &str,
+    secrets: &[&str],
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
     let paths = Paths::new(volume, Words::default(), dir, name);
     let Some(journal) = JournalFile::look(&paths).map_err(io::Error::other)? else {
         let what = format!("{}: there is no such journal", paths.journal.display());
@@ -241,7 +250,7 @@ pub(super) fn dump_on(volume: Volume, dir: &Path, name: &str, out: &mut dyn io::
         let (bytes, hash) = (entry.now.bytes, String::from(entry.now.xxh3));
         writeln!(out, "  {collection}.json: {bytes} bytes, xxh3 {hash}")?;
     }
-    let mut printing = Printing { out, printed: Ok(()) };
+    let mut printing = Printing { out, secrets, printed: Ok(()) };
     let FoundLines { stop, .. } = journal
         .file
         .len()

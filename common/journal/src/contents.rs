@@ -1,6 +1,6 @@
 //! Two models held against each other, as their array files would be.
 
-use super::{array, model::Model};
+use super::{array, hide::hide, model::Model};
 use std::io::{self, Write};
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -44,11 +44,12 @@ pub fn contents<M: Model>(model: &M) -> io::Result<Vec<Content>> {
 }
 
 /// The first record in which two models differ, for people: `counters.json: {"id":1,…} there, {"id":1,…} here`. Needs memory
-/// for both array files; [`contents`] does not, and tells only whether they differ.
+/// for both array files; [`contents`] does not, and tells only whether they differ. Of members that are called as one of
+/// `secrets` the value is `***`.
 ///
 /// # Errors
 /// That a record does not serialize.
-pub fn difference<M: Model>(here: &M, there: &M) -> io::Result<Option<String>> {
+pub fn difference<M: Model>(here: &M, there: &M, secrets: &[&str]) -> io::Result<Option<String>> {
     for collection in M::COLLECTIONS {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         array::write(here, collection, &mut ours)?;
@@ -64,7 +65,7 @@ pub fn difference<M: Model>(here: &M, there: &M) -> io::Result<Option<String>> {
         let (ours, theirs) = (records(ours), records(theirs));
         let nothing = "nothing".to_owned();
         let same = ours.iter().zip(&theirs).take_while(|(a, b)| a == b).count();
-        let at = |records: &[String]| records.get(same).unwrap_or(&nothing).clone();
+        let at = |records: &[String]| hide(records.get(same).unwrap_or(&nothing), secrets).into_owned();
         return Ok(Some(format!("{collection}.json: {} there, {} here", at(&theirs), at(&ours))));
     }
     Ok(None)

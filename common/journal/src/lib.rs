@@ -6,6 +6,7 @@
 //! | `model`, `options` | what a program says: [`Model`], [`Options`], [`Words`] |
 //! | `error`, `stats` | what it is told: [`StoreError`], [`OpenError`], [`Stats`] |
 //! | `handle` | [`Journal`] and [`Snapshot`]: open, read, write, close |
+//! | `hide` | records as people are shown them |
 //! | `writer` | [`Tx`], the queue, the writer's thread: group commit, latch, reopen |
 //! | `append` | under the write lock: catch up, repair the end, append, change generation |
 //! | `store` | the applied state, reading it, following other processes' lines |
@@ -44,6 +45,7 @@ mod disk;
 mod error;
 mod format;
 mod handle;
+mod hide;
 mod journal_file;
 mod load;
 mod lock;

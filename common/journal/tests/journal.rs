@@ -295,7 +295,7 @@ async fn check_and_dump_change_nothing() {
     assert!(report.sound(), "{report}");
     assert_eq!((report.journal.seqs, report.journal.changes), (Some((1, 2)), 3));
     let mut out = Vec::new();
-    check::dump(dir.path(), "bank", &mut out).unwrap();
+    check::dump(dir.path(), "bank", &[], &mut out).unwrap();
     let out = String::from_utf8(out).unwrap();
     assert!(out.contains("line 2\n  {\"Account\":{\"id\":2,\"balance\":5}}\n  {\"Note\""), "{out}");
     assert_eq!(files(dir.path()), before);
@@ -306,6 +306,6 @@ async fn check_and_dump_change_nothing() {
     fs::write(&path, &bytes).unwrap();
     let report = check::check(dir.path(), "bank", Words::default()).unwrap();
     assert_eq!(report.damage[0].line, Some(2), "{report}");
-    assert!(check::dump(dir.path(), "bank", &mut Vec::new()).is_err());
+    assert!(check::dump(dir.path(), "bank", &[], &mut Vec::new()).is_err());
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }

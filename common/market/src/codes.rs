@@ -7,14 +7,22 @@ http_kit::codes! {
     /// Errors of the market. Names never change; new ones may come. `docs/ERRORS.md` repeats them, and a test holds the two
     /// together.
     pub enum MarketCode {
+        /// The session was ended, or its account revoked.
+        SessionEnded = "sesion-terminada", FORBIDDEN, "La sesión ha terminado", "The session has ended";
         /// No such user.
         UsuarioNotFound = "usuario-no-encontrado", NOT_FOUND, "No existe este usuario", "There is no such user";
         /// No such token.
         TokenNotFound = "token-no-encontrado", NOT_FOUND, "No existe este token", "There is no such token";
         /// No such purchase.
         TransaccionNotFound = "transaccion-no-encontrada", NOT_FOUND, "No existe esta transacción", "There is no such transaction";
+        /// No such account, or no such API key.
+        AccountNotFound = "cuenta-no-encontrada", NOT_FOUND, "No existe esta cuenta", "There is no such account";
         /// No hold is known under this attempt.
         IntentoNotFound = "intento-no-encontrado", NOT_FOUND, "No existe este intento", "There is no such attempt";
+        /// The name is another account's, or the usuario has an account.
+        AccountTaken = "cuenta-existente", CONFLICT, "Ya existe esta cuenta", "There is such an account already";
+        /// As many API keys as one account may have.
+        TooManyKeys = "demasiadas-claves", CONFLICT, "La cuenta tiene demasiadas claves", "The account has too many keys";
         /// Reserved for, or sold to, somebody.
         TokenNotAvailable = "token-no-disponible", CONFLICT, "El token no está disponible", "The token is not available";
         /// The balance is below the price.
@@ -23,6 +31,8 @@ http_kit::codes! {
         PrecioChanged = "precio-cambiado", CONFLICT, "El precio ha cambiado", "The price has changed";
         /// A confirmed hold cannot be cancelled.
         IntentoConfirmed = "intento-confirmado", CONFLICT, "El intento ya está confirmado", "The attempt is already confirmed";
+        /// More attempts than one may make in a while.
+        TooManyAttempts = "demasiados-intentos", TOO_MANY_REQUESTS, "Demasiados intentos", "Too many attempts";
         /// One key, two different requests.
         ClaveReused = "clave-reutilizada", UNPROCESSABLE_ENTITY, "La clave ya se usó con otros datos", "The key was used with other data";
         /// A balance would pass 2^53 - 1.

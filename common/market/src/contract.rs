@@ -57,6 +57,26 @@ pub struct CargoRequest {
     pub usuario_id: UsuarioId,
     /// How many credits.
     pub monto: Monto,
+    /// In whose session, where people log in: a session that has ended charges nothing.
+    #[serde(default, rename = "sesion", skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionRef>,
+}
+
+/// A session, as `usuarios` looks it up before it charges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SessionRef {
+    /// The account.
+    #[serde(rename = "cuenta")]
+    pub account: u64,
+    /// The account's version: a newer one has ended all earlier sessions.
+    pub version: u64,
+    /// Which session.
+    #[serde(with = "crate::domain::hex")]
+    pub sid: u128,
+    /// The API key with which it was begun.
+    #[serde(default, rename = "claveApi", skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<u32>,
 }
 
 /// A hold of a participant, pending or settled.
@@ -143,6 +163,9 @@ pub enum Refusal {
     /// The participant has no room for a hold.
     #[serde(rename = "almacen-lleno")]
     StoreFull,
+    /// The session in which it was asked for has ended, or its account was revoked.
+    #[serde(rename = "sesion-terminada")]
+    SessionEnded,
 }
 
 impl std::fmt::Display for Refusal {
@@ -163,6 +186,7 @@ impl Refusal {
             Self::ClaveReused => MarketCode::ClaveReused,
             Self::IntentoNotFound => MarketCode::IntentoNotFound,
             Self::IntentoConfirmed => MarketCode::IntentoConfirmed,
+            Self::SessionEnded => MarketCode::SessionEnded,
         };
         market.code()
     }
@@ -184,6 +208,7 @@ mod tests {
             R::IntentoNotFound,
             R::IntentoConfirmed,
             R::StoreFull,
+            R::SessionEnded,
         ] {
             let document = format!(r#"{{"status":409,"codigo":"{}","detail":"x"}}"#, refusal.code().name);
             assert_eq!(serde_json::from_str::<R>(&document).unwrap(), refusal);

@@ -275,6 +275,28 @@ mod text {
     }
 }
 
+/// 128-bit numbers as hexadecimal text.
+pub mod hex {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    /// 32 digits.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(n: &u128, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&format_args!("{n:032x}"))
+    }
+
+    /// Reads them back.
+    ///
+    /// # Errors
+    /// Where it is no such number.
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<u128, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(d)?;
+        u128::from_str_radix(&text, 16).map_err(de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

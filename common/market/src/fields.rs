@@ -1,11 +1,13 @@
 //! The domain's values as they come in requests. Each parser says what it would take.
 
+use crate::contract::SessionRef;
 use crate::domain::{Clave, Intento, MAX_INTEGER, Monto, TokenId, TransaccionId, UsuarioId};
 use crate::openapi::schema;
 use http_kit::openapi::schema::Id;
 use http_kit::problem::Text;
 use http_kit::request::Field;
 use http_kit::validate::{Parsed, Raw, integer};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// An id of a user.
@@ -35,6 +37,15 @@ pub fn intento(raw: &Raw) -> Parsed<Intento> {
         Raw::Json(_) => None,
     };
     parsed.ok_or_else(|| Text::new("debe ser clave#número", "must be clave#number"))
+}
+
+/// A session, as a charge names it.
+pub fn session(raw: &Raw) -> Parsed<SessionRef> {
+    let parsed = match raw {
+        Raw::Json(value) => SessionRef::deserialize(value).ok(),
+        Raw::Plain(_) => None,
+    };
+    parsed.ok_or_else(|| Text::new("debe nombrar una sesión", "must name a session"))
 }
 
 /// A sum of money, zero included.

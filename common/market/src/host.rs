@@ -1,6 +1,8 @@
 //! A host: a process with open stores, listening on ports. A service of its own is a host of one store and two ports;
 //! `mercado` is a host of three stores and one port.
 
+use crate::accounts::verifier::Verifier;
+use crate::accounts::{AccountOptions, Accounts, Mode, fetch};
 use crate::backend::Backend;
 use crate::domain::MAX_INTEGER;
 use crate::openapi::{PRODUCT, with_schemas};
@@ -8,7 +10,7 @@ use crate::store::{Place, Sample, ServiceStore, StoreOptions};
 use actix_web::web::{Data, ServiceConfig};
 use clap::Args;
 use futures_util::future::join_all;
-use http_kit::config::{InternalToken, ServerOptions};
+use http_kit::config::{InternalToken, ServerOptions, ServiceUrl};
 use http_kit::edge::Edge;
 use http_kit::exit::StartError;
 use http_kit::ops::Ops;
@@ -38,6 +40,9 @@ pub struct HostOptions {
     pub internal_token: InternalToken,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
+    pub accounts: AccountOptions,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
     pub store: StoreOptions,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
@@ -45,6 +50,20 @@ pub struct HostOptions {
 }
 
 impl HostOptions {
+    /// Whether people log in, for a service that gets the keys which verify their tokens from `usuarios`. Must be called on the
+    /// process's Tokio runtime.
+    ///
+    /// # Errors
+    /// Exit code 64 where it is not said whether people log in, and must be.
+    pub fn accounts_of(&self, usuarios: &ServiceUrl) -> Result<Accounts, StartError> {
+        if self.accounts.mode(&self.host)? == Mode::Off {
+            return Ok(Accounts::off());
+        }
+        let verifier = Verifier::default();
+        fetch::keep(verifier.clone(), usuarios, &self.internal_token)?;
+        Ok(Accounts::on(verifier, self.accounts.is_behind_gateway()))
+    }
+
     /// The port of the public API.
     pub fn public(&self, routes: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> Port<'_> {
         Port::new(&self.host, self.port, "--port (PORT)", routes)
@@ -59,6 +78,8 @@ impl HostOptions {
     }
 }
 
+/// Why a process is not ready, where it is not.
+type Condition = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 type Routes = Box<dyn Fn(&mut ServiceConfig) + Send + Sync>;
 
 /// A port, and what it serves beside the routes of [`http_kit::ops`].
@@ -89,6 +110,9 @@ pub struct Host<'a> {
     place: Place<'a>,
     stores: Vec<Arc<dyn Backend>>,
     start: Instant,
+    conditions: Vec<Condition>,
+    /// Whether people log in: said together with the description.
+    accounts: Option<Accounts>,
     /// Counts, and knows whether the process is leaving.
     pub edge: Arc<Edge>,
 }
@@ -100,7 +124,17 @@ impl<'a> Host<'a> {
         let hostname = &options.hostname;
         let edge = Arc::new(Edge::new(PRODUCT, hostname, options.connection_age()));
         let place = Place::of(store, &format!("{name}@{hostname}"), &edge.metrics);
-        Self { name, options, store, place, stores: Vec::new(), start, edge }
+        Self {
+            name,
+            options,
+            store,
+            place,
+            stores: Vec::new(),
+            start,
+            conditions: Vec::new(),
+            accounts: None,
+            edge,
+        }
     }
 
     /// Opens a store; [`Host::keep`] then puts it into this host's care. Blocking.
@@ -118,13 +152,29 @@ impl<'a> Host<'a> {
         self.stores.push(store);
     }
 
-    /// What every port answers: for the stores that are kept, with this description of the API.
+    /// The process is not ready while this is not, either. To be said before [`Host::ops`].
+    pub fn require(&mut self, condition: impl Fn() -> Result<(), String> + Send + Sync + 'static) {
+        self.conditions.push(Box::new(condition));
+    }
+
+    /// What every port answers: for the stores that are kept, with this description of the API. From now on the public port
+    /// lets in whom `accounts` lets in.
     ///
     /// # Errors
     /// Exit code 70 where the description does not serialize, which is a bug.
-    pub fn ops(&self, openapi: utoipa::openapi::OpenApi) -> Result<Ops, StartError> {
+    pub fn ops(
+        &mut self,
+        mut openapi: utoipa::openapi::OpenApi,
+        accounts: &Accounts,
+    ) -> Result<Ops, StartError> {
+        accounts.describe(&mut openapi);
+        self.accounts = Some(accounts.clone());
         let stores = self.stores.clone();
-        let ready = move || stores.iter().try_for_each(|store| store.health());
+        let conditions = std::mem::take(&mut self.conditions);
+        let ready = move || {
+            stores.iter().try_for_each(|store| store.health())?;
+            conditions.iter().try_for_each(|condition| condition())
+        };
         Ops::new(self.name, &self.options.hostname, Arc::clone(&self.edge), with_schemas(openapi), ready)
     }
 
@@ -138,6 +188,9 @@ impl<'a> Host<'a> {
         public: Port<'_>,
         internal: Option<Port<'_>>,
     ) -> Result<Serving, StartError> {
+        let Some(accounts) = self.accounts else {
+            return Err(StartError::new(70, "a bug: nobody said who may use the public port"));
+        };
         let listen = |port: &Port<'_>| server::listen(port.host, port.port, port.option);
         let outside = listen(&public)?;
         let inside = internal.as_ref().map(listen).transpose()?;
@@ -145,11 +198,14 @@ impl<'a> Host<'a> {
         let internal_address = inside.as_ref().map(server::address).transpose()?;
         let mut server = Server::new(self.options, self.edge);
         let ops = Data::new(ops);
-        let ports = [(Some(outside), Some(public)), (inside, internal)];
-        for (listener, port) in ports.into_iter().filter_map(|(listener, port)| listener.zip(port)) {
+        // the internal port has a guard of its own (http_kit::internal)
+        let ports = [(Some(outside), Some(public), accounts), (inside, internal, Accounts::off())];
+        for (listener, port, accounts) in ports {
+            let Some((listener, port)) = listener.zip(port) else { continue };
             let ops = ops.clone();
             server.serve(listener, move |c| {
-                c.app_data(ops.clone()).configure(&port.routes).configure(http_kit::ops::routes);
+                c.app_data(accounts.access()).app_data(accounts.clone()).app_data(ops.clone());
+                c.configure(&port.routes).configure(http_kit::ops::routes);
             })?;
         }
         let describe: Vec<_> = self.stores.iter().map(|store| store.describe()).collect();

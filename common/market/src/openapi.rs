@@ -22,6 +22,13 @@ http_kit::responses! {
     NoTransaccion = [MarketCode::TransaccionNotFound];
     /// The error of changing a token that is reserved or sold.
     TokenTaken = [MarketCode::TokenNotAvailable];
+    /// The errors of what needs a session.
+    Sesion = [General::NotAuthenticated, General::Forbidden, MarketCode::SessionEnded, MarketCode::TooManyAttempts,
+        General::ServiceUnavailable];
+    /// The errors of making an account, or a key of it.
+    Cuenta = [MarketCode::AccountTaken, MarketCode::TooManyKeys];
+    /// The errors of what is below one account.
+    NoCuenta = [MarketCode::AccountNotFound];
     /// The errors of an abono.
     Abono = [General::InvalidJson, MarketCode::UsuarioNotFound, General::BodyTooLarge, General::UnsupportedType,
         General::InvalidData, MarketCode::ClaveReused, MarketCode::SaldoTooHigh, General::StoreFull];

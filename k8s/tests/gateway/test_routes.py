@@ -59,6 +59,7 @@ class Routes(unittest.TestCase):
             self.routed(path, path.split("/")[1])
         for path in ("/transacciones", "/transacciones?usuarioId=1", "/transacciones/auditoria"):
             self.routed(path, "transacciones")
+        self.routed("/cuenta", "usuarios")
         self.routed("/hits", "tokens")
         self.routed("/docs/", "tokens")
 

@@ -116,6 +116,8 @@ class Pod:
         environment = {
             "HOST": self.address,
             "INTERNAL_TOKEN": TOKEN,
+            "CUENTAS": "si" if world.accounts else "no",
+            "BEHIND_GATEWAY": "si",
             # pods of a Deployment share their volume
             "STORE": f"json:{world.dir}/{service}",
             "SEED_DIR": str(ROOT / service),
@@ -123,6 +125,7 @@ class Pod:
             "WORKERS": "1",
             # nginx asks DNS anew within 2 s; in the cluster it is 8, since there DNS itself has old answers
             "DRAIN_SECONDS": "3",
+            **({"FIRST_ACCOUNT": "tere:gato-cosmico-7"} if world.accounts and service == "usuarios" else {}),
             "USUARIOS_URL": f"http://{authority(world.internal['usuarios'], 9000)}",
             "TOKENS_URL": f"http://{authority(world.internal['tokens'], 9000)}",
         }
@@ -168,7 +171,8 @@ def own_network(ipv6: bool) -> tuple[str, Dns]:
 class World:
     """Pods, DNS and nginx; everything ends with `close`."""
 
-    def __init__(self, ipv6: bool = False):
+    def __init__(self, ipv6: bool = False, accounts: bool = False):
+        self.accounts = accounts
         self.dir = Path(tempfile.mkdtemp(prefix="mercado-gateway-"))
         self.processes: list[subprocess.Popen] = []
         self.network, self.dns = own_network(ipv6)

@@ -24,6 +24,7 @@ MORE = {
     "local-ingress": ("local", ["ingress"]),
     "local-gateway-api": ("local", ["gateway-api"]),
     "local-persistent-volume": ("local", ["persistent-volume"]),
+    "local-cuentas": ("local", ["cuentas"]),
     "local-hpa-redis": ("local", ["hpa", "redis"]),
     "local-everything": ("local-postgres", ["ingress", "gateway-api", "loadbalancer", "three-nodes"]),
 }

@@ -22,6 +22,11 @@ def set_env(market: Market, workload: str, name: str, value: str):
     next(e for e in container(market, workload)["env"] if e["name"] == name)["value"] = value
 
 
+def drop_env(market: Market, workload: str, name: str):
+    env = container(market, workload)["env"]
+    env.remove(next(e for e in env if e["name"] == name))
+
+
 def last_env_first(market: Market):
     container(market, "usuarios")["env"].reverse()
 
@@ -112,6 +117,10 @@ MUTATIONS = [
     (network.policies, "anybody may reserve", open_policy),
     (network.policies, "no way to the database", lambda m: drop(m, "NetworkPolicy", "services-postgres")),
     (network.families, "a Service of one family", lambda m: spec(m, "Service", "tokens-pods").pop("ipFamilyPolicy")),
+    (repository.accounts, "a market that says nothing", lambda m: drop_env(m, "tokens", "CUENTAS")),
+    (repository.accounts, "one service with accounts", lambda m: set_env(m, "tokens", "CUENTAS", "si")),
+    (repository.accounts, "a loopback address", lambda m: set_env(m, "usuarios", "HOST", "127.0.0.1")),
+    (repository.accounts, "no word of a gateway", lambda m: drop_env(m, "usuarios", "BEHIND_GATEWAY")),
     (network.families, "a service on IPv4", lambda m: set_env(m, "usuarios", "HOST", "0.0.0.0")),
     (network.families, "names of IPv4", lambda m: gateway_text(m, "upstreams.conf.template", "valid=1s;", "valid=1s ipv6=off;")),
     (network.families, "a gateway on IPv4", lambda m: gateway_text(m, "nginx.conf.template", "${GATEWAY_LISTEN_IPV6}", "")),

@@ -107,11 +107,19 @@ def allowed(market: Market, source: Peer, target: Peer, port: int, protocol: str
     return lets(source, target, "Egress", "to") and lets(target, source, "Ingress", "from")
 
 
+def has_accounts(market: Market) -> bool:
+    usuarios = market.workload("usuarios")
+    return any((e["name"], e.get("value")) == ("CUENTAS", "si") for e in usuarios.containers[0]["env"])
+
+
 def expected(market: Market) -> set:
     """DESIGN section 4, and the doors that components add."""
     flows = {(ANYWHERE, "gateway", 8080)}
     flows |= {("gateway", s, 8000) for s in SERVICES}
     flows |= {("transacciones", s, 9000) for s in ("usuarios", "tokens")}
+    if has_accounts(market):
+        # the keys that verify sessions
+        flows.add(("tokens", "usuarios", 9000))
     if market.workload("postgres"):
         flows |= {(s, "postgres", 5432) for s in SERVICES}
     if market.workload("redis"):

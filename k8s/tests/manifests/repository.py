@@ -4,7 +4,7 @@ import re
 
 from .market import CLUSTER_WIDE, NAME, ROOT, SERVICES, VERSION, Market, matches, object_name
 
-SECRET = re.compile(r"(PASSWORD|TOKEN|SECRET)$")
+SECRET = re.compile(r"(PASSWORD|TOKEN|SECRET|SEED|ACCOUNT|CLAVE_API)$")
 
 
 def seeds(market: Market):
@@ -45,7 +45,8 @@ def secrets(market: Market):
         yield f"Secret {sorted(there)}: in the repository, where everybody reads it"
     # what the command in docs/KUBERNETES.md creates
     guide = (ROOT / "docs/KUBERNETES.md").read_text()
-    created = set(re.findall(r"--from-literal=([a-z-]+)=", guide))
+    commands = re.findall(r"create secret generic (\w+)((?:.*\\\n)*.*)", guide)
+    created = {name: set(re.findall(r"--from-literal=([a-z-]+)=", literals)) for name, literals in commands}
     for w in market.workloads:
         for e in (e for c in w.all_containers for e in c.get("env", [])):
             ref = e.get("valueFrom", {}).get("secretKeyRef")
@@ -55,9 +56,23 @@ def secrets(market: Market):
                 continue
             if ref.get("optional"):
                 yield f"{w}: starts without {e['name']}, and its events would not say so"
-            keys = there.get(ref["name"]) if there else created if ref["name"] == "mercado" else None
+            keys = there.get(ref["name"]) if ref["name"] in there else created.get(ref["name"])
             if keys is None or ref["key"] not in keys:
                 yield f"{w}: there is no key {ref['key']} in the Secret {ref['name']}"
+
+
+def accounts(market: Market):
+    """A market that the Internet can reach has accounts; and where people log in, no demo account is (they are made on a loopback
+    address only, which is the process's to see)."""
+    wanted = "si" if not market.local or "cuentas" in market.overlay else "no"
+    for s in SERVICES:
+        env = {e["name"]: e.get("value") for e in market.workload(s).containers[0]["env"]}
+        if env.get("CUENTAS") != wanted:
+            yield f"{s}: CUENTAS is {env.get('CUENTAS')}, in an overlay that must say {wanted}"
+        if env.get("HOST", "").startswith("127.") or env.get("HOST") in ("::1", "localhost"):
+            yield f"{s}: on a loopback address the sample's accounts count, whose passwords everybody knows"
+        if env.get("BEHIND_GATEWAY") != "si":
+            yield f"{s}: takes the gateway for the one client of all attempts to log in"
 
 
 def labels(market: Market):
@@ -134,4 +149,4 @@ def volumes(market: Market):
             yield f"{object_name(pv)}: and its claim are of different classes, and never meet"
 
 
-RULES = [seeds, errors, page, secrets, labels, disruptions, autoscaling, volumes]
+RULES = [seeds, errors, page, secrets, accounts, labels, disruptions, autoscaling, volumes]

@@ -14,6 +14,7 @@ use market::store::StoreUrl;
 use pg::{Part, Tables};
 use std::io::{self, Write};
 use std::time::Instant;
+use usuarios::domain::account::SECRETS;
 
 /// All that a market keeps.
 struct Mercado {
@@ -95,7 +96,7 @@ fn same<M: Tables>(one: &M, other: &M) -> Result<(), String> {
     if of(one)? == of(other)? {
         return Ok(());
     }
-    let first = difference(one, other).map_err(|e| e.to_string())?;
+    let first = difference(one, other, SECRETS).map_err(|e| e.to_string())?;
     Err(first.unwrap_or_else(|| "their records differ".to_owned()))
 }
 

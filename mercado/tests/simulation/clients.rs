@@ -44,6 +44,7 @@ async fn buy(world: &Arc<World>, clave: &str) {
         usuario_id: usuario(world, rng),
         token_id: token(world, rng),
         precio: rng.happens(100).then(|| Monto::new(rng.between(5, 60)).unwrap()),
+        session: None,
     });
     if world.rng(|rng| rng.happens(600)) {
         let free = world.slots_of(Service::Tokens).find_map(Slot::life).map(|life| life.free());

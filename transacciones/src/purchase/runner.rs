@@ -85,7 +85,7 @@ impl Coordinator {
                 event(self.tokens.hold(&intento, request, deadline).await, |r| Event::Reserved(r.precio))
             }
             Action::Charge(intento, monto) => {
-                let request = CargoRequest { usuario_id: compra.usuario_id, monto };
+                let request = CargoRequest { usuario_id: compra.usuario_id, monto, session: compra.session };
                 event(self.usuarios.hold(&intento, request, deadline).await, |()| Event::Charged)
             }
             Action::Commit(intento, precio) => match self.store.commit(intento, compra, precio).await {

@@ -14,6 +14,7 @@ fn compra(clave: &str, usuario: u64, token: u64, del_cliente: bool) -> Compra {
         usuario_id: UsuarioId::new(usuario).unwrap(),
         token_id: TokenId::new(token).unwrap(),
         precio: None,
+        session: None,
     }
 }
 

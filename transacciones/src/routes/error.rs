@@ -78,6 +78,10 @@ fn refused(usuario: UsuarioId, token: TokenId, refusal: Refusal) -> Problem {
             "El saldo del usuario {usuario} no alcanza para el token {token}.",
             "User {usuario}'s balance is below the price of token {token}."
         ),
+        Refusal::SessionEnded => Text::new(
+            "La sesión se cerró o la cuenta se revocó; inicie otra sesión.",
+            "The session was closed or the account revoked; begin another session.",
+        ),
         // the state machine answers these otherwise, or a participant broke its contract
         Refusal::ClaveReused | Refusal::IntentoNotFound | Refusal::IntentoConfirmed => {
             return Problem::internal(format!("a purchase ended with {refusal}"));

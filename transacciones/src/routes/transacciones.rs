@@ -1,6 +1,7 @@
 //! `/transacciones` and `/transacciones/{id}`.
 
 use crate::domain::{Compra, Transaccion};
+use crate::error::Error;
 use crate::service::Service;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
@@ -12,6 +13,7 @@ use http_kit::paging::Limit;
 use http_kit::problem::Problem;
 use http_kit::reply::{IDEMPOTENCY_REPLAYED, Representation};
 use http_kit::request;
+use market::accounts::Caller;
 use market::domain::{Clave, Monto, TokenId, TransaccionId, UsuarioId};
 use market::openapi::schema::{self, Credits};
 use market::openapi::{Compra as PurchaseProblems, NoTransaccion};
@@ -59,7 +61,8 @@ request! {
     pub struct NewCompra as "CompraNueva" {
         /// Makes the purchase happen once
         header clave "Idempotency-Key": Option<Clave>,
-        body usuario_id "usuarioId": UsuarioId,
+        /// Who buys. Where people log in it may be left out, and another's is 403 `prohibido`
+        body usuario_id "usuarioId": Option<UsuarioId>,
         body token_id "tokenId": TokenId,
         /// The price that the buyer saw: 409 `precio-cambiado` where it is another now
         body precio: Option<Monto>,
@@ -97,12 +100,16 @@ request! {
 pub async fn buy(
     req: HttpRequest,
     asked: NewCompra,
+    caller: Caller,
     service: Data<Service>,
 ) -> Result<HttpResponse, Problem> {
     let NewCompra { clave, usuario_id, token_id, precio } = asked;
+    let (usuario_id, session) = (caller.buyer(usuario_id)?, caller.session());
     let clave_from_client = clave.is_some();
-    let clave = clave.unwrap_or_else(Clave::fresh);
-    let bought = service.buy(Compra { clave, clave_from_client, usuario_id, token_id, precio }).await?;
+    let sent = clave.unwrap_or_else(Clave::fresh);
+    let clave = caller.owned(sent.clone());
+    let compra = Compra { clave, clave_from_client, usuario_id, token_id, precio, session };
+    let bought = service.buy(compra).await.map_err(|e| e.of_clave(sent))?;
     let location = format!("/transacciones/{}", bought.transaccion.id);
     let location = HeaderValue::try_from(location).map_err(Problem::internal)?;
     let view = TransaccionView::from(bought.transaccion);
@@ -120,9 +127,11 @@ pub async fn buy(
 pub async fn list(
     req: HttpRequest,
     asked: ListTransacciones,
+    caller: Caller,
     service: Data<Service>,
 ) -> Result<HttpResponse, Problem> {
     let ListTransacciones { usuario_id, token_id, limit, after } = asked;
+    let usuario_id = caller.reader(usuario_id)?;
     let page = service.list(usuario_id, token_id, after, limit.rows()).await?;
     Ok(page.map(TransaccionView::from).represent(&req)?.respond(&req))
 }
@@ -133,8 +142,13 @@ pub async fn list(
 pub async fn show(
     req: HttpRequest,
     asked: OneTransaccion,
+    caller: Caller,
     service: Data<Service>,
 ) -> Result<HttpResponse, Problem> {
-    let view = TransaccionView::from(service.transaccion(asked.id).await?);
+    let found = service.transaccion(asked.id).await?;
+    // what is another's is not said to be there
+    let found =
+        if caller.may_see(found.usuario_id) { Ok(found) } else { Err(Error::TransaccionNotFound(asked.id)) };
+    let view = TransaccionView::from(found?);
     Ok(Representation::json(&view)?.respond(&req))
 }

@@ -127,7 +127,7 @@ proptest! {
                 let real = match call {
                     Call::Hold { usuario: owner, monto, .. } => {
                         let monto = market::domain::Monto::new(u64::from(monto)).unwrap();
-                        service.hold(intento(t), CargoRequest { usuario_id: usuario(owner), monto }).await.map(|_| ())
+                        service.hold(intento(t), CargoRequest { usuario_id: usuario(owner), monto, session: None }).await.map(|_| ())
                     }
                     Call::Confirm => service.confirm(intento(t)).await,
                     Call::Cancel => service.cancel(intento(t)).await,

@@ -45,6 +45,7 @@ impl Order {
             usuario_id: UsuarioId::new(u64::from(usuario) + 1).unwrap(),
             token_id: TokenId::new(u64::from(token) + 1).unwrap(),
             precio: None,
+            session: None,
         };
         Self { compra, clave, usuario, token }
     }

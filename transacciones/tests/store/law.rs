@@ -35,6 +35,7 @@ pub fn compra(bajo: &str, buyer: u64, what: u64) -> Compra {
         usuario_id: usuario(buyer),
         token_id: token(what),
         precio: None,
+        session: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `/usuarios/{id}/abonos`.
 
 use super::movimientos::MovimientoView;
+use crate::error::Error;
 use crate::store::Store;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
@@ -9,6 +10,7 @@ use http_kit::openapi::WithStore;
 use http_kit::problem::Problem;
 use http_kit::reply::{IDEMPOTENCY_REPLAYED, Representation};
 use http_kit::request;
+use market::accounts::Caller;
 use market::domain::{Clave, UsuarioId};
 use market::fields::PositiveMonto;
 use market::openapi::Abono;
@@ -30,9 +32,19 @@ request! {
 /// is the first one's (with `Idempotency-Replayed: true`).
 #[utoipa::path(post, operation_id = "abonar", summary = "Agregar dinero a un saldo", path = "/usuarios/{id}/abonos", tag = "usuarios", request_body = NewAbono, params(NewAbono),
     responses((status = 201, description = "Added; `Location` leads to the ledger", body = MovimientoView), Abono, WithStore))]
-pub async fn credit(req: HttpRequest, asked: NewAbono, store: Data<Store>) -> Result<HttpResponse, Problem> {
+pub async fn credit(
+    req: HttpRequest,
+    asked: NewAbono,
+    caller: Caller,
+    store: Data<Store>,
+) -> Result<HttpResponse, Problem> {
     let NewAbono { id, clave, monto } = asked;
-    let recorded = store.credit(id, monto.monto(), clave.unwrap_or_else(Clave::fresh)).await?;
+    let sent = clave.unwrap_or_else(Clave::fresh);
+    let recorded = store.credit(id, monto.monto(), caller.owned(sent.clone())).await;
+    let recorded = recorded.map_err(|e| match e {
+        Error::ClaveReused(_) => Error::ClaveReused(sent.to_string()),
+        other => other,
+    })?;
     let location = HeaderValue::try_from(format!("/usuarios/{id}/movimientos")).map_err(Problem::internal)?;
     let mut reply =
         Representation::json(&MovimientoView::from(recorded.value))?.header(header::LOCATION, location);

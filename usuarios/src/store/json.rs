@@ -1,5 +1,7 @@
 //! The store in files: each operation is one journal line, decided and written against the newest state.
 
+mod accounts;
+
 use super::state::{self, Change, Reference, State};
 use crate::domain::{Movimiento, MovimientoKind, Usuario};
 use crate::error::Error;
@@ -116,7 +118,7 @@ impl Store {
 
     pub(super) async fn hold(&self, intento: Intento, request: CargoRequest) -> Result<bool, Error> {
         self.write(Need::Begin, move |tx| {
-            let CargoRequest { usuario_id, monto } = request;
+            let CargoRequest { usuario_id, monto, .. } = request;
             if let Some(recorded) = tx.referred(&Reference::Cargo(intento.clone())) {
                 return recorded.answers(usuario_id, monto, &intento).map(|()| false);
             }

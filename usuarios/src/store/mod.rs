@@ -7,11 +7,13 @@ pub mod json;
 pub mod postgres;
 pub mod state;
 
+use crate::domain::account::{Account, AccountName, Secret, SigningKey};
 use crate::domain::{Movimiento, Usuario};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
 use http_kit::paging::Page;
 use journal::Journal;
+use market::accounts::rules::Role;
 use market::contract::{CargoRequest, Digest, Hold, Refusal};
 use market::domain::{Clave, Intento, Monto, UsuarioId};
 use market::on_store;
@@ -32,6 +34,8 @@ use state::State;
 ///    made; to cancel the debit returns the money.
 /// 5. [`Error::Store`] with `Unknown` leaves open whether the operation was done: the same call again tells. After every other
 ///    error it was not done.
+/// 6. Two accounts have two names, and a usuario has one account at most that is not revoked. A change of an account is made to
+///    what the account is when the change is done, and whoever reads the account afterwards sees it.
 #[derive(Clone)]
 pub enum Store {
     /// In files.
@@ -93,6 +97,90 @@ impl Store {
         clave: Clave,
     ) -> Result<Recorded<Movimiento>, Error> {
         on_store!(self, s => s.credit(id, monto, clave))
+    }
+}
+
+/// Accounts, and the keys that sign their sessions.
+impl Store {
+    /// Whether reading takes a round trip: what is asked with each charge is then remembered for a moment.
+    pub fn is_far(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
+    /// One account.
+    pub async fn account(&self, id: u64) -> Result<Option<Account>, Error> {
+        on_store!(self, s => s.account(id))
+    }
+
+    /// The account of a name.
+    pub async fn account_named(&self, name: AccountName) -> Result<Option<Account>, Error> {
+        on_store!(self, s => s.account_named(name))
+    }
+
+    /// A page of accounts by id, after one of them.
+    pub async fn accounts(&self, after: u64, limit: usize) -> Result<Page<Account>, Error> {
+        on_store!(self, s => s.accounts(after, limit))
+    }
+
+    /// Adds an account: [`Error::AccountTaken`] where its name is another's, or its usuario has one.
+    pub async fn add_account(&self, new: NewAccount) -> Result<Account, Error> {
+        if new.roles.contains(&Role::Buyer) != new.usuario_id.is_some() {
+            return Err(Error::BuyerNeedsUsuario);
+        }
+        on_store!(self, s => s.add_account(new))
+    }
+
+    /// Changes an account as `f` says, which may be called several times.
+    pub async fn change_account<T: Send + 'static>(
+        &self,
+        id: u64,
+        f: impl Fn(&mut Account) -> Result<T, Error> + Send + Sync + 'static,
+    ) -> Result<T, Error> {
+        on_store!(self, s => s.change_account(id, f))
+    }
+
+    /// The keys that sign sessions, the newest last.
+    pub async fn signing_keys(&self) -> Result<Vec<SigningKey>, Error> {
+        on_store!(self, s => s.signing_keys())
+    }
+
+    /// Adds one, and drops the oldest of three; `only_first`: where there is none. Gives those that there are then.
+    pub async fn add_signing_key(&self, new: SigningKey, only_first: bool) -> Result<Vec<SigningKey>, Error> {
+        on_store!(self, s => s.add_signing_key(new, only_first))
+    }
+}
+
+/// An account that is to be made.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// With which one logs in.
+    pub nombre: AccountName,
+    /// The hash of its password.
+    pub contrasena: Secret,
+    /// What it may do.
+    pub roles: Vec<Role>,
+    /// Whose money a comprador spends; nobody else has one.
+    pub usuario_id: Option<UsuarioId>,
+    /// Whether its password is published.
+    pub demo: bool,
+}
+
+impl NewAccount {
+    fn numbered(self, id: u64) -> Account {
+        let Self { nombre, contrasena, roles, usuario_id, demo } = self;
+        Account {
+            id,
+            nombre,
+            contrasena,
+            roles,
+            usuario_id,
+            version: 1,
+            revocada: false,
+            demo,
+            claves: Vec::new(),
+            ultima_clave: 0,
+            cerradas: Vec::new(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
-//! The service's state: users, their ledger, and the indexes and running sums over them.
+//! The service's state: users, their ledger, accounts, and the indexes and running sums over them.
 
+use crate::domain::account::{Account, AccountName, SigningKey};
 use crate::domain::{Movimiento, MovimientoKind, Usuario};
 use crate::error::Error;
 use chrono::{DateTime, Utc};
@@ -7,6 +8,7 @@ use imbl::{HashMap, OrdMap, OrdSet};
 use journal::{ArrayWriter, Model};
 use market::contract::{Digest, Hold, PAGE};
 use market::domain::{Clave, Intento, MAX_INTEGER, Monto, RunningDigest, UsuarioId, timestamp};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::ops::Bound;
@@ -33,12 +35,18 @@ pub struct State {
     // a hash map: claves are random, and a million of them in an ordered map take three times as long to load
     references: HashMap<Reference, LineKey>,
     pendientes: OrdSet<(DateTime<Utc>, Intento)>,
-    accounts: OrdMap<UsuarioId, Account>,
+    sums: OrdMap<UsuarioId, Sums>,
     descuadrados: OrdSet<UsuarioId>,
     confirmados: RunningDigest,
     last_movimiento: u64,
     /// What the records take: see [`Model::memory`].
     memory: u64,
+    /// Accounts by id.
+    pub cuentas: OrdMap<u64, Arc<Account>>,
+    by_name: HashMap<AccountName, u64>,
+    /// The account of a usuario that is not revoked.
+    by_usuario: HashMap<UsuarioId, u64>,
+    firmas: OrdMap<String, Arc<SigningKey>>,
 }
 
 /// Bytes of memory that a user takes besides the name: measured with a million of them, see `mercado/tests/process/memory.rs`.
@@ -52,6 +60,17 @@ fn bytes_of_usuario(u: &Usuario) -> u64 {
     USUARIO_BYTES + u.nombre.len() as u64
 }
 
+/// Bytes that an account takes with its password's hash, its place by name and by usuario.
+const ACCOUNT_BYTES: u64 = 500;
+/// Bytes that each of its API keys, and each of its ended sessions, takes.
+const ACCOUNT_PART_BYTES: u64 = 170;
+
+fn bytes_of_account(a: &Account) -> u64 {
+    let names = a.nombre.as_str().len() + a.claves.iter().map(|key| key.nombre.len()).sum::<usize>();
+    let parts = a.claves.len() + a.cerradas.len();
+    ACCOUNT_BYTES + names as u64 + ACCOUNT_PART_BYTES * parts as u64
+}
+
 fn bytes_of_movimiento(m: &Movimiento) -> u64 {
     let key = match &m.tipo {
         MovimientoKind::Abono { clave } => Some(clave),
@@ -63,7 +82,7 @@ fn bytes_of_movimiento(m: &Movimiento) -> u64 {
 
 /// A user's ledger in two numbers.
 #[derive(Clone, Copy, Debug, Default)]
-struct Account {
+struct Sums {
     suma: i64,
     lines: usize,
 }
@@ -84,6 +103,18 @@ pub enum Change {
         usuario_id: UsuarioId,
         /// Which line.
         id: u64,
+    },
+    /// An account as it is now.
+    #[serde(rename = "cuenta")]
+    Account(Account),
+    /// A key that signs sessions.
+    #[serde(rename = "firma")]
+    SigningKey(SigningKey),
+    /// A key signs no more, and what it signed does not count.
+    #[serde(rename = "quitarFirma")]
+    RemoveSigningKey {
+        /// Its name.
+        kid: String,
     },
 }
 
@@ -136,7 +167,7 @@ impl State {
 
     /// How many lines a user's ledger has.
     pub fn movimientos_count(&self, usuario: UsuarioId) -> usize {
-        self.accounts.get(&usuario).map_or(0, |c| c.lines)
+        self.sums.get(&usuario).map_or(0, |c| c.lines)
     }
 
     /// Pending debits, oldest first, after a time and an attempt.
@@ -166,6 +197,39 @@ impl State {
             descuadrados: self.descuadrados.len() as u64,
             in_flight: self.pending(None).take(PAGE).collect(),
             oldest: None,
+        }
+    }
+
+    /// The account of a name.
+    pub fn account_named(&self, name: &AccountName) -> Option<&Account> {
+        self.cuentas.get(self.by_name.get(name)?).map(AsRef::as_ref)
+    }
+
+    /// The account of a usuario that is not revoked.
+    pub fn account_of(&self, usuario: UsuarioId) -> Option<&Account> {
+        self.cuentas.get(self.by_usuario.get(&usuario)?).map(AsRef::as_ref)
+    }
+
+    /// The keys that sign sessions, the newest last.
+    pub fn signing_keys(&self) -> Vec<SigningKey> {
+        let mut keys: Vec<_> = self.firmas.values().map(|key| key.as_ref().clone()).collect();
+        keys.sort_by_key(|key| key.creada);
+        keys
+    }
+
+    fn put_account(&mut self, account: Account) {
+        let id = account.id;
+        self.by_name.insert(account.nombre.clone(), id);
+        if let Some(usuario) = account.usuario_id {
+            if !account.revocada {
+                self.by_usuario.insert(usuario, id);
+            } else if self.by_usuario.get(&usuario) == Some(&id) {
+                self.by_usuario.remove(&usuario);
+            }
+        }
+        self.memory += bytes_of_account(&account);
+        if let Some(old) = self.cuentas.insert(id, Arc::new(account)) {
+            self.memory = self.memory.saturating_sub(bytes_of_account(&old));
         }
     }
 
@@ -203,7 +267,7 @@ impl State {
     fn tally(&mut self, m: &Movimiento, sign: i64) {
         let bytes = bytes_of_movimiento(m);
         self.memory = if sign > 0 { self.memory + bytes } else { self.memory.saturating_sub(bytes) };
-        let account = self.accounts.entry(m.usuario_id).or_default();
+        let account = self.sums.entry(m.usuario_id).or_default();
         account.suma = account.suma.wrapping_add(sign * m.effect());
         account.lines = if sign > 0 { account.lines + 1 } else { account.lines.saturating_sub(1) };
         let MovimientoKind::Cargo { intento, confirmado } = &m.tipo else { return };
@@ -234,7 +298,7 @@ impl State {
     /// The balance less the sum of the ledger.
     fn difference(&self, id: UsuarioId) -> i64 {
         let saldo = self.usuarios.get(&id).map_or(0, |u| i64::try_from(u.saldo.get()).unwrap_or(i64::MAX));
-        saldo.wrapping_sub(self.accounts.get(&id).map_or(0, |c| c.suma))
+        saldo.wrapping_sub(self.sums.get(&id).map_or(0, |c| c.suma))
     }
 }
 
@@ -259,9 +323,72 @@ fn as_hold(m: &Movimiento) -> Option<Hold> {
     }
 }
 
+fn parsed<T: DeserializeOwned>(element: &str) -> Result<T, String> {
+    serde_json::from_str(element).map_err(|e| e.to_string())
+}
+
+/// The same of a record with secrets in it: the error says where it is wrong, and not what stands there.
+fn secret<T: DeserializeOwned>(element: &str) -> Result<T, String> {
+    serde_json::from_str(element).map_err(|e| format!("no such record (at column {})", e.column()))
+}
+
+/// The elements of array files.
+impl State {
+    fn load_usuario(&mut self, usuario: Usuario) -> Result<(), String> {
+        if self.usuarios.contains_key(&usuario.id) {
+            return Err(format!("id {} is there twice", usuario.id));
+        }
+        self.put_usuario(usuario);
+        Ok(())
+    }
+
+    fn load_movimiento(&mut self, movimiento: Movimiento) -> Result<(), String> {
+        let (usuario, id) = (movimiento.usuario_id, movimiento.id);
+        if !self.usuarios.contains_key(&usuario) {
+            return Err(format!("usuarioId {usuario} is not in usuarios.json"));
+        }
+        if self.movimientos.contains_key(&(usuario, id)) {
+            return Err(format!("id {id} of usuarioId {usuario} is there twice"));
+        }
+        if reference(&movimiento).is_some_and(|r| self.references.contains_key(&r)) {
+            return Err(format!("the clave or intento of id {id} is there twice"));
+        }
+        self.put_movimiento(movimiento);
+        Ok(())
+    }
+
+    fn load_account(&mut self, account: Account) -> Result<(), String> {
+        let (id, nombre) = (account.id, &account.nombre);
+        if !(1..=MAX_INTEGER).contains(&id) || self.cuentas.contains_key(&id) {
+            return Err(format!("id {id} is out of range, or there twice"));
+        }
+        if self.by_name.contains_key(nombre) {
+            return Err(format!("nombre {nombre} is there twice"));
+        }
+        if let Some(usuario) = account.usuario_id {
+            if !self.usuarios.contains_key(&usuario) {
+                return Err(format!("usuarioId {usuario} is not in usuarios.json"));
+            }
+            if !account.revocada && self.by_usuario.contains_key(&usuario) {
+                return Err(format!("usuarioId {usuario} has two accounts"));
+            }
+        }
+        self.put_account(account);
+        Ok(())
+    }
+
+    fn load_signing_key(&mut self, key: SigningKey) -> Result<(), String> {
+        if self.firmas.contains_key(&key.kid) {
+            return Err(format!("kid {} is there twice", key.kid));
+        }
+        self.firmas.insert(key.kid.clone(), Arc::new(key));
+        Ok(())
+    }
+}
+
 impl Model for State {
     const NAME: &'static str = "usuarios";
-    const COLLECTIONS: &'static [&'static str] = &["usuarios", "movimientos"];
+    const COLLECTIONS: &'static [&'static str] = &["usuarios", "movimientos", "cuentas", "firmas"];
     type Change = Change;
 
     fn apply(&mut self, change: &Change) {
@@ -269,43 +396,41 @@ impl Model for State {
             Change::Usuario(usuario) => self.put_usuario(usuario.clone()),
             Change::Movimiento(movimiento) => self.put_movimiento(movimiento.clone()),
             Change::RemoveMovimiento { usuario_id, id } => self.remove_movimiento((*usuario_id, *id)),
+            Change::Account(account) => self.put_account(account.clone()),
+            Change::SigningKey(key) => {
+                self.firmas.insert(key.kid.clone(), Arc::new(key.clone()));
+            }
+            Change::RemoveSigningKey { kid } => {
+                self.firmas.remove(kid);
+            }
         }
     }
 
     fn load(&mut self, collection: &str, element: &str) -> Result<(), String> {
-        if collection == "usuarios" {
-            let usuario: Usuario = serde_json::from_str(element).map_err(|e| e.to_string())?;
-            if self.usuarios.contains_key(&usuario.id) {
-                return Err(format!("id {} is there twice", usuario.id));
-            }
-            self.put_usuario(usuario);
-        } else {
-            let movimiento: Movimiento = serde_json::from_str(element).map_err(|e| e.to_string())?;
-            let (usuario, id) = (movimiento.usuario_id, movimiento.id);
-            if !self.usuarios.contains_key(&usuario) {
-                return Err(format!("usuarioId {usuario} is not in usuarios.json"));
-            }
-            if self.movimientos.contains_key(&(usuario, id)) {
-                return Err(format!("id {id} of usuarioId {usuario} is there twice"));
-            }
-            if reference(&movimiento).is_some_and(|r| self.references.contains_key(&r)) {
-                return Err(format!("the clave or intento of id {id} is there twice"));
-            }
-            self.put_movimiento(movimiento);
+        match collection {
+            "usuarios" => self.load_usuario(parsed(element)?),
+            "movimientos" => self.load_movimiento(parsed(element)?),
+            "cuentas" => self.load_account(secret(element)?),
+            _ => self.load_signing_key(secret(element)?),
         }
-        Ok(())
     }
 
     fn dump(&self, collection: &str, array: &mut ArrayWriter<'_>) -> io::Result<()> {
-        if collection == "usuarios" {
-            self.usuarios.values().try_for_each(|u| array.element(u.as_ref()))
-        } else {
-            self.movimientos.values().try_for_each(|m| array.element(m.as_ref()))
+        match collection {
+            "usuarios" => self.usuarios.values().try_for_each(|u| array.element(u.as_ref())),
+            "movimientos" => self.movimientos.values().try_for_each(|m| array.element(m.as_ref())),
+            "cuentas" => self.cuentas.values().try_for_each(|a| array.element(a.as_ref())),
+            _ => self.firmas.values().try_for_each(|k| array.element(k.as_ref())),
         }
     }
 
     fn count(&self, collection: &str) -> usize {
-        if collection == "usuarios" { self.usuarios.len() } else { self.movimientos.len() }
+        match collection {
+            "usuarios" => self.usuarios.len(),
+            "movimientos" => self.movimientos.len(),
+            "cuentas" => self.cuentas.len(),
+            _ => self.firmas.len(),
+        }
     }
 
     fn memory(&self) -> u64 {

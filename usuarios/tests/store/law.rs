@@ -1,5 +1,9 @@
 //! The suite. Each function is one test for each kind of store.
 
+pub use crate::accounts::{
+    changes_of_an_account_at_once_are_all_made, processes_that_start_together_sign_with_one_key,
+    two_accounts_have_two_names_and_two_usuarios,
+};
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use journal::StoreError;
@@ -30,7 +34,7 @@ fn clave(s: &str) -> Clave {
 }
 
 pub fn request(usuario: u64, amount: u64) -> CargoRequest {
-    CargoRequest { usuario_id: id(usuario), monto: monto(amount) }
+    CargoRequest { usuario_id: id(usuario), monto: monto(amount), session: None }
 }
 
 /// Ana (1) with 100 and Luis (2) with 150.

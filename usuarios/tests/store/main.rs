@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it goes wrong")]
 
+mod accounts;
 mod conexiones;
 mod crashes;
 mod law;
@@ -20,4 +21,7 @@ testkit::suite! { law:
     one_key_from_many_at_once_is_done_once
     a_confirmation_and_a_refund_exclude_each_other
     whatever_is_done_at_once_the_ledgers_sum_to_the_balances
+    two_accounts_have_two_names_and_two_usuarios
+    changes_of_an_account_at_once_are_all_made
+    processes_that_start_together_sign_with_one_key
 }

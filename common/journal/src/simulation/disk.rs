@@ -122,7 +122,7 @@ impl Disk {
     /// # Errors
     /// Those of the dump.
     pub fn dump(&self, dir: &Path, name: &str, out: &mut dyn io::Write) -> io::Result<()> {
-        dump_on(self.machine.quiet(2).volume(), dir, name, out)
+        dump_on(self.machine.quiet(2).volume(), dir, name, &[], out)
     }
 
     /// Opens the store as one process. The second half is its writer, to be driven until it ends: it waits for `gather`

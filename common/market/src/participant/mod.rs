@@ -70,7 +70,8 @@ impl HoldRequest for CargoRequest {
     fn read(fields: &mut Fields) -> Option<Self> {
         let usuario_id = fields.required("usuarioId", fields::usuario_id);
         let monto = fields.required("monto", fields::monto);
-        Some(Self { usuario_id: usuario_id?, monto: monto? })
+        let session = fields.optional("sesion", fields::session);
+        Some(Self { usuario_id: usuario_id?, monto: monto?, session: session? })
     }
 }
 

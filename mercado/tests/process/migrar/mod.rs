@@ -99,7 +99,7 @@ async fn leave_tries(dir: &Path) {
         let (usuario_id, token_id) = (UsuarioId::new(2).unwrap(), TokenId::new(token).unwrap());
         let reserva = market::contract::ReservaRequest { token_id, usuario_id };
         let monto = tokens.hold(intento(key), reserva).await.unwrap().value.precio;
-        let cargo = market::contract::CargoRequest { usuario_id, monto };
+        let cargo = market::contract::CargoRequest { usuario_id, monto, session: None };
         assert!(usuarios.hold(intento(key), cargo).await.unwrap().is_new);
     }
     let compra = transacciones::domain::Compra {
@@ -108,6 +108,7 @@ async fn leave_tries(dir: &Path) {
         usuario_id: UsuarioId::new(2).unwrap(),
         token_id: TokenId::new(104).unwrap(),
         precio: None,
+        session: None,
     };
     compras.commit(intento("viva#1"), &compra, Monto::new(6).unwrap()).await.unwrap().unwrap();
 }

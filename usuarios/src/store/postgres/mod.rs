@@ -1,6 +1,7 @@
 //! In a database: each operation is one statement. Where two of them meet, the schema's constraints hold them to the law.
 //! Why the statements are written so: `docs/SCALE.md`.
 
+mod accounts;
 mod posting;
 mod tables;
 
@@ -229,7 +230,7 @@ impl Store {
     }
 
     pub(super) async fn hold(&self, intento: Intento, request: CargoRequest) -> Result<bool, Error> {
-        let CargoRequest { usuario_id: id, monto } = request;
+        let CargoRequest { usuario_id: id, monto, .. } = request;
         run!(self.0.repeatable(), |c, _| {
             loop {
                 let made = sqlx::query!(

@@ -1,6 +1,7 @@
 //! The tables as a whole: filled from files, and read back.
 
 use super::Row;
+use super::accounts::{column, record, usuario_column};
 use super::posting::close;
 use crate::domain::{Movimiento, MovimientoKind, Usuario};
 use crate::store::state::{Change, State};
@@ -41,6 +42,27 @@ impl Tables for State {
         let lines: Vec<_> = self.all().collect();
         for some in lines.chunks(BATCH) {
             insert(some, c).await?;
+        }
+        for account in self.cuentas.values() {
+            sqlx::query!(
+                "insert into usuarios.cuentas (id, nombre, usuario_id, datos) values ($1, $2, $3, $4)",
+                written(account.id),
+                account.nombre.as_str(),
+                usuario_column(account),
+                column(account.as_ref())?
+            )
+            .execute(&mut *c)
+            .await?;
+        }
+        for (n, key) in (1..).zip(self.signing_keys()) {
+            sqlx::query!(
+                "insert into usuarios.firmas (n, kid, datos) values ($1, $2, $3)",
+                n,
+                key.kid,
+                column(&key)?
+            )
+            .execute(&mut *c)
+            .await?;
         }
         close(c, &self.digest().confirmados).await?;
         let last = self.usuarios.get_max().map_or(0, |(id, _)| written(id.get()));
@@ -120,6 +142,14 @@ impl Tables for State {
             return Err(SqlError::Decode(
                 "usuarios.cierre is not the digest of the cargos that are posted".into(),
             ));
+        }
+        let accounts = sqlx::query_scalar!("select datos from usuarios.cuentas").fetch_all(&mut *c).await?;
+        for datos in accounts {
+            state.apply(&Change::Account(record(&datos)?));
+        }
+        let keys = sqlx::query_scalar!("select datos from usuarios.firmas").fetch_all(&mut *c).await?;
+        for datos in keys {
+            state.apply(&Change::SigningKey(record(&datos)?));
         }
         let last =
             sqlx::query!("select last_value, is_called from usuarios.movimientos_id").fetch_one(c).await?;

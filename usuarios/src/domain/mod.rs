@@ -1,4 +1,6 @@
-//! Users, and the ledger of what moved their balances.
+//! Users, and the ledger of what moved their balances. Who may log in: [`account`].
+
+pub mod account;
 
 use crate::error::Error;
 use chrono::{DateTime, Utc};

@@ -1,0 +1,354 @@
+//! The check before each handler, and what a handler learns of who asks.
+
+use super::rules::{Grant, RULES, is_open, rule_of};
+use super::token::Claims;
+use super::verifier::{Unverified, Verifier};
+use crate::clock;
+use crate::contract::SessionRef;
+use crate::domain::{Clave, MAX_CLAVE, UsuarioId};
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use http_kit::access::{self, Access, Carrier, credential, forbidden, invalid_token, not_authenticated};
+use http_kit::openapi::by_status;
+use http_kit::problem::{FieldError, General, Problem, Text};
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{OpenApi, RefOr, Schema};
+
+/// The session's cookie, and its name on an encrypted connection. A browser takes a cookie of the second name only from an
+/// encrypted page of this very host (RFC 6265bis, 4.1.3.2).
+const COOKIE: (&str, &str) = ("sesion", "__Host-sesion");
+
+/// Whether people log in here, and if so how their tokens are verified. Clones share the keys.
+#[derive(Clone)]
+pub struct Accounts(Option<Arc<On>>);
+
+struct On {
+    verifier: Verifier,
+    behind_gateway: bool,
+}
+
+impl Accounts {
+    /// Whoever asks says who they are.
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// People log in.
+    pub fn on(verifier: Verifier, behind_gateway: bool) -> Self {
+        Self(Some(Arc::new(On { verifier, behind_gateway })))
+    }
+
+    /// Whether they do.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The check of the public port.
+    pub fn access(&self) -> Access {
+        match self.0.clone() {
+            None => Access::open(),
+            Some(on) => Access::by(move |req, pattern| on.check(req, pattern)),
+        }
+    }
+
+    /// Completes a description: who may call what, and what is answered to others.
+    pub fn describe(&self, api: &mut OpenApi) {
+        if self.is_on() {
+            self.describe_sessions(api);
+        } else if let Some(RefOr::T(Schema::Object(compra))) =
+            api.components.as_mut().and_then(|c| c.schemas.get_mut("CompraNueva"))
+        {
+            // nobody else says who buys
+            compra.required.insert(0, "usuarioId".to_owned());
+        }
+    }
+
+    fn describe_sessions(&self, api: &mut OpenApi) {
+        let components = api.components.get_or_insert_default();
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+        components.add_security_scheme("token", SecurityScheme::Http(bearer));
+        let cookie = ApiKey::Cookie(ApiKeyValue::new(COOKIE.0));
+        components.add_security_scheme("cookie", SecurityScheme::ApiKey(cookie));
+        for rule in RULES {
+            let Some(item) = api.paths.paths.get_mut(rule.path) else { continue };
+            let operation = match rule.method {
+                "GET" => &mut item.get,
+                "POST" => &mut item.post,
+                "PUT" => &mut item.put,
+                "PATCH" => &mut item.patch,
+                _ => &mut item.delete,
+            };
+            if let Some(operation) = operation.as_mut().filter(|_| rule.grants[0] == Grant::No) {
+                secure(operation);
+            }
+        }
+    }
+}
+
+fn secure(operation: &mut Operation) {
+    let no_scopes: [String; 0] = [];
+    let by = |name: &str| SecurityRequirement::new(name, no_scopes.clone());
+    operation.security = Some(vec![by("token"), by("cookie")]);
+    for (status, response) in by_status(&[General::NotAuthenticated.code(), General::Forbidden.code()]) {
+        operation.responses.responses.entry(status).or_insert(response);
+    }
+}
+
+impl On {
+    fn cookie(&self, req: &HttpRequest) -> &'static str {
+        if access::is_encrypted(req, self.behind_gateway) { COOKIE.1 } else { COOKIE.0 }
+    }
+
+    /// The one place that decides. What is in no table is refused.
+    fn check(&self, req: &HttpRequest, pattern: &str) -> Result<(), Problem> {
+        let method = access::method(req).as_str();
+        if is_open(method, pattern) {
+            return Ok(());
+        }
+        let rule = rule_of(method, pattern)
+            .ok_or_else(|| Problem::internal(format!("{method} {pattern} has no rule")))?;
+        let visitors = rule.grants[0] == Grant::All;
+        let found = match credential(req, self.cookie(req))? {
+            None => None,
+            Some((carrier, token)) => match self.verifier.verify(token, clock::now().timestamp()) {
+                Ok(claims) => Some((carrier, claims)),
+                // what everybody may see needs no token, and an old cookie comes without being asked for
+                Err(Unverified::NoKeys) if visitors => None,
+                Err(_) if visitors && carrier == Carrier::Cookie => None,
+                Err(Unverified::NoKeys) => return Err(no_keys()),
+                Err(Unverified::Invalid(why)) => {
+                    log::debug!("a token is refused: {why:?}");
+                    return Err(invalid_token());
+                }
+            },
+        };
+        let Some((carrier, claims)) = found else {
+            if visitors {
+                return Ok(());
+            }
+            return Err(not_authenticated(Text::new(
+                "Inicie una sesión (POST /sesiones) y envíe Authorization: Bearer TOKEN.",
+                "Begin a session (POST /sesiones) and send Authorization: Bearer TOKEN.",
+            )));
+        };
+        if carrier == Carrier::Cookie {
+            access::check_origin(req)?;
+        }
+        let grant = rule.grant(&claims.roles);
+        if grant == Grant::No || (grant == Grant::Own && !is_own(req, pattern, &claims)) {
+            return Err(not_allowed());
+        }
+        req.extensions_mut().insert(Caller::Subject { claims, grant, carrier });
+        Ok(())
+    }
+}
+
+/// Whether a path below one usuario is that of who asks. Of what is not in the path the handler decides.
+fn is_own(req: &HttpRequest, pattern: &str, claims: &Claims) -> bool {
+    if !pattern.starts_with("/usuarios/{id}") {
+        return true;
+    }
+    let own = claims.usuario_id.map(|id| id.to_string());
+    own.is_some_and(|own| own == req.match_info().query("id"))
+}
+
+fn not_allowed() -> Problem {
+    forbidden(Text::new("Su cuenta no puede hacer esto.", "Your account may not do this."))
+}
+
+fn no_keys() -> Problem {
+    Problem::new(
+        General::ServiceUnavailable,
+        Text::new(
+            "Aún no se conocen las claves públicas de usuarios, y ningún token puede comprobarse.",
+            "The public keys of usuarios are not known yet, and no token can be verified.",
+        ),
+    )
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// Nobody logs in here: whoever asks says who they are.
+    Anyone,
+    /// Somebody who has not logged in.
+    Visitor,
+    /// Somebody who has.
+    Subject {
+        /// What their token says.
+        claims: Arc<Claims>,
+        /// How far this operation is open to them.
+        grant: Grant,
+        /// How the token came.
+        carrier: Carrier,
+    },
+}
+
+impl FromRequest for Caller {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let caller = match req.app_data::<Accounts>() {
+            Some(Accounts(None)) => Ok(Self::Anyone),
+            Some(Accounts(Some(_))) => Ok(req.extensions().get::<Self>().cloned().unwrap_or(Self::Visitor)),
+            None => Err(Problem::internal("a port that does not say whether people log in")),
+        };
+        ready(caller)
+    }
+}
+
+impl FromRequest for Accounts {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let unsaid = || Problem::internal("a port that does not say whether people log in");
+        ready(req.app_data::<Self>().cloned().ok_or_else(unsaid))
+    }
+}
+
+impl Caller {
+    /// What the token says.
+    ///
+    /// # Errors
+    /// 401 where there is none.
+    pub fn claims(&self) -> Result<&Claims, Problem> {
+        match self {
+            Self::Subject { claims, .. } => Ok(claims),
+            Self::Anyone | Self::Visitor => Err(invalid_token()),
+        }
+    }
+
+    /// For whom a purchase is. With accounts it is for the usuario of who asks, who need not say so.
+    ///
+    /// # Errors
+    /// 403 for another one's, 422 where nobody says who it is.
+    pub fn buyer(&self, asked: Option<UsuarioId>) -> Result<UsuarioId, Problem> {
+        match self {
+            Self::Anyone => asked.ok_or_else(|| {
+                let campo = "usuarioId".to_owned();
+                Problem::invalid(vec![FieldError { campo, detalle: Text::new("falta", "is missing") }])
+            }),
+            Self::Visitor => Err(not_allowed()),
+            Self::Subject { claims, .. } => match claims.usuario_id {
+                Some(own) if asked.is_none_or(|asked| asked == own) => Ok(own),
+                _ => Err(not_allowed()),
+            },
+        }
+    }
+
+    /// Whose purchases may be listed, where those of `asked` are asked for (`None`: everybody's).
+    ///
+    /// # Errors
+    /// 403 for another one's.
+    pub fn reader(&self, asked: Option<UsuarioId>) -> Result<Option<UsuarioId>, Problem> {
+        match self {
+            Self::Anyone | Self::Subject { grant: Grant::All, .. } => Ok(asked),
+            Self::Visitor | Self::Subject { .. } => self.buyer(asked).map(Some),
+        }
+    }
+
+    /// Whether what belongs to a usuario may be seen.
+    pub fn may_see(&self, usuario: UsuarioId) -> bool {
+        self.reader(Some(usuario)).is_ok()
+    }
+
+    /// The session, for a charge.
+    pub fn session(&self) -> Option<SessionRef> {
+        self.claims().ok().map(Claims::session)
+    }
+
+    /// A client's key as it is kept. With accounts a key belongs to its subject: the same key of two people is two keys.
+    pub fn owned(&self, clave: Clave) -> Clave {
+        let Ok(claims) = self.claims() else { return clave };
+        let owner = format!("c{}:", claims.sub);
+        let mut owned = format!("{owner}{}", clave.as_str());
+        if owned.len() > MAX_CLAVE {
+            let digest = ring::digest::digest(&ring::digest::SHA256, clave.as_str().as_bytes());
+            owned = format!("{owner}~");
+            digest.as_ref().iter().for_each(|byte| owned.push_str(&format!("{byte:02x}")));
+        }
+        owned.parse().unwrap_or(clave)
+    }
+
+    /// How the token came.
+    pub fn carrier(&self) -> Option<Carrier> {
+        match self {
+            Self::Subject { carrier, .. } => Some(*carrier),
+            Self::Anyone | Self::Visitor => None,
+        }
+    }
+}
+
+impl Accounts {
+    /// `Set-Cookie` for a session of so many seconds; an empty token ends it.
+    pub fn cookie(&self, req: &HttpRequest, token: &str, seconds: i64) -> String {
+        let encrypted = self.0.as_ref().is_some_and(|on| access::is_encrypted(req, on.behind_gateway));
+        let (name, secure) = if encrypted { (COOKIE.1, "; Secure") } else { (COOKIE.0, "") };
+        format!("{name}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
+    }
+
+    /// The client's address, as far as it can be known.
+    pub fn client_address(&self, req: &HttpRequest) -> Option<std::net::IpAddr> {
+        access::client_address(req, self.0.as_ref().is_some_and(|on| on.behind_gateway))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rules::Role;
+    use super::super::token::Subject;
+    use super::*;
+
+    fn caller(account: u64, usuario: u64) -> Caller {
+        let subject = Subject {
+            account,
+            usuario_id: UsuarioId::new(usuario),
+            roles: vec![Role::Buyer],
+            version: 1,
+            sid: 1,
+            api_key: None,
+            auth_time: 0,
+        };
+        Caller::Subject {
+            claims: Arc::new(Claims::new(subject, 0)),
+            grant: Grant::Own,
+            carrier: Carrier::Header,
+        }
+    }
+
+    #[test]
+    fn a_key_belongs_to_its_subject() {
+        let longest = "k".repeat(MAX_CLAVE);
+        let mut seen = std::collections::HashSet::new();
+        for account in [1, 2, 11] {
+            for key in ["k", "1:k", "c1:k", "c2:k", &longest, &longest[..MAX_CLAVE - 1]] {
+                let owned = caller(account, account).owned(key.parse().unwrap());
+                assert!(seen.insert(owned.clone()), "{owned} is also another key");
+                assert_eq!(owned, caller(account, 9).owned(key.parse().unwrap()), "and always the same");
+            }
+        }
+        let key: Clave = "k".parse().unwrap();
+        assert_eq!(Caller::Anyone.owned(key.clone()), key);
+    }
+
+    #[test]
+    fn everybody_buys_for_themselves() {
+        let (ana, luis) = (UsuarioId::new(1).unwrap(), UsuarioId::new(2).unwrap());
+        assert_eq!(caller(7, 1).buyer(None), Ok(ana));
+        assert_eq!(caller(7, 1).buyer(Some(ana)), Ok(ana));
+        let refused = caller(7, 1).buyer(Some(luis)).unwrap_err();
+        assert_eq!(refused.codigo, General::Forbidden);
+        assert_eq!(Caller::Visitor.buyer(Some(ana)).unwrap_err().codigo, General::Forbidden);
+        assert_eq!(Caller::Anyone.buyer(Some(ana)), Ok(ana));
+        assert_eq!(Caller::Anyone.buyer(None).unwrap_err().codigo, General::InvalidData);
+        assert_eq!(caller(7, 1).reader(None), Ok(Some(ana)), "a list is narrowed to what is one's own");
+        assert!(caller(7, 1).may_see(ana) && !caller(7, 1).may_see(luis) && !Caller::Visitor.may_see(ana));
+    }
+}

@@ -1,0 +1,136 @@
+//! Bad input and trouble: what is no token, no password and no name of ours.
+
+use super::{as_demo, buy, log_in, market, text};
+use serde_json::json;
+use testkit::{PATIENCE, eventually};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_of_any_other_form_is_refused() {
+    let market = market().await;
+    let session = log_in(&market.api, "ana", "demo-ana").await.expect(201).json();
+    let token = text(&session["token"]);
+    let read =
+        |token: &str| market.api.get("/usuarios/1").header("Authorization", &format!("Bearer {token}"));
+    read(token).await.expect(200);
+    let mut parts: Vec<_> = token.split('.').collect();
+    let signature = parts.pop().unwrap();
+    let flipped = if signature.starts_with('A') { "B" } else { "A" };
+    for wrong in [
+        token[..token.len() - 1].to_owned(),
+        format!("{token}A"),
+        format!("{}.", parts.join(".")),
+        format!("{}.{flipped}{}", parts.join("."), &signature[1..]),
+        "x".repeat(8000),
+        "a.b.c".to_owned(),
+    ] {
+        let answer = read(&wrong).await;
+        answer.assert_problem(401, "no-autenticado");
+        let shown = wrong.get(..20).unwrap_or(&wrong);
+        assert!(!answer.text().contains(shown), "what came is not repeated: {}", answer.text());
+    }
+    let twice = read(token).header("Authorization", &format!("Bearer {token}")).await;
+    twice.assert_problem(401, "no-autenticado");
+    for query in ["access_token", "token"] {
+        let path = format!("/usuarios/1?{query}={token}");
+        market.api.get(&path).await.assert_problem(401, "no-autenticado");
+        market
+            .api
+            .get(&path)
+            .header("Authorization", &format!("Bearer {token}"))
+            .await
+            .assert_problem(401, "no-autenticado");
+    }
+    market
+        .api
+        .get("/tokens")
+        .header("Authorization", "Bearer wrong")
+        .await
+        .assert_problem(401, "no-autenticado");
+    market
+        .api
+        .get("/usuarios/1")
+        .header("Authorization", "Basic YTpi")
+        .await
+        .assert_problem(401, "no-autenticado");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_name_and_a_wrong_password_are_the_same_answer() {
+    let market = market().await;
+    let mut answers = Vec::new();
+    for (name, password) in [
+        ("ana", "x"),
+        ("nadie", "demo-ana"),
+        ("аna", "demo-ana"),
+        ("ana ", "demo-ana"),
+        ("ana", "demo-luis"),
+        ("", ""),
+    ] {
+        let answer = log_in(&market.api, name, password).await;
+        if name.is_empty() {
+            assert_eq!(answer.expect(422).fields(), ["contrasena", "nombre"]);
+            continue;
+        }
+        let mut document = answer.assert_problem(401, "no-autenticado");
+        document["solicitud"] = json!("");
+        answers.push(document);
+    }
+    assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
+    log_in(&market.api, "ANA", "demo-ana").await.expect(201);
+    log_in(&market.api, "ana", &"x".repeat(10_000)).await.assert_problem(413, "cuerpo-demasiado-grande");
+    assert_eq!(log_in(&market.api, "ana", &"x".repeat(2000)).await.expect(422).fields(), ["contrasena"]);
+    let fields = |body| market.api.post("/sesiones").json(body);
+    assert_eq!(fields(json!({})).await.expect(422).fields(), ["contrasena", "nombre"]);
+    assert_eq!(fields(json!({"nombre": "ana"})).await.expect(422).fields(), ["contrasena"]);
+    let both = json!({"nombre": "ana", "contrasena": "demo-ana", "claveApi": "k"});
+    assert_eq!(fields(both).await.expect(422).fields(), ["claveApi"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_guesses_is_slowed_down_and_others_are_not() {
+    let market = market().await;
+    let mut waits = 0;
+    for _ in 0..15 {
+        let answer = log_in(&market.api, "ana", "guess").await;
+        if answer.status == 429 {
+            assert_eq!(answer.code(), "demasiados-intentos");
+            assert!(answer.header("Retry-After").parse::<u32>().unwrap() >= 1);
+            waits += 1;
+        } else {
+            answer.assert_problem(401, "no-autenticado");
+        }
+    }
+    assert!((1..=5).contains(&waits), "{waits}");
+    log_in(&market.api, "luis", "demo-luis").await.expect(201);
+    let metrics = market.api.get("/metrics").await.expect(200);
+    assert!(metrics.text().contains(&format!("logins_limited_total {waits}")), "{}", metrics.text());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_who_log_in_at_once_do_not_stop_the_others() {
+    let dir = std::sync::Arc::new(tempfile::TempDir::new().unwrap());
+    let market = crate::helpers::Process::on(dir, &["--cuentas=si", "--workers=1"]).await;
+    let ana = as_demo(&market.api, "ana").await;
+    let logins: Vec<_> = (0..100)
+        .map(|n| {
+            let (api, name) = (market.api.clone(), if n % 2 == 0 { "luis" } else { "nadie" });
+            tokio::spawn(async move { log_in(&api, name, "demo-luis").await.status })
+        })
+        .collect();
+    let waiting = async || {
+        let metrics = market.api.get("/metrics").await.expect(200);
+        let line =
+            metrics.text().lines().find_map(|line| line.strip_prefix("logins_waiting ")).unwrap().to_owned();
+        line.parse::<u64>().unwrap()
+    };
+    eventually(PATIENCE, async || (waiting().await > 5).then_some(())).await;
+    market.api.get("/tokens").await.expect(200);
+    buy(&ana, 101).await.expect(201);
+    assert!(waiting().await > 0, "they were answered while others waited");
+    let mut seen = std::collections::BTreeMap::<u16, usize>::new();
+    for login in logins {
+        *seen.entry(login.await.unwrap()).or_default() += 1;
+    }
+    assert!(seen.keys().all(|status| matches!(status, 201 | 401 | 429)), "{seen:?}");
+    assert!(seen[&201] >= 10, "{seen:?}");
+}

@@ -1,0 +1,123 @@
+// Logging in, and what an account does with itself: its password and its API keys.
+
+import { request } from "./api.js";
+import { h, icon, panel, reconcile, setText } from "./dom.js";
+import { field, makeForm, textField } from "./forms.js";
+import { tell } from "./notice.js";
+import { logIn, logOut, onSession, session } from "./session.js";
+import { dateOf, t } from "./text.js";
+import { say } from "./trouble.js";
+
+const password = (name, label, autocomplete) =>
+  field("grow", label, h("input", { name, type: "password", required: true, maxlength: 128, autocomplete }));
+
+/** Asks the person to log in; gives whether they did. `reason` is said above the fields. */
+export function askToLogIn(reason = "") {
+  const dialog = h("dialog.picker.login", { "aria-labelledby": "login" });
+  const nombre = field("grow", t.accountName, h("input", { name: "nombre", required: true, maxlength: 64, autocomplete: "username" }));
+  const form = makeForm({
+    id: "login",
+    title: t.logIn,
+    submit: t.logIn,
+    sign: "person",
+    fields: [nombre, password("contrasena", t.password, "current-password")],
+    async send(fields) {
+      await logIn(fields);
+      dialog.close();
+    },
+    uncertain: t.noAnswer,
+  });
+  dialog.append(h("form.picker-head", { method: "dialog" }, h("p.reason.quiet", reason), h("button.close", { "aria-label": t.close }, icon("cross"))), form);
+  document.body.append(dialog);
+  dialog.showModal();
+  form.querySelector("input").focus();
+  return new Promise((resolve) =>
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(Boolean(session.nombre));
+    }),
+  );
+}
+
+/** Who one is, and the way out. */
+export function makeWho() {
+  const element = panel("session", t.session, h("p.name", session.nombre), h("p.quiet", roleNames()), h("button.plain", { onclick: leave }, t.logOut));
+  async function leave() {
+    try {
+      await logOut();
+    } catch (e) {
+      tell({ kind: "bad", text: say(e) });
+    }
+  }
+  return element;
+}
+
+const roleNames = () => (session.roles ?? []).map((role) => t.roles[role] ?? role).join(", ");
+
+/** Another password. */
+export const makePassword = () =>
+  makeForm({
+    id: "password",
+    title: t.changePassword,
+    submit: t.change,
+    sign: "lock",
+    fields: [password("actual", t.passwordNow, "current-password"), password("nueva", t.passwordNew, "new-password")],
+    async send({ actual, nueva }) {
+      await request("/cuenta/contrasena", { method: "PUT", body: { actual, nueva } });
+      tell({ kind: "good", text: t.passwordChanged });
+    },
+    uncertain: t.noAnswer,
+  });
+
+/** API keys: what programs log in with. A key is shown once, when it is made. */
+export function makeKeys() {
+  const list = h("ul.keys");
+  const made = h("p.sentence", { role: "status" });
+  const form = makeForm({
+    id: "keys",
+    title: t.apiKeys,
+    submit: t.create,
+    sign: "plus",
+    fields: [textField("nombre", t.keyFor)],
+    async send({ nombre }) {
+      const { data } = await request("/cuenta/claves-api", { body: { nombre } });
+      made.replaceChildren(t.keyOnce, " ", h("code", data.claveApi));
+      await read();
+    },
+    uncertain: t.noAnswer,
+  });
+  async function read() {
+    try {
+      const { data } = await request("/cuenta/claves-api");
+      reconcile(list, data, ({ id }) => id, row, ({ lastElementChild }) => lastElementChild);
+    } catch (e) {
+      setText(made, say(e));
+    }
+  }
+  async function revoke(id) {
+    try {
+      await request(`/cuenta/claves-api/${id}`, { method: "DELETE" });
+      made.replaceChildren();
+    } catch (e) {
+      setText(made, say(e));
+    }
+    await read();
+  }
+  const row = ({ id, nombre, creada, uso }) =>
+    h(
+      "li",
+      h("span", nombre, " ", h("small.quiet", `${dateOf(creada)} · ${uso ? t.lastUse(dateOf(uso)) : t.neverUsed}`)),
+      h("button.plain", { onclick: () => revoke(id), "aria-label": `${t.revoke}: ${nombre}` }, t.revoke),
+    );
+  form.append(made, list);
+  read();
+  return form;
+}
+
+/** Tells of a session that ended while the page was open. */
+export const tellOfEnd = () =>
+  onSession.add((ended) => {
+    if (!ended) return;
+    const again = h("button.plain", { onclick: () => askToLogIn() }, t.logIn);
+    tell({ kind: "bad", text: t.sessionEnded, actions: [again] });
+  });
