@@ -67,9 +67,10 @@ async fn all(store: &Store) -> Vec<Transaccion> {
 
 pub async fn a_clave_buys_once(kind: Kind) {
     let data = TestData::new(kind, &[]).await;
-    let (store, other) = (Store::new(data.open()), Store::new(data.open()));
+    let (store, other) = (Store::new(data.open()).signed("pod-a"), Store::new(data.open()));
     assert_eq!(word(&store, "k").await, Word::Nothing);
     let t = commit(&store, "k#1", 1, 7).await.unwrap();
+    assert_eq!(t.pod.as_deref(), Some("pod-a"), "who committed it, for every process that reads it");
     assert_eq!((t.id.get(), t.usuario_id, t.token_id, t.precio.get()), (1, usuario(1), token(7), 5));
     assert_eq!(t.intento, Some(intento("k#1")));
     for s in [&store, &other] {
@@ -249,7 +250,7 @@ pub async fn lists_have_the_order_of_commits(kind: Kind) {
 pub async fn the_seed_is_taken_once_and_goes_on(kind: Kind) {
     let transacciones = json!([
         {"id": 4, "usuarioId": 1, "tokenId": 101, "fecha": "2025-09-10T17:00:00Z"},
-        {"id": 9, "usuarioId": 2, "tokenId": 102, "fecha": "2025-09-10T17:00:00.123Z", "precio": 70, "intento": "k#2"},
+        {"id": 9, "usuarioId": 2, "tokenId": 102, "fecha": "2025-09-10T17:00:00.123Z", "precio": 70, "intento": "k#2", "pod": "vieja"},
     ]);
     let intentos = json!([
         {"clave": "k", "numero": 1, "usuarioId": 2, "tokenId": 102},
@@ -261,6 +262,7 @@ pub async fn the_seed_is_taken_once_and_goes_on(kind: Kind) {
         assert_eq!(found.iter().map(|t| t.id.get()).collect::<Vec<_>>(), [4, 9]);
         assert_eq!((found[0].intento.clone(), found[0].precio), (None, Monto::ZERO));
         assert_eq!((found[1].intento.clone(), found[1].precio.get()), (Some(intento("k#2")), 70));
+        assert_eq!((found[0].pod.as_deref(), found[1].pod.as_deref()), (None, Some("vieja")));
         assert_eq!(
             found[1].fecha.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
             "2025-09-10T17:00:00.123Z"

@@ -114,7 +114,7 @@ async fn the_documentation_comes_from_the_binary_alone() {
         }
     }
     let initializer = app.api.get("/docs/swagger-initializer.js").await;
-    assert!(initializer.text().contains(r#""url": "/openapi.json""#), "{}", initializer.text());
+    assert!(initializer.text().contains(r#"url: "/openapi.json""#), "{}", initializer.text());
     assert!(!initializer.text().contains("://"), "{}", initializer.text());
     app.api.get("/docs/otra.js").await.assert_problem(404, "ruta-no-encontrada");
     app.api.post("/docs/").await.assert_problem(405, "metodo-no-permitido");
