@@ -28,7 +28,7 @@ async fn close(journal: &Journal<Bank>, id: u64) -> Result<(), StoreError> {
     written.await.map(|done| done.unwrap())
 }
 
-fn is_full(answer: Result<(), StoreError>) -> bool {
+fn is_full(answer: &Result<(), StoreError>) -> bool {
     matches!(answer, Err(StoreError::Full))
 }
 
@@ -48,11 +48,11 @@ async fn a_full_store_refuses_what_adds_ends_what_was_begun_and_starts_again() {
     for id in 1..=3 {
         put(&journal, Need::Add, id).await.unwrap();
     }
-    assert!(is_full(put(&journal, Need::Add, 4).await));
+    assert!(is_full(&put(&journal, Need::Add, 4).await));
     put(&journal, Need::Begin, 5).await.unwrap();
-    assert!(is_full(put(&journal, Need::Begin, 6).await));
+    assert!(is_full(&put(&journal, Need::Begin, 6).await));
     put(&journal, Need::End, 7).await.unwrap();
-    assert!(is_full(put(&journal, Need::End, 8).await));
+    assert!(is_full(&put(&journal, Need::End, 8).await));
     put(&journal, Need::Add, 1).await.unwrap(); // it puts what is there, and so adds nothing
     journal.health().unwrap();
     assert_eq!(journal.read().unwrap().list(), [(1, 1), (2, 1), (3, 1), (5, 1), (7, 1)], "reads go on");
@@ -76,7 +76,7 @@ async fn a_full_store_refuses_what_adds_ends_what_was_begun_and_starts_again() {
     // What is removed gives its room back.
     for id in [1, 2, 3, 5] {
         close(&journal, id).await.unwrap();
-        assert_eq!(is_full(put(&journal, Need::Add, 9).await), id != 5, "{id}");
+        assert_eq!(is_full(&put(&journal, Need::Add, 9).await), id != 5, "{id}");
     }
     assert_eq!(journal.stats().memory, MOST);
 }
@@ -92,8 +92,8 @@ async fn the_stores_of_a_process_share_a_budget_and_give_their_part_back() {
     put(&first, Need::Add, 1).await.unwrap();
     put(&first, Need::Add, 2).await.unwrap();
     put(&second, Need::Add, 1).await.unwrap();
-    assert!(is_full(put(&second, Need::Add, 2).await));
-    assert!(is_full(put(&first, Need::Add, 3).await));
+    assert!(is_full(&put(&second, Need::Add, 2).await));
+    assert!(is_full(&put(&first, Need::Add, 3).await));
     first.close().unwrap();
     drop(first);
     used_up_to(&budget, 100).await;

@@ -44,7 +44,12 @@ impl Subject for Tokens {
     }
 
     fn serve(host: HostOptions) -> Result<Serving, StartError> {
-        tokens::app::build(&Config { pictures: None, redis_url: None, searches_at_once: 8, host })
+        tokens::app::build(&Config {
+            pictures: None,
+            redis_url: None,
+            searches_at_once: tokens::store::AT_ONCE,
+            host,
+        })
     }
 }
 

@@ -56,7 +56,7 @@ impl Store {
         let era = Era::new(era.epoca);
         self.era.send_replace(Some((era, Instant::now())));
         let (last, mut all) = (i64::from(era.forgotten()), 0);
-        while last > 0 {
+        loop {
             let forgotten = run!(self.schema.repeatable(), |c, _| {
                 // the outer conditions count for the row as it is when it is deleted
                 let forgotten = sqlx::query!(
@@ -69,10 +69,9 @@ impl Store {
             })?;
             all += forgotten;
             if forgotten == 0 {
-                break;
+                return Ok(all);
             }
         }
-        Ok(all)
     }
 }
 
