@@ -91,9 +91,9 @@ impl Customers {
     /// # Errors
     /// Where the market cannot be read.
     pub async fn missing(&self) -> Result<Vec<String>, String> {
-        let (mut have, mut after) = (BTreeMap::new(), 0);
+        let (mut have, mut after) = (BTreeMap::new(), String::new());
         loop {
-            let path = format!("/transacciones?limite=1000&despues={after}");
+            let path = format!("/transacciones?limite=1000{after}");
             let reply = raw::get(self.to, &path).await.map_err(|e| format!("{path}: {e}"))?;
             let rows: Vec<Value> =
                 serde_json::from_slice(&reply.body).map_err(|e| format!("{path}: {}, {e}", reply.status))?;
@@ -102,7 +102,7 @@ impl Customers {
                 rows.iter().map(|r| (number(r, "id"), (number(r, "usuarioId"), number(r, "tokenId")))),
             );
             match rows.last() {
-                Some(last) => after = number(last, "id"),
+                Some(last) => after = format!("&despues={}", number(last, "id")),
                 None => break,
             }
         }

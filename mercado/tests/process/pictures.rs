@@ -35,7 +35,8 @@ async fn a_large_picture_is_never_in_memory_as_a_whole() {
     std::fs::create_dir(&pictures).unwrap();
     let bytes: Vec<u8> = (0..LENGTH).map(|n| (n % 251) as u8).collect();
     std::fs::write(pictures.join("grande.png"), &bytes).unwrap();
-    let market = Process::on(dir, &["--imagenes", pictures.to_str().unwrap()]).await;
+    let market =
+        Process::on(dir, &["--imagenes", pictures.to_str().unwrap(), "--client-seconds", "60"]).await;
     market.api.patch("/tokens/101").json(json!({"imagen": "grande.png"})).await.expect(200);
     let path = "/tokens/101/imagen";
     let before = market.peak_memory();
