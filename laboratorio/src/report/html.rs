@@ -65,6 +65,7 @@ pub fn page(r: &Report, m: &Measured) -> String {
     }
     phases(r, &mut html);
     pictures(r, m, &mut html);
+    happenings(r, &mut html);
     rules(r, &mut html);
     rest(r, &mut html);
     html.push_str("</main>\n</body>\n</html>\n");
@@ -194,7 +195,7 @@ fn pictures(r: &Report, m: &Measured, html: &mut String) {
         ),
         &with_marks,
         &svg::dots(r, m),
-        &format!("{done}{}", happenings(r)),
+        &done,
     );
     let slices = || {
         let every = r.serie.len().div_ceil(MOST_ROWS).max(1);
@@ -301,17 +302,17 @@ fn money(r: &Report, html: &mut String) {
     );
 }
 
-fn happenings(r: &Report) -> String {
+fn happenings(r: &Report, html: &mut String) {
     if r.marcas.is_empty() {
-        return String::new();
+        return;
     }
-    table(
-        &[t!("desde", "from"), t!("hasta", "to"), t!("qué se hizo", "what was done")],
-        r.marcas.iter().map(|m| {
-            let at = |micros: u64| format!("{:.1} s", micros as f64 / 1e6);
-            vec![at(m.desde_micros), at(m.hasta_micros), m.que.clone()]
-        }),
-    )
+    let head = [t!("desde", "from"), t!("hasta", "to"), t!("qué se hizo", "what was done")];
+    let rows = r.marcas.iter().map(|m| {
+        let at = |micros: u64| format!("{:.1} s", micros as f64 / 1e6);
+        vec![at(m.desde_micros), at(m.hasta_micros), m.que.clone()]
+    });
+    let title = t!("Lo que se le hizo al mercado", "What was done to the market");
+    let _ = writeln!(html, "<section><h2>{title}</h2>{}</section>", table(&head, rows));
 }
 
 fn rules(r: &Report, html: &mut String) {

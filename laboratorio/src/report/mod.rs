@@ -410,12 +410,19 @@ impl Money {
 
 /// The verdict in one sentence: the money first.
 fn sentence(right: bool, money: &Money, rules: &[Rule], seen: &str) -> String {
-    let (n, paid) = (whole(money.compras), whole(money.pagado.unsigned_abs()));
+    let paid = whole(money.pagado.unsigned_abs());
+    let bought = match money.compras {
+        1 => t!("una compra", "one purchase"),
+        n => {
+            let n = whole(n);
+            t!("{n} compras", "{n} purchases")
+        }
+    };
     let money_right = rules.iter().filter(|r| rules::RULES.iter().any(|(name, ..)| r.regla == *name));
     let mut said = if money_right.clone().all(|r| r.correcto) {
         t!(
-            "El dinero cuadra: {n} compras por {paid} créditos en total, y ninguna respuesta resultó falsa.",
-            "The money is right: {n} purchases for {paid} credits, and no answer turned out to be false."
+            "El dinero cuadra: {bought} por {paid} créditos en total, y ninguna respuesta resultó falsa.",
+            "The money is right: {bought} for {paid} credits in all, and no answer turned out to be false."
         )
     } else {
         let mut wrong = Vec::new();

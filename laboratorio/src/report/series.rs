@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 /// Slices that a picture can show.
 const MOST_SLICES: u64 = 400;
+/// Seconds of a slice that a reader can multiply by.
+const STEPS: [u64; 10] = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600];
 
 /// How many answers one process gave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +43,8 @@ pub struct Percentile {
 /// The slices, and the seconds of each.
 pub fn buckets(m: &Measured, length: u64) -> (u64, Vec<Bucket>) {
     let seconds = length / 1_000_000 + 1;
-    let step = seconds.div_ceil(MOST_SLICES).max(1);
+    let least = seconds.div_ceil(MOST_SLICES).max(1);
+    let step = STEPS.into_iter().find(|step| *step >= least).unwrap_or(least);
     let n = usize::try_from(seconds.div_ceil(step)).unwrap_or(usize::MAX);
     let mut all: Vec<_> = (0..n as u64).map(|i| Bucket { segundo: i * step, ..Bucket::default() }).collect();
     let mut pods: Vec<BTreeMap<u16, u64>> = vec![BTreeMap::new(); n];
