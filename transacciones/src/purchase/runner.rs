@@ -45,7 +45,7 @@ impl Coordinator {
     /// Why it is not bought. After [`Error::Bug`] recovery settles what is held.
     pub async fn run(&self, compra: &Compra, slot: &Slot) -> Result<Bought, Error> {
         let deadline = Instant::now() + self.deadline;
-        let mut step = Step::Look;
+        let mut step = Step::first(compra);
         loop {
             let event = match step.action(compra) {
                 Action::Answer(answer) => return answer,

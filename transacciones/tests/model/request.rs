@@ -16,7 +16,7 @@ impl World {
                 s.slots[other].younger |= 1 << slot;
             }
         }
-        s.slots[slot] = Slot { step: Some(Step::Look), ..Slot::default() };
+        s.slots[slot] = Slot { step: Some(Step::first(&self.order(slot).compra)), ..Slot::default() };
         let event = self.store(s, slot);
         self.event(s, slot, event);
     }
