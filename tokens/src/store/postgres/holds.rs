@@ -33,7 +33,7 @@ impl Operation for Reserving {
         asked: &[&Self::Request],
     ) -> Result<Vec<Option<Self::Answer>>, SqlError> {
         let (mut tokens, mut intentos) = (HashSet::new(), HashSet::new());
-        let first = asked.iter().copied().filter(|(intento, request)| {
+        let first = asked.iter().copied().filter(|&(intento, request)| {
             let is_first_under_it = intentos.insert(intento);
             tokens.insert(request.token_id) && is_first_under_it
         });
@@ -93,14 +93,16 @@ async fn reserve(
     let rows = sqlx::query!(
         "with libre as (
              select r.id, r.clave, r.numero, r.usuario_id
-             from unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) as r (id, clave, numero, usuario_id)
-             cross join lateral (select 1 from tokens.tokens where id = r.id and estado = 'libre' for update) t
-             where (select count(*) from tokens.tokens where clave = r.clave and numero = r.numero) = 0
+             from unnest((select $1::bigint[]), (select $2::text[]), (select $3::bigint[]), (select $4::bigint[]))
+                 as r (id, clave, numero, usuario_id)
+             cross join lateral (select estado from tokens.tokens where id = r.id for update) t
+             where t.estado = 'libre'
+               and (select count(*) from tokens.tokens where clave = r.clave and numero = r.numero) = 0
          )
          update tokens.tokens t
          set estado = 'reservado', clave = l.clave, numero = l.numero, usuario_id = l.usuario_id,
              desde = date_trunc('milliseconds', statement_timestamp())
-         from libre l where t.id = l.id and t.estado = 'libre'
+         from libre l where t.id = l.id
          returning t.id, t.precio",
         &tokens,
         &claves,
@@ -157,19 +159,19 @@ async fn sell(c: &mut PgConnection, reserved: &[&Token]) -> Result<HashSet<i64>,
     let rows = sqlx::query_scalar!(
         r#"with apartado as (
                select r.id, r.precio, r.huella::numeric as huella
-               from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[])
+               from unnest((select $1::bigint[]), (select $2::bigint[]), (select $3::bigint[]), (select $4::text[]),
+                           (select $5::bigint[]), (select $6::text[]))
                    as r (id, precio, usuario_id, clave, numero, huella)
                cross join lateral (
-                   select clave from tokens.tokens
-                   where id = r.id and estado = 'reservado' and clave = r.clave and numero = r.numero
-                     and usuario_id = r.usuario_id and precio = r.precio
-                   for update
+                   select clave, estado, usuario_id, precio from tokens.tokens
+                   where id = r.id and clave = r.clave and numero = r.numero limit 1 for update
                ) t
-               where t.clave = r.clave
+               where t.clave = r.clave and t.estado = 'reservado' and t.usuario_id = r.usuario_id
+                 and t.precio = r.precio
            ), vendido as (
                update tokens.tokens t
                set estado = 'vendido', desde = date_trunc('milliseconds', statement_timestamp())
-               from apartado a where t.id = a.id and t.estado = 'reservado'
+               from apartado a where t.id = a.id
                returning t.id, a.precio, a.huella
            ), contado as (
                update tokens.cuentas c
@@ -210,16 +212,16 @@ impl Operation for Releasing {
         let (claves, numeros) = columns(intentos.into_iter());
         let rows = sqlx::query!(
             r#"with apartado as (
-                   select t.id, r.clave, r.numero from unnest($1::text[], $2::bigint[]) as r (clave, numero)
+                   select t.id, r.clave, r.numero from unnest((select $1::text[]), (select $2::bigint[])) as r (clave, numero)
                    cross join lateral (
-                       select id, clave from tokens.tokens
-                       where clave = r.clave and numero = r.numero and estado = 'reservado' for update
+                       select id, clave, estado from tokens.tokens
+                       where clave = r.clave and numero = r.numero limit 1 for update
                    ) t
-                   where t.clave = r.clave
+                   where t.clave = r.clave and t.estado = 'reservado'
                )
                update tokens.tokens t
                set estado = 'libre', clave = null, numero = null, usuario_id = null, desde = null
-               from apartado a where t.id = a.id and t.estado = 'reservado'
+               from apartado a where t.id = a.id
                returning a.clave as "clave!", a.numero as "numero!""#,
             &claves,
             &numeros
@@ -270,7 +272,7 @@ async fn of_intentos<'a>(
         r#"select t.id as "id!", t.nombre as "nombre!", t.imagen as "imagen!", t.precio as "precio!",
                   t.estado as "estado!", t.clave as "clave?", t.numero as "numero?", t.usuario_id as "usuario_id?",
                   t.desde as "desde?"
-           from unnest($1::text[], $2::bigint[]) as r (clave, numero)
+           from unnest((select $1::text[]), (select $2::bigint[])) as r (clave, numero)
            cross join lateral (
                select id, nombre, imagen, precio, estado, clave, numero, usuario_id, desde from tokens.tokens
                where clave = r.clave and numero = r.numero limit 1
@@ -301,7 +303,7 @@ async fn tokens_by_id(
         r#"select t.id as "id!", t.nombre as "nombre!", t.imagen as "imagen!", t.precio as "precio!",
                   t.estado as "estado!", t.clave as "clave?", t.numero as "numero?", t.usuario_id as "usuario_id?",
                   t.desde as "desde?"
-           from unnest($1::bigint[]) as r (id)
+           from unnest((select $1::bigint[])) as r (id)
            cross join lateral (
                select id, nombre, imagen, precio, estado, clave, numero, usuario_id, desde from tokens.tokens
                where id = r.id limit 1

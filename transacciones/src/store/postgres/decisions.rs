@@ -42,8 +42,8 @@ impl Decision {
 /// Of some requests the first for each clave, in the order in which all processes lock the rows.
 fn first<'a, R>(asked: &[&'a R], intento: impl Fn(&'a R) -> &'a Intento) -> Vec<&'a R> {
     let mut seen = HashSet::new();
-    let mut first: Vec<_> = asked.iter().copied().filter(|request| seen.insert(&intento(request).clave)).collect();
-    first.sort_unstable_by_key(|request| &intento(request).clave);
+    let mut first: Vec<_> = asked.iter().copied().filter(|&request| seen.insert(&intento(request).clave)).collect();
+    first.sort_unstable_by_key(|&request| &intento(request).clave);
     first
 }
 
@@ -106,7 +106,8 @@ async fn commit(
         r#"insert into transacciones.claves (clave, usuario_id, token_id, id, numero, precio, fecha)
            select clave, usuario_id, token_id, nextval('transacciones.ids'), numero, precio,
                   date_trunc('milliseconds', statement_timestamp())
-           from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+           from unnest((select $1::text[]), (select $2::bigint[]), (select $3::bigint[]), (select $4::bigint[]),
+                       (select $5::bigint[]))
                as r (clave, usuario_id, token_id, numero, precio)
            on conflict (clave) do update set
                usuario_id = excluded.usuario_id, token_id = excluded.token_id, id = excluded.id,
@@ -174,7 +175,7 @@ async fn abort(c: &mut PgConnection, first: &[&Abort]) -> Result<HashMap<String,
     let rows = sqlx::query!(
         "insert into transacciones.claves (clave, abortado, usuario_id, token_id)
          select clave, abortado, usuario_id, token_id
-         from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
+         from unnest((select $1::text[]), (select $2::bigint[]), (select $3::bigint[]), (select $4::bigint[]))
              as r (clave, abortado, usuario_id, token_id)
          on conflict (clave) do update set
              abortado = excluded.abortado, usuario_id = excluded.usuario_id,
@@ -225,7 +226,7 @@ impl Operation for LookingById {
             Row,
             r#"select t.clave as "clave!", t.usuario_id as "usuario_id!", t.token_id as "token_id!", t.id as "id!",
                       t.numero as "numero!", t.precio as "precio!", t.fecha as "fecha!"
-               from unnest($1::bigint[]) as r (id)
+               from unnest((select $1::bigint[])) as r (id)
                cross join lateral (
                    select clave, usuario_id, token_id, id, numero, precio, fecha from transacciones.claves
                    where id = r.id limit 1
@@ -251,7 +252,7 @@ async fn words<'a>(
         r#"select t.clave as "clave!", t.abortado as "abortado!", t.usuario_id as "usuario_id!",
                   t.token_id as "token_id?", t.id as "id?", t.numero as "numero?", t.precio as "precio?",
                   t.fecha as "fecha?"
-           from unnest($1::text[]) as r (clave)
+           from unnest((select $1::text[])) as r (clave)
            cross join lateral (
                select clave, abortado, usuario_id, token_id, id, numero, precio, fecha from transacciones.claves
                where clave = r.clave limit 1

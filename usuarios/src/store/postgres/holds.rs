@@ -36,7 +36,8 @@ impl Operation for Charging {
         _: Turn,
         asked: &[&Self::Request],
     ) -> Result<Vec<Option<Self::Answer>>, SqlError> {
-        let mut made = match charge(c, asked).await {
+        let first = first(asked);
+        let made = match charge(c, &first).await {
             Ok(made) => made,
             // somebody has put rows in by hand, past the sequence: the next numbers may be free
             Err(e) if super::is_taken(&e) => return Ok(asked.iter().map(|_| None).collect()),
@@ -44,10 +45,11 @@ impl Operation for Charging {
         };
         let mut answers = Vec::with_capacity(asked.len());
         let mut others = Vec::new();
-        for (n, (intento, request)) in asked.iter().enumerate() {
-            let mine = (intento.clave.to_string(), i64::from(intento.numero), written(request.usuario_id.get()));
-            // of several that ask for the same, one has made it
-            if made.remove(&mine) == Some(written(request.monto.get())) {
+        let mut in_statement = first.into_iter().peekable();
+        for (n, request) in asked.iter().enumerate() {
+            let intento = &request.0;
+            let is_first = in_statement.next_if(|first| std::ptr::eq(*first, *request)).is_some();
+            if is_first && made.contains(&(intento.clave.to_string(), i64::from(intento.numero))) {
                 answers.push(Some(Ok(true)));
             } else {
                 answers.push(None);
@@ -72,12 +74,26 @@ impl Operation for Charging {
     }
 }
 
-/// The debits that were made: amounts by attempt and user. Of a balance, those are made in the order in which they are asked
-/// for that are covered together with all before them. So none of them has what an earlier one would have had.
+/// The requests that can be in one statement, in their order: of those under one attempt, the first; and of one balance,
+/// none that comes after one that is left out.
+fn first<'a>(asked: &[&'a (Intento, CargoRequest)]) -> Vec<&'a (Intento, CargoRequest)> {
+    let (mut intentos, mut left_out) = (HashSet::new(), HashSet::new());
+    let is_first = |&(intento, request): &&'a (Intento, CargoRequest)| {
+        let is_first = intentos.insert(intento) && !left_out.contains(&request.usuario_id);
+        if !is_first {
+            left_out.insert(request.usuario_id);
+        }
+        is_first
+    };
+    asked.iter().copied().filter(is_first).collect()
+}
+
+/// The attempts whose debits were made. Of a balance, those are made in the order in which they are asked for that are
+/// covered together with all before them. So none of them has what an earlier one would have had.
 async fn charge(
     c: &mut PgConnection,
     asked: &[&(Intento, CargoRequest)],
-) -> Result<HashMap<(String, i64, i64), i64>, SqlError> {
+) -> Result<HashSet<(String, i64)>, SqlError> {
     let (claves, numeros) = columns(asked.iter().map(|(intento, _)| intento));
     let usuarios: Vec<_> = asked.iter().map(|(_, request)| written(request.usuario_id.get())).collect();
     let montos: Vec<_> = asked.iter().map(|(_, request)| written(request.monto.get())).collect();
@@ -86,20 +102,20 @@ async fn charge(
                select r.clave, r.numero, r.usuario_id, r.monto, r.n,
                       (select count(*) from usuarios.movimientos
                        where tipo = 'cargo' and clave = r.clave and numero = r.numero) as hechos
-               from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
+               from unnest((select $1::text[]), (select $2::bigint[]), (select $3::bigint[]), (select $4::bigint[]))
                    with ordinality as r (clave, numero, usuario_id, monto, n)
            ), abierto as (
                select u.id, t.saldo from (select distinct usuario_id as id from pedido where hechos = 0 order by 1) u
                cross join lateral (select saldo from usuarios.usuarios where id = u.id for update) t
            ), cubierto as (
-               select p.clave, p.numero, p.usuario_id, p.monto, p.n, a.saldo,
+               select p.clave, p.numero, p.usuario_id, p.monto, a.saldo,
                       sum(p.monto) over (partition by p.usuario_id order by p.n) as hasta
                from pedido p join abierto a on a.id = p.usuario_id where p.hechos = 0
            ), cargado as (
                insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado)
                select usuario_id, nextval('usuarios.movimientos_id'), 'cargo', - monto,
                       date_trunc('milliseconds', statement_timestamp()), clave, numero, false
-               from cubierto where hasta <= saldo order by clave, numero, n
+               from cubierto where hasta <= saldo order by clave, numero
                on conflict (clave, numero) where tipo = 'cargo' do nothing
                returning usuario_id, efecto, clave, numero
            ), cobrado as (
@@ -107,14 +123,13 @@ async fn charge(
                from (select usuario_id, sum(efecto)::bigint as efecto from cargado group by usuario_id) s
                where u.id = s.usuario_id
            )
-           select usuario_id, - efecto as "monto!", clave as "clave!", numero as "numero!" from cargado"#,
+           select clave as "clave!", numero as "numero!" from cargado"#,
         &claves,
         &numeros,
         &usuarios,
         &montos
     );
-    let rows = rows.map(|row| ((row.clave, row.numero, row.usuario_id), row.monto)).fetch_all(c).await?;
-    Ok(rows.into_iter().collect())
+    Ok(rows.map(|row| (row.clave, row.numero)).fetch_all(c).await?.into_iter().collect())
 }
 
 /// Settles the debit of an attempt.
@@ -133,15 +148,15 @@ impl Operation for Confirming {
         let rows = sqlx::query!(
             r#"with abierto as (
                    select t.usuario_id, t.id, r.clave, r.numero
-                   from unnest($1::text[], $2::bigint[]) as r (clave, numero)
+                   from unnest((select $1::text[]), (select $2::bigint[])) as r (clave, numero)
                    cross join lateral (
-                       select usuario_id, id, clave from usuarios.movimientos
-                       where tipo = 'cargo' and clave = r.clave and numero = r.numero and not confirmado for update
+                       select usuario_id, id, clave, confirmado from usuarios.movimientos
+                       where tipo = 'cargo' and clave = r.clave and numero = r.numero limit 1 for update
                    ) t
-                   where t.clave = r.clave
+                   where t.clave = r.clave and not t.confirmado
                )
                update usuarios.movimientos m set confirmado = true
-               from abierto a where m.usuario_id = a.usuario_id and m.id = a.id and not m.confirmado
+               from abierto a where m.usuario_id = a.usuario_id and m.id = a.id
                returning a.clave as "clave!", a.numero as "numero!""#,
             &claves,
             &numeros
@@ -206,12 +221,12 @@ async fn refund(c: &mut PgConnection, intentos: &[&Intento]) -> Result<HashSet<(
     let rows = sqlx::query!(
         r#"with pendiente as (
                select t.usuario_id, t.id, r.clave, r.numero, r.n
-               from unnest($1::text[], $2::bigint[]) with ordinality as r (clave, numero, n)
+               from unnest((select $1::text[]), (select $2::bigint[])) with ordinality as r (clave, numero, n)
                cross join lateral (
-                   select usuario_id, id, clave from usuarios.movimientos
-                   where tipo = 'cargo' and clave = r.clave and numero = r.numero and not confirmado limit 1
+                   select usuario_id, id, clave, confirmado from usuarios.movimientos
+                   where tipo = 'cargo' and clave = r.clave and numero = r.numero limit 1
                ) t
-               where t.clave = r.clave
+               where t.clave = r.clave and not t.confirmado
            ), abierto as (
                select u.id from (select distinct usuario_id as id from pendiente order by 1) u
                cross join lateral (select 1 from usuarios.usuarios where id = u.id for update) t
@@ -260,7 +275,7 @@ async fn usuarios(
         return Ok(HashMap::new());
     }
     let rows = sqlx::query!(
-        r#"select t.id as "id!", t.nombre as "nombre!", t.saldo as "saldo!" from unnest($1::bigint[]) as r (id)
+        r#"select t.id as "id!", t.nombre as "nombre!", t.saldo as "saldo!" from unnest((select $1::bigint[])) as r (id)
            cross join lateral (select id, nombre, saldo from usuarios.usuarios where id = r.id limit 1) t"#,
         &ids
     );
@@ -284,7 +299,7 @@ async fn cargos<'a>(
         Row,
         r#"select t.usuario_id as "usuario_id!", t.id as "id!", t.tipo as "tipo!", t.efecto as "efecto!",
                   t.fecha as "fecha!", t.clave as "clave?", t.numero as "numero?", t.confirmado as "confirmado!"
-           from unnest($1::text[], $2::bigint[]) as r (clave, numero)
+           from unnest((select $1::text[]), (select $2::bigint[])) as r (clave, numero)
            cross join lateral (
                select usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado from usuarios.movimientos
                where tipo = 'cargo' and clave = r.clave and numero = r.numero limit 1

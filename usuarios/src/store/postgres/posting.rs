@@ -106,7 +106,7 @@ impl Posting for Ledger {
         }
         sqlx::query!(
             "update usuarios.movimientos m set asentado = true
-         from unnest($1::bigint[], $2::bigint[]) as l (usuario_id, id)
+         from unnest((select $1::bigint[]), (select $2::bigint[])) as l (usuario_id, id)
          where m.usuario_id = l.usuario_id and m.id = l.id",
             &owners,
             &lines
@@ -117,7 +117,7 @@ impl Posting for Ledger {
         // Last, and in the order of charges: from here to the commit, charges of these users wait.
         sqlx::query!(
             "with abierto as (
-                 select s.id, s.suma from unnest($1::bigint[], $2::bigint[]) as s (id, suma)
+                 select s.id, s.suma from unnest((select $1::bigint[]), (select $2::bigint[])) as s (id, suma)
                  cross join lateral (select id from usuarios.usuarios where id = s.id for update) t
                  where t.id = s.id
              )
