@@ -84,7 +84,11 @@ impl Pool {
             connector,
             runtime,
             places: Arc::new(Semaphore::new(size)),
-            queue: Arc::new(Queue { most: queue, waiting: AtomicUsize::new(0), turned_away: AtomicU64::new(0) }),
+            queue: Arc::new(Queue {
+                most: queue,
+                waiting: AtomicUsize::new(0),
+                turned_away: AtomicU64::new(0),
+            }),
             idle: Mutex::default(),
             open_ends: Mutex::default(),
             left_open: Notify::new(),

@@ -226,7 +226,8 @@ impl Operation for Releasing {
             &claves,
             &numeros
         );
-        let free: HashSet<_> = rows.map(|row| (row.clave, row.numero)).fetch_all(&mut *c).await?.into_iter().collect();
+        let free: HashSet<_> =
+            rows.map(|row| (row.clave, row.numero)).fetch_all(&mut *c).await?.into_iter().collect();
         let is_free = |i: &Intento| free.contains(&(i.clave.to_string(), i64::from(i.numero)));
         let others = of_intentos(c, asked.iter().copied().filter(|i| !is_free(i))).await?;
         let answer = |intento: &Intento| match others.get(intento) {

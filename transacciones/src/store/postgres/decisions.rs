@@ -42,7 +42,8 @@ impl Decision {
 /// Of some requests the first for each clave, in the order in which all processes lock the rows.
 fn first<'a, R>(asked: &[&'a R], intento: impl Fn(&'a R) -> &'a Intento) -> Vec<&'a R> {
     let mut seen = HashSet::new();
-    let mut first: Vec<_> = asked.iter().copied().filter(|&request| seen.insert(&intento(request).clave)).collect();
+    let mut first: Vec<_> =
+        asked.iter().copied().filter(|&request| seen.insert(&intento(request).clave)).collect();
     first.sort_unstable_by_key(|&request| &intento(request).clave);
     first
 }
@@ -66,7 +67,8 @@ impl Operation for Committing {
         let bought: HashSet<_> = made.keys().cloned().collect();
         // what an earlier turn did, whose answer was lost
         let words = if turn.maybe_done {
-            let others = asked.iter().map(|d| &d.intento.clave).filter(|clave| !bought.contains(clave.as_str()));
+            let others =
+                asked.iter().map(|d| &d.intento.clave).filter(|clave| !bought.contains(clave.as_str()));
             words(c, others).await?
         } else {
             HashMap::new()

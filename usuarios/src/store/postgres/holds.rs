@@ -161,7 +161,8 @@ impl Operation for Confirming {
             &claves,
             &numeros
         );
-        let done: HashSet<_> = rows.map(|row| (row.clave, row.numero)).fetch_all(&mut *c).await?.into_iter().collect();
+        let done: HashSet<_> =
+            rows.map(|row| (row.clave, row.numero)).fetch_all(&mut *c).await?.into_iter().collect();
         let is_done = |i: &Intento| done.contains(&(i.clave.to_string(), i64::from(i.numero)));
         let others = cargos(c, asked.iter().copied().filter(|i| !is_done(i))).await?;
         let answer = |i: &Intento| match others.get(i).map(|cargo| &cargo.tipo) {

@@ -9,11 +9,11 @@ mod tables;
 use crate::domain::{Movimiento, MovimientoKind, Usuario};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
+use holds::{Charging, Confirming, Looking, Refunding};
 use http_kit::paging::Page;
 use market::contract::{CargoRequest, Hold, PAGE};
 use market::domain::{Clave, Intento, Monto, UsuarioId};
 use market::participant::Recorded;
-use holds::{Charging, Confirming, Looking, Refunding};
 use pg::{Batcher, Schema, broken, is_exhausted, read, row_limit, run, written};
 use sqlx::{Error as SqlError, PgConnection};
 
