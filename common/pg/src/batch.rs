@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 /// How many requests go at once. More of them gain nothing (`docs/SCALE.md`), and hold their rows for longer.
@@ -182,6 +183,8 @@ impl<O: Operation> Shared<O> {
         let _lane = if O::READS { None } else { database.lane().await };
         let mut turns = Turns::of_batch(&self.schema, deadline);
         let begun = turns.begin().await?;
+        // Whoever is ready to run asks first: the answers of one batch wake the requests of the next one, and it should go whole.
+        yield_now().await;
         let lot = self.take();
         if let Some(last) = lot.last() {
             turns.deadline = last.deadline;

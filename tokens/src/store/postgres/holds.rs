@@ -66,9 +66,12 @@ impl Operation for Reserving {
         let of_intento = of_intentos(c, others.iter().map(|&n| &asked[n].0)).await?;
         let unknown = others.iter().map(|&n| asked[n]).filter(|(i, _)| !of_intento.contains_key(i));
         let by_id = tokens_by_id(c, unknown.map(|(_, request)| request.token_id)).await?;
+        // One that goes again keeps its place before those that meet it.
+        let (mut tokens, mut intentos) = (HashSet::new(), HashSet::new());
         for n in others {
             let (intento, request) = asked[n];
             answers[n] = match (of_intento.get(intento), by_id.get(&request.token_id)) {
+                _ if tokens.contains(&request.token_id) || intentos.contains(intento) => None,
                 (Some(token), _) => {
                     let same = token.answers(intento, *request);
                     Some(same.map(|value| Recorded { value, is_new: false }))
@@ -77,6 +80,10 @@ impl Operation for Reserving {
                 // one that is free was let go between the statements
                 (None, Some(token)) => token.free().err().map(Err),
             };
+            if answers[n].is_none() {
+                tokens.insert(request.token_id);
+                intentos.insert(intento);
+            }
         }
         Ok(answers)
     }

@@ -61,14 +61,21 @@ impl Operation for Charging {
         }
         let cargos = cargos(c, others.iter().map(|&n| &asked[n].0)).await?;
         let usuarios = usuarios(c, others.iter().map(|&n| asked[n].1.usuario_id)).await?;
+        // One that goes again keeps its place before those that meet it.
+        let (mut owners, mut intentos) = (HashSet::new(), HashSet::new());
         for n in others {
             let (intento, CargoRequest { usuario_id, monto }) = asked[n];
             answers[n] = match (cargos.get(intento), usuarios.get(usuario_id)) {
+                _ if owners.contains(usuario_id) || intentos.contains(intento) => None,
                 (Some(cargo), _) => Some(cargo.answers(*usuario_id, *monto, intento).map(|()| false)),
                 (None, None) => Some(Err(Error::UsuarioNotFound(*usuario_id))),
                 // where there is enough after all, others stood before it, or the balance changed between the statements
                 (None, Some(usuario)) => usuario.saldo_minus(*monto).err().map(Err),
             };
+            if answers[n].is_none() {
+                owners.insert(usuario_id);
+                intentos.insert(intento);
+            }
         }
         Ok(answers)
     }
