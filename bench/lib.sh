@@ -34,7 +34,12 @@ behind() {
     PIDS+=($!)
 }
 
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+# below those that Linux gives to connections
+free_port() {
+    python3 -c 'import random, socket
+while socket.socket().connect_ex(("127.0.0.1", port := random.randrange(10000, 30000))) == 0: pass
+print(port)'
+}
 
 # wait_for URL: until it answers, at most five minutes: a large catalogue has to be read first
 wait_for() {

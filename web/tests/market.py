@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -51,14 +52,21 @@ class Api:
         return self.post("/transacciones", usuarioId=usuario, tokenId=tokenId)
 
 
+def free_port():
+    """Below those that Linux gives to connections: the market comes back on it after its death."""
+    while True:
+        port = random.randrange(10_000, 30_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+
+
 class Mercado(Api):
     """One process, on the sample market unless seeds are given. It can be killed, and started again on its port."""
 
     def __init__(self, seed=None):
         self.dir, self.seed = Path(tempfile.mkdtemp(prefix="mercado-page-")), seed
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            super().__init__("127.0.0.1", probe.getsockname()[1])
+        super().__init__("127.0.0.1", free_port())
         self.start()
 
     def start(self):

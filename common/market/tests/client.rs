@@ -150,9 +150,14 @@ async fn nonsense_alone_is_no_answer() {
     }
 }
 
+/// Where nobody listens. On an address that no connection begins at, so that none takes the port meanwhile.
+async fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.2:0").await.unwrap().local_addr().unwrap()
+}
+
 #[tokio::test]
 async fn a_service_that_is_down_then_hangs_then_comes_back() {
-    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let address = free_address().await;
     let calling = tokio::spawn(call(address, Duration::from_secs(20)));
     // the first try has failed by the time that another client's would have
     assert!(TcpStream::connect(address).await.is_err());
@@ -164,7 +169,7 @@ async fn a_service_that_is_down_then_hangs_then_comes_back() {
 #[tokio::test]
 async fn the_deadline_is_kept() {
     let hanging = Stub::new([Act::Hang]).await;
-    let down = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let down = free_address().await;
     for address in [hanging.address, down] {
         let (start, within) = (Instant::now(), Duration::from_millis(400));
         call(address, within).await.expect_err("no answer");

@@ -13,12 +13,14 @@ pub mod data;
 mod nat;
 pub mod participant;
 mod pgbouncer;
+mod port;
 pub mod postgres;
 pub mod raw;
 mod redis;
 
 pub use nat::Nat;
 pub use pgbouncer::PgBouncer;
+pub use port::free_port;
 pub use redis::RedisServer;
 
 use actix_web::web::Bytes;

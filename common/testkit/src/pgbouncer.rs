@@ -2,8 +2,7 @@
 //! transaction.
 
 use crate::postgres::{Server, as_postgres_user, own};
-use crate::{PATIENCE, eventually};
-use std::net::TcpListener;
+use crate::{PATIENCE, eventually, free_port};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
@@ -22,8 +21,7 @@ impl PgBouncer {
     /// does not know.
     pub async fn before(server: &Server, ignored: &str) -> Self {
         let dir = TempDir::with_prefix("mercado-bouncer-").expect("a directory");
-        // closed again at once: whoever takes it meanwhile makes the wait below fail
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+        let port = free_port();
         let ini = format!(
             "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = trust\nauth_file = users.txt\npool_mode = transaction\n\

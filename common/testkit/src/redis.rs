@@ -1,9 +1,8 @@
 //! A private `redis-server`: on a free port, in a directory of its own, and gone with the test, however that ends.
 
-use super::{PATIENCE, eventually};
+use super::{PATIENCE, eventually, free_port};
 use redis::{Client, FromRedisValue};
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
@@ -56,9 +55,7 @@ impl RedisServer {
     /// Started, and answering.
     pub async fn start() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = free.local_addr().expect("its address").port();
-        drop(free);
+        let port = free_port();
         let process = Process::start(&dir, port);
         let server = Self { dir, port, password: String::new(), process };
         server.wait().await;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use testkit::files_only;
-use testkit::{PATIENCE, eventually};
+use testkit::{PATIENCE, eventually, free_port};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -166,10 +166,7 @@ async fn who_does_not_answer_at_all_is_spared_until_it_answers() {
 #[tokio::test]
 async fn nobody_listens_at_all() {
     let dir = TempDir::new().unwrap();
-    // taken and never accepted from; its number is nobody else's meanwhile
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = closed.local_addr().unwrap();
-    drop(closed);
+    let address = ([127, 0, 0, 1], free_port()).into();
     let mine = transacciones(dir.path(), address, address, &TIMES);
     compra(&mine.api, 1, 1).await.assert_problem(503, "servicio-no-disponible");
     mine.api.get("/transacciones").await.expect(200);

@@ -2,12 +2,12 @@
 
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 use std::io::Read;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Instant;
 use tempfile::TempDir;
-use testkit::{Api, PATIENCE, eventually};
+use testkit::{Api, PATIENCE, eventually, free_port};
 
 pub const TOKEN: &str = "0123456789abcdef";
 
@@ -35,12 +35,6 @@ pub fn fails(command: &mut Command) -> Failure {
     Failure { code: output.status.code().expect("an exit code"), message }
 }
 
-/// Two ports that were free a moment ago.
-pub fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|l| l.local_addr().unwrap().port())
-}
-
 /// A running process; killed where a test fails.
 pub struct Process {
     child: Child,
@@ -56,7 +50,7 @@ impl Process {
 
     /// The same on a directory that is there.
     pub async fn on(dir: TempDir, more: impl FnOnce(&mut Command)) -> Self {
-        let [port, internal] = free_ports();
+        let (port, internal) = (free_port(), free_port());
         let mut command = usuarios(dir.path());
         command.env("PORT", port.to_string()).env("INTERNAL_PORT", internal.to_string());
         more(&mut command);

@@ -10,7 +10,7 @@ use market::store::ServiceStore;
 use std::time::{Duration, Instant};
 use testkit::data::TestData;
 use testkit::postgres::Server;
-use testkit::{Nat, PATIENCE, PgBouncer, eventually};
+use testkit::{Nat, PATIENCE, PgBouncer, eventually, free_port};
 use usuarios::store::Store;
 use usuarios::store::state::State;
 
@@ -100,8 +100,8 @@ async fn of_several_hosts_the_one_that_takes_writes_is_used() {
         standby.execute("postgres", sql).await;
     }
     // a port where nobody listens, one that takes no writes, and the right one
-    let dead = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).unwrap();
-    let hosts = format!("{dead},127.0.0.1:{},127.0.0.1:{}", standby.port(), primary.port());
+    let hosts =
+        format!("127.0.0.1:{},127.0.0.1:{},127.0.0.1:{}", free_port(), standby.port(), primary.port());
     let opened = TestData::on(&format!("postgres://postgres@{hosts}/{database}")).open::<State>();
     let store = Store::new(opened.clone());
     store.create("Ana".to_owned(), monto(5)).await.unwrap();

@@ -1,8 +1,7 @@
 //! `salud`, the health check of a container: another run of the binary, which asks the one that serves.
 
 use crate::helpers::{Ended, Process, ends, notes};
-use std::net::TcpListener;
-use testkit::{PATIENCE, eventually};
+use testkit::{PATIENCE, eventually, free_port};
 
 /// `notes salud` with nothing in its environment but this.
 fn salud(environment: &[(&str, &str)], arguments: &[&str]) -> Ended {
@@ -37,10 +36,9 @@ async fn it_is_0_when_ready_and_1_while_leaving() {
 
 #[test]
 fn it_is_1_where_nothing_serves() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    drop(listener);
-    let ended = salud(&[], &["--port", address.rsplit_once(':').unwrap().1]);
+    let port = free_port().to_string();
+    let address = format!("127.0.0.1:{port}");
+    let ended = salud(&[], &["--port", &port]);
     assert_eq!((ended.code, ended.errors.lines().count()), (1, 1), "{}", ended.errors);
     assert!(ended.errors.contains(&address), "{}", ended.errors);
 }

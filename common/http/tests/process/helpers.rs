@@ -1,13 +1,13 @@
 //! Starts the process and talks to it.
 
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Instant;
 use tempfile::TempDir;
 use testkit::raw::RawConnection;
-use testkit::{Api, PATIENCE, eventually};
+use testkit::{Api, PATIENCE, eventually, free_port};
 
 /// The variable with the command line of the process under test.
 pub const ARGS: &str = "NOTES_ARGS";
@@ -49,8 +49,7 @@ pub struct Process {
 impl Process {
     /// Started and ready.
     pub async fn start(more: impl FnOnce(&mut Command)) -> Self {
-        // a port that was free a moment ago
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let dir = TempDir::new().unwrap();
         let log = dir.path().join("stderr.log");
         let mut command = notes(&[]);
