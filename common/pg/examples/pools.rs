@@ -100,7 +100,7 @@ async fn with_ours(options: PgConnectOptions, work: Work) -> Result<u64, Error> 
             let mut done = 0;
             while begun.elapsed() < ROUND {
                 let deadline = tokio::time::Instant::now() + ROUND;
-                let mut lease = pool.lease(deadline).await.map_err(no_lease)?;
+                let mut lease = pool.lease(deadline, true).await.map_err(no_lease)?;
                 work.run(lease.connection()?, client).await?;
                 lease.keep();
                 done += 1;

@@ -37,6 +37,11 @@ impl Failed {
         }
     }
 
+    /// Whether one row of a statement can be to blame, so that the others would be done without it.
+    pub fn concerns_a_row(&self) -> bool {
+        !self.maybe_done && (self.conflict || self.permanent)
+    }
+
     /// No connection was had, so nothing was asked of the server.
     pub fn to_connect(e: &Error) -> Self {
         Self { passing: true, ..Self::new(e.to_string()) }

@@ -4,6 +4,7 @@
 //! | file | what is in it |
 //! | --- | --- |
 //! | here | [`Database`] and [`Schema`]: what a store runs its statements on |
+//! | `batch` | requests of one operation, gathered while the one before is under way: [`Batcher`] |
 //! | `connect` | to which host, and under which name |
 //! | `fate` | what an error says of the statement that met it |
 //! | `keeper` | whether the database is there, and commits |
@@ -28,6 +29,7 @@
 //! 4. A process outlives a database that is late, down, starting, read-only or a standby. The process is not ready meanwhile,
 //!    and becomes ready again by itself.
 
+mod batch;
 mod connect;
 mod fate;
 mod keeper;
@@ -40,6 +42,7 @@ mod url;
 mod value;
 mod whole;
 
+pub use batch::{Batcher, Operation};
 pub use fate::{broken, is_exhausted};
 pub use posting::Posting;
 pub use prepare::Tables;
@@ -57,7 +60,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -83,12 +86,24 @@ struct Inner {
     word: watch::Receiver<Word>,
     retries: AtomicU64,
     conflicts: AtomicU64,
+    /// How many batches may be under way at once, of all operations together.
+    lanes: Arc<Semaphore>,
+    batches: AtomicU64,
+    batched: AtomicU64,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         self.tasks.get_mut().unwrap_or_else(PoisonError::into_inner).iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Inner {
+    /// Leave to have a batch under way, in the order in which it was asked for.
+    async fn lane(&self) -> Option<SemaphorePermit<'_>> {
+        // never closed
+        self.lanes.acquire().await.ok()
     }
 }
 
@@ -122,6 +137,9 @@ impl Database {
             word,
             retries: AtomicU64::new(0),
             conflicts: AtomicU64::new(0),
+            lanes: Arc::new(Semaphore::new(size.min(batch::LANES))),
+            batches: AtomicU64::new(0),
+            batched: AtomicU64::new(0),
             tasks,
         }))
     }
@@ -145,12 +163,22 @@ impl Database {
         metrics.counter(
             "postgres_turned_away",
             "Operations that failed at once because too many waited for a connection",
-            count(|inner| inner.pool.turned_away()),
+            count(|inner| inner.pool.queue.turned_away()),
+        );
+        metrics.counter(
+            "postgres_batches",
+            "Batches of requests that were sent, each as one statement",
+            count(|inner| inner.batches.load(Ordering::Relaxed)),
+        );
+        metrics.counter(
+            "postgres_batched",
+            "Requests that went in them",
+            count(|inner| inner.batched.load(Ordering::Relaxed)),
         );
         metrics.gauge(
             "postgres_waiting",
-            "Operations that wait for a connection",
-            count(|inner| inner.pool.waiting() as u64),
+            "Operations that wait for a connection, or for the batch before theirs",
+            count(|inner| inner.pool.queue.waiting() as u64),
         );
         metrics.gauge(
             "postgres_idle_connections",
@@ -172,6 +200,11 @@ impl Database {
     /// How many turns were taken again.
     pub fn retries(&self) -> u64 {
         self.0.retries.load(Ordering::Relaxed)
+    }
+
+    /// How many batches were sent.
+    pub fn batches(&self) -> u64 {
+        self.0.batches.load(Ordering::Relaxed)
     }
 
     /// Ends the background tasks and takes leave of the server.

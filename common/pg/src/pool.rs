@@ -35,9 +35,8 @@ pub(super) struct Pool {
     connector: Arc<Connector>,
     runtime: Handle,
     places: Arc<Semaphore>,
-    queue: usize,
-    waiting: AtomicUsize,
-    turned_away: AtomicU64,
+    /// Callers that wait for a connection, or in a batch that waits for one.
+    pub queue: Arc<Queue>,
     idle: Mutex<Idle>,
     open_ends: Mutex<HashMap<String, oneshot::Sender<()>>>,
     /// Somebody's statement has an open end.
@@ -85,9 +84,11 @@ impl Pool {
             connector,
             runtime,
             places: Arc::new(Semaphore::new(size)),
-            queue,
-            waiting: AtomicUsize::new(0),
-            turned_away: AtomicU64::new(0),
+            queue: Arc::new(Queue {
+                most: queue,
+                waiting: AtomicUsize::new(0),
+                turned_away: AtomicU64::new(0),
+            }),
             idle: Mutex::default(),
             open_ends: Mutex::default(),
             left_open: Notify::new(),
@@ -98,12 +99,13 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection that works, at the latest at the deadline.
+    /// A connection that works, at the latest at the deadline. A caller that is `counted` takes a place in the queue where it
+    /// has to wait; of a batch, each request has one already.
     ///
     /// # Errors
     /// At once where too many wait already.
-    pub async fn lease(self: &Arc<Self>, deadline: Instant) -> Result<Lease, NoLease> {
-        let place = self.place(deadline).await?;
+    pub async fn lease(self: &Arc<Self>, deadline: Instant, counted: bool) -> Result<Lease, NoLease> {
+        let place = self.place(deadline, counted).await?;
         let (parked, generation) = {
             let mut idle = self.idle();
             if idle.closed {
@@ -130,12 +132,12 @@ impl Pool {
         Ok(Lease { pool: Arc::clone(self), held: Some((open, place)) })
     }
 
-    async fn place(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, NoLease> {
+    async fn place(&self, deadline: Instant, counted: bool) -> Result<OwnedSemaphorePermit, NoLease> {
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             return Ok(place);
         }
         // dropped when this caller stops waiting, however it does
-        let _waits = Waits::new(self)?;
+        let _waits = if counted { Some(self.queue.enter().map_err(NoLease::Full)?) } else { None };
         let place = timeout_at(deadline, Arc::clone(&self.places).acquire_owned()).await;
         Ok(place.map_err(|_| Error::PoolTimedOut)?.map_err(|_| Error::PoolClosed)?)
     }
@@ -205,16 +207,6 @@ impl Pool {
         self.idle().parked.len()
     }
 
-    /// Callers that wait for a connection.
-    pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
-    }
-
-    /// Callers that were turned away because too many waited.
-    pub fn turned_away(&self) -> u64 {
-        self.turned_away.load(Ordering::Relaxed)
-    }
-
     /// The names of the connections whose statement may still be under way, though nobody waits for it.
     pub fn open_ends(&self) -> Vec<String> {
         self.open_ends.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
@@ -262,23 +254,44 @@ impl Pool {
     }
 }
 
-/// One more caller that waits for a connection.
-struct Waits<'a>(&'a AtomicUsize);
+/// How many callers may wait.
+pub(super) struct Queue {
+    most: usize,
+    waiting: AtomicUsize,
+    turned_away: AtomicU64,
+}
 
-impl<'a> Waits<'a> {
-    fn new(pool: &'a Pool) -> Result<Self, NoLease> {
-        let waits = Self(&pool.waiting);
-        if pool.waiting.fetch_add(1, Ordering::Relaxed) >= pool.queue {
-            pool.turned_away.fetch_add(1, Ordering::Relaxed);
-            return Err(NoLease::Full(pool.queue));
+impl Queue {
+    /// A place, until it is dropped.
+    ///
+    /// # Errors
+    /// How many wait, where that is as many as may.
+    pub fn enter(self: &Arc<Self>) -> Result<Waits, usize> {
+        let waits = Waits(Arc::clone(self));
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.most {
+            self.turned_away.fetch_add(1, Ordering::Relaxed);
+            return Err(self.most);
         }
         Ok(waits)
     }
+
+    /// Callers that wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Callers that were turned away because too many waited.
+    pub fn turned_away(&self) -> u64 {
+        self.turned_away.load(Ordering::Relaxed)
+    }
 }
 
-impl Drop for Waits<'_> {
+/// One more caller that waits.
+pub(super) struct Waits(Arc<Queue>);
+
+impl Drop for Waits {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

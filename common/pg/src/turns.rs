@@ -15,7 +15,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 pub struct Turns<'a> {
     schema: &'a Schema,
     repeatable: bool,
-    deadline: Instant,
+    /// Whether these turns take a place in the queue while they wait for a connection.
+    counted: bool,
+    pub(super) deadline: Instant,
     taken: u32,
     /// Where an earlier turn may have been done: why that is not known.
     left_open: Option<String>,
@@ -58,7 +60,12 @@ macro_rules! run {
 impl<'a> Turns<'a> {
     pub(super) fn new(schema: &'a Schema, repeatable: bool) -> Self {
         let deadline = Instant::now() + crate::PATIENCE;
-        Self { schema, repeatable, deadline, taken: 0, left_open: None }
+        Self { schema, repeatable, counted: true, deadline, taken: 0, left_open: None }
+    }
+
+    /// Those of a batch: repeatable, and with its requests in the queue already.
+    pub(super) fn of_batch(schema: &'a Schema, deadline: Instant) -> Self {
+        Self { schema, repeatable: true, counted: false, deadline, taken: 0, left_open: None }
     }
 
     /// A connection for the next turn.
@@ -71,7 +78,7 @@ impl<'a> Turns<'a> {
             self.schema.wait_for_tables(self.deadline).await?;
         }
         loop {
-            match self.schema.database.0.pool.lease(self.deadline).await {
+            match self.schema.database.0.pool.lease(self.deadline, self.counted).await {
                 Ok(lease) => return Ok((lease, Turn { maybe_done: self.left_open.is_some() })),
                 Err(NoLease::Failed(e)) => self.after(Failed::to_connect(&e)).await?,
                 Err(NoLease::Full(queue)) => {
@@ -112,7 +119,7 @@ impl<'a> Turns<'a> {
     }
 
     /// Waits for the next turn.
-    async fn after(&mut self, failed: Failed) -> Result<(), StoreError> {
+    pub(super) async fn after(&mut self, failed: Failed) -> Result<(), StoreError> {
         let Failed { maybe_done, passing, conflict, permanent, full, busy, reason, .. } = failed;
         if maybe_done {
             self.left_open = Some(reason.clone());

@@ -9,6 +9,8 @@
 //!  │ └── bought ────────> Confirm, answer again └─> Abort ─> Cancel ─> Answer 409 └─ aborted ─> Answer 503
 //! ```
 //!
+//! A purchase under the server's own clave, which is new, begins with Reserve.
+//!
 //! One request makes one attempt. Whoever aborted the attempt meanwhile may have told a client 409, and only a request that
 //! begins after that answer may buy.
 //!
@@ -167,6 +169,11 @@ impl Step {
             Self::Abort { held: StillHeld::Nothing, .. } => Need::Add,
             _ => Need::End,
         }
+    }
+
+    /// Where a purchase begins. The server's own clave is new: nobody has decided anything under it.
+    pub fn first(compra: &Compra) -> Self {
+        if compra.clave_from_client { Self::Look } else { Self::Reserve { numero: 1 } }
     }
 
     /// What to do now.

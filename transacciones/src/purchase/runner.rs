@@ -45,7 +45,7 @@ impl Coordinator {
     /// Why it is not bought. After [`Error::Bug`] recovery settles what is held.
     pub async fn run(&self, compra: &Compra, slot: &Slot) -> Result<Bought, Error> {
         let deadline = Instant::now() + self.deadline;
-        let mut step = Step::Look;
+        let mut step = self.numbered(Step::first(compra)).await;
         loop {
             let event = match step.action(compra) {
                 Action::Answer(answer) => return answer,
@@ -54,15 +54,21 @@ impl Coordinator {
             log::debug!("{}: {step:?} -> {event:?}", compra.clave);
             #[cfg(feature = "fault-points")]
             super::point::reached(&step, &event);
-            step = next(compra, step, event).map_err(|unexpected| Error::bug(unexpected.to_string()))?;
-            if matches!(step, Step::Reserve { .. }) {
-                step = match self.store.era().await {
-                    Ok(era) => numbered(step, era),
-                    Err(e) => {
-                        self.no_store(&e);
-                        Step::Answer(Err(Error::NoStore))
-                    }
-                };
+            let next = next(compra, step, event).map_err(|unexpected| Error::bug(unexpected.to_string()))?;
+            step = self.numbered(next).await;
+        }
+    }
+
+    /// An attempt that begins is numbered by the era that it begins in.
+    async fn numbered(&self, step: Step) -> Step {
+        if !matches!(step, Step::Reserve { .. }) {
+            return step;
+        }
+        match self.store.era().await {
+            Ok(era) => numbered(step, era),
+            Err(e) => {
+                self.no_store(&e);
+                Step::Answer(Err(Error::NoStore))
             }
         }
     }

@@ -61,6 +61,12 @@ fn a_purchase_reserves_charges_commits_confirms_and_answers() {
 }
 
 #[test]
+fn a_purchase_under_the_servers_own_clave_begins_with_the_token() {
+    assert_eq!(Step::first(&compra("k", 1, 101, true)), Step::Look);
+    assert_eq!(Step::first(&compra("k", 1, 101, false)), Step::Reserve { numero: 1 });
+}
+
+#[test]
 fn nothing_is_cancelled_before_its_abort_is_durable() {
     let c = compra("k", 1, 101, true);
     let no = Event::Refused(Refusal::SaldoTooLow);

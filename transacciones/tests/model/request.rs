@@ -16,9 +16,15 @@ impl World {
                 s.slots[other].younger |= 1 << slot;
             }
         }
-        s.slots[slot] = Slot { step: Some(Step::Look), ..Slot::default() };
+        let first = self.numbered(s, Step::first(&self.order(slot).compra));
+        s.slots[slot] = Slot { step: Some(first), ..Slot::default() };
         let event = self.store(s, slot);
         self.event(s, slot, event);
+    }
+
+    /// As the runner does it.
+    fn numbered(&self, s: &State, step: Step) -> Step {
+        if self.eras > 0 { purchase::numbered(step, self.era(s)) } else { step }
     }
 
     /// The store does what a slot's step asks for.
@@ -72,8 +78,7 @@ impl World {
             s.wrong = Some(Wrong::Unexpected);
             return;
         };
-        // as the runner does it
-        let next = if self.eras > 0 { purchase::numbered(next, self.era(s)) } else { next };
+        let next = self.numbered(s, next);
         s.slots[slot].got = 0;
         let action = next.action(compra);
         for message in self.sent(slot, &next) {

@@ -45,11 +45,11 @@ pub async fn commit(store: &Store, i: &str, buyer: u64, what: u64) -> Result<Tra
     store.commit(i.clone(), &compra(i.clave.as_str(), buyer, what), Monto::new(5).unwrap()).await.unwrap()
 }
 
-async fn abort(store: &Store, i: &str) -> Result<(), Overtaken> {
+pub async fn abort(store: &Store, i: &str) -> Result<(), Overtaken> {
     store.abort(Need::End, intento(i), usuario(1), Some(token(7))).await.unwrap()
 }
 
-async fn word(store: &Store, c: &str) -> Word {
+pub async fn word(store: &Store, c: &str) -> Word {
     store.word(&clave(c)).await.unwrap()
 }
 

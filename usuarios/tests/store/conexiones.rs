@@ -1,6 +1,7 @@
 //! What stands between a process and its database: proxies, networks that forget, several hosts, standbys; and too many who
 //! wait.
 
+use crate::batches::blocked;
 use crate::law::{balanced, id, intento, monto, request, saldo, trouble};
 use futures_util::future::join_all;
 use journal::StoreError;
@@ -180,7 +181,12 @@ async fn who_finds_a_full_queue_is_told_at_once_and_the_others_are_served() {
     sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
     // one is at work on the only connection, two wait for it, and four find the queue full; unless the task that posts is one
     // of those three
-    let claves: Vec<_> = (0..7).map(|n| format!("k{n}#1")).collect();
+    let first = tokio::spawn({
+        let store = store.clone();
+        async move { store.hold(intento("first#1"), request(1, 1)).await }
+    });
+    blocked(server, name(&url)).await;
+    let claves: Vec<_> = (0..6).map(|n| format!("k{n}#1")).collect();
     let (mut served, mut full) = (Vec::new(), 0);
     for clave in &claves {
         let mut call = Box::pin(store.hold(intento(clave), request(1, 1)));
@@ -195,6 +201,7 @@ async fn who_finds_a_full_queue_is_told_at_once_and_the_others_are_served() {
     }
     assert!(full >= 4, "{full}");
     sqlx::raw_sql("rollback").execute(&mut other).await.unwrap();
+    assert!(first.await.unwrap().unwrap().is_new);
     for answer in join_all(served).await {
         assert!(answer.unwrap().is_new);
     }

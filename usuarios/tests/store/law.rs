@@ -38,12 +38,12 @@ pub fn request(usuario: u64, amount: u64) -> CargoRequest {
 }
 
 /// Ana (1) with 100 and Luis (2) with 150.
-async fn dos(kind: Kind) -> TestData {
+pub async fn dos(kind: Kind) -> TestData {
     let people = json!([{"id": 1, "nombre": "Ana", "saldo": 100}, {"id": 2, "nombre": "Luis", "saldo": 150}]);
     TestData::new(kind, &[("usuarios", people)]).await
 }
 
-fn open(data: &TestData) -> Store {
+pub fn open(data: &TestData) -> Store {
     Store::new(data.open())
 }
 
@@ -80,7 +80,7 @@ async fn settled_in(store: &Store) -> Vec<Hold> {
     store.settled(None).await.unwrap()
 }
 
-async fn pending_in(store: &Store) -> Vec<Hold> {
+pub async fn pending_in(store: &Store) -> Vec<Hold> {
     store.pending(TimeDelta::zero(), None).await.unwrap()
 }
 
@@ -359,7 +359,7 @@ pub async fn a_confirmation_and_a_refund_exclude_each_other(kind: Kind) {
 }
 
 /// One that a seed makes: the next.
-fn dice(state: &mut u64) -> u64 {
+pub fn dice(state: &mut u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *state >> 33
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends where it goes wrong")]
 
 mod accounts;
+mod batches;
 mod conexiones;
 mod crashes;
 mod law;

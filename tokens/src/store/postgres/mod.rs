@@ -1,6 +1,7 @@
 //! In a database: each operation is one statement, or a look and one statement. Where two of them meet, the schema's
-//! constraints hold them to the law. Why the statements are written so: `docs/SCALE.md`.
+//! constraints hold them to the law. What purchases ask for goes in batches (`holds`). Why the statements are written so: `docs/SCALE.md`.
 
+mod holds;
 mod listing;
 mod renew;
 mod tables;
@@ -12,10 +13,11 @@ use crate::collation::{RULES, fold, sort_key};
 use crate::domain::{Availability, Reserva, Token, Venta};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
+use holds::{Looking, Releasing, Reserving, Selling};
 use market::contract::{Digest, HeldToken, Hold, PAGE, ReservaRequest};
 use market::domain::{Intento, Monto, RunningDigest, TokenId, UsuarioId};
 use market::participant::Recorded;
-use pg::{Schema, broken, is_exhausted, read, row_limit, run, written};
+use pg::{Batcher, Schema, broken, is_exhausted, read, row_limit, run, written};
 use sqlx::{Error as SqlError, PgConnection};
 use std::sync::Arc;
 use version::Versions;
@@ -25,6 +27,10 @@ use version::Versions;
 pub struct Store {
     schema: Schema,
     versions: Arc<Versions>,
+    looking: Batcher<Looking>,
+    reserving: Batcher<Reserving>,
+    selling: Batcher<Selling>,
+    releasing: Batcher<Releasing>,
     pub(super) searches: Searches,
 }
 
@@ -77,7 +83,15 @@ fn step() -> i64 {
 impl Store {
     /// It looks for rows of an older version from now on.
     pub(super) fn new(schema: Schema) -> Self {
-        let store = Self { schema, versions: Arc::default(), searches: Searches::of_a_database() };
+        let store = Self {
+            versions: Arc::default(),
+            searches: Searches::of_a_database(),
+            looking: Batcher::new(&schema),
+            reserving: Batcher::new(&schema),
+            selling: Batcher::new(&schema),
+            releasing: Batcher::new(&schema),
+            schema,
+        };
         store.begin_renewing();
         store
     }
@@ -93,8 +107,7 @@ impl Store {
     }
 
     pub(super) async fn token(&self, id: TokenId) -> Result<Token, Error> {
-        let found = run!(self.schema.repeatable(), |c, _| token(c, id).await)?;
-        found.ok_or(Error::TokenNotFound(id))
+        self.looking.ask(id).await?
     }
 
     pub(super) async fn create(&self, new_token: NewToken) -> Result<Token, Error> {
@@ -207,107 +220,15 @@ impl Store {
         intento: Intento,
         request: ReservaRequest,
     ) -> Result<Recorded<HeldToken>, Error> {
-        run!(self.schema.repeatable(), |c, _| {
-            loop {
-                let held = sqlx::query_scalar!(
-                    "update tokens.tokens
-                     set estado = 'reservado', clave = $2, numero = $3, usuario_id = $4,
-                         desde = date_trunc('milliseconds', statement_timestamp())
-                     where id = $1 and estado = 'libre' returning precio",
-                    written(request.token_id.get()),
-                    intento.clave.as_str(),
-                    i64::from(intento.numero),
-                    written(request.usuario_id.get())
-                );
-                match held.fetch_optional(&mut *c).await {
-                    Ok(Some(precio)) => {
-                        let value = HeldToken { precio: read(precio, Monto::new)? };
-                        return Ok(Ok(Recorded { value, is_new: true }));
-                    }
-                    Ok(None) => {}
-                    // the attempt has another token
-                    Err(e) if broken(&e) == Some("tokens_intento") => {}
-                    Err(e) => return Err(e),
-                }
-                if let Some(token) = of_intento(c, &intento).await? {
-                    let same = token.answers(&intento, request);
-                    return Ok(same.map(|value| Recorded { value, is_new: false }));
-                }
-                let Some(token) = token(c, request.token_id).await? else {
-                    return Ok(Err(Error::TokenNotFound(request.token_id)));
-                };
-                if let Err(no) = token.free() {
-                    return Ok(Err(no));
-                }
-                // it was let go between the two looks
-            }
-        })?
+        self.reserving.ask((intento, request)).await?
     }
 
-    /// A look first: what the sale adds to the digest is a hash that only we can make.
     pub(super) async fn confirm(&self, intento: Intento) -> Result<(), Error> {
-        run!(self.schema.repeatable(), |c, _| {
-            loop {
-                let token = match of_intento(c, &intento).await? {
-                    None => return Ok(Err(Error::IntentoNotFound(intento.clone()))),
-                    Some(token) if token.is_sold() => return Ok(Ok(())),
-                    Some(token) => token,
-                };
-                let Some((_, usuario)) = token.intento() else { continue };
-                let mut venta = RunningDigest::default();
-                venta.add(&intento, usuario, Some(token.id), token.precio);
-                let sold = sqlx::query!(
-                    "with vendido as (
-                         update tokens.tokens
-                         set estado = 'vendido', desde = date_trunc('milliseconds', statement_timestamp())
-                         where id = $1 and estado = 'reservado' and clave = $2 and numero = $3
-                           and usuario_id = $4 and precio = $5
-                         returning id, precio
-                     )
-                     update tokens.cuentas c
-                     set version = version + $6::bigint, vendidos = vendidos + 1, cuenta = cuenta + 1,
-                         suma = suma + t.precio,
-                         huella = mod(huella + $7::text::numeric, 340282366920938463463374607431768211456)
-                     from vendido t where c.parte = mod(t.id, 64)",
-                    written(token.id.get()),
-                    intento.clave.as_str(),
-                    i64::from(intento.numero),
-                    written(usuario.get()),
-                    written(token.precio.get()),
-                    step(),
-                    venta.huella.to_string()
-                );
-                if sold.execute(&mut *c).await?.rows_affected() == 1 {
-                    return Ok(Ok(()));
-                }
-                // it changed between the two looks
-            }
-        })?
+        self.selling.ask(intento).await?
     }
 
     pub(super) async fn cancel(&self, intento: Intento) -> Result<(), Error> {
-        run!(self.schema.repeatable(), |c, _| {
-            loop {
-                let free = sqlx::query!(
-                    "update tokens.tokens
-                     set estado = 'libre', clave = null, numero = null, usuario_id = null, desde = null
-                     where clave = $1 and numero = $2 and estado = 'reservado'",
-                    intento.clave.as_str(),
-                    i64::from(intento.numero)
-                );
-                if free.execute(&mut *c).await?.rows_affected() == 1 {
-                    return Ok(Ok(()));
-                }
-                match of_intento(c, &intento).await? {
-                    None => return Ok(Ok(())),
-                    Some(token) if token.is_sold() => {
-                        return Ok(Err(Error::IntentoConfirmed(intento.clone())));
-                    }
-                    // it was reserved between the two looks
-                    Some(_) => {}
-                }
-            }
-        })?
+        self.releasing.ask(intento).await?
     }
 
     pub(super) async fn pending(

@@ -1,4 +1,4 @@
-//! In a database: each of the two writes that decide is one statement on the one row of its clave.
+//! In a database: each of the two writes that decide is a write of the one row of its clave (`decisions`).
 //!
 //! The order of commits is a column, `asiento`, which no purchase waits for. Ids come from a sequence before their commits, so
 //! a reader who asks for what comes after an id would skip what commits late. Whoever reads the order first gives places to
@@ -19,17 +19,19 @@ macro_rules! rows {
     };
 }
 
+mod decisions;
 mod eras;
 mod places;
 mod tables;
 
 use super::{Closing, Overtaken, Standing};
-use crate::domain::{Aborted, Compra, Transaccion, Word};
+use crate::domain::{Compra, Transaccion, Word};
 use chrono::{DateTime, Utc};
+use decisions::{Abort, Aborting, Committing, Decision, Looking, LookingById};
 use eras::Known;
 use journal::StoreError;
 use market::domain::{Clave, Intento, Monto, RunningDigest, TokenId, TransaccionId, UsuarioId};
-use pg::{Schema, broken, read, row_limit, run, written};
+use pg::{Batcher, Schema, read, row_limit, run, written};
 use places::Places;
 use sqlx::{Error as SqlError, PgConnection};
 use std::sync::Arc;
@@ -39,6 +41,10 @@ use tokio::sync::watch;
 #[derive(Clone)]
 pub struct Store {
     schema: Schema,
+    looking: Batcher<Looking>,
+    looking_by_id: Batcher<LookingById>,
+    committing: Batcher<Committing>,
+    aborting: Batcher<Aborting>,
     changed: watch::Sender<u64>,
     pod: Option<Arc<str>>,
     era: watch::Sender<Known>,
@@ -77,7 +83,16 @@ impl Row {
 impl Store {
     /// It gives places from now on.
     pub(super) fn new(schema: Schema) -> Self {
-        let store = Self { schema, changed: watch::Sender::new(0), pod: None, era: watch::Sender::new(None) };
+        let store = Self {
+            looking: Batcher::new(&schema),
+            looking_by_id: Batcher::new(&schema),
+            committing: Batcher::new(&schema),
+            aborting: Batcher::new(&schema),
+            schema,
+            changed: watch::Sender::new(0),
+            pod: None,
+            era: watch::Sender::new(None),
+        };
         store.begin_giving_places();
         store.begin_reading_eras();
         store
@@ -100,52 +115,7 @@ impl Store {
         if !self.era().await?.admits(intento.numero) {
             return Ok(Err(Overtaken));
         }
-        run!(self.schema.repeatable(), |c, turn| {
-            loop {
-                let made = sqlx::query!(
-                    r#"insert into transacciones.claves (clave, usuario_id, token_id, id, numero, precio, fecha, pod)
-                   values ($1, $2, $3, nextval('transacciones.ids'), $4, $5,
-                           date_trunc('milliseconds', statement_timestamp()), $6)
-                   on conflict (clave) do update set
-                       usuario_id = excluded.usuario_id, token_id = excluded.token_id, id = excluded.id,
-                       numero = excluded.numero, precio = excluded.precio, fecha = excluded.fecha,
-                       pod = excluded.pod
-                   where claves.id is null and claves.abortado < excluded.numero
-                   returning id as "id!", fecha as "fecha!""#,
-                    intento.clave.as_str(),
-                    written(compra.usuario_id.get()),
-                    written(compra.token_id.get()),
-                    i64::from(intento.numero),
-                    written(precio.get()),
-                    self.pod.as_deref()
-                );
-                let made = match made.fetch_optional(&mut *c).await {
-                    // somebody has put rows in by hand, past the sequence: the next number may be free
-                    Err(e) if broken(&e) == Some("claves_id_key") => continue,
-                    made => made?,
-                };
-                return if let Some(row) = made {
-                    Ok(Ok(Transaccion {
-                        id: read(row.id, TransaccionId::new)?,
-                        usuario_id: compra.usuario_id,
-                        token_id: compra.token_id,
-                        fecha: row.fecha,
-                        precio,
-                        intento: Some(intento.clone()),
-                        lugar: None,
-                        pod: self.pod.clone(),
-                    }))
-                } else if turn.maybe_done
-                    && let Word::Bought(t) = word(c, &intento.clave).await?
-                    && t.intento.as_ref() == Some(&intento)
-                {
-                    // what an earlier turn did, whose answer was lost
-                    Ok(Ok(t))
-                } else {
-                    Ok(Err(Overtaken))
-                };
-            }
-        })
+        self.committing.ask(Decision::new(intento, compra, precio, self.pod.clone())).await
     }
 
     pub(super) async fn abort(
@@ -154,33 +124,11 @@ impl Store {
         usuario_id: UsuarioId,
         token_id: Option<TokenId>,
     ) -> Result<Result<(), Overtaken>, StoreError> {
-        run!(self.schema.repeatable(), |c, _| {
-            // recovery knows no token from a debit: what an earlier abort knew still binds the clave
-            let made = sqlx::query!(
-                "insert into transacciones.claves (clave, abortado, usuario_id, token_id) values ($1, $2, $3, $4)
-                 on conflict (clave) do update set
-                     abortado = excluded.abortado, usuario_id = excluded.usuario_id,
-                     token_id = coalesce(excluded.token_id, claves.token_id)
-                 where claves.id is null and claves.abortado < excluded.abortado",
-                intento.clave.as_str(),
-                i64::from(intento.numero),
-                written(usuario_id.get()),
-                token_id.map(|id| written(id.get()))
-            );
-            if made.execute(&mut *c).await?.rows_affected() == 1 {
-                Ok(Ok(()))
-            } else {
-                // neither bought nor aborted is ever undone
-                Ok(match word(c, &intento.clave).await? {
-                    Word::Bought(_) => Err(Overtaken),
-                    Word::Aborted(_) | Word::Nothing => Ok(()),
-                })
-            }
-        })
+        self.aborting.ask(Abort { intento, usuario_id, token_id }).await
     }
 
     pub(super) async fn word(&self, clave: &Clave) -> Result<Word, StoreError> {
-        run!(self.schema.repeatable(), |c, _| word(c, clave).await)
+        self.looking.ask(clave.clone()).await
     }
 
     pub(super) async fn under(&self, claves: &[Clave]) -> Result<Vec<Transaccion>, StoreError> {
@@ -191,9 +139,7 @@ impl Store {
     }
 
     pub(super) async fn transaccion(&self, id: TransaccionId) -> Result<Option<Transaccion>, StoreError> {
-        run!(self.schema.repeatable(), |c, _| {
-            rows!("where id = $1", written(id.get())).fetch_optional(c).await
-        })
+        self.looking_by_id.ask(id).await
     }
 
     pub(super) async fn list(
@@ -285,27 +231,6 @@ impl Store {
             Ok(Standing { closing, last })
         })
     }
-}
-
-async fn word(c: &mut PgConnection, clave: &Clave) -> Result<Word, SqlError> {
-    let row = sqlx::query!(
-        "select abortado, usuario_id, token_id, id, numero, precio, fecha, pod from transacciones.claves where clave = $1",
-        clave.as_str()
-    );
-    let Some(f) = row.fetch_optional(c).await? else { return Ok(Word::Nothing) };
-    if let (Some(token_id), Some(id), Some(numero), Some(precio), Some(fecha)) =
-        (f.token_id, f.id, f.numero, f.precio, f.fecha)
-    {
-        let clave = clave.to_string();
-        let row = Row { clave, usuario_id: f.usuario_id, token_id, id, numero, precio, fecha, pod: f.pod };
-        return row.transaccion().map(Word::Bought);
-    }
-    Ok(Word::Aborted(Aborted {
-        clave: clave.clone(),
-        numero: read(f.abortado, |n| u32::try_from(n).ok())?,
-        usuario_id: read(f.usuario_id, UsuarioId::new)?,
-        token_id: f.token_id.map(|id| read(id, TokenId::new)).transpose()?,
-    }))
 }
 
 /// The place of a purchase; of an id that is none, that of the one before it.

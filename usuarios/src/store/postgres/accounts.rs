@@ -43,7 +43,7 @@ fn newest(keys: Vec<(i64, SigningKey)>) -> Vec<SigningKey> {
 
 impl Store {
     pub(in crate::store) async fn account(&self, id: u64) -> Result<Option<Account>, Error> {
-        Ok(run!(self.0.repeatable(), |c, _| {
+        Ok(run!(self.schema.repeatable(), |c, _| {
             sqlx::query!("select datos from usuarios.cuentas where id = $1", written(id))
                 .try_map(|row| record(&row.datos))
                 .fetch_optional(c)
@@ -52,7 +52,7 @@ impl Store {
     }
 
     pub(in crate::store) async fn account_named(&self, name: AccountName) -> Result<Option<Account>, Error> {
-        Ok(run!(self.0.repeatable(), |c, _| {
+        Ok(run!(self.schema.repeatable(), |c, _| {
             sqlx::query!("select datos from usuarios.cuentas where nombre = $1", name.as_str())
                 .try_map(|row| record(&row.datos))
                 .fetch_optional(c)
@@ -61,7 +61,7 @@ impl Store {
     }
 
     pub(in crate::store) async fn accounts(&self, after: u64, limit: usize) -> Result<Page<Account>, Error> {
-        let (rows, total) = run!(self.0.repeatable(), |c, _| {
+        let (rows, total) = run!(self.schema.repeatable(), |c, _| {
             let rows = sqlx::query!(
                 "select datos from usuarios.cuentas where id > $1 order by id limit $2",
                 written(after),
@@ -78,7 +78,7 @@ impl Store {
     }
 
     pub(in crate::store) async fn add_account(&self, new: NewAccount) -> Result<Account, Error> {
-        let added = run!(self.0.once(), |c, _| {
+        let added = run!(self.schema.once(), |c, _| {
             loop {
                 let last =
                     sqlx::query_scalar!(r#"select coalesce(max(id), 0) as "id!" from usuarios.cuentas"#);
@@ -113,7 +113,7 @@ impl Store {
         id: u64,
         f: impl Fn(&mut Account) -> Result<T, Error> + Send + Sync + 'static,
     ) -> Result<T, Error> {
-        let changed = run!(self.0.once(), |c, _| {
+        let changed = run!(self.schema.once(), |c, _| {
             loop {
                 let found =
                     sqlx::query_scalar!("select datos from usuarios.cuentas where id = $1", written(id));
@@ -142,7 +142,7 @@ impl Store {
     }
 
     pub(in crate::store) async fn signing_keys(&self) -> Result<Vec<SigningKey>, Error> {
-        let found = run!(self.0.repeatable(), |c, _| keys(c).await)?;
+        let found = run!(self.schema.repeatable(), |c, _| keys(c).await)?;
         Ok(newest(found))
     }
 
@@ -151,7 +151,7 @@ impl Store {
         new: SigningKey,
         only_first: bool,
     ) -> Result<Vec<SigningKey>, Error> {
-        let found = run!(self.0.repeatable(), |c, _| {
+        let found = run!(self.schema.repeatable(), |c, _| {
             loop {
                 let before = keys(&mut *c).await?;
                 // an earlier turn may have added it

@@ -1,23 +1,32 @@
 //! In a database: each operation is one statement. Where two of them meet, the schema's constraints hold them to the law.
+//! What purchases ask for goes in batches (`holds`).
 //! Why the statements are written so: `docs/SCALE.md`.
 
 mod accounts;
+mod holds;
 mod posting;
 mod tables;
 
 use crate::domain::{Movimiento, MovimientoKind, Usuario};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
+use holds::{Charging, Confirming, Looking, Refunding};
 use http_kit::paging::Page;
 use market::contract::{CargoRequest, Hold, PAGE};
 use market::domain::{Clave, Intento, Monto, UsuarioId};
 use market::participant::Recorded;
-use pg::{Schema, broken, is_exhausted, read, row_limit, run, written};
+use pg::{Batcher, Schema, broken, is_exhausted, read, row_limit, run, written};
 use sqlx::{Error as SqlError, PgConnection};
 
 /// The law is [`super::Store`]'s.
 #[derive(Clone)]
-pub struct Store(Schema);
+pub struct Store {
+    schema: Schema,
+    looking: Batcher<Looking>,
+    charging: Batcher<Charging>,
+    confirming: Batcher<Confirming>,
+    refunding: Batcher<Refunding>,
+}
 
 /// A row of the ledger.
 struct Row {
@@ -69,14 +78,19 @@ fn cargos(rows: Vec<Row>) -> Result<Vec<Hold>, SqlError> {
 impl Store {
     /// It posts from now on.
     pub(super) fn new(schema: Schema) -> Self {
-        let store = Self(schema);
+        let store = Self {
+            looking: Batcher::new(&schema),
+            charging: Batcher::new(&schema),
+            confirming: Batcher::new(&schema),
+            refunding: Batcher::new(&schema),
+            schema,
+        };
         store.begin_posting();
         store
     }
 
     pub(super) async fn usuario(&self, id: UsuarioId) -> Result<Usuario, Error> {
-        let found = run!(self.0.repeatable(), |c, _| usuario(c, id).await)?;
-        found.ok_or(Error::UsuarioNotFound(id))
+        self.looking.ask(id).await?
     }
 
     pub(super) async fn usuarios(
@@ -85,7 +99,7 @@ impl Store {
         limit: usize,
     ) -> Result<Page<Usuario>, Error> {
         let behind = after.map_or(0, |id| written(id.get()));
-        let (rows, total) = run!(self.0.repeatable(), |c, _| {
+        let (rows, total) = run!(self.schema.repeatable(), |c, _| {
             let rows = sqlx::query!(
                 "select id, nombre, saldo from usuarios.usuarios where id > $1 order by id limit $2",
                 behind,
@@ -111,7 +125,7 @@ impl Store {
         limit: usize,
     ) -> Result<Page<Movimiento>, Error> {
         let id = written(usuario.get());
-        let page = run!(self.0.repeatable(), |c, _| {
+        let page = run!(self.schema.repeatable(), |c, _| {
             let total = sqlx::query_scalar!(
                 r#"select (select count(*) from usuarios.movimientos where usuario_id = u.id) as "n!"
                        from usuarios.usuarios u where id = $1"#,
@@ -137,7 +151,7 @@ impl Store {
     }
 
     pub(super) async fn create(&self, nombre: String, saldo: Monto) -> Result<Usuario, Error> {
-        let id = run!(self.0.once(), |c, _| {
+        let id = run!(self.schema.once(), |c, _| {
             loop {
                 let made = sqlx::query_scalar!(
                     "with nuevo as (
@@ -163,7 +177,7 @@ impl Store {
     }
 
     pub(super) async fn rename(&self, id: UsuarioId, nombre: String) -> Result<Usuario, Error> {
-        let saldo = run!(self.0.repeatable(), |c, _| {
+        let saldo = run!(self.schema.repeatable(), |c, _| {
             sqlx::query!(
                 "update usuarios.usuarios set nombre = $2 where id = $1 returning saldo",
                 written(id.get()),
@@ -182,7 +196,7 @@ impl Store {
         monto: Monto,
         clave: Clave,
     ) -> Result<Recorded<Movimiento>, Error> {
-        run!(self.0.repeatable(), |c, _| {
+        run!(self.schema.repeatable(), |c, _| {
             loop {
                 // Where somebody else had locked the row, this statement does not see what he did under this key. The index
                 // does.
@@ -230,93 +244,15 @@ impl Store {
     }
 
     pub(super) async fn hold(&self, intento: Intento, request: CargoRequest) -> Result<bool, Error> {
-        let CargoRequest { usuario_id: id, monto, .. } = request;
-        run!(self.0.repeatable(), |c, _| {
-            loop {
-                let made = sqlx::query!(
-                        "with cargado as (
-                             update usuarios.usuarios set saldo = saldo - $2
-                             where id = $1 and saldo >= $2
-                               and not exists (
-                                   select 1 from usuarios.movimientos where tipo = 'cargo' and clave = $3 and numero = $4
-                               )
-                             returning id
-                         )
-                         insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado)
-                         select id, nextval('usuarios.movimientos_id'), 'cargo', - $2,
-                                date_trunc('milliseconds', statement_timestamp()), $3, $4, false
-                         from cargado",
-                        written(id.get()),
-                        written(monto.get()),
-                        intento.clave.as_str(),
-                        i64::from(intento.numero)
-                    );
-                match made.execute(&mut *c).await {
-                    Ok(done) if done.rows_affected() == 1 => return Ok(Ok(true)),
-                    Ok(_) => {}
-                    Err(e) if broken(&e) == Some("movimientos_cargo") => {}
-                    Err(e) if is_taken(&e) => continue,
-                    Err(e) => return Err(e),
-                }
-                if let Some(recorded) = cargo(c, &intento).await? {
-                    return Ok(recorded.answers(id, monto, &intento).map(|()| false));
-                }
-                let Some(usuario) = usuario(c, id).await? else {
-                    return Ok(Err(Error::UsuarioNotFound(id)));
-                };
-                if let Err(no) = usuario.saldo_minus(monto) {
-                    return Ok(Err(no));
-                }
-                // it changed between the two looks
-            }
-        })?
+        self.charging.ask((intento, request)).await?
     }
 
     pub(super) async fn confirm(&self, intento: Intento) -> Result<(), Error> {
-        let there = run!(self.0.repeatable(), |c, _| {
-            let done = sqlx::query!(
-                "update usuarios.movimientos set confirmado = true
-                     where tipo = 'cargo' and clave = $1 and numero = $2 and not confirmado",
-                intento.clave.as_str(),
-                i64::from(intento.numero)
-            );
-            Ok(done.execute(&mut *c).await?.rows_affected() == 1 || cargo(c, &intento).await?.is_some())
-        })?;
-        if there { Ok(()) } else { Err(Error::IntentoNotFound(intento)) }
+        self.confirming.ask(intento).await?
     }
 
     pub(super) async fn cancel(&self, intento: Intento) -> Result<(), Error> {
-        run!(self.0.repeatable(), |c, _| {
-            loop {
-                let done = sqlx::query!(
-                        "with quitado as (
-                             delete from usuarios.movimientos
-                             where tipo = 'cargo' and clave = $1 and numero = $2 and not confirmado
-                             returning usuario_id, efecto
-                         )
-                         update usuarios.usuarios u set saldo = u.saldo - q.efecto from quitado q where u.id = q.usuario_id",
-                        intento.clave.as_str(),
-                        i64::from(intento.numero)
-                    );
-                let full = match done.execute(&mut *c).await {
-                    Ok(done) if done.rows_affected() == 1 => return Ok(Ok(())),
-                    Ok(_) => false,
-                    Err(e) if broken(&e) == Some("usuarios_saldo") => true,
-                    Err(e) => return Err(e),
-                };
-                let Some(recorded) = cargo(c, &intento).await? else { return Ok(Ok(())) };
-                if matches!(recorded.tipo, MovimientoKind::Cargo { confirmado: true, .. }) {
-                    return Ok(Err(Error::IntentoConfirmed(intento.clone())));
-                }
-                if full
-                    && let Some(usuario) = usuario(c, recorded.usuario_id).await?
-                    && let Err(no) = usuario.saldo_plus(recorded.monto)
-                {
-                    return Ok(Err(no));
-                }
-                // it changed between the two looks
-            }
-        })?
+        self.refunding.ask(intento).await?
     }
 
     pub(super) async fn pending(
@@ -328,7 +264,7 @@ impl Store {
         let start = (DateTime::UNIX_EPOCH, String::new(), 0);
         let (desde, clave, numero) =
             after.map_or(start, |(desde, i)| (desde, i.clave.to_string(), i.numero.into()));
-        let found = run!(self.0.repeatable(), |c, _| {
+        let found = run!(self.schema.repeatable(), |c, _| {
             let rows = sqlx::query_as!(
                 Row,
                 "select usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado from usuarios.movimientos
@@ -348,7 +284,7 @@ impl Store {
     }
 
     pub(super) async fn settled(&self, after: Option<Intento>) -> Result<Vec<Hold>, Error> {
-        run!(self.0.repeatable(), |c, _| {
+        run!(self.schema.repeatable(), |c, _| {
             let (clave, numero) = match &after {
                 None => ("", 0),
                 Some(intento) if cargo(c, intento).await?.is_none() => {

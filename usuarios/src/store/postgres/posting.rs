@@ -15,8 +15,8 @@ const POST_EVERY: Duration = Duration::from_secs(1);
 impl Store {
     /// Starts the background task that posts. It waits for the tables first.
     pub(super) fn begin_posting(&self) {
-        let schema = self.0.clone();
-        self.0.every(POST_EVERY, "the ledger is not posted", move || {
+        let schema = self.schema.clone();
+        self.schema.every(POST_EVERY, "the ledger is not posted", move || {
             let schema = schema.clone();
             async move { schema.post::<Ledger>().await }
         });
@@ -24,8 +24,8 @@ impl Store {
 
     /// Posts what is not posted first, so that the digest counts all that was confirmed before the call.
     pub(in crate::store) async fn digest(&self) -> Result<Digest, Error> {
-        self.0.post::<Ledger>().await?;
-        let digest = run!(self.0.repeatable(), |c, _| {
+        self.schema.post::<Ledger>().await?;
+        let digest = run!(self.schema.repeatable(), |c, _| {
             let row = sqlx::query!(
                 r#"with abiertos as (
                        select usuario_id, sum(efecto) as suma from (
@@ -107,22 +107,27 @@ impl Posting for Ledger {
         }
         sqlx::query!(
             "update usuarios.movimientos m set asentado = true
-         from unnest($1::bigint[], $2::bigint[]) as l (usuario_id, id)
+         from unnest((select $1::bigint[]), (select $2::bigint[])) as l (usuario_id, id)
          where m.usuario_id = l.usuario_id and m.id = l.id",
             &owners,
             &lines
         )
         .execute(&mut *c)
         .await?;
+        close(c, &digest).await?;
+        // Last, and in the order of charges: from here to the commit, charges of these users wait.
         sqlx::query!(
-            "update usuarios.usuarios u set asentado = u.asentado + s.suma
-         from unnest($1::bigint[], $2::bigint[]) as s (id, suma) where u.id = s.id",
+            "with abierto as (
+                 select s.id, s.suma from unnest((select $1::bigint[]), (select $2::bigint[])) as s (id, suma)
+                 cross join lateral (select id from usuarios.usuarios where id = s.id for update) t
+                 where t.id = s.id
+             )
+             update usuarios.usuarios u set asentado = u.asentado + a.suma from abierto a where u.id = a.id",
             &sums.keys().copied().collect::<Vec<_>>(),
             &sums.values().copied().collect::<Vec<_>>()
         )
         .execute(&mut *c)
         .await?;
-        close(c, &digest).await?;
         Ok(lines.len())
     }
 }
