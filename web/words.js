@@ -100,7 +100,6 @@ export const WORDS = {
   recent: ["Últimas compras", "Latest purchases"],
   noPurchases: ["Nadie ha comprado todavía.", "Nobody has bought anything yet."],
   notLive: ["Sin noticias ahora: se ve lo último que se supo.", "No news now: this is the last that was heard."],
-
   backToShop: ["Volver a la tienda", "Back to the shop"],
   noSuchToken: ["Ese token no existe.", "There is no such token."],
   onePurchase: ["Es único: solo una persona puede comprarlo.", "There is only one: one person can buy it."],
@@ -110,7 +109,6 @@ export const WORDS = {
   paid: ["Pagó", "Paid"],
   date: ["Fecha", "Date"],
   madeBy: ["La hizo el pod", "Made by the pod"],
-
   bought: ["{nombre} compró {token} por {precio$}.", "{nombre} bought {token} for {precio$}."],
   balanceNow: ["A {nombre} le {saldo?queda|quedan} {saldo$}.", "{nombre} has {saldo$} left."],
   balanceUnknown: ["El saldo de {nombre} no se sabe ahora.", "The balance of {nombre} is not known now."],
@@ -151,7 +149,6 @@ export const WORDS = {
     "The market asks to wait: it gets too many requests. The purchase is sent by itself in its turn.",
   ],
   waitingElsewhere: ["La envía otra pestaña.", "Another tab sends it."],
-
   noBuyer: ["Elija quién es, o cree un usuario.", "Choose who you are, or create a user."],
   buyerGone: [
     "{nombre} ya no existe en este mercado. Elija otra persona.",

@@ -153,7 +153,7 @@ async fn what_was_charged_or_sold_for_nothing_is_found() {
         {"tipo": "cargo-sin-transaccion", "intento": "x#1", "usuarioId": 2, "monto": 7,
             "detalle": "A Luis se le cobraron 7 créditos sin ninguna compra."},
         {"tipo": "venta-sin-transaccion", "intento": "y#1", "usuarioId": 2, "tokenId": 102, "monto": 70,
-            "detalle": "Paisaje Lunar figura como vendido a Luis por 70 créditos sin ninguna compra."},
+            "detalle": "Token 102 figura como vendido a Luis por 70 créditos sin ninguna compra."},
     ]);
     let answer = api.get("/transacciones/auditoria").await.expect(200);
     assert_eq!(answer.json()["diferencias"], spanish);
@@ -169,7 +169,7 @@ async fn names_are_told_a_hundred_at_a_time_and_only_inside() {
     let m = Market::start();
     let names = async |path: &str| m.tokens.internal_api.get(path).await;
     let known = names("/interno/nombres?ids=102,999,0").await.expect(200).json();
-    assert_eq!(known, json!([{"id": 102, "nombre": "Paisaje Lunar"}]));
+    assert_eq!(known, json!([{"id": 102, "nombre": "Token 102"}]));
     let many: Vec<_> = (1..=101).map(|id| id.to_string()).collect();
     for bad in ["", "x", "1,", &many.join(",")] {
         names(&format!("/interno/nombres?ids={bad}")).await.assert_problem(422, "datos-invalidos");
