@@ -11,6 +11,11 @@ use testkit::{Api, PATIENCE, eventually};
 #[tokio::test]
 async fn a_market_goes_to_postgresql_and_back_and_every_file_is_the_same() {
     let (here, there) = (lived_in().await, TempDir::new().unwrap());
+    // an era begins after hours only: a person writes one, and a start takes it
+    let desde = market::domain::timestamp();
+    let era = json!([{"epoca": 2, "desde": desde}]);
+    std::fs::write(here.path().join("datos").join("epocas.json"), era.to_string()).unwrap();
+    stop(Process::on(here.clone(), &[]).await).await;
     let before = arrays(here.path());
     assert!(
         before.values().all(|records| !records.is_empty()),
