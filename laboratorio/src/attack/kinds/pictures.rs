@@ -58,6 +58,7 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     seen.rule(after < before + MOST_MIB, || {
         both!("la memoria creció {} MiB", "the memory grew by {} MiB", after - before)
     });
+    let etag = whole.header("etag").replacen("w/", "W/", 1);
     let again = raw::request("GET", &path, &[("If-None-Match", etag.as_str()), ("Connection", "close")]);
     let again = raw::exchange(to, &again).await.map_err(|e| e.to_string())?;
     seen.rule(again.status == 304, || format!("If-None-Match: {}", again.status));
