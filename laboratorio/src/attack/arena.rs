@@ -349,7 +349,8 @@ fn free_port() -> Result<SocketAddr, String> {
 /// Writes the seed; how many tokens customers may buy.
 fn seed(dir: &Path, scale: Scale, kinds: usize) -> std::io::Result<u64> {
     let (seeds, pictures) = (dir.join("semilla"), dir.join("imagenes"));
-    for made in [&seeds, &pictures, &dir.join("datos")] {
+    // the data's directory is the store's to make, closed to others
+    for made in [&seeds, &pictures] {
         std::fs::create_dir_all(made)?;
     }
     std::fs::write(pictures.join("grande.png"), vec![0x5a; PICTURE_BYTES])?;

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 
 pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let mut seen = Seen::default();
+    tokio::time::sleep(arena.scale.time).await;
     let data = arena.dir.join("datos");
     let said = |e: std::io::Error| format!("{}: {e}", data.display());
     let mut files = 0;
@@ -20,7 +21,6 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         });
     }
     let mode = data.metadata().map_err(said)?.mode();
-    // the laboratory made the directory with this process's mask; the store tightens it
     seen.rule(mode & 0o007 == 0, || format!("{}: {:o}", data.display(), mode & 0o777));
     seen.rule(files > 0, || t!("no hay archivos", "there are no files"));
     seen.what = t!("{} archivos cerrados a los demás", "{} files closed to others", files);

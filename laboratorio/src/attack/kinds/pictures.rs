@@ -58,8 +58,8 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     seen.rule(after < before + MOST_MIB, || {
         t!("la memoria creció {} MiB", "the memory grew by {} MiB", after - before)
     });
-    let again =
-        raw::request("GET", &path, &[("If-None-Match", whole.header("etag")), ("Connection", "close")]);
+    let etag = whole.header("etag").replacen("w/", "W/", 1);
+    let again = raw::request("GET", &path, &[("If-None-Match", etag.as_str()), ("Connection", "close")]);
     let again = raw::exchange(to, &again).await.map_err(|e| e.to_string())?;
     seen.rule(again.status == 304, || format!("If-None-Match: {}", again.status));
     Ok(seen)
