@@ -56,7 +56,8 @@ fn seen(file: &Path) -> String {
     chromium
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .arg(format!("file://{}", file.display()));
-    let output = chromium.output().expect("Debian's package chromium");
+    let output =
+        chromium.output().unwrap_or_else(|e| panic!("chromium, of Debian's package of that name: {e}"));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
