@@ -128,6 +128,14 @@ impl Request {
         }
     }
 
+    /// The answer's body, as a finding says it.
+    pub fn body(&self) -> String {
+        match serde_json::from_value::<Transaccion>(self.cuerpo.clone()) {
+            Ok(bought) => format!("«{bought}»"),
+            Err(_) => self.cuerpo.to_string(),
+        }
+    }
+
     /// The status, as a finding says it.
     pub fn status(&self) -> String {
         self.estado.map_or_else(|| t!("nada", "nothing"), |status| status.to_string())

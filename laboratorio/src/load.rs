@@ -201,7 +201,7 @@ impl Load {
         let next = self.next.fetch_add(1, Ordering::Relaxed);
         let Some(token) = self.plan.tokens.get(next % self.plan.tokens.len().max(1)) else { return };
         let op = Op::Buy { usuario, token: token.id, precio: chance.percent(50).then_some(token.precio) };
-        let clave = format!("{}-{customer}", self.prefix);
+        let clave = format!("{}-{}", self.prefix, customer - FIRST);
         if chance.percent(RACES) {
             let rival = format!("{clave}-rival");
             let other = chance.pick(&self.plan.usuarios).copied().unwrap_or(1);

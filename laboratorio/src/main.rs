@@ -29,6 +29,8 @@ enum Word {
     Wrong,
     /// Nothing wrong was seen, and it was stopped before its end.
     Stopped,
+    /// Options that do not go together.
+    BadOptions,
 }
 
 fn main() -> ExitCode {
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Ok(Word::Right) => ExitCode::SUCCESS,
         Ok(Word::Wrong) => ExitCode::from(1),
         Ok(Word::Stopped) => ExitCode::from(2),
+        Ok(Word::BadOptions) => ExitCode::from(USAGE),
         Err(e) => {
             eprintln!("{}", t!("no se pudo correr: {e}", "could not run: {e}"));
             ExitCode::from(2)
@@ -110,6 +113,9 @@ fn command(seed: Option<u64>, chosen: u64) -> String {
 }
 
 async fn experiment(what: &Experiment, c: Common, stop: &Stop) -> Result<Word, String> {
+    if let Some(file) = &c.informe {
+        Report::place(file)?;
+    }
     let exe = this()?;
     let target = match c.url {
         Some(url) => Target::Url(url),
@@ -152,13 +158,15 @@ async fn chaos(c: Chaos, stop: &Stop) -> Result<Word, String> {
     let storage = match c.store {
         Store::Postgres => Storage::Postgres { serializable: c.serializable },
         Store::Json if c.serializable => {
-            return Err(t!(
-                "--serializable va con --store postgres",
-                "--serializable is for --store postgres"
-            ));
+            let why = t!("--serializable va con --store postgres", "--serializable is for --store postgres");
+            eprintln!("{why}");
+            return Ok(Word::BadOptions);
         }
         Store::Json => Storage::Json,
     };
+    if let Some(file) = &c.informe {
+        Report::place(file)?;
+    }
     let exe = this()?;
     let shop = if c.ingenuo { Shop::Naive(exe) } else { Shop::Market(programs::services(&exe)?, storage) };
     let seed = c.semilla.unwrap_or_else(now);

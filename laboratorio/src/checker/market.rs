@@ -22,7 +22,7 @@ pub(super) fn check(h: &History, f: &Final, v: &mut Verdict) {
                     p.name(),
                     p.op,
                     p.status(),
-                    p.cuerpo
+                    p.body()
                 ),
             );
         }
@@ -162,7 +162,7 @@ fn catalogue(h: &History, f: &Final, v: &mut Verdict) {
                     t!(
                         "un 201 por un token nuevo, sin id: {}",
                         "a 201 for a new token without an id: {}",
-                        p.cuerpo
+                        p.body()
                     ),
                 ),
             },

@@ -90,8 +90,8 @@ fn abonos<'a>(h: &'a History, v: &mut Verdict) -> BTreeMap<&'a str, Abono<'a>> {
                 t!(
                     "al abono {clave} se le contestó {} y después {}",
                     "abono {clave} was answered {} and then {}",
-                    first.cuerpo,
-                    other.cuerpo
+                    first.body(),
+                    other.body()
                 ),
             );
         }

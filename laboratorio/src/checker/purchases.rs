@@ -41,13 +41,13 @@ fn kept(compras: &[&Request], by_id: &HashMap<u64, &Transaccion>, v: &mut Verdic
         {
             v.add(
                 "once",
-                t!("{} pidió {} y obtuvo {}", "{} asked for {} and got {}", p.name(), p.op, p.cuerpo),
+                t!("{} pidió {} y obtuvo {}", "{} asked for {} and got {}", p.name(), p.op, p.body()),
             );
         }
         let Some(id) = p.number("id") else {
             v.add(
                 "kept",
-                t!("{} obtuvo un 201 sin id: {}", "{} got a 201 without an id: {}", p.name(), p.cuerpo),
+                t!("{} obtuvo un 201 sin id: {}", "{} got a 201 without an id: {}", p.name(), p.body()),
             );
             continue;
         };
@@ -71,7 +71,7 @@ fn kept(compras: &[&Request], by_id: &HashMap<u64, &Transaccion>, v: &mut Verdic
                             "a {} se le dijo {}, y ahora es: {t}",
                             "{} was told {}, and now it is: {t}",
                             p.name(),
-                            p.cuerpo
+                            p.body()
                         ),
                     );
                 }
@@ -169,8 +169,8 @@ fn replays(clave: &str, requests: &[&Request], v: &mut Verdict) {
             t!(
                 "a la clave {clave} se le contestó {} y después {}",
                 "key {clave} was answered {} and then {}",
-                first.cuerpo,
-                other.cuerpo
+                first.body(),
+                other.body()
             ),
         );
     }
@@ -182,7 +182,7 @@ fn replays(clave: &str, requests: &[&Request], v: &mut Verdict) {
             t!(
                 "a la clave {clave} se le contestó 201 ({}) y, al repetirla, {}",
                 "key {clave} was told 201 ({}) and, asked again, {}",
-                first.cuerpo,
+                first.body(),
                 p.status()
             ),
         );

@@ -286,7 +286,11 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
         usuarios: usuarios.iter().take(usuarios.len().saturating_sub(opening::OWN)).map(|u| u.id).collect(),
         tokens: opened.tokens,
     };
-    let prefix = format!("lab-{}-{}", o.seed, chrono::Utc::now().timestamp_millis());
+    let prefix = match &o.target {
+        Target::Local(_) => "compra".to_owned(),
+        // keys that no earlier run had there
+        Target::Url(_) => format!("lab-{}", chrono::Utc::now().timestamp_millis()),
+    };
     let load = Load::new(market.clone(), Arc::clone(&recorder), Arc::clone(&meter), plan, prefix)?;
     let screen = Screen::new(o.length);
     let customers = tokio::spawn(Arc::clone(&load).run());

@@ -279,6 +279,18 @@ impl Report {
         Ok(json)
     }
 
+    /// Looks whether a report can be written there, before a run that would be for nothing.
+    ///
+    /// # Errors
+    /// With the file's name.
+    pub fn place(file: &Path) -> Result<(), String> {
+        let wrong = |e: std::io::Error| format!("{}: {e}", file.display());
+        if let Some(dir) = file.parent().filter(|d| !d.as_os_str().is_empty()) {
+            std::fs::create_dir_all(dir).map_err(wrong)?;
+        }
+        std::fs::File::options().create(true).append(true).open(file).map(|_| ()).map_err(wrong)
+    }
+
     /// Reads a report's JSON.
     ///
     /// # Errors

@@ -55,10 +55,17 @@ pub fn buckets(m: &Measured, length: u64) -> (u64, Vec<Bucket>) {
             (End::Done, Kind::Buy) => slice.compras += 1,
             (End::Done, Kind::Read | Kind::Other) => slice.lecturas += 1,
             (End::Refused, _) => slice.rechazos += 1,
-            (End::Failed | End::Silent, _) => slice.errores += 1,
+            (End::Failed | End::Silent, _) => {}
         }
         if let Some(pod) = s.pod {
             *shares.entry(pod).or_default() += 1;
+        }
+    }
+    // also those that a customer repeated until all was well
+    for at in &m.failed_at {
+        let which = usize::try_from(at / 1_000_000 / step).unwrap_or(usize::MAX);
+        if let Some(slice) = all.get_mut(which) {
+            slice.errores += 1;
         }
     }
     for (slice, shares) in all.iter_mut().zip(pods) {

@@ -56,7 +56,8 @@ fn seen(file: &Path) -> String {
     chromium
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .arg(format!("file://{}", file.display()));
-    let output = chromium.output().expect("Debian's package chromium");
+    let output =
+        chromium.output().unwrap_or_else(|e| panic!("chromium, of Debian's package of that name: {e}"));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -200,6 +201,7 @@ fn a_reader_that_goes_away_ends_nothing() {
 fn bad_options_are_64_and_name_themselves() {
     for (args, word) in [
         (&["caos", "--clientes", "0"][..], "--clientes"),
+        (&["caos", "--serializable"], "--serializable"),
         (&["escala", "--segundos", "0"], "--segundos"),
         (&["escala", "--lecturas=-1"], "--lecturas"),
         (&["caida", "--compras", "mil"], "--compras"),
@@ -214,6 +216,19 @@ fn bad_options_are_64_and_name_themselves() {
         assert_eq!(output.status.code(), Some(64), "{args:?}: {}", words(&output));
         assert!(words(&output).contains(word), "{args:?}: {}", words(&output));
     }
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_said_before_the_run() {
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    let mut command = Command::new(LABORATORIO);
+    command
+        .args(["escala", "--ingenuo", "--segundos", "600", "--informe"])
+        .arg(dir.path().join("file/x.html"));
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", words(&output));
+    assert!(words(&output).contains("file/x.html"), "{}", words(&output));
 }
 
 #[test]
