@@ -196,7 +196,11 @@ impl Market {
             let buy = Data::new(engine.service.clone());
             let (here, there) = (u.clone(), t.clone());
             let public = Port::open(Arc::clone(&edge), move |c| {
-                c.app_data(here).app_data(there).app_data(buy).app_data(ops).app_data(market::accounts::Accounts::off());
+                c.app_data(here)
+                    .app_data(there)
+                    .app_data(buy)
+                    .app_data(ops)
+                    .app_data(market::accounts::Accounts::off());
                 c.app_data(Data::new(tokens::cache::Cache::default())).app_data(pictures);
                 c.configure(tokens::routes::public)
                     .configure(transacciones::routes::public)

@@ -57,8 +57,7 @@ pub fn build(config: &Config) -> Result<Serving, StartError> {
     host.keep(&tokens);
     host.keep(&transacciones);
     let usuarios = usuarios::store::Store::new(usuarios);
-    let people =
-        People::start(usuarios, &config.host, &config.accounts, &config.logins, &host.edge.metrics)?;
+    let people = People::start(usuarios, &config.host, &config.accounts, &config.logins, &host.edge.metrics)?;
     host.require(people.readiness());
     let mut ops = host.ops(openapi(people.accounts.is_on()), &people.accounts)?;
     let redis = config.redis_url.as_ref().map(|url| share_visits(&mut ops, url));

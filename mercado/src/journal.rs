@@ -26,7 +26,9 @@ pub fn run(command: &JournalCommand, out: &mut impl Write) -> Result<(), StartEr
             }
         }
         JournalCommand::Dump { dir } => {
-            let dump = |name: &String| writeln!(out, "== {name}").and_then(|()| check::dump(dir, name, SECRETS, out));
+            let dump = |name: &String| {
+                writeln!(out, "== {name}").and_then(|()| check::dump(dir, name, SECRETS, out))
+            };
             names.iter().try_for_each(dump).map_err(failed)?;
         }
     }

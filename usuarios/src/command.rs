@@ -141,7 +141,8 @@ async fn list(store: &Store, out: &mut impl Write) -> Result<(), StartError> {
             let usuario = account.usuario_id.map(|id| format!(", usuario {id}")).unwrap_or_default();
             let state = if account.revocada { ", revoked" } else { "" };
             let keys = account.claves.len();
-            let line = format!("{}: {}{usuario}, API keys: {keys}{state}", account.nombre, names(&account.roles));
+            let line =
+                format!("{}: {}{usuario}, API keys: {keys}{state}", account.nombre, names(&account.roles));
             writeln!(out, "{line}").map_err(|e| StartError::new(EX_IO, e.to_string()))?;
         }
         let Some(last) = page.rows.last().filter(|_| page.next.is_some()) else { return Ok(()) };
@@ -155,7 +156,9 @@ fn names(roles: &[Role]) -> String {
 
 async fn number(store: &Store, name: &AccountName) -> Result<u64, StartError> {
     let found = store.account_named(name.clone()).await.map_err(refused)?;
-    found.map(|account| account.id).ok_or_else(|| StartError::new(EX_DATA, format!("there is no account {name}")))
+    found
+        .map(|account| account.id)
+        .ok_or_else(|| StartError::new(EX_DATA, format!("there is no account {name}")))
 }
 
 /// The password, and what is printed of it: one that was chosen is not shown.
@@ -169,7 +172,8 @@ fn password(chosen: Option<&str>) -> Result<(Password, String), StartError> {
         }
         None => {
             let fresh = Password::fresh();
-            let (password, text) = fresh.ok_or_else(|| StartError::new(71, "the system gives no random bytes"))?;
+            let (password, text) =
+                fresh.ok_or_else(|| StartError::new(71, "the system gives no random bytes"))?;
             Ok((password, format!("; its password: {text}")))
         }
     }

@@ -39,7 +39,9 @@ impl Access {
     }
 
     /// Asks `check`.
-    pub fn by(check: impl Fn(&HttpRequest, &'static str) -> Result<(), Problem> + Send + Sync + 'static) -> Self {
+    pub fn by(
+        check: impl Fn(&HttpRequest, &'static str) -> Result<(), Problem> + Send + Sync + 'static,
+    ) -> Self {
         Self(Some(Arc::new(check)))
     }
 }
@@ -72,10 +74,8 @@ impl<F: Handler<A>, A> Handler<Permitted<A>> for Guarded<F> {
     }
 }
 
-type Mapped<A> = Map<
-    <A as FromRequest>::Future,
-    fn(Result<A, <A as FromRequest>::Error>) -> Result<Permitted<A>, Error>,
->;
+type Mapped<A> =
+    Map<<A as FromRequest>::Future, fn(Result<A, <A as FromRequest>::Error>) -> Result<Permitted<A>, Error>>;
 
 impl<A: FromRequest> FromRequest for Permitted<A> {
     type Error = Error;
@@ -167,12 +167,14 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 
 /// A cookie's value. Two of one name are refused: which of them counts would be anybody's guess.
 fn cookie_value<'r>(headers: &'r HeaderMap, name: &str) -> Result<Option<&'r str>, Problem> {
-    let pairs = headers.get_all(header::COOKIE).filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(';'));
+    let pairs =
+        headers.get_all(header::COOKIE).filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(';'));
     let mut values = pairs.filter_map(|pair| pair.trim().split_once('=')).filter(|(known, _)| *known == name);
     match (values.next(), values.next()) {
-        (Some(_), Some(_)) => {
-            Err(not_authenticated(Text::new("La cookie de sesión viene dos veces.", "The session's cookie comes twice.")))
-        }
+        (Some(_), Some(_)) => Err(not_authenticated(Text::new(
+            "La cookie de sesión viene dos veces.",
+            "The session's cookie comes twice.",
+        ))),
         (found, _) => Ok(found.map(|(_, value)| value).filter(|value| !value.is_empty())),
     }
 }
@@ -185,7 +187,9 @@ fn cookie_value<'r>(headers: &'r HeaderMap, name: &str) -> Result<Option<&'r str
 pub fn check_origin(req: &HttpRequest) -> Result<(), Problem> {
     let text = |name| req.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok());
     let own = match (text(header::ORIGIN), text(header::HOST)) {
-        (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, from)| is_same_host(from, host)),
+        (Some(origin), Some(host)) => {
+            origin.split_once("://").is_some_and(|(_, from)| is_same_host(from, host))
+        }
         (Some(_), None) => false,
         (None, _) => text(HeaderName::from_static("sec-fetch-site")) == Some("same-origin"),
     };
@@ -258,7 +262,9 @@ mod tests {
     fn one_token_in_one_place() {
         let found = |headers: &[(&'static str, &str)], query: &str| {
             let req = asked(headers, query);
-            credential(&req, "s").map(|c| c.map(|(carrier, token)| (carrier, token.to_owned()))).map_err(|p| p.codigo)
+            credential(&req, "s")
+                .map(|c| c.map(|(carrier, token)| (carrier, token.to_owned())))
+                .map_err(|p| p.codigo)
         };
         let header = |token: &str| Ok(Some((Carrier::Header, token.to_owned())));
         assert_eq!(found(&[], "a=1"), Ok(None));
@@ -311,7 +317,11 @@ mod tests {
             &[("host", "shop.example"), ("origin", "https://shop.example.evil.example")],
             &[("host", "localhost:8080"), ("origin", "http://localhost:9090")],
             &[("host", "shop.example"), ("sec-fetch-site", "cross-site")],
-            &[("host", "shop.example"), ("origin", "https://evil.example"), ("sec-fetch-site", "same-origin")],
+            &[
+                ("host", "shop.example"),
+                ("origin", "https://evil.example"),
+                ("sec-fetch-site", "same-origin"),
+            ],
             &[("origin", "https://shop.example")],
         ] {
             assert!(!allowed(other), "{other:?}");

@@ -124,7 +124,17 @@ impl<'a> Host<'a> {
         let hostname = &options.hostname;
         let edge = Arc::new(Edge::new(PRODUCT, hostname, options.connection_age()));
         let place = Place::of(store, &format!("{name}@{hostname}"), &edge.metrics);
-        Self { name, options, store, place, stores: Vec::new(), start, conditions: Vec::new(), accounts: None, edge }
+        Self {
+            name,
+            options,
+            store,
+            place,
+            stores: Vec::new(),
+            start,
+            conditions: Vec::new(),
+            accounts: None,
+            edge,
+        }
     }
 
     /// Opens a store; [`Host::keep`] then puts it into this host's care. Blocking.

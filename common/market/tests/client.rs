@@ -94,8 +94,11 @@ async fn serve(mut connection: TcpStream, acts: Vec<Act>, seen: Arc<Mutex<Vec<St
 async fn call(address: SocketAddr, within: Duration) -> Answer<HeldToken> {
     let url = format!("http://{address}").parse().unwrap();
     let client = Client::new("prueba", &url, &TOKEN.parse().unwrap()).unwrap();
-    let body =
-        CargoRequest { usuario_id: UsuarioId::new(7).unwrap(), monto: Monto::new(50).unwrap(), session: None };
+    let body = CargoRequest {
+        usuario_id: UsuarioId::new(7).unwrap(),
+        monto: Monto::new(50).unwrap(),
+        session: None,
+    };
     let path = ["interno", "cargos", "a/b#1"];
     client.call(Method::PUT, &path, &[("q", "ñ&".to_owned())], Some(&body), Instant::now() + within).await
 }

@@ -241,7 +241,10 @@ impl HttpAnswer {
         assert!(matches!(self.header("Content-Language"), "es" | "en"), "{:?}", self.headers);
         assert_ne!(self.header("X-Pod"), "");
         let retry = self.header("Retry-After");
-        assert!(if status == 429 { !retry.is_empty() } else { retry == if status == 503 { "1" } else { "" } }, "{retry}");
+        assert!(
+            if status == 429 { !retry.is_empty() } else { retry == if status == 503 { "1" } else { "" } },
+            "{retry}"
+        );
         assert_eq!(self.header("Allow").is_empty(), status != 405, "{:?}", self.headers);
         assert_eq!(self.header("WWW-Authenticate"), if status == 401 { "Bearer" } else { "" });
 

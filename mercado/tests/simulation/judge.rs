@@ -383,14 +383,8 @@ pub async fn buy_afresh(world: &Arc<World>) {
         .and_then(|life| life.saldo(usuario));
     let (Some((token_id, precio)), Some(saldo)) = (free, saldo) else { return };
     let clave = "al-final".parse().unwrap();
-    let compra = Compra {
-        clave,
-        clave_from_client: true,
-        usuario_id: usuario,
-        token_id,
-        precio: None,
-        session: None,
-    };
+    let compra =
+        Compra { clave, clave_from_client: true, usuario_id: usuario, token_id, precio: None, session: None };
     let answer = crate::clients::ask(world, compra).await;
     let bought = matches!(answer, Some(Told::Bought(_, false)));
     if bought != (saldo >= precio) {

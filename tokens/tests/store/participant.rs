@@ -44,7 +44,12 @@ impl Subject for Tokens {
     }
 
     fn serve(host: HostOptions) -> Result<Serving, StartError> {
-        tokens::app::build(&Config { pictures: None, redis_url: None, host })
+        tokens::app::build(&Config {
+            usuarios_url: "http://127.0.0.1:1".parse().unwrap(),
+            pictures: None,
+            redis_url: None,
+            host,
+        })
     }
 }
 

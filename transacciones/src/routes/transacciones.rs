@@ -147,7 +147,8 @@ pub async fn show(
 ) -> Result<HttpResponse, Problem> {
     let found = service.transaccion(asked.id).await?;
     // what is another's is not said to be there
-    let found = if caller.may_see(found.usuario_id) { Ok(found) } else { Err(Error::TransaccionNotFound(asked.id)) };
+    let found =
+        if caller.may_see(found.usuario_id) { Ok(found) } else { Err(Error::TransaccionNotFound(asked.id)) };
     let view = TransaccionView::from(found?);
     Ok(Representation::json(&view)?.respond(&req))
 }

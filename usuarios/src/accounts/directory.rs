@@ -105,7 +105,11 @@ impl Directory {
             let inner = Arc::downgrade(&self.0);
             move || inner.upgrade().map_or(0, |inner| pick(&inner))
         };
-        metrics.gauge("logins_waiting", "Passwords that wait to be hashed, or are", read(|i| i.hasher.waiting()));
+        metrics.gauge(
+            "logins_waiting",
+            "Passwords that wait to be hashed, or are",
+            read(|i| i.hasher.waiting()),
+        );
         metrics.counter(
             "logins_turned_away",
             "Log-ins that were not tried, since too many waited",
@@ -167,7 +171,11 @@ impl Directory {
         let now = timestamp();
         if known.uso.is_none_or(|used| now - used > TimeDelta::minutes(1)) {
             self.change(account.id, move |account| {
-                account.claves.iter_mut().filter(|known| known.id == id).for_each(|known| known.uso = Some(now));
+                account
+                    .claves
+                    .iter_mut()
+                    .filter(|known| known.id == id)
+                    .for_each(|known| known.uso = Some(now));
                 Ok(())
             })
             .await?;
@@ -295,7 +303,10 @@ impl Directory {
         usuario_id: Option<UsuarioId>,
     ) -> Result<Account, Error> {
         let contrasena = self.0.hasher.hash(password).await?;
-        self.0.store.add_account(NewAccount { nombre: name, contrasena, roles, usuario_id, demo: false }).await
+        self.0
+            .store
+            .add_account(NewAccount { nombre: name, contrasena, roles, usuario_id, demo: false })
+            .await
     }
 
     /// All accounts, by their ids.
@@ -439,7 +450,9 @@ impl Inner {
             let usuario_id = usuario.and_then(|(id, _)| UsuarioId::new(id));
             self.add(NewAccount { nombre, contrasena, roles: vec![role], usuario_id, demo: true }).await?;
         }
-        log::warn!("the sample market has accounts whose passwords are in the README; they count on a loopback address only");
+        log::warn!(
+            "the sample market has accounts whose passwords are in the README; they count on a loopback address only"
+        );
         Ok(())
     }
 

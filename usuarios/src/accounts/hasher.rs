@@ -107,7 +107,9 @@ impl Hasher {
     /// Whether a password has a hash. Without a hash nothing has it, and that takes as long to say.
     pub async fn verify(&self, password: Password, hash: Option<Secret>) -> Result<bool, Error> {
         let (salt, expected) = match hash {
-            Some(hash) => parse(hash.expose()).ok_or_else(|| Error::bug("a password's hash cannot be read"))?,
+            Some(hash) => {
+                parse(hash.expose()).ok_or_else(|| Error::bug("a password's hash cannot be read"))?
+            }
             None => ([0; SALT], [0; OUTPUT]),
         };
         let output = self.run(move || digest(&password, &salt)).await?;
@@ -184,7 +186,9 @@ mod tests {
             assert_eq!(answer, is_right, "{password}");
         }
         assert!(!hasher.verify(Password::given("gato cósmico"), None).await.unwrap());
-        assert!(hasher.verify(Password::given("x"), Some(Secret::new("$argon2id$".to_owned()))).await.is_err());
+        assert!(
+            hasher.verify(Password::given("x"), Some(Secret::new("$argon2id$".to_owned()))).await.is_err()
+        );
         assert_eq!((hasher.waiting(), hasher.turned_away()), (0, 0));
     }
 

@@ -47,8 +47,9 @@ impl Buckets {
 
     fn give_back(&self, bucket: usize) {
         let every = self.rate.every;
-        let _ = self.full_at[bucket]
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| Some(full_at.saturating_sub(every)));
+        let _ = self.full_at[bucket].fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
+            Some(full_at.saturating_sub(every))
+        });
     }
 }
 

@@ -278,7 +278,9 @@ mod tests {
         for same in ["ana", "Ana", "ANA"] {
             assert_eq!(same.parse::<AccountName>().unwrap().as_str(), "ana");
         }
-        for wrong in ["", "а", "аna", "ána", "ana ", " ana", "a\u{200b}na", "a/b", "-a", ".", "ａna", &"a".repeat(65)] {
+        for wrong in
+            ["", "а", "аna", "ána", "ana ", " ana", "a\u{200b}na", "a/b", "-a", ".", "ａna", &"a".repeat(65)]
+        {
             assert!(wrong.parse::<AccountName>().is_err(), "{wrong:?}");
         }
         assert!(serde_json::from_str::<AccountName>("\"Ana\"").is_err(), "on disk there is one spelling");
@@ -288,7 +290,9 @@ mod tests {
     fn a_session_ends_alone_and_with_all_others() {
         let (mut ana, usuario) = (account(), UsuarioId::new(1).unwrap());
         let now = timestamp();
-        assert!(ana.may_spend(&session(1), usuario) && !ana.may_spend(&session(1), UsuarioId::new(2).unwrap()));
+        assert!(
+            ana.may_spend(&session(1), usuario) && !ana.may_spend(&session(1), UsuarioId::new(2).unwrap())
+        );
         ana.end(1, now.timestamp(), now);
         assert!(!ana.has_session(&session(1)) && ana.has_session(&session(2)));
         for sid in 10..10 + MAX_ENDED as u128 {

@@ -281,7 +281,8 @@ pub async fn make_key(
 ) -> Result<HttpResponse, Problem> {
     let (key, text) = directory.make_key(caller.claims()?, asked.nombre.into_string()).await?;
     let view = KeyView { clave_api: Some(text.expose().to_owned()), ..key.into() };
-    let reply = Representation::json(&view)?.header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let reply =
+        Representation::json(&view)?.header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(reply.respond_as(&req, StatusCode::CREATED))
 }
 

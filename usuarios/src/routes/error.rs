@@ -53,7 +53,10 @@ impl From<Error> for Problem {
             ),
             Error::BuyerNeedsUsuario => Self::invalid(vec![FieldError {
                 campo: "usuarioId".to_owned(),
-                detalle: Text::new("hace falta para un comprador, y solo para él", "is for a comprador, who needs it"),
+                detalle: Text::new(
+                    "hace falta para un comprador, y solo para él",
+                    "is for a comprador, who needs it",
+                ),
             }]),
             Error::TooManyKeys => Self::new(
                 MarketCode::TooManyKeys,
@@ -67,7 +70,10 @@ impl From<Error> for Problem {
                 let campo = "actual".to_owned();
                 Self::invalid(vec![FieldError {
                     campo,
-                    detalle: Text::new("no es la contraseña de esta cuenta", "is not this account's password"),
+                    detalle: Text::new(
+                        "no es la contraseña de esta cuenta",
+                        "is not this account's password",
+                    ),
                 }])
             }
             Error::TooManyAttempts { seconds } => Self {

@@ -41,7 +41,9 @@ impl Field for SecretText {
 
     fn read(raw: &Raw) -> Parsed<Self> {
         match raw {
-            Raw::Json(Value::String(text)) if (1..=MAX_SECRET).contains(&text.len()) => Ok(Self(text.clone())),
+            Raw::Json(Value::String(text)) if (1..=MAX_SECRET).contains(&text.len()) => {
+                Ok(Self(text.clone()))
+            }
             _ => Err(Text::new("debe ser un texto de 1 a 1024 bytes", "must be a text of 1 to 1024 bytes")),
         }
     }
@@ -66,7 +68,10 @@ request! {
 /// Notes what is missing, or too much: a name with its password, or a key.
 fn one_way_in(f: &mut Fields, name: bool, password: bool, key: bool) {
     if key && (name || password) {
-        f.wrong("claveApi", Text::new("no va con nombre y contrasena", "does not go with nombre and contrasena"));
+        f.wrong(
+            "claveApi",
+            Text::new("no va con nombre y contrasena", "does not go with nombre and contrasena"),
+        );
     }
     if !key && !name {
         f.wrong("nombre", Text::new("falta", "is missing"));
@@ -109,7 +114,8 @@ pub(super) fn answer(
         usuario_id: claims.usuario_id.map(|id| id.get()),
         roles: claims.roles,
     };
-    let mut reply = Representation::json(&view)?.header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let mut reply =
+        Representation::json(&view)?.header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if by_cookie {
         let cookie = accounts.cookie(req, token.expose(), LIFE);
         reply = reply.header(header::SET_COOKIE, HeaderValue::try_from(cookie).map_err(Problem::internal)?);

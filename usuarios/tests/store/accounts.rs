@@ -48,12 +48,20 @@ pub async fn two_accounts_have_two_names_and_two_usuarios(kind: Kind) {
     let at_once = (0..8).map(|n| (if n % 2 == 0 { &one } else { &two }).add_account(new("luis", Some(2))));
     let made = join_all(at_once).await;
     assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1, "{made:?}");
-    let auditors = join_all((0..6).map(|n| (if n % 2 == 0 { &one } else { &two }).add_account(new(&format!("a{n}"), None)))).await;
+    let auditors = join_all(
+        (0..6).map(|n| (if n % 2 == 0 { &one } else { &two }).add_account(new(&format!("a{n}"), None))),
+    )
+    .await;
     assert!(auditors.iter().all(Result::is_ok), "{auditors:?}");
     let page = one.accounts(2, 3).await.unwrap();
     assert_eq!((page.total, page.rows.iter().map(|a| a.id).collect::<Vec<_>>()), (8, vec![3, 4, 5]));
     // a name is never given again; a usuario can have another account once the first is revoked
-    two.change_account(ana.id, |account| { account.revoke(); Ok(()) }).await.unwrap();
+    two.change_account(ana.id, |account| {
+        account.revoke();
+        Ok(())
+    })
+    .await
+    .unwrap();
     assert!(one.account(ana.id).await.unwrap().unwrap().revocada);
     assert!(one.add_account(new("ana", None)).await.is_err());
     let again = one.add_account(new("ana2", Some(1))).await.unwrap();
@@ -67,11 +75,17 @@ pub async fn changes_of_an_account_at_once_are_all_made(kind: Kind) {
         account.version += 1;
         Ok(account.version)
     };
-    let seen = join_all((0..10).map(|n| (if n % 2 == 0 { &one } else { &two }).change_account(ana.id, count))).await;
+    let seen =
+        join_all((0..10).map(|n| (if n % 2 == 0 { &one } else { &two }).change_account(ana.id, count))).await;
     let mut seen: Vec<_> = seen.into_iter().map(Result::unwrap).collect();
     seen.sort_unstable();
     assert_eq!(seen, (2..=11).collect::<Vec<_>>(), "each saw what the one before had made");
-    let refused = one.change_account(ana.id, |account| { account.version = 99; Err::<(), _>(Error::TooManyKeys) }).await;
+    let refused = one
+        .change_account(ana.id, |account| {
+            account.version = 99;
+            Err::<(), _>(Error::TooManyKeys)
+        })
+        .await;
     assert!(matches!(refused, Err(Error::TooManyKeys)));
     assert!(matches!(one.change_account(7, count).await, Err(Error::AccountNotFound)));
     let late = Store::new(data.open());

@@ -110,7 +110,8 @@ impl On {
         if is_open(method, pattern) {
             return Ok(());
         }
-        let rule = rule_of(method, pattern).ok_or_else(|| Problem::internal(format!("{method} {pattern} has no rule")))?;
+        let rule = rule_of(method, pattern)
+            .ok_or_else(|| Problem::internal(format!("{method} {pattern} has no rule")))?;
         let visitors = rule.grants[0] == Grant::All;
         let found = match credential(req, self.cookie(req))? {
             None => None,

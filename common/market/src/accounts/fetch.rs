@@ -29,7 +29,8 @@ pub fn keep(verifier: Verifier, usuarios: &ServiceUrl, token: &InternalToken) ->
         loop {
             let deadline = Instant::now() + SOON;
             let path = [".well-known", "jwks.json"];
-            let answer = client.call::<KeySet, IgnoredAny>(Method::GET, &path, &[], None::<&()>, deadline).await;
+            let answer =
+                client.call::<KeySet, IgnoredAny>(Method::GET, &path, &[], None::<&()>, deadline).await;
             let known = match answer {
                 Ok(Ok(set)) => {
                     verifier.set(set.public_keys());

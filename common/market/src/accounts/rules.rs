@@ -151,7 +151,8 @@ pub fn is_open(method: &str, path: &str) -> bool {
 impl Rule {
     /// The widest grant of some roles, a visitor's among them.
     pub fn grant(&self, roles: &[Role]) -> Grant {
-        let of = |role: Role| Role::ALL.iter().zip(self.grants).find(|(known, _)| **known == role).map(|(_, g)| g);
+        let of =
+            |role: Role| Role::ALL.iter().zip(self.grants).find(|(known, _)| **known == role).map(|(_, g)| g);
         let widest = roles.iter().filter_map(|role| of(*role)).max();
         widest.unwrap_or(Grant::No).max(self.grants[0])
     }

@@ -349,7 +349,8 @@ mod tests {
         assert!(read(&forged(&header("EdDSA"), &payload), &keys, NOW).is_ok(), "the forger knows the form");
         let no = |token: &str, why| assert_eq!(read(token, &keys, NOW), Err(why), "{token}");
 
-        let none = format!("{}.{}.", URL_SAFE_NO_PAD.encode(header("none")), URL_SAFE_NO_PAD.encode(&payload));
+        let none =
+            format!("{}.{}.", URL_SAFE_NO_PAD.encode(header("none")), URL_SAFE_NO_PAD.encode(&payload));
         no(&none, Invalid::Form);
         no(&forged(&header("none"), &payload), Invalid::Form);
         no(&forged(&header("eddsa"), &payload), Invalid::Form);
@@ -389,7 +390,9 @@ mod tests {
             parts[1] = &other;
             no(&parts.join("."), Invalid::Signature);
         }
-        for token in ["", ".", "..", "...", "a.b.c", &format!("{good}."), &format!("{good}="), &format!(" {good}")] {
+        for token in
+            ["", ".", "..", "...", "a.b.c", &format!("{good}."), &format!("{good}="), &format!(" {good}")]
+        {
             assert!(read(token, &keys, NOW).is_err(), "{token}");
         }
         for length in 0..good.len() {

@@ -128,7 +128,11 @@ mod tests {
         verifier.set(vec![new.public(), old.public()]);
         assert!(verifier.verify(&mine, NOW).is_ok() && verifier.verify(&token(&new, 2), NOW).is_ok());
         verifier.set(vec![new.public()]);
-        assert_eq!(verifier.verify(&mine, NOW), Err(Unverified::Invalid(Invalid::UnknownKey)), "all were rotated");
+        assert_eq!(
+            verifier.verify(&mine, NOW),
+            Err(Unverified::Invalid(Invalid::UnknownKey)),
+            "all were rotated"
+        );
     }
 
     #[test]

@@ -18,7 +18,11 @@ fn cuenta(dir: &Path, store: &str, password: &str, arguments: &[&str]) -> Result
     }
     let done = command.output().unwrap();
     let said = |bytes| String::from_utf8(bytes).unwrap();
-    if done.status.success() { Ok(said(done.stdout)) } else { Err((done.status.code().unwrap(), said(done.stderr))) }
+    if done.status.success() {
+        Ok(said(done.stdout))
+    } else {
+        Err((done.status.code().unwrap(), said(done.stderr)))
+    }
 }
 
 async fn session(api: &Api, name: &str, password: &str) -> Api {
@@ -38,7 +42,10 @@ async fn accounts_are_made_beside_a_market_that_runs_and_no_demo_account_is_ther
     tere.post("/usuarios/1/abonos").json(json!({"monto": 5})).await.expect(201);
     tere.post("/tokens").json(json!({"nombre": "Roca", "precio": 1})).await.expect(201);
 
-    assert_eq!(made("gato-cosmico", &["crear", "Ana", "--rol", "comprador", "--usuario", "1"]).unwrap(), "ana: comprador\n");
+    assert_eq!(
+        made("gato-cosmico", &["crear", "Ana", "--rol", "comprador", "--usuario", "1"]).unwrap(),
+        "ana: comprador\n"
+    );
     let ana = session(&market.api, "ana", "gato-cosmico").await;
     buy(&ana, 101).await.expect(201);
     for (password, arguments, code) in [
@@ -61,15 +68,21 @@ async fn accounts_are_made_beside_a_market_that_runs_and_no_demo_account_is_ther
     made("", &["revocar", "ana"]).unwrap();
     buy(&ana, 102).await.assert_problem(403, "sesion-terminada");
     let listed = made("", &["listar"]).unwrap();
-    assert_eq!(listed, "tere: tesorero, publicador, API keys: 0\nana: comprador, usuario 1, API keys: 0, revoked\n");
+    assert_eq!(
+        listed,
+        "tere: tesorero, publicador, API keys: 0\nana: comprador, usuario 1, API keys: 0, revoked\n"
+    );
 
     // two keys are valid at once, and a third one ends what the first has signed
     made("", &["rotar-firma"]).unwrap();
-    let keys = async || market.api.get("/.well-known/jwks.json").await.expect(200).json()["keys"].as_array().unwrap().len();
+    let keys = async || {
+        market.api.get("/.well-known/jwks.json").await.expect(200).json()["keys"].as_array().unwrap().len()
+    };
     testkit::eventually(testkit::PATIENCE, async || (keys().await == 2).then_some(())).await;
     tere.get("/cuentas").await.expect(200);
     made("", &["rotar-firma"]).unwrap();
-    testkit::eventually(testkit::PATIENCE, async || (tere.get("/cuentas").await.status == 401).then_some(())).await;
+    testkit::eventually(testkit::PATIENCE, async || (tere.get("/cuentas").await.status == 401).then_some(()))
+        .await;
     session(&market.api, "tere", &password).await.get("/cuentas").await.expect(200);
 }
 
@@ -114,7 +127,10 @@ fn on_a_network_the_mode_has_to_be_said() {
     for host in ["0.0.0.0", "::"] {
         let (code, _, said) = run(dir.path(), &["--host", host, "--port=0"]);
         assert_eq!(code, 64, "{said}");
-        assert!(said.contains("--cuentas=si") && said.contains("--cuentas=no") && said.contains("CUENTAS"), "{said}");
+        assert!(
+            said.contains("--cuentas=si") && said.contains("--cuentas=no") && said.contains("CUENTAS"),
+            "{said}"
+        );
         assert!(!dir.path().join("datos").exists(), "before anything is opened");
     }
     let (code, _, said) = run(dir.path(), &["--cuentas=quizas"]);
@@ -172,7 +188,12 @@ async fn accounts_move_with_their_market_and_work_on_tables() {
     // another process revokes it: within a second the first one knows
     let ana2 = session(&market.api, "ana2", "gato-cosmico").await;
     assert_eq!(cuenta(dir.path(), &database, "", &["revocar", "ana2"]).unwrap(), "ana2: revoked\n");
-    testkit::eventually(testkit::PATIENCE, async || (buy(&ana2, 999).await.code() != "token-no-encontrado" || buy(&ana2, 102).await.code() == "sesion-terminada").then_some(())).await;
+    testkit::eventually(testkit::PATIENCE, async || {
+        (buy(&ana2, 999).await.code() != "token-no-encontrado"
+            || buy(&ana2, 102).await.code() == "sesion-terminada")
+            .then_some(())
+    })
+    .await;
     assert!(cuenta(dir.path(), &database, "", &["rotar-firma"]).unwrap().contains(", "));
     market.signal("INT");
     assert!(market.end().await.success());

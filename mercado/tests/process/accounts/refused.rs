@@ -9,7 +9,8 @@ async fn a_token_of_any_other_form_is_refused() {
     let market = market().await;
     let session = log_in(&market.api, "ana", "demo-ana").await.expect(201).json();
     let token = text(&session["token"]);
-    let read = |token: &str| market.api.get("/usuarios/1").header("Authorization", &format!("Bearer {token}"));
+    let read =
+        |token: &str| market.api.get("/usuarios/1").header("Authorization", &format!("Bearer {token}"));
     read(token).await.expect(200);
     let mut parts: Vec<_> = token.split('.').collect();
     let signature = parts.pop().unwrap();
@@ -32,19 +33,39 @@ async fn a_token_of_any_other_form_is_refused() {
     for query in ["access_token", "token"] {
         let path = format!("/usuarios/1?{query}={token}");
         market.api.get(&path).await.assert_problem(401, "no-autenticado");
-        market.api.get(&path).header("Authorization", &format!("Bearer {token}")).await.assert_problem(401, "no-autenticado");
+        market
+            .api
+            .get(&path)
+            .header("Authorization", &format!("Bearer {token}"))
+            .await
+            .assert_problem(401, "no-autenticado");
     }
-    market.api.get("/tokens").header("Authorization", "Bearer wrong").await.assert_problem(401, "no-autenticado");
-    market.api.get("/usuarios/1").header("Authorization", "Basic YTpi").await.assert_problem(401, "no-autenticado");
+    market
+        .api
+        .get("/tokens")
+        .header("Authorization", "Bearer wrong")
+        .await
+        .assert_problem(401, "no-autenticado");
+    market
+        .api
+        .get("/usuarios/1")
+        .header("Authorization", "Basic YTpi")
+        .await
+        .assert_problem(401, "no-autenticado");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_name_and_a_wrong_password_are_the_same_answer() {
     let market = market().await;
     let mut answers = Vec::new();
-    for (name, password) in
-        [("ana", "x"), ("nadie", "demo-ana"), ("аna", "demo-ana"), ("ana ", "demo-ana"), ("ana", "demo-luis"), ("", "")]
-    {
+    for (name, password) in [
+        ("ana", "x"),
+        ("nadie", "demo-ana"),
+        ("аna", "demo-ana"),
+        ("ana ", "demo-ana"),
+        ("ana", "demo-luis"),
+        ("", ""),
+    ] {
         let answer = log_in(&market.api, name, password).await;
         if name.is_empty() {
             assert_eq!(answer.expect(422).fields(), ["contrasena", "nombre"]);
@@ -98,7 +119,8 @@ async fn a_hundred_who_log_in_at_once_do_not_stop_the_others() {
         .collect();
     let waiting = async || {
         let metrics = market.api.get("/metrics").await.expect(200);
-        let line = metrics.text().lines().find_map(|line| line.strip_prefix("logins_waiting ")).unwrap().to_owned();
+        let line =
+            metrics.text().lines().find_map(|line| line.strip_prefix("logins_waiting ")).unwrap().to_owned();
         line.parse::<u64>().unwrap()
     };
     eventually(PATIENCE, async || (waiting().await > 5).then_some(())).await;

@@ -35,7 +35,9 @@ fn call(api: &Api, rule: &Rule, usuario: u64, compra: u64) -> Call {
         ("POST", "/usuarios/{id}/abonos") => Some(json!({"monto": 1})),
         ("POST", "/tokens") => Some(json!({"nombre": "Roca", "precio": 1})),
         ("PATCH", "/tokens/{id}") => Some(json!({"precio": 7})),
-        ("POST", "/cuentas") => Some(json!({"nombre": "eva", "contrasena": "gato-cosmico", "usuarioId": 999})),
+        ("POST", "/cuentas") => {
+            Some(json!({"nombre": "eva", "contrasena": "gato-cosmico", "usuarioId": 999}))
+        }
         ("PUT", "/cuenta/contrasena") => Some(json!({"actual": "no es", "nueva": "gato-cosmico"})),
         ("POST", "/cuenta/claves-api") => Some(json!({"nombre": "k6"})),
         _ => None,
@@ -108,7 +110,8 @@ async fn every_operation_does_what_the_table_says_for_every_role() {
             }
         }
     }
-    let verdict = as_demo(&market.api, "auditor").await.get("/transacciones/auditoria").await.expect(200).json();
+    let verdict =
+        as_demo(&market.api, "auditor").await.get("/transacciones/auditoria").await.expect(200).json();
     assert_eq!((&verdict["correcto"], &verdict["transacciones"]), (&json!(true), &json!(1)), "{verdict}");
 }
 

@@ -19,7 +19,10 @@ async fn ana_buys_for_herself_and_luis_cannot_buy_for_her() {
     assert_eq!((&session["usuarioId"], &session["roles"]), (&json!(1), &json!(["comprador"])));
     let (ana, luis) = (as_demo(&market.api, "ana").await, as_demo(&market.api, "luis").await);
     let who = ana.get("/cuenta").await.expect(200).json();
-    assert_eq!((&who["cuentas"], &who["nombre"], &who["usuarioId"]), (&json!(true), &json!("ana"), &json!(1)));
+    assert_eq!(
+        (&who["cuentas"], &who["nombre"], &who["usuarioId"]),
+        (&json!(true), &json!("ana"), &json!(1))
+    );
 
     // one key of two people is two keys
     let bought = buy(&ana, 101).header("Idempotency-Key", "k").await.expect(201).json();
@@ -35,7 +38,9 @@ async fn ana_buys_for_herself_and_luis_cannot_buy_for_her() {
     let for_ana = luis.post("/transacciones").json(json!({"usuarioId": 1, "tokenId": 102})).await;
     for_ana.assert_problem(403, "prohibido");
     luis.get("/usuarios/1").await.assert_problem(403, "prohibido");
-    luis.get(&format!("/transacciones/{}", bought["id"])).await.assert_problem(404, "transaccion-no-encontrada");
+    luis.get(&format!("/transacciones/{}", bought["id"]))
+        .await
+        .assert_problem(404, "transaccion-no-encontrada");
     let listed = luis.get("/transacciones").await.expect(200).json();
     assert_eq!(listed, json!([other]), "his own only");
     assert_eq!(ana.get("/usuarios/1").await.expect(200).json()["saldo"], 50);
@@ -68,11 +73,17 @@ async fn a_revoked_account_spends_nothing_although_its_token_is_valid() {
     buy(&ana, 101).await.assert_problem(403, "sesion-terminada");
     log_in(&market.api, "ana", "demo-ana").await.assert_problem(401, "no-autenticado");
     // her usuario can have another account, under another name
-    let new = |nombre: &str| tesorero.post("/cuentas").json(json!({"nombre": nombre, "contrasena": "gato-cosmico", "usuarioId": 1}));
+    let new = |nombre: &str| {
+        tesorero
+            .post("/cuentas")
+            .json(json!({"nombre": nombre, "contrasena": "gato-cosmico", "usuarioId": 1}))
+    };
     new("ana").await.assert_problem(409, "cuenta-existente");
     new("ana2").await.expect(201);
     new("ana3").await.assert_problem(409, "cuenta-existente");
-    let unknown = tesorero.post("/cuentas").json(json!({"nombre": "eva", "contrasena": "gato-cosmico", "usuarioId": 77}));
+    let unknown = tesorero
+        .post("/cuentas")
+        .json(json!({"nombre": "eva", "contrasena": "gato-cosmico", "usuarioId": 77}));
     unknown.await.assert_problem(404, "usuario-no-encontrado");
     let session = log_in(&market.api, "ana2", "gato-cosmico").await.expect(201).json();
     buy(&market.api.clone().with_token(text(&session["token"])), 101).await.expect(201);
@@ -84,7 +95,9 @@ async fn a_revoked_account_spends_nothing_although_its_token_is_valid() {
 async fn another_password_ends_all_sessions() {
     let market = market().await;
     let (one, two) = (as_demo(&market.api, "ana").await, as_demo(&market.api, "ana").await);
-    let change = |actual: &str, nueva: &str| one.call(reqwest::Method::PUT, "/cuenta/contrasena").json(json!({"actual": actual, "nueva": nueva}));
+    let change = |actual: &str, nueva: &str| {
+        one.call(reqwest::Method::PUT, "/cuenta/contrasena").json(json!({"actual": actual, "nueva": nueva}))
+    };
     assert_eq!(change("demo-luis", "gato-cosmico").await.expect(422).fields(), ["actual"]);
     for nueva in ["x", &"x".repeat(129)] {
         assert_eq!(change("demo-ana", nueva).await.expect(422).fields(), ["nueva"]);
@@ -112,10 +125,22 @@ async fn an_api_key_logs_in_until_it_is_revoked() {
     // a program's key does not make others
     program.post("/cuenta/claves-api").json(json!({"nombre": "x"})).await.assert_problem(403, "prohibido");
     let password = json!({"actual": "demo-ana", "nueva": "gato-cosmico"});
-    program.call(reqwest::Method::PUT, "/cuenta/contrasena").json(password).await.assert_problem(403, "prohibido");
+    program
+        .call(reqwest::Method::PUT, "/cuenta/contrasena")
+        .json(password)
+        .await
+        .assert_problem(403, "prohibido");
 
     let other = format!("{}A", &key[..key.len() - 1]);
-    for wrong in ["", "mdt_1_1_", "mdt_1_2_x", &other, &key[..key.len() - 1], &format!("{key}A"), &key.replacen("_1_", "_2_", 1)] {
+    for wrong in [
+        "",
+        "mdt_1_1_",
+        "mdt_1_2_x",
+        &other,
+        &key[..key.len() - 1],
+        &format!("{key}A"),
+        &key.replacen("_1_", "_2_", 1),
+    ] {
         let status = by_key(wrong).await.status;
         assert!(matches!(status, 401 | 422), "{wrong}: {status}");
     }
@@ -126,7 +151,10 @@ async fn an_api_key_logs_in_until_it_is_revoked() {
     for n in 0..20 {
         ana.post("/cuenta/claves-api").json(json!({"nombre": format!("k{n}")})).await.expect(201);
     }
-    ana.post("/cuenta/claves-api").json(json!({"nombre": "k"})).await.assert_problem(409, "demasiadas-claves");
+    ana.post("/cuenta/claves-api")
+        .json(json!({"nombre": "k"}))
+        .await
+        .assert_problem(409, "demasiadas-claves");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -144,7 +172,10 @@ async fn a_browsers_cookie_is_its_own_and_writes_from_the_own_page_only() {
     for part in ["sesion=ey", "HttpOnly", "SameSite=Strict", "Path=/"] {
         assert!(set.contains(part), "{set}");
     }
-    assert!(!set.contains("Secure") && !set.contains("__Host-"), "without TLS a browser would not take it: {set}");
+    assert!(
+        !set.contains("Secure") && !set.contains("__Host-"),
+        "without TLS a browser would not take it: {set}"
+    );
     let cookie = cookie(&session);
 
     assert_eq!(api.get("/cuenta").header("Cookie", &cookie).await.expect(200).json()["nombre"], "ana");
@@ -157,10 +188,13 @@ async fn a_browsers_cookie_is_its_own_and_writes_from_the_own_page_only() {
     // an old cookie comes without being asked for, and hides nothing that everybody may see
     api.get("/tokens").header("Cookie", "sesion=old").await.expect(200);
     api.get("/usuarios/1").header("Cookie", "sesion=old").await.assert_problem(401, "no-autenticado");
-    let renewed = api.post("/sesiones/renovacion").header("Cookie", &cookie).header("Origin", own).await.expect(201);
+    let renewed =
+        api.post("/sesiones/renovacion").header("Cookie", &cookie).header("Origin", own).await.expect(201);
     assert!(renewed.header("Set-Cookie").starts_with("sesion=ey") && renewed.json()["token"].is_null());
     let out = api.delete("/sesiones").header("Cookie", &cookie).header("Origin", own).await.expect(204);
-    assert!(out.header("Set-Cookie").starts_with("sesion=;") && out.header("Set-Cookie").contains("Max-Age=0"));
+    assert!(
+        out.header("Set-Cookie").starts_with("sesion=;") && out.header("Set-Cookie").contains("Max-Age=0")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -171,7 +205,10 @@ async fn behind_a_proxy_with_tls_the_cookie_is_of_this_host_only() {
     let session = market.api.post("/sesiones").json(&body).header("Origin", &market.api.base);
     let session = session.header("X-Forwarded-Proto", "https").await.expect(201);
     let set = session.header("Set-Cookie");
-    assert!(set.starts_with("__Host-sesion=ey") && set.contains("; Secure") && set.contains("Path=/"), "{set}");
+    assert!(
+        set.starts_with("__Host-sesion=ey") && set.contains("; Secure") && set.contains("Path=/"),
+        "{set}"
+    );
     let cookie = cookie(&session);
     let who = market.api.get("/cuenta").header("Cookie", &cookie).header("X-Forwarded-Proto", "https");
     assert_eq!(who.await.expect(200).json()["nombre"], "ana");

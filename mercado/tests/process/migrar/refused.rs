@@ -62,7 +62,7 @@ async fn a_source_that_is_missing_damaged_edited_or_not_whole() {
     });
     let market = on(&format!("json:{}", de.display()), &[]).await;
     stop(market).await;
-    refused(&de, &a, 65, &["audit", "without a transaction"]);
+    refused(&de, &a, 65, &["audit", "for no purchase"]);
 }
 
 #[tokio::test]

@@ -12,8 +12,9 @@ use sqlx::{Error as SqlError, PgConnection};
 
 /// A record from its column. The error does not repeat what stands there.
 pub(super) fn record<T: DeserializeOwned>(datos: &str) -> Result<T, SqlError> {
-    serde_json::from_str(datos)
-        .map_err(|e| SqlError::Decode(format!("an account's record cannot be read (at column {})", e.column()).into()))
+    serde_json::from_str(datos).map_err(|e| {
+        SqlError::Decode(format!("an account's record cannot be read (at column {})", e.column()).into())
+    })
 }
 
 /// A record for its column.
@@ -79,7 +80,8 @@ impl Store {
     pub(in crate::store) async fn add_account(&self, new: NewAccount) -> Result<Account, Error> {
         let added = run!(self.0.once(), |c, _| {
             loop {
-                let last = sqlx::query_scalar!(r#"select coalesce(max(id), 0) as "id!" from usuarios.cuentas"#);
+                let last =
+                    sqlx::query_scalar!(r#"select coalesce(max(id), 0) as "id!" from usuarios.cuentas"#);
                 let id = last.fetch_one(&mut *c).await? + 1;
                 let account = new.clone().numbered(u64::try_from(id).unwrap_or_default());
                 let made = sqlx::query!(
@@ -95,9 +97,9 @@ impl Store {
                         // somebody else was faster
                         Some("cuentas_pkey") => continue,
                         Some("cuentas_nombre" | "cuentas_usuario") => Ok(Err(Error::AccountTaken)),
-                        Some("cuentas_de_usuario") => {
-                            Ok(Err(account.usuario_id.map_or(Error::BuyerNeedsUsuario, Error::UsuarioNotFound)))
-                        }
+                        Some("cuentas_de_usuario") => Ok(Err(account
+                            .usuario_id
+                            .map_or(Error::BuyerNeedsUsuario, Error::UsuarioNotFound))),
                         _ => Err(e),
                     },
                 };
@@ -113,7 +115,8 @@ impl Store {
     ) -> Result<T, Error> {
         let changed = run!(self.0.once(), |c, _| {
             loop {
-                let found = sqlx::query_scalar!("select datos from usuarios.cuentas where id = $1", written(id));
+                let found =
+                    sqlx::query_scalar!("select datos from usuarios.cuentas where id = $1", written(id));
                 let Some(before) = found.fetch_optional(&mut *c).await? else {
                     return Ok(Err(Error::AccountNotFound));
                 };
