@@ -45,6 +45,7 @@ impl Subject for Tokens {
 
     fn serve(host: HostOptions) -> Result<Serving, StartError> {
         tokens::app::build(&Config {
+            usuarios_url: "http://127.0.0.1:1".parse().unwrap(),
             pictures: None,
             redis_url: None,
             searches_at_once: tokens::store::AT_ONCE,

@@ -9,6 +9,7 @@ use market::host::{HostOptions, Serving};
 use serde_json::{Value, json};
 use testkit::data::TestData;
 use testkit::participant::Subject;
+use usuarios::accounts::options::LoginOptions;
 use usuarios::config::Config;
 use usuarios::store::Store;
 
@@ -53,7 +54,8 @@ impl Subject for Usuarios {
     }
 
     fn serve(host: HostOptions) -> Result<Serving, StartError> {
-        usuarios::app::build(&Config { host })
+        let logins = LoginOptions { logins_at_once: 1, signing_seed: None, first_account: None };
+        usuarios::app::build(&Config { command: None, logins, host })
     }
 }
 

@@ -59,13 +59,18 @@ fn arguments(dir: &TempDir, name: &str, internal_port: u16) -> Vec<String> {
     .collect()
 }
 
-fn usuarios(dir: &TempDir, internal_port: u16) -> Service {
+async fn usuarios(dir: &TempDir, internal_port: u16) -> Service {
     let seed = dir.path().join("seed");
     std::fs::create_dir_all(&seed).unwrap();
     std::fs::write(seed.join("usuarios.json"), include_str!("../../../../usuarios/usuarios.json")).unwrap();
     let mut arguments = arguments(dir, "usuarios", internal_port);
     arguments.extend(["--seed-dir".to_owned(), seed.display().to_string()]);
-    Service::run(usuarios::app::build(&usuarios::config::Config::parse_from(arguments)).unwrap())
+    let service =
+        Service::run(usuarios::app::build(&usuarios::config::Config::parse_from(arguments)).unwrap());
+    // its accounts are being made
+    let api = Api::new(service.public);
+    eventually(PATIENCE, async || (api.get("/readyz").await.status == 200).then_some(())).await;
+    service
 }
 
 fn tokens(dir: &TempDir, usuarios: SocketAddr) -> Service {
@@ -81,7 +86,7 @@ fn publish(api: &Api) -> testkit::Call {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_are_verified_while_the_service_that_signs_them_is_away() {
     let dir = TempDir::new().unwrap();
-    let people = usuarios(&dir, 0);
+    let people = usuarios(&dir, 0).await;
     let (login, internal) = (Api::new(people.public), people.internal);
     let session = log_in(&login, "publicador", "demo-publicador").await.expect(201).json();
     let token = text(&session["token"]).to_owned();
@@ -97,7 +102,7 @@ async fn tokens_are_verified_while_the_service_that_signs_them_is_away() {
     publish(&publisher).await.assert_problem(503, "servicio-no-disponible");
     publisher.get("/readyz").await.expect(200);
 
-    let people = usuarios(&dir, internal.port());
+    let people = usuarios(&dir, internal.port()).await;
     eventually(PATIENCE, async || (publish(&publisher).await.status == 201).then_some(())).await;
     let ana = as_demo(&Api::new(people.public), "ana").await;
     publish(&ana.at(&visitor)).await.assert_problem(403, "prohibido");
@@ -112,7 +117,7 @@ async fn tokens_are_verified_while_the_service_that_signs_them_is_away() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_charge_without_a_session_is_refused_where_people_log_in() {
     let dir = TempDir::new().unwrap();
-    let people = usuarios(&dir, 0);
+    let people = usuarios(&dir, 0).await;
     let internal = Api::new(people.internal).with_token(SECRET);
     let charge = |body: serde_json::Value| internal.put("/interno/cargos/k%231").json(body);
     charge(json!({"usuarioId": 1, "monto": 1})).await.assert_problem(403, "sesion-terminada");
