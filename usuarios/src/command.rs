@@ -179,6 +179,7 @@ fn password(chosen: Option<&str>) -> Result<(Password, String), StartError> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 fn refused(e: Error) -> StartError {
     StartError::new(if matches!(e, Error::Store(_)) { EX_UNAVAILABLE } else { EX_DATA }, e.to_string())
 }

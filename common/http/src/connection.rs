@@ -122,6 +122,11 @@ impl Connection {
         (!none_is_due).then(|| self.since.load(Ordering::Relaxed))
     }
 
+    /// Since when it is in its phase.
+    pub(crate) fn entered(&self) -> u64 {
+        self.since.load(Ordering::Relaxed)
+    }
+
     /// The middleware has a request, with a body of this length; `None` where the request does not say.
     pub(crate) fn begin(&self, body: Option<u64>) {
         self.answered.store(false, Ordering::Relaxed);

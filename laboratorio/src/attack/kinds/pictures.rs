@@ -29,7 +29,9 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
             stream.write_all(&bytes).await?;
             let mut piece = vec![0; 64 * 1024];
             while Instant::now() < end {
-                stream.read(&mut piece).await?;
+                if stream.read(&mut piece).await? == 0 {
+                    break;
+                }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             std::io::Result::Ok(())

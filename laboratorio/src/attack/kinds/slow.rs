@@ -21,11 +21,19 @@ enum Stop {
     Body,
     DrippingBody,
     SecondHead,
+    ChunkedBody,
     Answer,
 }
 
-const STOPS: [Stop; 6] =
-    [Stop::Head, Stop::DrippingHead, Stop::Body, Stop::DrippingBody, Stop::SecondHead, Stop::Answer];
+const STOPS: [Stop; 7] = [
+    Stop::Head,
+    Stop::DrippingHead,
+    Stop::Body,
+    Stop::DrippingBody,
+    Stop::SecondHead,
+    Stop::ChunkedBody,
+    Stop::Answer,
+];
 
 pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let each = arena.scale.pick(10, 90);
@@ -79,6 +87,9 @@ async fn held(to: SocketAddr, path: &str, stop: Stop, most: Duration) -> Option<
         Stop::Head | Stop::DrippingHead => format!("GET {path} HTTP/1.1\r\nHost: local"),
         Stop::Body | Stop::DrippingBody => {
             format!("POST {path} HTTP/1.1\r\n{body}Content-Length: 500\r\n\r\n{{\"nombre\":")
+        }
+        Stop::ChunkedBody => {
+            format!("POST {path} HTTP/1.1\r\n{body}Transfer-Encoding: chunked\r\n\r\n10\r\n{{\"nombre\":")
         }
         Stop::SecondHead => format!("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\nGET {path} HTTP/1.1\r\n"),
         // more than the kernels at both ends take

@@ -78,7 +78,7 @@ impl Store {
     }
 
     pub(in crate::store) async fn add_account(&self, new: NewAccount) -> Result<Account, Error> {
-        let added = run!(self.schema.once(), |c, _| {
+        run!(self.schema.once(), |c, _| {
             loop {
                 let last =
                     sqlx::query_scalar!(r#"select coalesce(max(id), 0) as "id!" from usuarios.cuentas"#);
@@ -104,8 +104,7 @@ impl Store {
                     },
                 };
             }
-        })?;
-        added
+        })?
     }
 
     pub(in crate::store) async fn change_account<T: Send + 'static>(
@@ -113,7 +112,7 @@ impl Store {
         id: u64,
         f: impl Fn(&mut Account) -> Result<T, Error> + Send + Sync + 'static,
     ) -> Result<T, Error> {
-        let changed = run!(self.schema.once(), |c, _| {
+        run!(self.schema.once(), |c, _| {
             loop {
                 let found =
                     sqlx::query_scalar!("select datos from usuarios.cuentas where id = $1", written(id));
@@ -137,8 +136,7 @@ impl Store {
                 }
                 // it changed between the two
             }
-        })?;
-        changed
+        })?
     }
 
     pub(in crate::store) async fn signing_keys(&self) -> Result<Vec<SigningKey>, Error> {
