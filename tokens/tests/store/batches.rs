@@ -9,24 +9,25 @@ use testkit::data::Kind;
 use tokens::error::Error;
 use tokens::store::Store;
 
+fn said<T: Debug>(answer: &Result<T, Error>) -> String {
+    format!("{answer:?}")
+}
+
 /// One of the operations, of a purchase whose key and token the dice choose.
 async fn one(store: &Store, operation: u64, mut state: u64) -> String {
     let i = intento(&format!("k{}#{}", dice(&mut state) % 12, 1 + dice(&mut state) % 2));
     // token 31 is none
     let (token, usuario) = (1 + dice(&mut state) % 31, 1 + dice(&mut state) % 2);
-    fn said<T: Debug>(answer: Result<T, Error>) -> String {
-        format!("{answer:?}")
-    }
     match operation {
-        0 => said(store.confirm(i).await),
-        1..=2 => said(store.cancel(i).await),
-        3 => said(store.token(id(token)).await.map(|token| (token.is_sold(), token.free().is_ok()))),
-        _ => said(store.hold(i, request(token, usuario)).await),
+        0 => said(&store.confirm(i).await),
+        1..=2 => said(&store.cancel(i).await),
+        3 => said(&store.token(id(token)).await.map(|token| (token.is_sold(), token.free().is_ok()))),
+        _ => said(&store.hold(i, request(token, usuario)).await),
     }
 }
 
 /// All but the times.
-fn facts(holds: Vec<Hold>) -> Vec<String> {
+fn facts(holds: &[Hold]) -> Vec<String> {
     let said = |h: &Hold| format!("{} {} {:?} {}", h.intento, h.usuario_id, h.token_id, h.monto);
     let mut facts: Vec<_> = holds.iter().map(said).collect();
     facts.sort();
@@ -49,11 +50,11 @@ async fn together_they_get_what_they_get_one_by_one(kind: Kind) {
         let changed = settled_in(&single).await.len() > sold;
         assert_eq!(many.version().await.unwrap() > before, changed, "round {round}");
     }
-    let held = facts(pending_in(&many).await);
-    assert_eq!(held, facts(pending_in(&single).await));
-    let sold = facts(settled_in(&many).await);
+    let held = facts(&pending_in(&many).await);
+    assert_eq!(held, facts(&pending_in(&single).await));
+    let sold = facts(&settled_in(&many).await);
     assert!(!sold.is_empty());
-    assert_eq!(sold, facts(settled_in(&single).await));
+    assert_eq!(sold, facts(&settled_in(&single).await));
     let digest = many.digest().await.unwrap();
     assert_eq!(digest.confirmados, single.digest().await.unwrap().confirmados);
     assert_eq!(digest.confirmados, crate::world::digest_of(&settled_in(&many).await));

@@ -13,7 +13,7 @@ fn dice(state: &mut u64) -> u64 {
 }
 
 /// All but the id, which a batch may give in another order, and the time.
-fn facts(t: Transaccion) -> String {
+fn facts(t: &Transaccion) -> String {
     format!("{:?} {} {} {}", t.intento, t.usuario_id, t.token_id, t.precio)
 }
 
@@ -23,10 +23,10 @@ async fn one(store: &Store, operation: u64, mut state: u64) -> String {
     let (buyer, what) = (1 + dice(&mut state) % 3, 1 + dice(&mut state) % 5);
     match operation {
         0 => match word(store, intento(&i).clave.as_str()).await {
-            Word::Bought(t) => facts(t),
+            Word::Bought(t) => facts(&t),
             other => format!("{other:?}"),
         },
-        1 => format!("{:?}", commit(store, &i, buyer, what).await.map(facts)),
+        1 => format!("{:?}", commit(store, &i, buyer, what).await.map(|t| facts(&t))),
         _ => format!("{:?}", abort(store, &i).await),
     }
 }

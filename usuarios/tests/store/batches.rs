@@ -14,24 +14,25 @@ use usuarios::error::Error;
 use usuarios::store::Store;
 use usuarios::store::state::State;
 
+fn said<T: Debug>(answer: &Result<T, Error>) -> String {
+    format!("{answer:?}")
+}
+
 /// One of the operations, of a purchase whose key and user the dice choose.
 async fn one(store: &Store, operation: u64, mut state: u64) -> String {
     let i = intento(&format!("k{}#{}", dice(&mut state) % 12, 1 + dice(&mut state) % 2));
     // usuario 3 is nobody
     let (usuario, amount) = (1 + dice(&mut state) % 3, dice(&mut state) % 50);
-    fn said<T: Debug>(answer: Result<T, Error>) -> String {
-        format!("{answer:?}")
-    }
     match operation {
-        0 => said(store.confirm(i).await),
-        1 => said(store.cancel(i).await),
-        2 => said(store.usuario(id(usuario)).await),
-        _ => said(store.hold(i, request(usuario, amount)).await),
+        0 => said(&store.confirm(i).await),
+        1 => said(&store.cancel(i).await),
+        2 => said(&store.usuario(id(usuario)).await),
+        _ => said(&store.hold(i, request(usuario, amount)).await),
     }
 }
 
 /// All but the times.
-fn facts(holds: Vec<Hold>) -> Vec<String> {
+fn facts(holds: &[Hold]) -> Vec<String> {
     let mut facts: Vec<_> =
         holds.iter().map(|h| format!("{} {} {}", h.intento, h.usuario_id, h.monto)).collect();
     facts.sort();
@@ -53,7 +54,7 @@ async fn together_they_get_what_they_get_one_by_one(kind: Kind) {
             assert_eq!(saldo(&many, usuario).await, saldo(&single, usuario).await, "round {round}");
         }
     }
-    assert_eq!(facts(pending_in(&many).await), facts(pending_in(&single).await));
+    assert_eq!(facts(&pending_in(&many).await), facts(&pending_in(&single).await));
     let (many, single) = (many.digest().await.unwrap(), single.digest().await.unwrap());
     assert!(many.confirmados.cuenta > 0 && many.descuadrados == 0, "{many:?}");
     assert_eq!(many.confirmados, single.confirmados);
@@ -128,5 +129,5 @@ async fn a_request_that_fails_does_not_disturb_those_beside_it() {
         }
     }
     assert_eq!(saldo(&store, 2).await, 150);
-    assert_eq!(facts(pending_in(&store).await), ["full#1 1 60"]);
+    assert_eq!(facts(&pending_in(&store).await), ["full#1 1 60"]);
 }
