@@ -219,6 +219,34 @@ fn bad_options_are_64_and_name_themselves() {
 }
 
 #[test]
+fn a_market_that_is_there_already_is_judged_by_its_own_users_and_tokens() {
+    let _turn = turn();
+    services();
+    let dir = TempDir::new().unwrap();
+    // a port below those that connections are given
+    let port = (0..1000_u16)
+        .map(|i| 10_000 + (i * 19 + std::process::id() as u16 % 1000) % 20_000)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .unwrap();
+    let mut command = Command::new(LABORATORIO);
+    command
+        .args(["aula", "--sin-navegador", "--port", &port.to_string(), "--dir"])
+        .arg(dir.path().join("aula"));
+    let mut class = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(class.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("?laboratorio=")));
+    let report = report(&["caos", "--url", &format!("http://127.0.0.1:{port}"), "--segundos", "1.5"], 0);
+    assert!(report["dinero"]["compras"].as_u64().unwrap() >= 5, "{report}");
+    assert_eq!(report["marcas"].as_array().unwrap().len(), 0);
+    assert!(Command::new("kill").arg("-INT").arg(class.id().to_string()).status().unwrap().success());
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(class.wait().unwrap().code(), Some(0), "{rest:?}");
+    let path = dir.path().to_str().unwrap();
+    wait_for(|| running(path) == 0);
+    assert!(!std::fs::read_to_string("/proc/mounts").unwrap().contains(path));
+}
+
+#[test]
 fn a_report_that_cannot_be_written_is_said_before_the_run() {
     let dir = TempDir::new().unwrap();
     std::fs::write(dir.path().join("file"), "").unwrap();
