@@ -134,7 +134,7 @@ fn the_naive_shop_is_wrong_in_each() {
     for experiment in
         [&["escala"][..], &["caida", "--cada", "0.8"], &["despliegue"], &["fallo", "--en", "tras-cargo"]]
     {
-        let load = ["--ingenuo", "--segundos", "3", "--compras", "25", "--lecturas", "20", "--semilla", "8"];
+        let load = ["--ingenuo", "--segundos", "3", "--compras", "40", "--lecturas", "20", "--semilla", "8"];
         let report = report(&[experiment, &load].concat(), 1);
         assert!(damage(&report) > 0, "{report}");
         assert!(report["veredicto"].as_str().unwrap().starts_with("El dinero no cuadra"), "{report}");
