@@ -249,7 +249,11 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     let recorder = Arc::new(Recorder::create(&file)?);
     let client = http::client(false)?;
     let naive = matches!(&o.target, Target::Local(Programs::Naive(_)));
-    say!("{}", t!("se inicia el mercado", "the market starts"));
+    let first = match &o.target {
+        Target::Local(_) => t!("se inicia el mercado", "the market starts"),
+        Target::Url(url) => t!("se crean usuarios y tokens en {url}", "users and tokens are made at {url}"),
+    };
+    say!("{first}");
     let wanted = opening::wanted(o.purchases * o.length.as_secs_f64(), o.seed);
     let (local, market, mut opened) = match &o.target {
         Target::Local(programs) => {

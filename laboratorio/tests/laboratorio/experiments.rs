@@ -134,7 +134,7 @@ fn the_naive_shop_is_wrong_in_each() {
     for experiment in
         [&["escala"][..], &["caida", "--cada", "0.8"], &["despliegue"], &["fallo", "--en", "tras-cargo"]]
     {
-        let load = ["--ingenuo", "--segundos", "3", "--compras", "25", "--lecturas", "20", "--semilla", "8"];
+        let load = ["--ingenuo", "--segundos", "3", "--compras", "40", "--lecturas", "20", "--semilla", "8"];
         let report = report(&[experiment, &load].concat(), 1);
         assert!(damage(&report) > 0, "{report}");
         assert!(report["veredicto"].as_str().unwrap().starts_with("El dinero no cuadra"), "{report}");
@@ -216,6 +216,34 @@ fn bad_options_are_64_and_name_themselves() {
         assert_eq!(output.status.code(), Some(64), "{args:?}: {}", words(&output));
         assert!(words(&output).contains(word), "{args:?}: {}", words(&output));
     }
+}
+
+#[test]
+fn a_market_that_is_there_already_is_judged_by_its_own_users_and_tokens() {
+    let _turn = turn();
+    services();
+    let dir = TempDir::new().unwrap();
+    // a port below those that connections are given
+    let port = (0..1000_u16)
+        .map(|i| 10_000 + (i * 19 + std::process::id() as u16 % 1000) % 20_000)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .unwrap();
+    let mut command = Command::new(LABORATORIO);
+    command
+        .args(["aula", "--sin-navegador", "--port", &port.to_string(), "--dir"])
+        .arg(dir.path().join("aula"));
+    let mut class = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(class.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("?laboratorio=")));
+    let report = report(&["caos", "--url", &format!("http://127.0.0.1:{port}"), "--segundos", "1.5"], 0);
+    assert!(report["dinero"]["compras"].as_u64().unwrap() >= 5, "{report}");
+    assert_eq!(report["marcas"].as_array().unwrap().len(), 0);
+    assert!(Command::new("kill").arg("-INT").arg(class.id().to_string()).status().unwrap().success());
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(class.wait().unwrap().code(), Some(0), "{rest:?}");
+    let path = dir.path().to_str().unwrap();
+    wait_for(|| running(path) == 0);
+    assert!(!std::fs::read_to_string("/proc/mounts").unwrap().contains(path));
 }
 
 #[test]
