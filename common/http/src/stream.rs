@@ -183,7 +183,10 @@ impl AsyncRead for Stream {
                 // the answer is with the client, who had its time to send the rest: who stands still now does not stay
                 if this.late(cx, this.connection.entered(), this.connection.client_time()) {
                     this.gate.count_cut();
-                    return Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the rest of the body does not come")));
+                    return Poll::Ready(Err(Error::new(
+                        ErrorKind::TimedOut,
+                        "the rest of the body does not come",
+                    )));
                 }
                 this.poll_part(cx, buf, u64::MAX).map_ok(drop)
             }
