@@ -1,7 +1,7 @@
 //! Accounts, in tables. A change reads the record, and writes it only if it is still the same.
 
 use super::Store;
-use crate::domain::account::{Account, AccountName, KEYS_KEPT, SigningKey};
+use crate::domain::account::{Account, AccountName, KEYS_KEPT, SigningKey, made_after};
 use crate::error::Error;
 use crate::store::NewAccount;
 use http_kit::paging::Page;
@@ -78,7 +78,7 @@ impl Store {
     }
 
     pub(in crate::store) async fn add_account(&self, new: NewAccount) -> Result<Account, Error> {
-        let added = run!(self.0.once(), |c, _| {
+        run!(self.0.once(), |c, _| {
             loop {
                 let last =
                     sqlx::query_scalar!(r#"select coalesce(max(id), 0) as "id!" from usuarios.cuentas"#);
@@ -104,8 +104,7 @@ impl Store {
                     },
                 };
             }
-        })?;
-        added
+        })?
     }
 
     pub(in crate::store) async fn change_account<T: Send + 'static>(
@@ -113,7 +112,7 @@ impl Store {
         id: u64,
         f: impl Fn(&mut Account) -> Result<T, Error> + Send + Sync + 'static,
     ) -> Result<T, Error> {
-        let changed = run!(self.0.once(), |c, _| {
+        run!(self.0.once(), |c, _| {
             loop {
                 let found =
                     sqlx::query_scalar!("select datos from usuarios.cuentas where id = $1", written(id));
@@ -137,8 +136,7 @@ impl Store {
                 }
                 // it changed between the two
             }
-        })?;
-        changed
+        })?
     }
 
     pub(in crate::store) async fn signing_keys(&self) -> Result<Vec<SigningKey>, Error> {
@@ -151,6 +149,7 @@ impl Store {
         new: SigningKey,
         only_first: bool,
     ) -> Result<Vec<SigningKey>, Error> {
+        let mut new = new;
         let found = run!(self.0.repeatable(), |c, _| {
             loop {
                 let before = keys(&mut *c).await?;
@@ -159,6 +158,7 @@ impl Store {
                 if added || (only_first && !before.is_empty()) {
                     return Ok(before);
                 }
+                new.creada = made_after(before.last().map(|(_, key)| key), new.creada);
                 let n = before.last().map_or(0, |(n, _)| *n) + 1;
                 let made = sqlx::query!(
                     "insert into usuarios.firmas (n, kid, datos) values ($1, $2, $3)",
