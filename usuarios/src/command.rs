@@ -96,23 +96,23 @@ async fn on(store: &Store, command: &AccountCommand, out: &mut impl Write) -> Re
     let said = match command {
         AccountCommand::Crear { nombre, roles, usuario, contrasena } => {
             let (password, shown) = password(contrasena.as_deref())?;
-            let contrasena = Hasher::new(1).hash(password).await.map_err(refused)?;
+            let contrasena = Hasher::new(1).hash(password).await.map_err(|e| refused(&e))?;
             let (nombre, roles) = (nombre.clone(), roles.clone());
             let new = NewAccount { nombre, contrasena, roles, usuario_id: *usuario, demo: false };
-            let account = store.add_account(new).await.map_err(refused)?;
+            let account = store.add_account(new).await.map_err(|e| refused(&e))?;
             format!("{}: {}{shown}", account.nombre, names(&account.roles))
         }
         AccountCommand::Listar => return list(store, out).await,
         AccountCommand::Contrasena { nombre, contrasena } => {
             let (password, shown) = password(contrasena.as_deref())?;
-            let hash = Hasher::new(1).hash(password).await.map_err(refused)?;
+            let hash = Hasher::new(1).hash(password).await.map_err(|e| refused(&e))?;
             let change = move |account: &mut Account| {
                 account.contrasena = hash.clone();
                 account.demo = false;
                 account.end_all();
                 Ok(())
             };
-            store.change_account(number(store, nombre).await?, change).await.map_err(refused)?;
+            store.change_account(number(store, nombre).await?, change).await.map_err(|e| refused(&e))?;
             format!("{nombre}: another password{shown}")
         }
         AccountCommand::Revocar { nombre } => {
@@ -120,13 +120,13 @@ async fn on(store: &Store, command: &AccountCommand, out: &mut impl Write) -> Re
                 account.revoke();
                 Ok(())
             };
-            store.change_account(number(store, nombre).await?, revoke).await.map_err(refused)?;
+            store.change_account(number(store, nombre).await?, revoke).await.map_err(|e| refused(&e))?;
             format!("{nombre}: revoked")
         }
         AccountCommand::RotarFirma => {
-            let first = store.signing_keys().await.map_err(refused)?.is_empty();
-            let keys = store.add_signing_key(signing::fresh(first).map_err(refused)?, false).await;
-            let names: Vec<_> = keys.map_err(refused)?.into_iter().map(|key| key.kid).collect();
+            let first = store.signing_keys().await.map_err(|e| refused(&e))?.is_empty();
+            let keys = store.add_signing_key(signing::fresh(first).map_err(|e| refused(&e))?, false).await;
+            let names: Vec<_> = keys.map_err(|e| refused(&e))?.into_iter().map(|key| key.kid).collect();
             format!("keys: {}", names.join(", "))
         }
     };
@@ -136,7 +136,7 @@ async fn on(store: &Store, command: &AccountCommand, out: &mut impl Write) -> Re
 async fn list(store: &Store, out: &mut impl Write) -> Result<(), StartError> {
     let mut after = 0;
     loop {
-        let page = store.accounts(after, PAGE).await.map_err(refused)?;
+        let page = store.accounts(after, PAGE).await.map_err(|e| refused(&e))?;
         for account in &page.rows {
             let usuario = account.usuario_id.map(|id| format!(", usuario {id}")).unwrap_or_default();
             let state = if account.revocada { ", revoked" } else { "" };
@@ -155,7 +155,7 @@ fn names(roles: &[Role]) -> String {
 }
 
 async fn number(store: &Store, name: &AccountName) -> Result<u64, StartError> {
-    let found = store.account_named(name.clone()).await.map_err(refused)?;
+    let found = store.account_named(name.clone()).await.map_err(|e| refused(&e))?;
     found
         .map(|account| account.id)
         .ok_or_else(|| StartError::new(EX_DATA, format!("there is no account {name}")))
@@ -179,7 +179,6 @@ fn password(chosen: Option<&str>) -> Result<(Password, String), StartError> {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
-fn refused(e: Error) -> StartError {
+fn refused(e: &Error) -> StartError {
     StartError::new(if matches!(e, Error::Store(_)) { EX_UNAVAILABLE } else { EX_DATA }, e.to_string())
 }

@@ -36,10 +36,10 @@ const FRESH: Duration = Duration::from_secs(1);
 const REMEMBERED: usize = 10_000;
 /// What an API key begins with, so that people and programs that look for leaked secrets know one.
 const KEY_PREFIX: &str = "mdt";
-/// An account of the sample market: its name, its role, and of a comprador the usuario with its name.
-type Demo = (&'static str, Role, Option<(u64, &'static str)>);
-/// The accounts of the sample market, which the README publishes.
-const DEMO: [Demo; 5] = [
+/// A usuario of the sample market: its id and name.
+type SampleUsuario = (u64, &'static str);
+/// The accounts of the sample market, which the README publishes: name, role, and of compradores the usuario.
+const DEMO: [(&str, Role, Option<SampleUsuario>); 5] = [
     ("ana", Role::Buyer, Some((1, "Ana"))),
     ("luis", Role::Buyer, Some((2, "Luis"))),
     ("publicador", Role::Publisher, None),

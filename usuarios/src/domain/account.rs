@@ -2,7 +2,7 @@
 //! to the disk only.
 
 use crate::error::Error;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use http_kit::problem::Text;
 use http_kit::text;
 use market::accounts::rules::Role;
@@ -238,6 +238,11 @@ pub struct SigningKey {
 
 /// How many keys are kept.
 pub const KEYS_KEPT: usize = 2;
+
+/// When a key counts as made that comes after another: later, so that their times are their order.
+pub fn made_after(last: Option<&SigningKey>, now: DateTime<Utc>) -> DateTime<Utc> {
+    last.map_or(now, |last| now.max(last.creada + TimeDelta::milliseconds(1)))
+}
 
 /// The keys that are kept when a new one comes: in the order in which they were made, the newest last.
 pub fn kept(mut keys: Vec<SigningKey>, new: SigningKey) -> Vec<SigningKey> {

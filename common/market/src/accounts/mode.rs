@@ -48,7 +48,7 @@ impl AccountOptions {
             None => Err(StartError::new(
                 EX_USAGE,
                 format!(
-                    "--cuentas (CUENTAS): on {host}, which other machines can reach, say which market this is: --cuentas=si, \
+                    "--cuentas (CUENTAS): other machines may reach {host} (--host, HOST); say which market this is: --cuentas=si, \
                      where people log in, or --cuentas=no, where anybody may spend anybody's balance"
                 ),
             )),

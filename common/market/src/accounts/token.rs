@@ -362,7 +362,7 @@ mod tests {
         no(&format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag.as_ref())), Invalid::Form);
 
         for header in [
-            format!(r#"{{"alg":"EdDSA","typ":"JWT"}}"#),
+            r#"{"alg":"EdDSA","typ":"JWT"}"#.to_owned(),
             format!(r#"{{"alg":"EdDSA","kid":"{kid}","typ":"JWT","crit":["exp"]}}"#),
             format!(r#"{{"alg":"EdDSA","kid":"{kid}","typ":"JWT","jwk":{{}}}}"#),
             format!(r#"{{"alg":"EdDSA","kid":"{kid}","kid":"{kid}","typ":"JWT"}}"#),

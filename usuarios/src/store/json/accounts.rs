@@ -1,8 +1,7 @@
 //! Accounts, in files.
 
 use super::Store;
-use crate::domain::account::kept;
-use crate::domain::account::{Account, AccountName, SigningKey};
+use crate::domain::account::{Account, AccountName, SigningKey, kept, made_after};
 use crate::error::Error;
 use crate::store::NewAccount;
 use crate::store::state::{Change, State};
@@ -71,6 +70,7 @@ impl Store {
             if only_first && !before.is_empty() {
                 return Ok(before);
             }
+            let new = SigningKey { creada: made_after(before.last(), new.creada), ..new };
             let after = kept(before.clone(), new.clone());
             for gone in before.into_iter().filter(|key| !after.contains(key)) {
                 tx.put(Change::RemoveSigningKey { kid: gone.kid });

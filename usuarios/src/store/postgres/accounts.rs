@@ -1,7 +1,7 @@
 //! Accounts, in tables. A change reads the record, and writes it only if it is still the same.
 
 use super::Store;
-use crate::domain::account::{Account, AccountName, KEYS_KEPT, SigningKey};
+use crate::domain::account::{Account, AccountName, KEYS_KEPT, SigningKey, made_after};
 use crate::error::Error;
 use crate::store::NewAccount;
 use http_kit::paging::Page;
@@ -149,6 +149,7 @@ impl Store {
         new: SigningKey,
         only_first: bool,
     ) -> Result<Vec<SigningKey>, Error> {
+        let mut new = new;
         let found = run!(self.schema.repeatable(), |c, _| {
             loop {
                 let before = keys(&mut *c).await?;
@@ -157,6 +158,7 @@ impl Store {
                 if added || (only_first && !before.is_empty()) {
                     return Ok(before);
                 }
+                new.creada = made_after(before.last().map(|(_, key)| key), new.creada);
                 let n = before.last().map_or(0, |(n, _)| *n) + 1;
                 let made = sqlx::query!(
                     "insert into usuarios.firmas (n, kid, datos) values ($1, $2, $3)",
