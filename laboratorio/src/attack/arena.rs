@@ -302,6 +302,8 @@ impl Arena {
             .env("SEED_DIR", self.dir.join("semilla"))
             .env("HOSTNAME", service.name())
             .env("DRAIN_SECONDS", "0")
+            // a line for each purchase would hide what bad input makes
+            .env("RUST_LOG", "warn")
             .env("CLIENT_SECONDS", self.scale.client_seconds.to_string())
             .env("RUST_LOG", "info")
             .stdin(Stdio::null())
