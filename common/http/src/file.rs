@@ -2,6 +2,7 @@
 
 use crate::reply::{Representation, is_known};
 use actix_web::body::SizedStream;
+use actix_web::http::Method;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::{self, Bytes};
@@ -78,6 +79,9 @@ impl FileReply {
         let unchanged = is_known(req.headers(), &etag);
         let mut response = if unchanged {
             HttpResponse::new(StatusCode::NOT_MODIFIED)
+        } else if *req.method() == Method::HEAD {
+            // its length is told, and nothing of it is read
+            HttpResponse::Ok().body(SizedStream::new(length, stream::empty::<io::Result<Bytes>>()))
         } else {
             HttpResponse::Ok().body(SizedStream::new(length, pieces(file, length)))
         };

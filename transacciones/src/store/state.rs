@@ -38,7 +38,7 @@ pub struct State {
     memory: u64,
 }
 
-/// Bytes of memory that a purchase takes besides its key: measured, see `mercado/tests/process/memory.rs`.
+/// Bytes of memory that a purchase takes besides its key: measured, see `mercado/tests/process/full.rs`.
 const TRANSACCION_BYTES: u64 = 300;
 /// Bytes that an aborted attempt takes besides its key.
 const ABORTED_BYTES: u64 = 170;

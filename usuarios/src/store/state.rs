@@ -49,7 +49,7 @@ pub struct State {
     firmas: OrdMap<String, Arc<SigningKey>>,
 }
 
-/// Bytes of memory that a user takes besides the name: measured with a million of them, see `mercado/tests/process/memory.rs`.
+/// Bytes of memory that a user takes besides the name: measured with a million of them, see `mercado/tests/process/full.rs`.
 const USUARIO_BYTES: u64 = 170;
 /// Bytes that a line takes; one with a key has it in an index.
 const MOVIMIENTO_BYTES: u64 = 170;
