@@ -74,7 +74,7 @@ pub async fn tokens_are_made_changed_and_deleted_and_their_ids_not_given_again(k
     let renamed = store.change(id(1), TokenChange { nombre, imagen, precio: None }).await.unwrap();
     assert_eq!((&*renamed.nombre, &*renamed.imagen, renamed.precio), ("Ñu", "nu.png", monto(5)));
     assert_eq!(other.token(id(1)).await.unwrap(), renamed);
-    let found = other.list(ListQuery { nombre: Some("nu".to_owned()), ..ALL }).await.unwrap();
+    let found = other.list(ListQuery { nombre: Some("ñu".to_owned()), ..ALL }).await.unwrap();
     assert_eq!(found.page.rows, [renamed]);
     assert!(matches!(store.change(id(9), cheaper).await, Err(Error::TokenNotFound(_))));
 

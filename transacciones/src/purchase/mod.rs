@@ -194,7 +194,8 @@ impl Step {
     }
 }
 
-/// An attempt is numbered by the era that it begins in, which is read after the word on its clave.
+/// An attempt is numbered by the era that its purchase began in, which is read before the word on its clave. Else a request
+/// that read the word, then waited for the next era, would buy after a younger one was refused.
 pub fn numbered(step: Step, era: Era) -> Step {
     match step {
         Step::Reserve { numero } => match era.attempt(numero) {

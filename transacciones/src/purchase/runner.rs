@@ -45,7 +45,15 @@ impl Coordinator {
     /// Why it is not bought. After [`Error::Bug`] recovery settles what is held.
     pub async fn run(&self, compra: &Compra, slot: &Slot) -> Result<Bought, Error> {
         let deadline = Instant::now() + self.deadline;
-        let mut step = self.numbered(Step::first(compra)).await;
+        // Before the word on the clave is read: so whoever numbers in a later era has seen all that is refused in this one.
+        let era = match self.store.era().await {
+            Ok(era) => era,
+            Err(e) => {
+                self.no_store(&e);
+                return Err(Error::NoStore);
+            }
+        };
+        let mut step = numbered(Step::first(compra), era);
         loop {
             let event = match step.action(compra) {
                 Action::Answer(answer) => return answer,
@@ -55,21 +63,7 @@ impl Coordinator {
             #[cfg(feature = "fault-points")]
             super::point::reached(&step, &event);
             let next = next(compra, step, event).map_err(|unexpected| Error::bug(unexpected.to_string()))?;
-            step = self.numbered(next).await;
-        }
-    }
-
-    /// An attempt that begins is numbered by the era that it begins in.
-    async fn numbered(&self, step: Step) -> Step {
-        if !matches!(step, Step::Reserve { .. }) {
-            return step;
-        }
-        match self.store.era().await {
-            Ok(era) => numbered(step, era),
-            Err(e) => {
-                self.no_store(&e);
-                Step::Answer(Err(Error::NoStore))
-            }
+            step = numbered(next, era);
         }
     }
 

@@ -16,15 +16,16 @@ impl World {
                 s.slots[other].younger |= 1 << slot;
             }
         }
-        let first = self.numbered(s, Step::first(&self.order(slot).compra));
-        s.slots[slot] = Slot { step: Some(first), ..Slot::default() };
+        s.slots[slot] = Slot { era: s.era, ..Slot::default() };
+        let first = self.numbered(&s.slots[slot], Step::first(&self.order(slot).compra));
+        s.slots[slot].step = Some(first);
         let event = self.store(s, slot);
         self.event(s, slot, event);
     }
 
     /// As the runner does it.
-    fn numbered(&self, s: &State, step: Step) -> Step {
-        if self.eras > 0 { purchase::numbered(step, self.era(s)) } else { step }
+    fn numbered(&self, slot: &Slot, step: Step) -> Step {
+        if self.eras > 0 { purchase::numbered(step, self.era_of(slot)) } else { step }
     }
 
     /// The store does what a slot's step asks for.
@@ -78,7 +79,7 @@ impl World {
             s.wrong = Some(Wrong::Unexpected);
             return;
         };
-        let next = self.numbered(s, next);
+        let next = self.numbered(&s.slots[slot], next);
         s.slots[slot].got = 0;
         let action = next.action(compra);
         for message in self.sent(slot, &next) {

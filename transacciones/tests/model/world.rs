@@ -86,6 +86,8 @@ pub struct World {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Slot {
     pub step: Option<Step>,
+    /// The era that it began in.
+    pub era: u8,
     /// Which of the step's messages were answered.
     pub got: u8,
     /// Slots whose request with the same clave began after this one.
@@ -220,6 +222,12 @@ impl World {
     /// The era that the store is in. A clave makes few attempts in one of them, so that small numbers reach far.
     pub fn era(&self, s: &State) -> Era {
         let number = if self.bug == Some(Bug::NumbersUsedAgain) { 0 } else { u32::from(s.era) };
+        Era::of_attempts(number, ATTEMPTS_IN_ERA)
+    }
+
+    /// The era that a slot's request began in.
+    pub fn era_of(&self, slot: &Slot) -> Era {
+        let number = if self.bug == Some(Bug::NumbersUsedAgain) { 0 } else { u32::from(slot.era) };
         Era::of_attempts(number, ATTEMPTS_IN_ERA)
     }
 

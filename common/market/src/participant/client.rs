@@ -1,10 +1,11 @@
 //! A participant as a coordinator calls it: over HTTP, or in the same process.
 
 use super::{HoldRequest, HoldStore};
+use crate::clock;
 use crate::contract::{Answer, Digest, Hold, Named};
 use crate::domain::Intento;
 use async_trait::async_trait;
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use http_kit::client::{Client, Unavailable};
 use http_kit::config::{InternalToken, ServiceUrl};
 use http_kit::exit::StartError;
@@ -158,7 +159,7 @@ impl<S: HoldStore> Participant for Local<S> {
     }
 
     async fn digest(&self, deadline: Instant) -> Answer<Digest> {
-        Self::answer(deadline, async { Ok(self.0.digest().await?.aged(Utc::now())) }).await
+        Self::answer(deadline, async { Ok(self.0.digest().await?.aged(clock::now())) }).await
     }
 
     async fn names(&self, ids: &[u64], deadline: Instant) -> Answer<Vec<Named>> {

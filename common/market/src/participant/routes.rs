@@ -1,6 +1,7 @@
 //! `/interno/…`, on the internal port: the calls of [`crate::contract`], for a store of either kind of hold.
 
 use super::{HoldRequest, HoldStore, names};
+use crate::clock;
 use crate::contract::NAMES;
 use crate::domain::{Intento, MAX_INTEGER};
 use crate::fields;
@@ -80,7 +81,7 @@ async fn digest<S: HoldStore>(req: HttpRequest, store: Data<S>) -> Result<HttpRe
 where
     Problem: From<S::Error>,
 {
-    Ok(Representation::json(&store.digest().await?.aged(Utc::now()))?.respond(&req))
+    Ok(Representation::json(&store.digest().await?.aged(clock::now()))?.respond(&req))
 }
 
 async fn list_names<S: HoldStore>(req: HttpRequest, store: Data<S>) -> Result<HttpResponse, Problem>
