@@ -51,6 +51,7 @@ class Outside(unittest.TestCase):
                 "STORE": f"json:{directory}",
                 "SEED_DIR": str(ROOT / "usuarios"),
                 "DRAIN_SECONDS": "0",
+                "CUENTAS": "no",
             }
             process = subprocess.Popen([BINARIES / "usuarios"], env=environment, stderr=subprocess.DEVNULL)
             try:

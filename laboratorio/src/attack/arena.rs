@@ -305,7 +305,6 @@ impl Arena {
             // a line for each purchase would hide what bad input makes
             .env("RUST_LOG", "warn")
             .env("CLIENT_SECONDS", self.scale.client_seconds.to_string())
-            .env("RUST_LOG", "info")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
