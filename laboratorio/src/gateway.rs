@@ -189,7 +189,8 @@ enum Again {
 fn service(path: &str) -> Option<Service> {
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
     match first {
-        "usuarios" => Some(Service::Usuarios),
+        // it has the accounts, too
+        "usuarios" | "cuenta" | "cuentas" | "sesiones" | ".well-known" => Some(Service::Usuarios),
         "transacciones" => Some(Service::Transacciones),
         // as the cluster's gateway: the pods that people scale say who they are
         "tokens" | "" | "hits" | "livez" | "readyz" | "openapi.json" | "docs" => Some(Service::Tokens),
@@ -324,6 +325,7 @@ mod tests {
             assert_eq!(service(path), None);
         }
         assert_eq!(service("/usuarios/1"), Some(Service::Usuarios));
+        assert_eq!(service("/cuenta"), Some(Service::Usuarios));
         assert_eq!(service("/"), Some(Service::Tokens));
     }
 }
