@@ -6,7 +6,7 @@
 //! | [`edge`], [`context`] | what every request has in common |
 //! | [`access`] | who asks, and the check that stands before every handler |
 //! | [`routes`], [`mod@request`], [`validate`], [`body`], [`name`], [`paging`] | requests in |
-//! | [`reply`], [`file`], [`problem`] | answers out: ETag, compression, files, errors |
+//! | [`reply`], [`mod@file`], [`problem`] | answers out: ETag, compression, files, errors |
 //! | [`ops`], [`openapi`], [`metrics`], [`logging`] | probes, visits, the API's description, numbers, log lines |
 //! | [`config`], [`exit`], [`salud`] | options, exit codes, the subcommand that asks a probe |
 //! | [`client`], [`internal`] | calls to another service, and the guard of the port that takes them |

@@ -12,6 +12,7 @@ use sqlx::postgres::PgConnection;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
@@ -87,6 +88,9 @@ impl<O: Operation> Member<O> {
 }
 
 /// Requests that go together.
+/// A batch that ends at the deadline knows better than a clock what became of its requests: it has so long to say it.
+const LAST_WORD: Duration = Duration::from_millis(100);
+
 type Lot<O> = Vec<Member<O>>;
 
 fn fail<O: Operation>(lot: impl IntoIterator<Item = Member<O>>, why: &StoreError) {
@@ -106,12 +110,11 @@ impl<O: Operation> Batcher<O> {
     /// As those of [`run!`](crate::run!); at once where too many requests wait.
     pub async fn ask(&self, request: O::Request) -> Result<O::Answer, StoreError> {
         let schema = &self.0.schema;
-        let waits = schema.database.0.pool.queue.enter();
-        let waits = waits.map_err(|most| schema.not_done(&Failed::full(most).reason))?;
+        let waits = schema.database.0.pool.queue.enter().map_err(|_| StoreError::Busy)?;
         let deadline = Instant::now() + PATIENCE;
         let (answer, answered) = oneshot::channel();
         let number = self.0.gather(request, deadline, answer, waits);
-        match timeout_at(deadline, answered).await {
+        match timeout_at(deadline + LAST_WORD, answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(schema.unknown("nobody waits for the database any more")),
             // nothing was asked of the server where no batch had taken it
