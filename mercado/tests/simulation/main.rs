@@ -162,7 +162,7 @@ fn seeds() {
         assert!(run.violations.is_empty(), "seed {seed}: {:#?}", run.violations);
         return;
     }
-    let (from, count) = (one.unwrap_or(0), many_of.unwrap_or(3000));
+    let (from, count) = (one.unwrap_or(0), many_of.unwrap_or(2000));
     let begun = Instant::now();
     let (sum, wrong) = many(from..from + count, None, false);
     println!(
