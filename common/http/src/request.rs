@@ -48,6 +48,11 @@ pub trait Field: Sized {
     fn absent() -> Option<Self> {
         None
     }
+
+    /// The same for one request, where it depends on who asks.
+    fn absent_in(_: &HttpRequest) -> Option<Self> {
+        Self::absent()
+    }
 }
 
 impl Field for bool {
@@ -104,9 +109,14 @@ fn finish<T: Request>(mut fields: Fields, req: &HttpRequest) -> Result<T, Proble
 
 /// Reads one field of the query or the body.
 #[doc(hidden)]
-pub fn member<T: Field>(f: &mut Fields, name: &str, parse: impl FnOnce(&Raw) -> Parsed<T>) -> Option<T> {
+pub fn member<T: Field>(
+    f: &mut Fields,
+    req: &HttpRequest,
+    name: &str,
+    parse: impl FnOnce(&Raw) -> Parsed<T>,
+) -> Option<T> {
     match f.optional(name, parse)? {
-        None => absent(f, name),
+        None => absent(f, req, name),
         read => read,
     }
 }
@@ -120,7 +130,7 @@ pub fn header<T: Field>(
     parse: impl FnOnce(&Raw) -> Parsed<T>,
 ) -> Option<T> {
     let mut values = req.headers().get_all(name);
-    let Some(value) = values.next() else { return absent(f, name) };
+    let Some(value) = values.next() else { return absent(f, req, name) };
     if values.next().is_some() {
         f.wrong(name, Text::new("aparece dos veces", "comes twice"));
         return None;
@@ -129,8 +139,8 @@ pub fn header<T: Field>(
     parse(&raw).map_err(|detalle| f.wrong(name, detalle)).ok()
 }
 
-fn absent<T: Field>(f: &mut Fields, name: &str) -> Option<T> {
-    let value = T::absent();
+fn absent<T: Field>(f: &mut Fields, req: &HttpRequest, name: &str) -> Option<T> {
+    let value = T::absent_in(req);
     if value.is_none() {
         f.wrong(name, Text::new("falta", "is missing"));
     }
@@ -337,8 +347,8 @@ macro_rules! request {
     (@field path $f:ident, $req:ident, $name:expr, $parse:expr) => { $f.path($req, $name, $parse) };
     (@field header $f:ident, $req:ident, $name:expr, $parse:expr) => { $crate::request::header($f, $req, $name, $parse) };
     (@field refused $f:ident, $req:ident, $name:expr, $parse:expr) => { $crate::request::header($f, $req, $name, $parse) };
-    (@field query $f:ident, $req:ident, $name:expr, $parse:expr) => { $crate::request::member($f, $name, $parse) };
-    (@field body $f:ident, $req:ident, $name:expr, $parse:expr) => { $crate::request::member($f, $name, $parse) };
+    (@field query $f:ident, $req:ident, $name:expr, $parse:expr) => { $crate::request::member($f, $req, $name, $parse) };
+    (@field body $f:ident, $req:ident, $name:expr, $parse:expr) => { $crate::request::member($f, $req, $name, $parse) };
 
     (@described body $body:ident, $kind:ty, $name:expr, $doc:expr) => { $body.field::<$kind>($name, &$doc) };
     (@described $other:ident $body:ident, $kind:ty, $name:expr, $doc:expr) => { $body };

@@ -87,10 +87,10 @@ impl<O: Operation> Member<O> {
     }
 }
 
-/// Requests that go together.
 /// A batch that ends at the deadline knows better than a clock what became of its requests: it has so long to say it.
 const LAST_WORD: Duration = Duration::from_millis(100);
 
+/// Requests that go together.
 type Lot<O> = Vec<Member<O>>;
 
 fn fail<O: Operation>(lot: impl IntoIterator<Item = Member<O>>, why: &StoreError) {

@@ -13,7 +13,7 @@ use http_kit::paging::Limit;
 use http_kit::problem::Problem;
 use http_kit::reply::{IDEMPOTENCY_REPLAYED, Representation};
 use http_kit::request;
-use market::accounts::Caller;
+use market::accounts::{Buyer, Caller};
 use market::domain::{Clave, Monto, TokenId, TransaccionId, UsuarioId};
 use market::openapi::schema::{self, Credits};
 use market::openapi::{Compra as PurchaseProblems, NoTransaccion};
@@ -62,7 +62,7 @@ request! {
         /// Makes the purchase happen once
         header clave "Idempotency-Key": Option<Clave>,
         /// Who buys. Where people log in it may be left out, and another's is 403 `prohibido`
-        body usuario_id "usuarioId": Option<UsuarioId>,
+        body usuario_id "usuarioId": Buyer,
         body token_id "tokenId": TokenId,
         /// The price that the buyer saw: 409 `precio-cambiado` where it is another now
         body precio: Option<Monto>,

@@ -86,8 +86,7 @@ async fn every_bad_field_is_named() {
     let (service, _, _dir) = alone(1);
     let api = &service.api;
     for (body, campos) in [
-        // who buys may be left out where people log in; here it is asked for once the rest is right
-        (json!({}), &["tokenId"][..]),
+        (json!({}), &["tokenId", "usuarioId"][..]),
         (json!({"tokenId": 1}), &["usuarioId"]),
         (json!({"usuarioId": 1}), &["tokenId"]),
         (json!({"usuarioId": null, "tokenId": null}), &["tokenId", "usuarioId"]),
@@ -99,7 +98,7 @@ async fn every_bad_field_is_named() {
         (json!({"usuarioId": 1, "tokenId": 1, "precio": "50"}), &["precio"]),
         (json!({"usuarioId": 1, "tokenId": 1, "precio": null}), &["precio"]),
         (json!({"usuarioId": 1, "tokenId": 1, "id": 7, "fecha": "hoy"}), &["fecha", "id"]),
-        (json!({"usuario_id": 1, "tokenId": 1}), &["usuario_id"]),
+        (json!({"usuario_id": 1, "tokenId": 1}), &["usuarioId", "usuario_id"]),
         (json!([1]), &[""]),
         (json!("x"), &[""]),
     ] {

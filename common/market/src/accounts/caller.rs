@@ -10,7 +10,9 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use http_kit::access::{self, Access, Carrier, credential, forbidden, invalid_token, not_authenticated};
 use http_kit::openapi::by_status;
-use http_kit::problem::{FieldError, General, Problem, Text};
+use http_kit::problem::{General, Problem, Text};
+use http_kit::request::Field;
+use http_kit::validate::{Parsed, Raw};
 use std::future::{Ready, ready};
 use std::sync::Arc;
 use utoipa::openapi::path::Operation;
@@ -213,6 +215,28 @@ impl FromRequest for Accounts {
     }
 }
 
+/// Who buys, as a request says it: it may be left out where people log in, and nowhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buyer(Option<UsuarioId>);
+
+impl Field for Buyer {
+    type Schema = <UsuarioId as Field>::Schema;
+    const INLINE: bool = <UsuarioId as Field>::INLINE;
+
+    fn read(raw: &Raw) -> Parsed<Self> {
+        UsuarioId::read(raw).map(|id| Self(Some(id)))
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self(None))
+    }
+
+    fn absent_in(req: &HttpRequest) -> Option<Self> {
+        let people_log_in = req.app_data::<Accounts>().is_some_and(Accounts::is_on);
+        people_log_in.then_some(Self(None))
+    }
+}
+
 impl Caller {
     /// What the token says.
     ///
@@ -228,13 +252,10 @@ impl Caller {
     /// For whom a purchase is. With accounts it is for the usuario of who asks, who need not say so.
     ///
     /// # Errors
-    /// 403 for another one's, 422 where nobody says who it is.
-    pub fn buyer(&self, asked: Option<UsuarioId>) -> Result<UsuarioId, Problem> {
+    /// 403 for another one's.
+    pub fn buyer(&self, Buyer(asked): Buyer) -> Result<UsuarioId, Problem> {
         match self {
-            Self::Anyone => asked.ok_or_else(|| {
-                let campo = "usuarioId".to_owned();
-                Problem::invalid(vec![FieldError { campo, detalle: Text::new("falta", "is missing") }])
-            }),
+            Self::Anyone => asked.ok_or_else(|| Problem::internal("a buyer whom nobody named")),
             Self::Visitor => Err(not_allowed()),
             Self::Subject { claims, .. } => match claims.usuario_id {
                 Some(own) if asked.is_none_or(|asked| asked == own) => Ok(own),
@@ -250,7 +271,7 @@ impl Caller {
     pub fn reader(&self, asked: Option<UsuarioId>) -> Result<Option<UsuarioId>, Problem> {
         match self {
             Self::Anyone | Self::Subject { grant: Grant::All, .. } => Ok(asked),
-            Self::Visitor | Self::Subject { .. } => self.buyer(asked).map(Some),
+            Self::Visitor | Self::Subject { .. } => self.buyer(Buyer(asked)).map(Some),
         }
     }
 
@@ -305,6 +326,7 @@ mod tests {
     use super::super::rules::Role;
     use super::super::token::Subject;
     use super::*;
+    use actix_web::test::TestRequest;
 
     fn caller(account: u64, usuario: u64) -> Caller {
         let subject = Subject {
@@ -341,13 +363,15 @@ mod tests {
     #[test]
     fn everybody_buys_for_themselves() {
         let (ana, luis) = (UsuarioId::new(1).unwrap(), UsuarioId::new(2).unwrap());
-        assert_eq!(caller(7, 1).buyer(None), Ok(ana));
-        assert_eq!(caller(7, 1).buyer(Some(ana)), Ok(ana));
-        let refused = caller(7, 1).buyer(Some(luis)).unwrap_err();
+        assert_eq!(caller(7, 1).buyer(Buyer(None)), Ok(ana));
+        assert_eq!(caller(7, 1).buyer(Buyer(Some(ana))), Ok(ana));
+        let refused = caller(7, 1).buyer(Buyer(Some(luis))).unwrap_err();
         assert_eq!(refused.codigo, General::Forbidden);
-        assert_eq!(Caller::Visitor.buyer(Some(ana)).unwrap_err().codigo, General::Forbidden);
-        assert_eq!(Caller::Anyone.buyer(Some(ana)), Ok(ana));
-        assert_eq!(Caller::Anyone.buyer(None).unwrap_err().codigo, General::InvalidData);
+        assert_eq!(Caller::Visitor.buyer(Buyer(Some(ana))).unwrap_err().codigo, General::Forbidden);
+        assert_eq!(Caller::Anyone.buyer(Buyer(Some(ana))), Ok(ana));
+        // where nobody logs in, a request that does not say it is refused before its handler
+        let apart = |accounts: Accounts| Buyer::absent_in(&TestRequest::default().app_data(accounts).to_http_request());
+        assert_eq!(apart(Accounts::off()), None);
         assert_eq!(caller(7, 1).reader(None), Ok(Some(ana)), "a list is narrowed to what is one's own");
         assert!(caller(7, 1).may_see(ana) && !caller(7, 1).may_see(luis) && !Caller::Visitor.may_see(ana));
     }
