@@ -1,5 +1,6 @@
 //! The operations on accounts, without HTTP.
 
+use super::first;
 use super::hasher::{Hasher, Password};
 use super::limiter::Limiter;
 use super::options::{LoginOptions, SigningSeed};
@@ -36,17 +37,6 @@ const FRESH: Duration = Duration::from_secs(1);
 const REMEMBERED: usize = 10_000;
 /// What an API key begins with, so that people and programs that look for leaked secrets know one.
 const KEY_PREFIX: &str = "mdt";
-/// A usuario of the sample market: its id and name.
-type SampleUsuario = (u64, &'static str);
-/// The accounts of the sample market, which the README publishes: name, role, and of compradores the usuario.
-const DEMO: [(&str, Role, Option<SampleUsuario>); 5] = [
-    ("ana", Role::Buyer, Some((1, "Ana"))),
-    ("luis", Role::Buyer, Some((2, "Luis"))),
-    ("publicador", Role::Publisher, None),
-    ("tesorero", Role::Treasurer, None),
-    ("auditor", Role::Auditor, None),
-];
-
 /// Accounts and their sessions. Clones share everything.
 #[derive(Clone)]
 pub struct Directory(Arc<Inner>);
@@ -408,54 +398,7 @@ impl Directory {
 impl Inner {
     async fn prepare(&self, options: &LoginOptions) -> Result<(), Error> {
         self.load_keys().await?;
-        if !self.store.accounts(0, 1).await?.rows.is_empty() {
-            return Ok(());
-        }
-        if let Some(first) = &options.first_account {
-            let contrasena = self.hasher.hash(Password::given(first.password.expose())).await?;
-            let roles = vec![Role::Treasurer];
-            let first =
-                NewAccount { nombre: first.name.clone(), contrasena, roles, usuario_id: None, demo: false };
-            return self.add(first).await;
-        }
-        if self.loopback {
-            self.add_demo().await?;
-        }
-        Ok(())
-    }
-
-    /// Another process may be preparing the same store.
-    async fn add(&self, new: NewAccount) -> Result<(), Error> {
-        let name = new.nombre.clone();
-        match self.store.add_account(new).await {
-            Ok(_) => log::info!("the account {name} was made"),
-            Err(Error::AccountTaken) => {}
-            Err(e) => return Err(e),
-        }
-        Ok(())
-    }
-
-    async fn add_demo(&self) -> Result<(), Error> {
-        for (_, _, usuario) in DEMO {
-            let Some((id, nombre)) = usuario else { continue };
-            let id = UsuarioId::new(id).ok_or(Error::NoIdsLeft)?;
-            match self.store.usuario(id).await {
-                Ok(found) if found.nombre == nombre => {}
-                // not the sample market: whose accounts would they be?
-                Ok(_) | Err(Error::UsuarioNotFound(_)) => return Ok(()),
-                Err(e) => return Err(e),
-            }
-        }
-        for (name, role, usuario) in DEMO {
-            let nombre: AccountName = name.parse().map_err(Error::bug)?;
-            let contrasena = self.hasher.hash(Password::given(&format!("demo-{name}"))).await?;
-            let usuario_id = usuario.and_then(|(id, _)| UsuarioId::new(id));
-            self.add(NewAccount { nombre, contrasena, roles: vec![role], usuario_id, demo: true }).await?;
-        }
-        log::warn!(
-            "the sample market has accounts whose passwords are in the README; they count on a loopback address only"
-        );
-        Ok(())
+        first::prepare(&self.store, &self.hasher, options, self.loopback).await
     }
 
     async fn load_keys(&self) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`directory`] | the operations, without HTTP |
+//! | `first` | the accounts that a market without any begins with |
 //! | [`hasher`] | passwords and their hashes, a few at once |
 //! | [`limiter`] | how often one may try |
 //! | [`signing`] | the keys that sign sessions |
@@ -11,6 +12,7 @@
 
 pub mod charges;
 pub mod directory;
+mod first;
 pub mod hasher;
 pub mod limiter;
 pub mod options;

@@ -1,7 +1,7 @@
 //! Accounts from a command line, the mode that has to be said, and what nobody is shown.
 
-use super::{as_demo, buy, log_in, text};
-use crate::helpers::{Process, mercado, run};
+use super::{as_demo, buy, log_in, market, text};
+use crate::helpers::{Process, array, mercado, run};
 use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
@@ -119,6 +119,25 @@ async fn no_secret_is_shown_and_no_demo_password_counts_on_a_network() {
     let market = Process::on(Arc::new(TempDir::new().unwrap()), &["--cuentas=si", "--host=0.0.0.0"]).await;
     log_in(&market.api, "ana", "demo-ana").await.assert_problem(401, "no-autenticado");
     assert_eq!(run(market.dir.path(), &["cuenta", "listar"]).1, "");
+}
+
+/// A process may die between two of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_accounts_of_the_sample_market_are_made_to_the_last_one_though_an_earlier_start_died() {
+    let market = market().await;
+    let dir = Arc::clone(&market.dir);
+    as_demo(&market.api, "luis").await;
+    market.signal("INT");
+    assert!(market.end().await.success());
+    let path = dir.path().join("datos/cuentas.json");
+    let accounts = array(dir.path(), "cuentas");
+    assert_eq!(accounts.len(), 5);
+    std::fs::write(&path, json!([accounts[0]]).to_string()).unwrap();
+
+    let market = Process::on(Arc::clone(&dir), &["--cuentas=si"]).await;
+    for name in ["ana", "luis", "publicador", "tesorero", "auditor"] {
+        as_demo(&market.api, name).await;
+    }
 }
 
 #[test]
