@@ -1,6 +1,7 @@
 // What the page says: each sentence in Spanish and English. `{name}` is a value, with numbers as the reader writes them;
 // `{n$}` an amount of credits; `{n:one|many}` a number with its noun; `{n?one|many}` that noun or verb alone.
 
+import { ERROR_WORDS } from "./words-errors.js";
 import { SESSION_WORDS } from "./words-session.js";
 
 export const WORDS = {
@@ -278,29 +279,5 @@ export const WORDS = {
     "All pods count together, in Redis. Counted by {pod}.",
   ],
   visitsAlone: ["Cada pod cuenta por su lado. Contó {pod}.", "Each pod counts alone. Counted by {pod}."],
-
-  // by the codes of docs/ERRORS.md
-  errors: {
-    "saldo-insuficiente": ["El saldo no alcanza.", "The balance is not enough."],
-    "token-no-disponible": ["El token ya no está libre.", "The token is no longer free."],
-    "precio-cambiado": ["El precio cambió.", "The price has changed."],
-    "usuario-no-encontrado": ["Quien compra ya no existe en este mercado.", "The buyer is no longer in this market."],
-    "token-no-encontrado": ["Ese token ya no existe.", "That token is no longer there."],
-    "saldo-excedido": ["El saldo sería demasiado grande.", "The balance would be too large."],
-    "servicio-no-disponible": ["Un servicio no responde.", "A service does not answer."],
-    "almacen-no-disponible": ["El almacén no acepta cambios ahora.", "The store takes no changes now."],
-    "almacen-lleno": [
-      "El mercado no tiene sitio para más: está lleno. Lo que hay no se pierde.",
-      "The market has no room for more: it is full. What is there is safe.",
-    ],
-    "demasiadas-peticiones": [
-      "El mercado recibe demasiadas peticiones y pide ir más despacio. Pruebe dentro de unos segundos.",
-      "The market gets too many requests and asks to slow down. Try again in a few seconds.",
-    ],
-    "demasiadas-operaciones": [
-      "Hay demasiado en curso a la vez; repita en un momento.",
-      "Too much is under way at once; repeat in a moment.",
-    ],
-    "no-listo": ["El servicio está arrancando o por irse.", "The service is starting or leaving."],
-  },
+  errors: ERROR_WORDS,
 };

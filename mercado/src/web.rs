@@ -57,6 +57,7 @@ impl Default for Page {
             "timeline.js": "text/javascript; charset=utf-8",
             "token.js": "text/javascript; charset=utf-8",
             "trouble.js": "text/javascript; charset=utf-8",
+            "words-errors.js": "text/javascript; charset=utf-8",
             "words-session.js": "text/javascript; charset=utf-8",
             "words.js": "text/javascript; charset=utf-8",
         };
