@@ -20,6 +20,19 @@ pub fn intento(text: &str, numero: i64) -> Result<Intento, Error> {
     Ok(Intento { clave: clave(text)?, numero: read(numero, |n| u32::try_from(n).ok())? })
 }
 
+/// Attempts as the two columns that a statement unnests.
+pub fn of_intentos<'a>(intentos: impl IntoIterator<Item = &'a Intento>) -> (Vec<String>, Vec<i64>) {
+    intentos.into_iter().map(|i| (i.clave.to_string(), i64::from(i.numero))).unzip()
+}
+
+/// Attempts, each once, in the order in which all processes lock what they have.
+pub fn lock_order<'a>(asked: &[&'a Intento]) -> Vec<&'a Intento> {
+    let mut intentos = asked.to_vec();
+    intentos.sort_unstable();
+    intentos.dedup();
+    intentos
+}
+
 impl RunningDigest {
     /// A digest from its three columns; the two large numbers come as text.
     ///

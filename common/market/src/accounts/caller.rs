@@ -370,7 +370,9 @@ mod tests {
         assert_eq!(Caller::Visitor.buyer(Buyer(Some(ana))).unwrap_err().codigo, General::Forbidden);
         assert_eq!(Caller::Anyone.buyer(Buyer(Some(ana))), Ok(ana));
         // where nobody logs in, a request that does not say it is refused before its handler
-        let apart = |accounts: Accounts| Buyer::absent_in(&TestRequest::default().app_data(accounts).to_http_request());
+        let apart = |accounts: Accounts| {
+            Buyer::absent_in(&TestRequest::default().app_data(accounts).to_http_request())
+        };
         assert_eq!(apart(Accounts::off()), None);
         assert_eq!(caller(7, 1).reader(None), Ok(Some(ana)), "a list is narrowed to what is one's own");
         assert!(caller(7, 1).may_see(ana) && !caller(7, 1).may_see(luis) && !Caller::Visitor.may_see(ana));

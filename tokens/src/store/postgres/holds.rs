@@ -5,6 +5,7 @@
 use super::{Row, step};
 use crate::domain::Token;
 use crate::error::Error;
+use market::columns::{lock_order, of_intentos};
 use market::contract::{HeldToken, ReservaRequest};
 use market::domain::{Intento, Monto, RunningDigest, TokenId};
 use market::participant::Recorded;
@@ -14,11 +15,6 @@ use std::collections::{HashMap, HashSet};
 
 /// How many rows `tokens.cuentas` has. Only their sums say anything.
 const PARTS: i64 = 64;
-
-/// The columns that tell attempts.
-fn columns<'a>(intentos: impl Iterator<Item = &'a Intento>) -> (Vec<String>, Vec<i64>) {
-    intentos.map(|i| (i.clave.to_string(), i64::from(i.numero))).unzip()
-}
 
 /// Reserves a token for an attempt.
 pub(super) struct Reserving;
@@ -63,7 +59,7 @@ impl Operation for Reserving {
                 }
             }
         }
-        let of_intento = of_intentos(c, others.iter().map(|&n| &asked[n].0)).await?;
+        let of_intento = tokens_of(c, others.iter().map(|&n| &asked[n].0)).await?;
         let unknown = others.iter().map(|&n| asked[n]).filter(|(i, _)| !of_intento.contains_key(i));
         let by_id = tokens_by_id(c, unknown.map(|(_, request)| request.token_id)).await?;
         // One that goes again keeps its place before those that meet it.
@@ -94,7 +90,7 @@ async fn reserve(
     c: &mut PgConnection,
     first: &[&(Intento, ReservaRequest)],
 ) -> Result<Vec<(i64, i64)>, SqlError> {
-    let (claves, numeros) = columns(first.iter().map(|(intento, _)| intento));
+    let (claves, numeros) = of_intentos(first.iter().map(|(intento, _)| intento));
     let tokens: Vec<_> = first.iter().map(|(_, request)| written(request.token_id.get())).collect();
     let usuarios: Vec<_> = first.iter().map(|(_, request)| written(request.usuario_id.get())).collect();
     let rows = sqlx::query!(
@@ -132,7 +128,7 @@ impl Operation for Selling {
         _: Turn,
         asked: &[&Intento],
     ) -> Result<Vec<Option<Self::Answer>>, SqlError> {
-        let found = of_intentos(c, asked.iter().copied()).await?;
+        let found = tokens_of(c, asked.iter().copied()).await?;
         let mut reserved: Vec<_> = found.values().filter(|token| !token.is_sold()).collect();
         // the order in which all processes lock what attempts have
         reserved.sort_unstable_by(|a, b| a.intento().cmp(&b.intento()));
@@ -213,10 +209,7 @@ impl Operation for Releasing {
         _: Turn,
         asked: &[&Intento],
     ) -> Result<Vec<Option<Self::Answer>>, SqlError> {
-        let mut intentos = asked.to_vec();
-        intentos.sort_unstable();
-        intentos.dedup();
-        let (claves, numeros) = columns(intentos.into_iter());
+        let (claves, numeros) = of_intentos(lock_order(asked));
         let rows = sqlx::query!(
             r#"with apartado as (
                    select t.id, r.clave, r.numero from unnest((select $1::text[]), (select $2::bigint[])) as r (clave, numero)
@@ -236,7 +229,7 @@ impl Operation for Releasing {
         let free: HashSet<_> =
             rows.map(|row| (row.clave, row.numero)).fetch_all(&mut *c).await?.into_iter().collect();
         let is_free = |i: &Intento| free.contains(&(i.clave.to_string(), i64::from(i.numero)));
-        let others = of_intentos(c, asked.iter().copied().filter(|i| !is_free(i))).await?;
+        let others = tokens_of(c, asked.iter().copied().filter(|i| !is_free(i))).await?;
         let answer = |intento: &Intento| match others.get(intento) {
             None => Some(Ok(())),
             Some(token) if token.is_sold() => Some(Err(Error::IntentoConfirmed(intento.clone()))),
@@ -267,11 +260,11 @@ impl Operation for Looking {
 }
 
 /// The tokens that some attempts hold or bought.
-async fn of_intentos<'a>(
+async fn tokens_of<'a>(
     c: &mut PgConnection,
     intentos: impl Iterator<Item = &'a Intento>,
 ) -> Result<HashMap<Intento, Token>, SqlError> {
-    let (claves, numeros) = columns(intentos);
+    let (claves, numeros) = of_intentos(intentos);
     if claves.is_empty() {
         return Ok(HashMap::new());
     }

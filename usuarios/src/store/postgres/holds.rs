@@ -4,24 +4,12 @@
 use super::Row;
 use crate::domain::{Movimiento, MovimientoKind, Usuario};
 use crate::error::Error;
+use market::columns::{lock_order, of_intentos};
 use market::contract::CargoRequest;
 use market::domain::{Intento, Monto, UsuarioId};
 use pg::{Operation, Turn, broken, read, written};
 use sqlx::{Error as SqlError, PgConnection};
 use std::collections::{HashMap, HashSet};
-
-/// Attempts in the order in which all processes lock what they have.
-fn sorted<'a>(asked: &[&'a Intento]) -> Vec<&'a Intento> {
-    let mut intentos = asked.to_vec();
-    intentos.sort_unstable();
-    intentos.dedup();
-    intentos
-}
-
-/// The columns that tell attempts.
-fn columns<'a>(intentos: impl IntoIterator<Item = &'a Intento>) -> (Vec<String>, Vec<i64>) {
-    intentos.into_iter().map(|i| (i.clave.to_string(), i64::from(i.numero))).unzip()
-}
 
 /// Debits a balance for an attempt.
 pub(super) struct Charging;
@@ -101,7 +89,7 @@ async fn charge(
     c: &mut PgConnection,
     asked: &[&(Intento, CargoRequest)],
 ) -> Result<HashSet<(String, i64)>, SqlError> {
-    let (claves, numeros) = columns(asked.iter().map(|(intento, _)| intento));
+    let (claves, numeros) = of_intentos(asked.iter().map(|(intento, _)| intento));
     let usuarios: Vec<_> = asked.iter().map(|(_, request)| written(request.usuario_id.get())).collect();
     let montos: Vec<_> = asked.iter().map(|(_, request)| written(request.monto.get())).collect();
     let rows = sqlx::query!(
@@ -151,7 +139,7 @@ impl Operation for Confirming {
         _: Turn,
         asked: &[&Intento],
     ) -> Result<Vec<Option<Self::Answer>>, SqlError> {
-        let (claves, numeros) = columns(sorted(asked));
+        let (claves, numeros) = of_intentos(lock_order(asked));
         let rows = sqlx::query!(
             r#"with abierto as (
                    select t.usuario_id, t.id, r.clave, r.numero
@@ -195,7 +183,7 @@ impl Operation for Refunding {
         _: Turn,
         asked: &[&Intento],
     ) -> Result<Vec<Option<Self::Answer>>, SqlError> {
-        let (refunded, is_full) = match refund(c, &sorted(asked)).await {
+        let (refunded, is_full) = match refund(c, &lock_order(asked)).await {
             Ok(refunded) => (refunded, false),
             // a batch learns from its parts whose balance it is
             Err(e) if asked.len() == 1 && broken(&e) == Some("usuarios_saldo") => (HashSet::new(), true),
@@ -225,7 +213,7 @@ impl Operation for Refunding {
 
 /// The attempts whose debits were pending, and are gone. It locks balances before lines, as a charge does.
 async fn refund(c: &mut PgConnection, intentos: &[&Intento]) -> Result<HashSet<(String, i64)>, SqlError> {
-    let (claves, numeros) = columns(intentos.iter().copied());
+    let (claves, numeros) = of_intentos(intentos.iter().copied());
     let rows = sqlx::query!(
         r#"with pendiente as (
                select t.usuario_id, t.id, r.clave, r.numero, r.n
@@ -299,7 +287,7 @@ async fn cargos<'a>(
     c: &mut PgConnection,
     intentos: impl Iterator<Item = &'a Intento>,
 ) -> Result<HashMap<Intento, Movimiento>, SqlError> {
-    let (claves, numeros) = columns(intentos);
+    let (claves, numeros) = of_intentos(intentos);
     if claves.is_empty() {
         return Ok(HashMap::new());
     }
