@@ -47,6 +47,12 @@ impl From<String> for Missed {
     }
 }
 
+impl From<Unavailable> for Missed {
+    fn from(Unavailable { cause, answered, .. }: Unavailable) -> Self {
+        Self { cause, answered }
+    }
+}
+
 /// What the service said: yes with a body, or no with a reason `R` that both sides know.
 pub type Answer<T, R> = Result<Result<T, R>, Unavailable>;
 

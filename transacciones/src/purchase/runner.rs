@@ -5,12 +5,12 @@ use crate::complaint::Complaint;
 use crate::domain::{Bought, Compra, Transaccion};
 use crate::error::Error;
 use crate::store::{Overtaken, Store};
-use http_kit::client::Unavailable;
+use http_kit::client::{Unavailable, repeat};
 use journal::{Need, StoreError};
 use market::contract::Answer;
 use market::contract::{CargoRequest, ReservaRequest};
 use market::domain::Intento;
-use market::participant::Holder;
+use market::participant::{Holder, Participant};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
@@ -137,10 +137,10 @@ impl Coordinator {
         let (usuarios, of, slot) = (Arc::clone(&self.usuarios), intento.clone(), Arc::clone(slot));
         let context = http_kit::context::Context::current().unwrap_or_default();
         self.background.spawn(context.scope(async move {
-            confirmed(&of, usuarios.confirm(&of, deadline).await);
+            confirmed("usuarios", usuarios.as_ref(), &of, deadline).await;
             drop(slot);
         }));
-        confirmed(&intento, self.tokens.confirm(&intento, deadline).await)
+        confirmed("tokens", self.tokens.as_ref(), &intento, deadline).await
     }
 
     fn no_store(&self, e: &StoreError) -> Event {
@@ -152,8 +152,17 @@ impl Coordinator {
     }
 }
 
-fn confirmed(intento: &Intento, answer: Answer<()>) -> Event {
-    match answer {
+/// Tells a participant that an attempt is bought, again and again while there is time: a participant that cannot hear it at once
+/// (its store is full, or its breaker open) may hear it before the buyer has the answer.
+async fn confirmed(
+    service: &'static str,
+    participant: &(impl Participant + ?Sized),
+    intento: &Intento,
+    deadline: Instant,
+) -> Event {
+    let once = || async { participant.confirm(intento, deadline).await.map_err(Into::into) };
+    // the participant's own client draws the jitter
+    match repeat(service, deadline, || 1.0, once).await {
         Ok(Ok(())) => Event::Done,
         Ok(Err(refusal)) => {
             log::error!("{intento} is bought, and yet its hold cannot be confirmed: {refusal}");

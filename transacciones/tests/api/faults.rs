@@ -126,6 +126,37 @@ async fn more_purchases_than_may_be_under_way_are_turned_away_at_once() {
     under_way(0).await;
 }
 
+/// What a participant without room says to the end of a hold.
+const FULL: Fault = Fault::Say(
+    "HTTP/1.1 507 Insufficient Storage\r\nContent-Type: application/problem+json\r\nContent-Length: 27\r\n\
+     Connection: close\r\n\r\n{\"codigo\":\"almacen-lleno\"} ",
+);
+
+#[tokio::test]
+async fn a_participant_that_is_full_for_a_moment_hears_of_the_purchase_before_the_buyer() {
+    let t = Trouble::with(&PATIENT).await;
+    for (step, proxy) in [(Step::Confirm, &t.goods), (Step::Confirm, &t.people)] {
+        proxy.fault_times(step, FULL, 3);
+    }
+    compra(&t.mine.api, 1, 1).header("Idempotency-Key", "k1").await.expect(201);
+    assert_eq!(t.goods.met(Step::Confirm), 3);
+    assert!(t.looker.is_sold(1).await, "the buyer's next reading shows it");
+    assert_eq!(t.looker.check().await.len(), 1);
+}
+
+/// The next attempt would find the token held by the one that could not be cancelled, and its refusal would be a lie.
+#[tokio::test]
+async fn a_hold_that_a_full_participant_cannot_cancel_refuses_nobody() {
+    let t = Trouble::start().await;
+    let dear = || compra(&t.mine.api, 1, 21).header("Idempotency-Key", "k1");
+    t.goods.fault(Step::Cancel, FULL);
+    dear().await.assert_problem(409, "saldo-insuficiente");
+    dear().await.assert_problem(503, "servicio-no-disponible");
+    t.heal();
+    dear().await.assert_problem(409, "saldo-insuficiente");
+    assert_eq!(t.looker.check().await.len(), 0);
+}
+
 /// A debit whose confirmation hangs keeps its place: what runs in the background is bounded with the rest.
 #[tokio::test]
 async fn a_background_task_keeps_its_purchases_place() {

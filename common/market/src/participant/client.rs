@@ -2,7 +2,7 @@
 
 use super::{HoldRequest, HoldStore};
 use crate::clock;
-use crate::contract::{Answer, Digest, Hold, Named};
+use crate::contract::{Answer, Digest, Hold, Named, Refusal};
 use crate::domain::Intento;
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -66,6 +66,17 @@ impl<R: HoldRequest> Http<R> {
     }
 }
 
+/// What a participant says to the end of a hold. It can refuse an end for what was decided before, and never for want of room:
+/// with a full store it is as good as away, and is told again later.
+fn ended(service: &'static str, answer: Answer<()>) -> Answer<()> {
+    match answer {
+        Ok(Err(full @ Refusal::StoreFull)) => {
+            Err(Unavailable { service, cause: full.to_string(), answered: true })
+        }
+        other => other,
+    }
+}
+
 /// The segments of one of the paths of [`HoldRequest`], for an attempt.
 fn segments<'a>(pattern: &'static str, intento: &'a str) -> Vec<&'a str> {
     let below = pattern.split('/').skip(1);
@@ -77,12 +88,14 @@ fn segments<'a>(pattern: &'static str, intento: &'a str) -> Vec<&'a str> {
 impl<R: HoldRequest> Participant for Http<R> {
     async fn confirm(&self, intento: &Intento, deadline: Instant) -> Answer<()> {
         let intento = intento.to_string();
-        self.client.call(Method::PUT, &segments(R::CONFIRMATION, &intento), &[], NONE, deadline).await
+        let path = segments(R::CONFIRMATION, &intento);
+        ended(R::SERVICE, self.client.call(Method::PUT, &path, &[], NONE, deadline).await)
     }
 
     async fn cancel(&self, intento: &Intento, deadline: Instant) -> Answer<()> {
         let intento = intento.to_string();
-        self.client.call(Method::DELETE, &segments(R::HOLD, &intento), &[], NONE, deadline).await
+        let path = segments(R::HOLD, &intento);
+        ended(R::SERVICE, self.client.call(Method::DELETE, &path, &[], NONE, deadline).await)
     }
 
     async fn pending(&self, age: TimeDelta, after: Option<&Hold>, deadline: Instant) -> Answer<Vec<Hold>> {
@@ -142,11 +155,11 @@ impl<S: HoldStore> Local<S> {
 #[async_trait]
 impl<S: HoldStore> Participant for Local<S> {
     async fn confirm(&self, intento: &Intento, deadline: Instant) -> Answer<()> {
-        Self::answer(deadline, self.0.confirm(intento.clone())).await
+        ended(S::Request::SERVICE, Self::answer(deadline, self.0.confirm(intento.clone())).await)
     }
 
     async fn cancel(&self, intento: &Intento, deadline: Instant) -> Answer<()> {
-        Self::answer(deadline, self.0.cancel(intento.clone())).await
+        ended(S::Request::SERVICE, Self::answer(deadline, self.0.cancel(intento.clone())).await)
     }
 
     async fn pending(&self, age: TimeDelta, after: Option<&Hold>, deadline: Instant) -> Answer<Vec<Hold>> {
