@@ -60,11 +60,21 @@ rate_of_wrk() {
 
 median() { sort -n | awk '{ a[NR] = $1 } END { print a[int((NR + 1) / 2)] }'; }
 
-# row WHAT OURS PEER: one line of the table, from two files of figures
+# header WHAT OURS PEER: the head of the table
+header() {
+    HEADER=("$@")
+    echo "| $1 | $2 | $3 | ratio | target |"
+    echo "| --- | --- | --- | --- | --- |"
+}
+
+# row WHAT OURS PEER [TARGET]: one line of the table, from two files of figures. bench/todo gathers the lines in BENCH_ROWS
 row() {
     local ours peer
     ours=$(median <"$2") peer=$(median <"$3")
-    awk -v w="$1" -v o="$ours" -v p="$peer" 'BEGIN { printf "| %s | %.0f | %.0f | **%.2f** |\n", w, o, p, o / p }'
+    awk -v w="$1" -v o="$ours" -v p="$peer" -v t="${4:-}" \
+        'BEGIN { printf "| %s | %.0f | %.0f | **%.2f** | %s |\n", w, o, p, o / p, t }'
+    [ -z "${BENCH_ROWS:-}" ] ||
+        printf '%s\t%s\t%s\t%s\t%s\t%s\n' "${HEADER[0]}" "$1" "${HEADER[2]}" "$ours" "$peer" "${4:-}" >>"$BENCH_ROWS"
 }
 
 machine() {
