@@ -1,6 +1,7 @@
 //! Log lines on standard error, for people (`text`) or for a collector (`json`), each with the request's id and trace.
 
 use crate::context::Context;
+use chrono::{SecondsFormat, Utc};
 use env_logger::fmt::Formatter;
 use log::{Level, Log, Metadata, Record};
 use std::io::{self, Write};
@@ -102,10 +103,14 @@ impl Log for Moderate {
     }
 }
 
+fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
 fn text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     // one event is one line, also where a client's bytes are in the message
     let message = record.args().to_string().replace('\n', "\\n").replace('\r', "\\r");
-    write!(out, "{} {:<5} {}: {message}", out.timestamp_millis(), record.level(), record.target())?;
+    write!(out, "{} {:<5} {}: {message}", now(), record.level(), record.target())?;
     if let Some(id) = Context::with(|c| c.id().to_owned()) {
         write!(out, " request_id={id}")?;
     }
@@ -114,7 +119,7 @@ fn text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
 
 fn json(out: &mut Formatter, record: &Record<'_>, pod: &str) -> io::Result<()> {
     let mut line = serde_json::json!({
-        "ts": out.timestamp_millis().to_string(),
+        "ts": now(),
         "level": record.level().as_str(),
         "target": record.target(),
         "message": record.args().to_string(),
