@@ -4,7 +4,7 @@ use clap::Parser;
 use laboratorio::attack;
 use laboratorio::chaos;
 use laboratorio::checker;
-use laboratorio::classroom::{self, Place};
+use laboratorio::classroom::{self, place::Place};
 use laboratorio::experiment::{self, Experiment, Target};
 use laboratorio::history::History;
 use laboratorio::local::Programs;

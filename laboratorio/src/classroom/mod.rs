@@ -4,11 +4,12 @@
 //! | --- | --- |
 //! | what can be ordered | [`order`] |
 //! | who may order it, over HTTP, and the page | [`desk`] |
-//! | the same of a cluster | [`remote`] |
+//! | whose market it is, and that of a cluster | [`place`], [`remote`] |
 //! | the controls in the page | `controls.js`, which [`desk`] puts into the page of `web/` |
 
 pub mod desk;
 pub mod order;
+pub mod place;
 mod remote;
 
 use crate::checker::{self, Verdict};
@@ -28,6 +29,7 @@ use crate::stop::Stop;
 use crate::{reading, t, world};
 use desk::Desk;
 use order::Order;
+use place::Place;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -46,30 +48,6 @@ const LAST_CUSTOMERS: Duration = Duration::from_secs(40);
 const SETTLING: Duration = Duration::from_secs(20);
 /// Seconds of an experiment that a button starts.
 const SECONDS: &str = "20";
-
-/// Whose market.
-#[derive(Clone, Debug)]
-pub enum Place {
-    /// Ours: the three binaries of this directory.
-    Local(PathBuf),
-    /// In this namespace of the kubeconfig's cluster, whose gateway is at the URL.
-    Cluster {
-        /// Its name.
-        namespace: String,
-        /// For customers, and for the page.
-        url: String,
-    },
-}
-
-impl Place {
-    fn command(&self) -> String {
-        let command = "cargo run --release -p laboratorio -- aula";
-        match self {
-            Self::Local(_) => command.to_owned(),
-            Self::Cluster { namespace, url } => format!("{command} --k8s {namespace} --url {url}"),
-        }
-    }
-}
 
 /// What to start.
 #[derive(Clone, Debug)]
