@@ -308,11 +308,11 @@ impl Class {
             (Site::Local(local), Order::Start { proceso }) => local.revive(&proceso)?,
             (Site::Local(local), Order::Cut { proceso }) => local.network(&proceso, Mode::Cut)?,
             (Site::Local(local), Order::Slow { proceso }) => {
-                local.network(&proceso, Mode::Slow(order::SLOW))?
+                local.network(&proceso, Mode::Slow(order::SLOW))?;
             }
             (Site::Local(local), Order::Heal { proceso }) => local.network(&proceso, Mode::Pass)?,
             (Site::Local(local), Order::Replicas { servicio, n }) => {
-                local.scale(servicio, n.clamp(1, order::MOST)).await?
+                local.scale(servicio, n.clamp(1, order::MOST)).await?;
             }
             (Site::Local(local), Order::Roll { servicio }) => {
                 for process in local.of(servicio) {

@@ -13,6 +13,7 @@
 
 pub mod crash;
 pub mod mayhem;
+mod needs;
 pub mod opening;
 pub mod point;
 pub mod rollout;
@@ -20,7 +21,6 @@ pub mod scale;
 
 use crate::checker::{self, Verdict};
 use crate::cluster::Cluster;
-use crate::cluster::rights::Deed;
 use crate::history::{Final, History, Line, Recorder, Token, Usuario};
 use crate::http::{self, Addresses};
 use crate::load::{Load, Plan};
@@ -253,19 +253,6 @@ impl Experiment {
         }
     }
 
-    /// What has to be allowed in a cluster.
-    fn deeds(&self) -> Vec<Deed> {
-        match self {
-            Self::Scale { .. } => vec![Deed::Scale],
-            Self::Crash { replicas: Some(_), .. } => vec![Deed::Delete, Deed::Scale],
-            Self::Crash { .. } => vec![Deed::Delete],
-            Self::Rollout => vec![Deed::Roll],
-            // and whatever else is allowed
-            Self::Mayhem => vec![Deed::Delete],
-            Self::Plain | Self::Point { .. } => Vec::new(),
-        }
-    }
-
     /// What is told once the numbers are there.
     fn told(&self, story: &mut Story, m: &Measured) {
         match self {
@@ -301,7 +288,7 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     let cluster = match &o.target {
         Target::Cluster { namespace, .. } => {
             let cluster = Cluster::connect(namespace).await?;
-            cluster.rights.need(&what.deeds())?;
+            cluster.rights.need(&needs::deeds(what))?;
             Some(cluster)
         }
         Target::Local(_) | Target::Url(_) => None,
