@@ -44,8 +44,11 @@ impl Connection {
     /// One request, and its answer.
     pub(super) async fn ask<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T, String> {
         self.look(request).await?.ok_or_else(|| {
-            let namespace = &self.namespace;
-            t!("ya no existe en el namespace {namespace}", "it is no longer in the namespace {namespace}")
+            let server = &self.server;
+            t!(
+                "{server} contestó 404: ¿es el API server de un clúster?",
+                "{server} answered 404: is it the API server of a cluster?"
+            )
         })
     }
 

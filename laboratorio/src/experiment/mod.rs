@@ -367,7 +367,6 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
         None => Ok(()),
     };
     let mut story = story?;
-    calm?;
     screen.next(t!("terminan los últimos clientes", "the last customers end"));
     customers.await.map_err(|e| format!("load: {e}"))??;
     tokio::time::sleep(REST).await;
@@ -403,6 +402,8 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     let of = Outcomes { history: &history, end: &end, verdict: &verdict, measured: &measured };
     let report = Report::new(&run, &of, story);
     report.write(&measured, &o.report)?;
+    // whoever must put something back by hand has the report all the same
+    calm?;
     Ok(report)
 }
 

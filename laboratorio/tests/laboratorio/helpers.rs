@@ -94,7 +94,7 @@ impl Classroom {
         prepare(&mut command);
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let opened = lines.by_ref().find(|line| line.contains("?laboratorio=")).expect("a page");
+        let opened = lines.by_ref().find(|line| line.contains("?laboratorio=")).unwrap();
         let token = opened.split("?laboratorio=").nth(1).unwrap().split('#').next().unwrap().to_owned();
         Self { process, lines: Box::new(lines), url: format!("http://127.0.0.1:{port}"), token }
     }
