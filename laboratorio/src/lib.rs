@@ -9,6 +9,7 @@
 //! cargo run --release -p laboratorio -- caos --store postgres --kills 1000
 //! cargo run --release -p laboratorio -- despliegue --ingenuo                     # the shop that everybody writes: red
 //! cargo run --release -p laboratorio -- escala --url http://127.0.0.1:8080       # load and judgement only
+//! cargo run --release -p laboratorio -- despliegue --k8s mercado --url http://127.0.0.1:8080   # in a cluster
 //! cargo run --release -p laboratorio -- aula                                     # break it by hand, in the page
 //! cargo run --release -p laboratorio -- comparar A.json B.json
 //! cargo run --release -p laboratorio -- revisar DIR                              # judge a history again
@@ -37,6 +38,7 @@
 //! | customers at a fixed rate, and what they met | [`load`], [`measure`], [`http`] |
 //! | the report | [`report`] |
 //! | several processes behind a gateway | [`local`], [`gateway`], [`programs`] |
+//! | the market in a cluster, and what an experiment can do to either | [`cluster`], [`site`] |
 //! | the market with controls in its page | [`classroom`] |
 //! | the chaos, and its schedule of faults | [`chaos`], [`plan`] |
 //! | its processes, network, disk and PostgreSQL | [`world`], [`slot`], [`proxy`], [`disk`], [`database`] |
@@ -64,6 +66,7 @@ pub mod chance;
 pub mod chaos;
 pub mod checker;
 pub mod classroom;
+pub mod cluster;
 pub mod customers;
 pub mod database;
 pub mod disk;
@@ -82,6 +85,7 @@ pub mod proxy;
 pub mod reading;
 pub mod report;
 pub mod screen;
+pub mod site;
 pub mod slot;
 pub mod stop;
 pub mod words;

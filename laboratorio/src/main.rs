@@ -4,7 +4,7 @@ use clap::Parser;
 use laboratorio::attack;
 use laboratorio::chaos;
 use laboratorio::checker;
-use laboratorio::classroom;
+use laboratorio::classroom::{self, place::Place};
 use laboratorio::experiment::{self, Experiment, Target};
 use laboratorio::history::History;
 use laboratorio::local::Programs;
@@ -117,10 +117,22 @@ async fn experiment(what: &Experiment, c: Common, stop: &Stop) -> Result<Word, S
         Report::place(file)?;
     }
     let exe = this()?;
-    let target = match c.url {
-        Some(url) => Target::Url(url),
-        None if c.ingenuo => Target::Local(Programs::Naive(exe)),
-        None => Target::Local(Programs::Market(programs::services(&exe)?)),
+    let target = match (c.k8s, c.url) {
+        (Some(_), _) if matches!(what, Experiment::Point { .. }) => {
+            eprintln!(
+                "{}",
+                t!(
+                    "fallo es sólo para esta máquina: las imágenes no tienen puntos en que morir; en un clúster use caida",
+                    "fallo is for this machine only: images have no points to die at; in a cluster use caida"
+                )
+            );
+            return Ok(Word::BadOptions);
+        }
+        (Some(namespace), None) => return Ok(no_url(&namespace, 8080)),
+        (Some(namespace), Some(url)) => Target::Cluster { namespace, url },
+        (None, Some(url)) => Target::Url(url),
+        (None, None) if c.ingenuo => Target::Local(Programs::Naive(exe)),
+        (None, None) => Target::Local(Programs::Market(programs::services(&exe)?)),
     };
     let seed = c.semilla.unwrap_or_else(now);
     let dir = c.dir.unwrap_or_else(fresh);
@@ -141,10 +153,12 @@ async fn experiment(what: &Experiment, c: Common, stop: &Stop) -> Result<Word, S
 
 async fn chaos(c: Chaos, stop: &Stop) -> Result<Word, String> {
     let seconds = c.segundos.or(c.minutos.map(|m| m * 60.0)).unwrap_or(60.0);
-    if let Some(url) = c.url {
+    if c.url.is_some() || c.k8s.is_some() {
+        let what = if c.k8s.is_some() { Experiment::Mayhem } else { Experiment::Plain };
         let common = Common {
             local: false,
-            url: Some(url),
+            url: c.url,
+            k8s: c.k8s,
             ingenuo: false,
             segundos: seconds,
             semilla: c.semilla,
@@ -153,7 +167,7 @@ async fn chaos(c: Chaos, stop: &Stop) -> Result<Word, String> {
             informe: c.informe,
             dir: c.dir,
         };
-        return experiment(&Experiment::Plain, common, stop).await;
+        return experiment(&what, common, stop).await;
     }
     let storage = match c.store {
         Store::Postgres => Storage::Postgres { serializable: c.serializable },
@@ -190,8 +204,14 @@ async fn chaos(c: Chaos, stop: &Stop) -> Result<Word, String> {
 
 async fn class(c: Classroom, stop: &Stop) -> Result<Word, String> {
     let exe = this()?;
+    let place = match (c.k8s, c.url) {
+        // the page has the port that kubectl would be told
+        (Some(namespace), None) => return Ok(no_url(&namespace, 8081)),
+        (Some(namespace), Some(url)) => Place::Cluster { namespace, url },
+        (None, _) => Place::Local(programs::services(&exe)?),
+    };
     let options = classroom::Options {
-        programs: programs::services(&exe)?,
+        place,
         exe,
         port: c.port,
         postgres: c.store == Store::Postgres,
@@ -200,6 +220,18 @@ async fn class(c: Classroom, stop: &Stop) -> Result<Word, String> {
         dir: c.dir.unwrap_or_else(fresh),
     };
     classroom::run(options, stop).await.map(|()| Word::Right)
+}
+
+/// A cluster's market is reached by its gateway, as its customers reach it. Which address that is differs from cluster to cluster.
+fn no_url(namespace: &str, port: u16) -> Word {
+    eprintln!(
+        "{}",
+        t!(
+            "--k8s necesita --url, la dirección del gateway: deje corriendo «kubectl -n {namespace} port-forward service/gateway {port}:80» y agregue --url http://127.0.0.1:{port}",
+            "--k8s needs --url, the gateway's address: leave \"kubectl -n {namespace} port-forward service/gateway {port}:80\" running and add --url http://127.0.0.1:{port}"
+        )
+    );
+    Word::BadOptions
 }
 
 async fn attacked(options: &attack::Options, stop: &Stop) -> Result<Word, String> {

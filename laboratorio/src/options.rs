@@ -74,6 +74,9 @@ pub struct Common {
     /// A market that is there already: only load and judgement, on users and tokens of its own
     #[arg(long, value_name = "URL", value_parser = url, conflicts_with = "ingenuo")]
     pub url: Option<String>,
+    /// In this namespace of the kubeconfig's cluster, as far as its RBAC allows; --url is its gateway
+    #[arg(long, value_name = "NAMESPACE", conflicts_with_all = ["local", "ingenuo"])]
+    pub k8s: Option<String>,
     /// Against the shop that most people would write at first
     #[arg(long)]
     pub ingenuo: bool,
@@ -117,9 +120,9 @@ pub struct Crash {
     /// Of which service
     #[arg(long, value_enum, default_value = "transacciones")]
     pub servicio: Service,
-    /// How many processes of it there are
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = replicas)]
-    pub replicas: usize,
+    /// How many processes of it there are; two if left out, and in a cluster as many as there are
+    #[arg(long, value_name = "N", value_parser = replicas)]
+    pub replicas: Option<usize>,
     /// Seconds between two deaths
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
     pub cada: f64,
@@ -148,6 +151,9 @@ pub struct Chaos {
     /// A market that is there already: only load and judgement, as in any experiment
     #[arg(long, value_name = "URL", value_parser = url, conflicts_with_all = ["ingenuo", "store", "kills"])]
     pub url: Option<String>,
+    /// In this namespace of the kubeconfig's cluster, as far as its RBAC allows; --url is its gateway
+    #[arg(long, value_name = "NAMESPACE", conflicts_with_all = ["local", "ingenuo", "store", "kills"])]
+    pub k8s: Option<String>,
     /// How long, in minutes
     #[arg(long, value_name = "MINUTOS", value_parser = seconds, conflicts_with = "segundos")]
     pub minutos: Option<f64>,
@@ -196,6 +202,12 @@ pub struct Classroom {
     /// What the services keep their data in: files, or PostgreSQL, which is started for it
     #[arg(long, value_enum, default_value_t = Store::Json)]
     pub store: Store,
+    /// The controls act on this namespace of the kubeconfig's cluster, as far as its RBAC allows; --url is its gateway
+    #[arg(long, value_name = "NAMESPACE", conflicts_with = "store")]
+    pub k8s: Option<String>,
+    /// With --k8s: where the cluster's gateway can be reached
+    #[arg(long, value_name = "URL", value_parser = url, requires = "k8s")]
+    pub url: Option<String>,
     /// Opens no browser
     #[arg(long)]
     pub sin_navegador: bool,

@@ -86,6 +86,11 @@ class Controls(PageCase):
         browser.click("[data-order='reanudar transacciones-1']")
         browser.until_text(PROCESS.format("transacciones-1"), "corre")
 
+        # all of a service, one by one
+        browser.click("[aria-label='Reemplazar todo: usuarios']")
+        browser.until_text(".lab-log", "todo usuarios reemplazado", 30)
+        browser.until("document.querySelectorAll('[data-process^=usuarios][data-ready=true]').length === 2")
+
         # one more, and customers
         browser.click("[aria-label='Un proceso más: tokens']")
         browser.until("document.querySelectorAll('[data-process^=tokens]').length === 4", 20)

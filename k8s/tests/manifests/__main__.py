@@ -25,6 +25,7 @@ MORE = {
     "local-gateway-api": ("local", ["gateway-api"]),
     "local-persistent-volume": ("local", ["persistent-volume"]),
     "local-cuentas": ("local", ["cuentas"]),
+    "local-laboratorio": ("local", ["laboratorio"]),
     "local-hpa-redis": ("local", ["hpa", "redis"]),
     "local-everything": ("local-postgres", ["ingress", "gateway-api", "loadbalancer", "three-nodes"]),
 }

@@ -47,6 +47,15 @@ def gateway_text(market: Market, file: str, old: str, new: str):
     data[file] = data[file].replace(old, new)
 
 
+def role(market: Market, rules: list, name: str = "laboratorio"):
+    market.docs.append({"kind": "Role", "metadata": {"name": name, "namespace": "mercado"}, "rules": rules})
+
+
+def everybody_may(market: Market):
+    subjects, ref = [{"kind": "Group", "name": "system:authenticated"}], {"kind": "Role", "name": "laboratorio"}
+    market.docs.append({"kind": "RoleBinding", "metadata": {"name": "laboratorio"}, "roleRef": ref, "subjects": subjects})
+
+
 def dns_everywhere(market: Market):
     spec(market, "NetworkPolicy", "dns")["egress"][0].pop("to")
 
@@ -157,6 +166,10 @@ MUTATIONS = [
     (repository.secrets, "a secret in the cloud", in_the_cloud),
     (repository.secrets, "a secret in the open", secret_in_the_open),
     (repository.secrets, "no Secret", lambda m: [m.docs.remove(s) for s in m.of("Secret")]),
+    (repository.roles, "a Role that may do all", lambda m: role(m, [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}])),
+    (repository.roles, "a Role that sees no pods", lambda m: role(m, [{"apiGroups": [""], "resources": ["pods"], "verbs": ["delete"]}])),
+    (repository.roles, "a Role of somebody else", lambda m: role(m, [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}], "otro")),
+    (repository.roles, "a Role for everybody", everybody_may),
     (repository.labels, "no profile", lambda m: m.get("Namespace", "mercado")["metadata"]["labels"].pop("pod-security.kubernetes.io/enforce")),
     (repository.labels, "no namespace", lambda m: m.get("Service", "postgres")["metadata"].pop("namespace")),
     (repository.disruptions, "no drain, ever", lambda m: spec(m, "PodDisruptionBudget", "usuarios").update(maxUnavailable=0)),

@@ -75,6 +75,27 @@ def accounts(market: Market):
             yield f"{s}: takes the gateway for the one client of all attempts to log in"
 
 
+def roles(market: Market):
+    """Nobody may do anything at the API server but the laboratory, which may do what it asks for (rights.rs) and no more."""
+    for d in market.of("ClusterRole", "ClusterRoleBinding"):
+        yield f"{object_name(d)}: holds in every namespace"
+    source = (ROOT / "laboratorio/src/cluster/rights.rs").read_text().split("const fn rules")[1].split("fn said")[0]
+    asked = set(re.findall(r'\("([a-z]+)", "([a-z]*)", "([a-z/]+)"\)', source))
+    for d in market.of("Role"):
+        given = {(v, g, r) for rule in d["rules"] for v in rule["verbs"] for g in rule["apiGroups"] for r in rule["resources"]}
+        for rule in sorted(given - asked if d["metadata"]["name"] == "laboratorio" else given):
+            yield f"{object_name(d)}: gives {rule}, which nobody asks for"
+        for rule in sorted(asked - given):
+            yield f"{object_name(d)}: lacks {rule}"
+    for d in market.of("RoleBinding"):
+        if not market.get(d["roleRef"]["kind"], d["roleRef"]["name"]):
+            yield f"{object_name(d)}: there is no {d['roleRef']['kind']} {d['roleRef']['name']}"
+        for s in d["subjects"]:
+            mine = market.get("ServiceAccount", s["name"]) if s["kind"] == "ServiceAccount" else None
+            if not mine or s.get("namespace") != mine["metadata"]["namespace"]:
+                yield f"{object_name(d)}: is for {s['kind']} {s['name']}, who is not of this market"
+
+
 def labels(market: Market):
     for d in market.docs:
         mine = d["metadata"].get("labels", {})
@@ -149,4 +170,4 @@ def volumes(market: Market):
             yield f"{object_name(pv)}: and its claim are of different classes, and never meet"
 
 
-RULES = [seeds, errors, page, secrets, accounts, labels, disruptions, autoscaling, volumes]
+RULES = [seeds, errors, page, secrets, accounts, roles, labels, disruptions, autoscaling, volumes]

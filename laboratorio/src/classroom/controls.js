@@ -19,8 +19,10 @@ const WORDS = {
     demorar: "Hacer lenta su red",
     sanar: "Reparar su red",
     iniciar: "Iniciar",
-    states: { corre: "corre", congelado: "congelado", "sin-red": "sin red", "red-lenta": "red lenta", muerto: "muerto" },
+    states: { corre: "corre", congelado: "congelado", "sin-red": "sin red", "red-lenta": "red lenta", muerto: "muerto", "se-va": "se va" },
     starting: "arrancando",
+    roll: "Reemplazar todo",
+    missing: "El clúster no le permite",
     more: "Un proceso más",
     less: "Uno menos",
     load: "Clientes",
@@ -53,8 +55,10 @@ const WORDS = {
     demorar: "Slow its network",
     sanar: "Repair its network",
     iniciar: "Start",
-    states: { corre: "runs", congelado: "frozen", "sin-red": "no network", "red-lenta": "slow network", muerto: "dead" },
+    states: { corre: "runs", congelado: "frozen", "sin-red": "no network", "red-lenta": "slow network", muerto: "dead", "se-va": "leaving" },
     starting: "starting",
+    roll: "Replace all",
+    missing: "The cluster does not let you",
     more: "One process more",
     less: "One less",
     load: "Customers",
@@ -117,6 +121,12 @@ function field(label, value) {
   return { input, element: h("label", {}, h("span", {}, label), input) };
 }
 
+/** Shown where the market under it offers this order. */
+const offered = (orden, element) => {
+  element.dataset.offered = orden;
+  return element;
+};
+
 /** The panel, once for each time that the view is made. */
 function make() {
   words = WORDS[language] ?? WORDS.es;
@@ -128,6 +138,7 @@ function make() {
     lists,
     counts: {},
     machine: h("div", { class: "lab-row" }),
+    missing: h("p", { class: "quiet lab-missing", hidden: true }),
     running: h("p", { class: "quiet", role: "status" }),
     reports: h("ul", { class: "lab-reports" }),
     log: h("ol", { class: "lab-log" }),
@@ -145,12 +156,22 @@ function make() {
           "div",
           { class: "lab-row" },
           h("h3", {}, name),
-          button(words.more, () => ({ orden: "replicas", servicio: name, n: made.counts[name] + 1 }), {
-            "aria-label": `${words.more}: ${name}`,
-          }),
-          button(words.less, () => ({ orden: "replicas", servicio: name, n: Math.max(1, made.counts[name] - 1) }), {
-            "aria-label": `${words.less}: ${name}`,
-          }),
+          offered(
+            "replicas",
+            button(words.more, () => ({ orden: "replicas", servicio: name, n: made.counts[name] + 1 }), {
+              "aria-label": `${words.more}: ${name}`,
+            }),
+          ),
+          offered(
+            "replicas",
+            button(words.less, () => ({ orden: "replicas", servicio: name, n: Math.max(1, made.counts[name] - 1) }), {
+              "aria-label": `${words.less}: ${name}`,
+            }),
+          ),
+          offered(
+            "reemplazar",
+            button(words.roll, { orden: "reemplazar", servicio: name }, { "aria-label": `${words.roll}: ${name}` }),
+          ),
         ),
         lists[name],
       ),
@@ -168,12 +189,16 @@ function make() {
       })),
     ),
     made.machine,
-    h("h3", {}, words.experiments),
-    h(
-      "div",
-      { class: "lab-row" },
-      EXPERIMENTS.map((nombre) => button(nombre, () => ({ orden: "experimento", nombre, ingenuo: naive.checked }))),
-      h("label", { class: "lab-check" }, naive, h("span", {}, words.naive)),
+    made.missing,
+    offered("experimento", h("h3", {}, words.experiments)),
+    offered(
+      "experimento",
+      h(
+        "div",
+        { class: "lab-row" },
+        EXPERIMENTS.map((nombre) => button(nombre, () => ({ orden: "experimento", nombre, ingenuo: naive.checked }))),
+        h("label", { class: "lab-check" }, naive, h("span", {}, words.naive)),
+      ),
     ),
     made.running,
     h("div", { class: "lab-row" }, h("h3", {}, words.reports), button(words.report, { orden: "informe" })),
@@ -184,8 +209,8 @@ function make() {
   return made;
 }
 
-function processes(list, some) {
-  const key = JSON.stringify(some);
+function processes(list, some, offers) {
+  const key = JSON.stringify([some, offers]);
   if (list.dataset.key === key) return;
   list.dataset.key = key;
   // whoever is at a button stays at it
@@ -197,7 +222,7 @@ function processes(list, some) {
         { class: "lab-row", "data-process": nombre, "data-state": estado, "data-ready": String(listo) },
         h("strong", {}, nombre),
         h("span", { class: "quiet" }, estado === "corre" && !listo ? words.starting : words.states[estado]),
-        (ACTIONS[estado] ?? []).map((orden) =>
+        (ACTIONS[estado] ?? []).filter((orden) => offers.includes(orden)).map((orden) =>
           button(words[orden], { orden, proceso: nombre }, {
             "aria-label": `${words[orden]}: ${nombre}`,
             "data-order": `${orden} ${nombre}`,
@@ -229,9 +254,14 @@ function machine({ disco, reloj }) {
 function draw(state) {
   for (const name of SERVICES) {
     const some = state.procesos.filter((p) => p.servicio === name);
-    parts.counts[name] = some.length;
-    processes(parts.lists[name], some);
+    parts.counts[name] = some.filter(({ estado }) => estado !== "se-va").length;
+    processes(parts.lists[name], some, state.ofrece);
   }
+  for (const element of parts.element.querySelectorAll("[data-offered]")) {
+    element.hidden = !state.ofrece.includes(element.dataset.offered);
+  }
+  parts.missing.hidden = !state.faltan.length;
+  setText(parts.missing, state.faltan.length ? `${words.missing}: ${state.faltan.join("; ")}.` : "");
   machine(state);
   setText(parts.running, state.corriendo ? `${words.running} ${state.corriendo}` : "");
   const reports = JSON.stringify(state.informes);

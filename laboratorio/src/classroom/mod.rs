@@ -4,10 +4,13 @@
 //! | --- | --- |
 //! | what can be ordered | [`order`] |
 //! | who may order it, over HTTP, and the page | [`desk`] |
+//! | whose market it is, and that of a cluster | [`place`], [`remote`] |
 //! | the controls in the page | `controls.js`, which [`desk`] puts into the page of `web/` |
 
 pub mod desk;
 pub mod order;
+pub mod place;
+mod remote;
 
 use crate::checker::{self, Verdict};
 use crate::database::Database;
@@ -21,10 +24,12 @@ use crate::measure::Meter;
 use crate::plan::Service;
 use crate::proxy::Mode;
 use crate::report::{Outcomes, Report, Run, Story};
+use crate::site::Site;
 use crate::stop::Stop;
 use crate::{reading, t, world};
 use desk::Desk;
 use order::Order;
+use place::Place;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,6 +38,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::process::Command;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// Purchases that the customers' tokens are enough for, at least.
 const STOCK: f64 = 400.0;
@@ -46,8 +52,8 @@ const SECONDS: &str = "20";
 /// What to start.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The three binaries are in this directory.
-    pub programs: PathBuf,
+    /// Whose market.
+    pub place: Place,
     /// This executable, which runs the experiments.
     pub exe: PathBuf,
     /// Where the page is found.
@@ -64,8 +70,10 @@ pub struct Options {
 
 /// The classroom.
 pub struct Class {
-    /// Its processes. They are there once the gateway is.
-    local: OnceLock<Arc<Local>>,
+    /// Its processes, or a cluster's. They are there once the gateway is.
+    site: OnceLock<Site>,
+    /// Where customers find it.
+    market: OnceLock<String>,
     recorder: Arc<Recorder>,
     meter: Arc<Meter>,
     disk: SharedDisk,
@@ -96,6 +104,22 @@ impl Drop for Borrowed {
     }
 }
 
+/// The processes of this machine, as the controls show them.
+fn processes(local: &Local) -> Vec<Value> {
+    let replicas = local.replicas();
+    let shown = replicas.iter().map(|r| {
+        let state = match r.state {
+            State::Runs => "corre",
+            State::Frozen => "congelado",
+            State::Cut => "sin-red",
+            State::Slow => "red-lenta",
+            State::Dead => "muerto",
+        };
+        json!({"nombre": r.name, "servicio": r.service.name(), "estado": state, "listo": r.ready()})
+    });
+    shown.collect()
+}
+
 /// Those who buy, and what they buy.
 struct Customers {
     load: Arc<Load>,
@@ -107,8 +131,15 @@ struct Customers {
 /// # Errors
 /// What could not be started.
 pub async fn run(o: Options, stop: &Stop) -> Result<(), String> {
+    match o.place.clone() {
+        Place::Local(programs) => here(o, programs, stop).await,
+        Place::Cluster { namespace, url } => remote::run(o, &namespace, &url, stop).await,
+    }
+}
+
+/// On this machine.
+async fn here(o: Options, programs: PathBuf, stop: &Stop) -> Result<(), String> {
     opening::fresh(&o.dir)?;
-    let recorder = Arc::new(Recorder::create(&o.dir.join("historia.jsonl"))?);
     desk::samples(&o.dir)?;
     let data = o.dir.join("datos");
     std::fs::create_dir_all(&data).map_err(|e| format!("{}: {e}", data.display()))?;
@@ -118,53 +149,27 @@ pub async fn run(o: Options, stop: &Stop) -> Result<(), String> {
     let _borrowed = Borrowed(Arc::clone(&disk));
     let database = if o.postgres { Some(Database::start(&data, &o.dir, false).await?) } else { None };
     let faketime = world::faketime();
-    recorder.begin();
-    let class = Arc::new(Class {
-        local: OnceLock::new(),
-        meter: Arc::new(Meter::since(recorder.start())),
-        recorder: Arc::clone(&recorder),
-        disk,
-        fills,
-        clocks: faketime.is_some(),
-        load: Mutex::default(),
-        log: Mutex::default(),
-        reports: Mutex::default(),
-        running: Mutex::default(),
-        start: Instant::now(),
-        options: o.clone(),
-    });
-    let (orders, mut ordered) = mpsc::channel::<desk::Ordered>(16);
+    let class = Class::new(&o, disk, fills, faketime.is_some())?;
+    let (orders, ordered) = mpsc::channel(16);
     let desk = Desk::new(orders, Arc::clone(&class), o.port)?;
     let token = desk.token.clone();
     let setup = Setup {
-        programs: Programs::Market(o.programs.clone()),
+        programs: Programs::Market(programs),
         dir: o.dir.clone(),
         store: database.as_ref().map(Database::url),
         replicas: BTreeMap::from([(Service::Usuarios, 2), (Service::Tokens, 3), (Service::Transacciones, 2)]),
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, o.port)),
         extra: Some(desk.routes()),
         clocks: faketime,
-        recorder: Some(Arc::clone(&recorder)),
+        recorder: Some(Arc::clone(&class.recorder)),
     };
     say!("{}", t!("se inician siete procesos", "seven processes start"));
     let local = Local::start(setup).await?;
-    let url = format!("{}/?laboratorio={token}#/sistema", local.gateway.url());
-    let _ = class.local.set(Arc::clone(&local));
-    say!("{}", t!("el mercado está en {url}\nCtrl-C lo termina", "the market is at {url}\nCtrl-C ends it"));
-    if o.browser {
-        desk::open(&url);
-    }
-    loop {
-        tokio::select! {
-            () = stop.stopped() => break,
-            Some((order, reply)) = ordered.recv() => {
-                let class = Arc::clone(&class);
-                tokio::spawn(async move {
-                    let _ = reply.send(class.obey(order).await);
-                });
-            }
-        }
-    }
+    let url = local.gateway.url();
+    let _ = class.market.set(url.clone());
+    let _ = class.site.set(Site::Local(Arc::clone(&local)));
+    class.opened(&url, &token);
+    class.serve(ordered, stop).await.detach_all();
     say!("{}", t!("se cierra el mercado", "the market closes"));
     if let Some(customers) = class.customers() {
         customers.stop();
@@ -186,8 +191,63 @@ pub async fn run(o: Options, stop: &Stop) -> Result<(), String> {
 }
 
 impl Class {
-    fn local(&self) -> Result<&Arc<Local>, String> {
-        self.local.get().ok_or_else(|| t!("el mercado aún no está listo", "the market is not ready yet"))
+    fn new(o: &Options, disk: SharedDisk, fills: bool, clocks: bool) -> Result<Arc<Self>, String> {
+        let recorder = Arc::new(Recorder::create(&o.dir.join("historia.jsonl"))?);
+        recorder.begin();
+        Ok(Arc::new(Self {
+            site: OnceLock::new(),
+            market: OnceLock::new(),
+            meter: Arc::new(Meter::since(recorder.start())),
+            recorder,
+            disk,
+            fills,
+            clocks,
+            load: Mutex::default(),
+            log: Mutex::default(),
+            reports: Mutex::default(),
+            running: Mutex::default(),
+            start: Instant::now(),
+            options: o.clone(),
+        }))
+    }
+
+    /// Says where the page is.
+    fn opened(&self, page: &str, token: &str) {
+        let url = format!("{page}/?laboratorio={token}#/sistema");
+        say!(
+            "{}",
+            t!("el mercado está en {url}\nCtrl-C lo termina", "the market is at {url}\nCtrl-C ends it")
+        );
+        if self.options.browser {
+            desk::open(&url);
+        }
+    }
+
+    /// Obeys until somebody wants the end; orders that are still being obeyed.
+    async fn serve(self: &Arc<Self>, mut ordered: mpsc::Receiver<desk::Ordered>, stop: &Stop) -> JoinSet<()> {
+        let mut orders = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = stop.stopped() => return orders,
+                Some((order, reply)) = ordered.recv() => {
+                    while orders.try_join_next().is_some() {}
+                    let class = Arc::clone(self);
+                    orders.spawn(async move {
+                        let _ = reply.send(class.obey(order).await);
+                    });
+                }
+            }
+        }
+    }
+
+    fn site(&self) -> Result<&Site, String> {
+        self.site.get().ok_or_else(|| t!("el mercado aún no está listo", "the market is not ready yet"))
+    }
+
+    fn market(&self) -> Result<Addresses, String> {
+        let url = self.market.get();
+        let url = url.ok_or_else(|| t!("el mercado aún no está listo", "the market is not ready yet"))?;
+        Ok(Addresses::one(url))
     }
 
     fn customers(&self) -> Option<Arc<Load>> {
@@ -196,26 +256,21 @@ impl Class {
 
     /// Everything that the controls show.
     pub fn state(&self) -> Value {
-        let replicas = self.local.get().map(|l| l.replicas()).unwrap_or_default();
-        let processes: Vec<_> = replicas
-            .iter()
-            .map(|r| {
-                let state = match r.state {
-                    State::Runs => "corre",
-                    State::Frozen => "congelado",
-                    State::Cut => "sin-red",
-                    State::Slow => "red-lenta",
-                    State::Dead => "muerto",
-                };
-                json!({"nombre": r.name, "servicio": r.service.name(), "estado": state, "listo": r.ready()})
-            })
-            .collect();
+        let (processes, offers, missing) = match self.site.get() {
+            None => Default::default(),
+            Some(Site::Local(local)) => (processes(local), order::ALL.to_vec(), Vec::new()),
+            Some(Site::Cluster(cluster)) => {
+                (remote::pods(cluster), remote::offers(cluster), cluster.rights.missing())
+            }
+        };
         let [reads, purchases] = self.customers().map_or([0.0; 2], |load| load.rates());
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let log: Vec<_> =
             log.iter().rev().take(12).map(|(at, what)| json!({"en": at, "que": what})).collect();
         json!({
             "procesos": processes,
+            "ofrece": offers,
+            "faltan": missing,
             "carga": {"lecturas": reads, "compras": purchases},
             "disco": self.fills,
             "reloj": self.clocks,
@@ -241,20 +296,30 @@ impl Class {
 
     async fn obey(self: Arc<Self>, order: Order) -> Result<(), String> {
         let from = self.meter.now();
-        let local = self.local()?;
-        let (what, fault) = (order.said(), order.fault());
-        match order {
-            Order::Kill { proceso } => local.kill(&proceso, None).await?,
-            Order::Terminate { proceso } => local.terminate(&proceso).await?,
-            Order::Freeze { proceso } => local.freeze(&proceso, true)?,
-            Order::Resume { proceso } => local.freeze(&proceso, false)?,
-            Order::Start { proceso } => local.revive(&proceso)?,
-            Order::Cut { proceso } => local.network(&proceso, Mode::Cut)?,
-            Order::Slow { proceso } => local.network(&proceso, Mode::Slow(order::SLOW))?,
-            Order::Heal { proceso } => local.network(&proceso, Mode::Pass)?,
-            Order::Replicas { servicio, n } => local.scale(servicio, n.clamp(1, order::MOST)).await?,
-            Order::Load { lecturas, compras } => self.set_load(local, lecturas, compras).await?,
-            Order::Disk { lleno } => {
+        let (mut what, fault) = (order.said(), order.fault());
+        match (self.site()?, order) {
+            (_, Order::Load { lecturas, compras }) => self.set_load(lecturas, compras).await?,
+            (_, Order::Report) => return self.report().await,
+            (Site::Cluster(cluster), order) => what = remote::obey(cluster, order).await?,
+            (Site::Local(local), Order::Kill { proceso }) => local.kill(&proceso, None).await?,
+            (Site::Local(local), Order::Terminate { proceso }) => local.terminate(&proceso).await?,
+            (Site::Local(local), Order::Freeze { proceso }) => local.freeze(&proceso, true)?,
+            (Site::Local(local), Order::Resume { proceso }) => local.freeze(&proceso, false)?,
+            (Site::Local(local), Order::Start { proceso }) => local.revive(&proceso)?,
+            (Site::Local(local), Order::Cut { proceso }) => local.network(&proceso, Mode::Cut)?,
+            (Site::Local(local), Order::Slow { proceso }) => {
+                local.network(&proceso, Mode::Slow(order::SLOW))?;
+            }
+            (Site::Local(local), Order::Heal { proceso }) => local.network(&proceso, Mode::Pass)?,
+            (Site::Local(local), Order::Replicas { servicio, n }) => {
+                local.scale(servicio, n.clamp(1, order::MOST)).await?;
+            }
+            (Site::Local(local), Order::Roll { servicio }) => {
+                for process in local.of(servicio) {
+                    local.replace(&process.name).await?;
+                }
+            }
+            (Site::Local(local), Order::Disk { lleno }) => {
                 let disk = self.disk.lock().await;
                 let disk = disk.as_ref().ok_or_else(|| {
                     t!(
@@ -269,28 +334,29 @@ impl Class {
                     local.reopen();
                 }
             }
-            Order::Clock { servicio, segundos } => {
+            (Site::Local(local), Order::Clock { servicio, segundos }) => {
                 if !self.clocks {
                     return Err(t!("falta el paquete faketime", "the package faketime is not installed"));
                 }
                 let clock = local.dir().join(format!("reloj-{}", servicio.name()));
                 std::fs::write(clock, format!("{segundos:+}s")).map_err(|e| format!("reloj: {e}"))?;
             }
-            Order::Experiment { nombre, ingenuo } => return self.experiment(nombre.name(), ingenuo).await,
-            Order::Report => return self.report().await,
+            (Site::Local(_), Order::Experiment { nombre, ingenuo }) => {
+                return self.experiment(nombre.name(), ingenuo).await;
+            }
         }
         self.did(from, what, fault);
         Ok(())
     }
 
     /// Customers of the classroom's own, who come from now on as often as that.
-    async fn set_load(&self, local: &Local, reads: f64, purchases: f64) -> Result<(), String> {
+    async fn set_load(&self, reads: f64, purchases: f64) -> Result<(), String> {
         let rates = [reads.clamp(0.0, order::MOST_RATE), purchases.clamp(0.0, order::MOST_RATE)];
         if let Some(load) = self.customers() {
             load.set_rates(rates);
             return Ok(());
         }
-        let market = Addresses::one(&local.gateway.url());
+        let market = self.market()?;
         let wanted = opening::wanted(STOCK, self.options.seed);
         let opened = opening::create(&http::client(false)?, &market, wanted).await?;
         let (usuarios, tokens) = (opened.usuarios.clone(), opened.tokens.clone());
@@ -306,7 +372,8 @@ impl Class {
                 .collect(),
             tokens,
         };
-        let prefix = format!("aula-{}", self.options.seed);
+        // keys that no earlier class had there
+        let prefix = format!("aula-{}-{}", self.options.seed, chrono::Utc::now().timestamp_millis());
         let load = Load::new(market, Arc::clone(&self.recorder), Arc::clone(&self.meter), plan, prefix)?;
         tokio::spawn(Arc::clone(&load).run());
         *self.load.lock().unwrap_or_else(PoisonError::into_inner) = Some(Customers { load, opened });
@@ -315,7 +382,7 @@ impl Class {
 
     /// Holds the market against every answer of its own customers so far. They wait meanwhile.
     async fn report(&self) -> Result<(), String> {
-        let market = Addresses::one(&self.local()?.gateway.url());
+        let market = self.market()?;
         let client = http::client(false)?;
         let load = self.customers();
         let rates = load.as_ref().map(|load| load.rates());
@@ -335,8 +402,10 @@ impl Class {
 
     async fn judge(&self, client: &reqwest::Client, market: &Addresses) -> Result<(), String> {
         let mut verdict = Verdict::default();
-        if let Err(e) = reading::settled(client, market, SETTLING).await {
-            verdict.add("audit", e);
+        match (reading::settled(client, market, SETTLING).await, self.site()?) {
+            (Err(e), Site::Local(_)) => verdict.add("audit", e),
+            // what is pending in a market of others may be theirs
+            (Err(_), Site::Cluster(_)) | (Ok(_), _) => {}
         }
         let (usuarios, tokens) = {
             let load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
@@ -359,9 +428,12 @@ impl Class {
             experiment: "aula",
             title: [t!("Clase", "Class"), t!("¿Qué pasó en esta clase?", "What happened in this class?")],
             naive: false,
-            place: t!("esta máquina", "this machine"),
+            place: match self.site()? {
+                Site::Local(_) => t!("esta máquina", "this machine"),
+                Site::Cluster(cluster) => cluster.place(),
+            },
             seed: self.options.seed,
-            command: "cargo run --release -p laboratorio -- aula".to_owned(),
+            command: self.options.place.command(),
             began: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
             interrupted: false,
         };

@@ -35,6 +35,8 @@ pub enum Order {
     Heal { proceso: String },
     #[serde(rename = "replicas")]
     Replicas { servicio: Service, n: usize },
+    #[serde(rename = "reemplazar")]
+    Roll { servicio: Service },
     #[serde(rename = "carga")]
     Load { lecturas: f64, compras: f64 },
     #[serde(rename = "disco")]
@@ -46,6 +48,25 @@ pub enum Order {
     #[serde(rename = "informe")]
     Report,
 }
+
+/// The words of all of them, for the controls.
+pub const ALL: [&str; 15] = [
+    "matar",
+    "terminar",
+    "congelar",
+    "reanudar",
+    "iniciar",
+    "cortar",
+    "demorar",
+    "sanar",
+    "replicas",
+    "reemplazar",
+    "carga",
+    "disco",
+    "reloj",
+    "experimento",
+    "informe",
+];
 
 /// An experiment that a button starts.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -92,6 +113,10 @@ impl Order {
             Self::Replicas { servicio, n } => {
                 let name = servicio.name();
                 t!("{n} procesos de {name}", "{n} processes of {name}")
+            }
+            Self::Roll { servicio } => {
+                let name = servicio.name();
+                t!("todo {name} reemplazado", "all of {name} replaced")
             }
             Self::Load { lecturas, compras } => t!(
                 "carga: {lecturas} lecturas y {compras} compras por segundo",

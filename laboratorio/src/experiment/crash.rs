@@ -1,27 +1,23 @@
 //! `caida`: one process of a service is killed every so often. What does a customer see?
 
 use super::{Figure, Lab, Measured, Story, slowest};
-use crate::local::Local;
 use crate::measure::Kind;
 use crate::plan::Service;
+use crate::site::Site;
 use crate::t;
 use crate::words::time;
 use std::time::{Duration, Instant};
 
-/// As a kubelet restarts a container for the first time: at once, and it takes a moment.
-const DOWN: Duration = Duration::from_millis(300);
-/// A process that is not back by then stays away.
-const BACK: Duration = Duration::from_secs(20);
 /// What still counts as this death's doing, after the process is back.
 const ECHO: u64 = 500_000;
 
 pub(super) async fn script(
     lab: &Lab<'_>,
-    local: &Local,
+    site: &Site,
     service: Service,
     every: Duration,
 ) -> Result<Story, String> {
-    let name = local.host_of(service).name();
+    let name = site.name_of(service);
     let mut n = 0;
     loop {
         let seconds = every.as_secs_f64();
@@ -30,17 +26,10 @@ pub(super) async fn script(
         if !lab.stop.pause(every.min(left)).await || left <= every {
             break;
         }
-        let all = local.of(service);
-        let Some(victim) = all.get(n % all.len().max(1)) else { break };
+        let from = lab.meter.now();
+        let Some(killed) = lab.until_stopped(site.kill(service, n)).await?.flatten() else { break };
         n += 1;
-        let (from, starts) = (lab.meter.now(), victim.starts());
-        local.kill(&victim.name, Some(DOWN)).await?;
-        let deadline = Instant::now() + BACK;
-        while (victim.starts() == starts || !victim.ready()) && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        let victim = &victim.name;
-        lab.did(from, t!("kill -9 a {victim}", "kill -9 of {victim}"), true);
+        lab.did(from, killed, true);
     }
     Ok(Story::default())
 }

@@ -6,16 +6,21 @@
 //! | [`crash`] | one is killed every so often |
 //! | [`rollout`] | every one is replaced |
 //! | [`point`] | one dies at a named point of a purchase |
+//! | [`mayhem`] | in a cluster: pods are deleted, scaled and rolled by chance |
 //!
-//! With a URL only the load and the judgement are left: nothing is done to a market that was not started here.
+//! In a cluster the same is done to pods, as far as its RBAC allows, and undone in the end. With a URL alone only the load and
+//! the judgement are left.
 
 pub mod crash;
+pub mod mayhem;
+mod needs;
 pub mod opening;
 pub mod point;
 pub mod rollout;
 pub mod scale;
 
 use crate::checker::{self, Verdict};
+use crate::cluster::Cluster;
 use crate::history::{Final, History, Line, Recorder, Token, Usuario};
 use crate::http::{self, Addresses};
 use crate::load::{Load, Plan};
@@ -25,6 +30,7 @@ use crate::plan::Service;
 use crate::reading;
 use crate::report::{Figure, Outcomes, Report, Rule, Run, Story};
 use crate::screen::{self, Screen};
+use crate::site::Site;
 use crate::stop::Stop;
 use crate::t;
 use crate::words::time;
@@ -57,13 +63,15 @@ pub enum Experiment {
         service: Service,
         /// How often.
         every: Duration,
-        /// How many of it there are.
-        replicas: usize,
+        /// How many of it there are; as many as there are already, or two of ours, if left out.
+        replicas: Option<usize>,
     },
     /// `despliegue`.
     Rollout,
-    /// `caos` of a market that was not started here.
+    /// `caos` of a market of which only the URL is known.
     Plain,
+    /// `caos` of a cluster.
+    Mayhem,
     /// `fallo`.
     Point {
         /// In turn.
@@ -78,6 +86,13 @@ pub enum Target {
     Local(Programs),
     /// Somebody's.
     Url(String),
+    /// In this namespace of the kubeconfig's cluster, whose gateway is at the URL.
+    Cluster {
+        /// Its name.
+        namespace: String,
+        /// For customers.
+        url: String,
+    },
 }
 
 /// What all experiments can be told.
@@ -103,8 +118,10 @@ pub struct Options {
 
 /// What an experiment works with.
 pub struct Lab<'a> {
-    /// The market's processes, where they were started here.
-    pub local: Option<Arc<Local>>,
+    /// What things are done to; nothing where only the URL is known.
+    pub site: Option<Site>,
+    /// Of everything by chance.
+    pub seed: u64,
     /// The customers.
     pub load: Arc<Load>,
     /// What they meet.
@@ -130,6 +147,20 @@ impl Lab<'_> {
         self.meter.mark(from, what, fault);
     }
 
+    /// What comes of it. A cluster takes its time: nothing where somebody wants the end meanwhile.
+    pub async fn until_stopped<T>(
+        &self,
+        deed: impl Future<Output = Result<T, String>>,
+    ) -> Result<Option<T>, String> {
+        if !matches!(self.site, Some(Site::Cluster(_))) {
+            return deed.await.map(Some);
+        }
+        tokio::select! {
+            done = deed => done.map(Some),
+            () = self.stop.stopped() => Ok(None),
+        }
+    }
+
     /// Waits until its end; whether nobody stopped it.
     pub async fn rest(&self) -> bool {
         self.stop.pause(self.end.saturating_duration_since(Instant::now())).await
@@ -148,7 +179,7 @@ impl Experiment {
             Self::Scale { .. } => "escala",
             Self::Crash { .. } => "caida",
             Self::Rollout => "despliegue",
-            Self::Plain => "caos",
+            Self::Plain | Self::Mayhem => "caos",
             Self::Point { .. } => "fallo",
         }
     }
@@ -177,7 +208,7 @@ impl Experiment {
                     "Can everything be replaced while people buy?"
                 ),
             ],
-            Self::Plain => {
+            Self::Plain | Self::Mayhem => {
                 [t!("Caos", "Chaos"), t!("¿Y si todo falla a la vez?", "What if everything fails at once?")]
             }
             Self::Point { .. } => [
@@ -196,8 +227,8 @@ impl Experiment {
             BTreeMap::from([(Service::Usuarios, 2), (Service::Tokens, 3), (Service::Transacciones, 2)]);
         match self {
             Self::Scale { service, .. } => _ = n.insert(*service, 1),
-            Self::Crash { service, replicas, .. } => _ = n.insert(*service, *replicas),
-            Self::Rollout | Self::Plain | Self::Point { .. } => {}
+            Self::Crash { service, replicas, .. } => _ = n.insert(*service, replicas.unwrap_or(2)),
+            Self::Rollout | Self::Plain | Self::Mayhem | Self::Point { .. } => {}
         }
         if naive {
             n.insert(Service::Transacciones, 1);
@@ -206,13 +237,19 @@ impl Experiment {
     }
 
     async fn script(&self, lab: &Lab<'_>) -> Result<Story, String> {
-        let Some(local) = lab.local.clone() else { return plain(lab).await };
-        match self {
-            Self::Scale { service, most } => scale::script(lab, &local, *service, *most).await,
-            Self::Crash { service, every, .. } => crash::script(lab, &local, *service, *every).await,
-            Self::Rollout => rollout::script(lab, &local).await,
-            Self::Plain => plain(lab).await,
-            Self::Point { points } => point::script(lab, &local, points).await,
+        let Some(site) = &lab.site else { return plain(lab).await };
+        match (self, site) {
+            (Self::Scale { service, most }, _) => scale::script(lab, site, *service, *most).await,
+            (Self::Crash { service, every, replicas }, _) => {
+                if let (Some(n), Site::Cluster(_)) = (replicas, site) {
+                    lab.until_stopped(site.scale(*service, *n)).await?;
+                }
+                crash::script(lab, site, *service, *every).await
+            }
+            (Self::Rollout, _) => rollout::script(lab, site).await,
+            (Self::Mayhem, Site::Cluster(cluster)) => mayhem::script(lab, cluster).await,
+            (Self::Point { points }, Site::Local(local)) => point::script(lab, local, points).await,
+            (Self::Plain | Self::Mayhem, _) | (Self::Point { .. }, Site::Cluster(_)) => plain(lab).await,
         }
     }
 
@@ -222,7 +259,7 @@ impl Experiment {
             Self::Scale { service, .. } => scale::told(story, m, *service),
             Self::Crash { .. } => crash::told(story, m),
             Self::Rollout => rollout::told(story, m),
-            Self::Plain | Self::Point { .. } => {}
+            Self::Plain | Self::Mayhem | Self::Point { .. } => {}
         }
     }
 }
@@ -248,10 +285,20 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     let file = o.dir.join("historia.jsonl");
     let recorder = Arc::new(Recorder::create(&file)?);
     let client = http::client(false)?;
+    let cluster = match &o.target {
+        Target::Cluster { namespace, .. } => {
+            let cluster = Cluster::connect(namespace).await?;
+            cluster.rights.need(&needs::deeds(what))?;
+            Some(cluster)
+        }
+        Target::Local(_) | Target::Url(_) => None,
+    };
     let naive = matches!(&o.target, Target::Local(Programs::Naive(_)));
     let first = match &o.target {
         Target::Local(_) => t!("se inicia el mercado", "the market starts"),
-        Target::Url(url) => t!("se crean usuarios y tokens en {url}", "users and tokens are made at {url}"),
+        Target::Url(url) | Target::Cluster { url, .. } => {
+            t!("se crean usuarios y tokens en {url}", "users and tokens are made at {url}")
+        }
     };
     say!("{first}");
     let wanted = opening::wanted(o.purchases * o.length.as_secs_f64(), o.seed);
@@ -272,7 +319,7 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
             let url = local.gateway.url();
             (Some(local), Addresses::one(&url), wanted)
         }
-        Target::Url(url) => {
+        Target::Url(url) | Target::Cluster { url, .. } => {
             let market = Addresses::one(url.trim_end_matches('/'));
             let opened = opening::create(&client, &market, wanted).await?;
             (None, market, opened)
@@ -293,13 +340,14 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     let prefix = match &o.target {
         Target::Local(_) => "compra".to_owned(),
         // keys that no earlier run had there
-        Target::Url(_) => format!("lab-{}", chrono::Utc::now().timestamp_millis()),
+        Target::Url(_) | Target::Cluster { .. } => format!("lab-{}", chrono::Utc::now().timestamp_millis()),
     };
     let load = Load::new(market.clone(), Arc::clone(&recorder), Arc::clone(&meter), plan, prefix)?;
     let screen = Screen::new(o.length);
     let customers = tokio::spawn(Arc::clone(&load).run());
     let lab = Lab {
-        local: local.clone(),
+        site: local.clone().map(Site::Local).or(cluster.clone().map(Site::Cluster)),
+        seed: o.seed,
         load: Arc::clone(&load),
         meter: Arc::clone(&meter),
         usuarios: usuarios.clone(),
@@ -314,9 +362,10 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
         never = screen::watch(&screen, &meter) => match never {},
     };
     load.stop();
-    if let Some(local) = &local {
-        local.calm();
-    }
+    let calm = match &lab.site {
+        Some(site) => site.calm().await,
+        None => Ok(()),
+    };
     let mut story = story?;
     screen.next(t!("terminan los últimos clientes", "the last customers end"));
     customers.await.map_err(|e| format!("load: {e}"))??;
@@ -336,7 +385,9 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     let title = what.title();
     let place = match &o.target {
         Target::Local(_) => t!("esta máquina", "this machine"),
-        Target::Url(url) => url.clone(),
+        Target::Url(url) | Target::Cluster { url, .. } => {
+            cluster.as_ref().map_or_else(|| url.clone(), |c| c.place())
+        }
     };
     let run = Run {
         experiment: what.name(),
@@ -351,6 +402,8 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     let of = Outcomes { history: &history, end: &end, verdict: &verdict, measured: &measured };
     let report = Report::new(&run, &of, story);
     report.write(&measured, &o.report)?;
+    // whoever must put something back by hand has the report all the same
+    calm?;
     Ok(report)
 }
 

@@ -1,20 +1,21 @@
 //! `despliegue`: every process is replaced by a new one while customers buy.
 
 use super::{Figure, Lab, Measured, Story, reads, slowest};
-use crate::local::Local;
 use crate::measure::{End, Kind};
+use crate::site::Site;
 use crate::t;
 
-pub(super) async fn script(lab: &Lab<'_>, local: &Local) -> Result<Story, String> {
-    let all: Vec<_> = local.services().into_iter().flat_map(|s| local.of(s)).map(|r| r.name).collect();
+pub(super) async fn script(lab: &Lab<'_>, site: &Site) -> Result<Story, String> {
+    let all = site.parts();
     let mut replaced = 0_usize;
     if lab.stop.pause(lab.part(0.15)).await {
-        for (i, name) in all.iter().enumerate() {
+        for (i, part) in all.iter().enumerate() {
+            let name = part.name();
             lab.screen.next(t!("se reemplaza {name}", "{name} is replaced"));
             let from = lab.meter.now();
-            let new = local.replace(name).await?;
-            replaced += 1;
-            lab.did(from, t!("{new} en lugar de {name}", "{new} instead of {name}"), false);
+            let Some((n, done)) = lab.until_stopped(site.renew(part)).await? else { break };
+            replaced += n;
+            lab.did(from, done, false);
             // spread over the first three quarters
             if !lab.stop.pause(lab.part(0.6 / all.len() as f64)).await {
                 break;

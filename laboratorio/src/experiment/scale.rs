@@ -1,9 +1,9 @@
 //! `escala`: from one process to many and back. Does more do more, and does anybody notice the change?
 
 use super::{Figure, Lab, Measured, Story, reads};
-use crate::local::Local;
 use crate::measure::{End, Kind};
 use crate::plan::Service;
+use crate::site::Site;
 use crate::t;
 use crate::words::time;
 
@@ -14,21 +14,33 @@ const STEP: u64 = 100_000;
 
 pub(super) async fn script(
     lab: &Lab<'_>,
-    local: &Local,
+    site: &Site,
     service: Service,
     most: usize,
 ) -> Result<Story, String> {
-    let name = local.host_of(service).name();
+    let name = site.name_of(service);
     let mut phases = Vec::new();
     let third = lab.part(1.0 / 3.0);
     let phase = |n: usize| t!("{n} de {name}", "{n} of {name}");
-    lab.screen.next(t!("de 1 a {most} procesos de {name}", "from 1 to {most} processes of {name}"));
     let mut from = lab.meter.now();
+    let had = site.count(service);
+    // a cluster has as many as somebody wanted
+    if had != 1 {
+        lab.screen.next(t!("de {had} a 1", "from {had} to 1"));
+        if lab.until_stopped(site.scale(service, 1)).await?.is_none() {
+            return Ok(Story::default());
+        }
+        lab.did(from, t!("{name}: de {had} a 1", "{name}: from {had} to 1"), false);
+        from = lab.meter.now();
+    }
+    lab.screen.next(t!("de 1 a {most} procesos de {name}", "from 1 to {most} processes of {name}"));
     let mut going = lab.stop.pause(third).await;
     phases.push((phase(1), from, lab.meter.now()));
     if going {
         from = lab.meter.now();
-        local.scale(service, most).await?;
+        going = lab.until_stopped(site.scale(service, most)).await?.is_some();
+    }
+    if going {
         lab.did(from, t!("{name}: de 1 a {most}", "{name}: from 1 to {most}"), false);
         lab.screen.next(t!("de {most} a 1", "from {most} to 1"));
         let begun = lab.meter.now();
@@ -37,7 +49,9 @@ pub(super) async fn script(
     }
     if going {
         from = lab.meter.now();
-        local.scale(service, 1).await?;
+        going = lab.until_stopped(site.scale(service, 1)).await?.is_some();
+    }
+    if going {
         lab.did(from, t!("{name}: de {most} a 1", "{name}: from {most} to 1"), false);
         lab.screen.next(t!("hasta el final con 1", "to the end with 1"));
         let begun = lab.meter.now();

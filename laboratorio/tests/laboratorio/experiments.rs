@@ -1,6 +1,6 @@
 //! Each experiment in short: its verdict, its exit code, its report; and the naive shop wrong in each.
 
-use crate::helpers::{LABORATORIO, running, services, turn, wait_for};
+use crate::helpers::{Classroom, LABORATORIO, running, services, turn, wait_for};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -223,24 +223,12 @@ fn a_market_that_is_there_already_is_judged_by_its_own_users_and_tokens() {
     let _turn = turn();
     services();
     let dir = TempDir::new().unwrap();
-    // a port below those that connections are given
-    let port = (0..1000_u16)
-        .map(|i| 10_000 + (i * 19 + std::process::id() as u16 % 1000) % 20_000)
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .unwrap();
-    let mut command = Command::new(LABORATORIO);
-    command
-        .args(["aula", "--sin-navegador", "--port", &port.to_string(), "--dir"])
-        .arg(dir.path().join("aula"));
-    let mut class = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(class.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line.contains("?laboratorio=")));
-    let report = report(&["caos", "--url", &format!("http://127.0.0.1:{port}"), "--segundos", "1.5"], 0);
+    let class = Classroom::start(&dir.path().join("aula"), |_| {});
+    let report = report(&["caos", "--url", &class.url, "--segundos", "1.5"], 0);
     assert!(report["dinero"]["compras"].as_u64().unwrap() >= 5, "{report}");
     assert_eq!(report["marcas"].as_array().unwrap().len(), 0);
-    assert!(Command::new("kill").arg("-INT").arg(class.id().to_string()).status().unwrap().success());
-    let rest: Vec<String> = lines.collect();
-    assert_eq!(class.wait().unwrap().code(), Some(0), "{rest:?}");
+    let (code, rest) = class.end();
+    assert_eq!(code, Some(0), "{rest:?}");
     let path = dir.path().to_str().unwrap();
     wait_for(|| running(path) == 0);
     assert!(!std::fs::read_to_string("/proc/mounts").unwrap().contains(path));

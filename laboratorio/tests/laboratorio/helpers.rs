@@ -1,8 +1,10 @@
 //! What the tests share: the programs, one run at a time, and waiting.
 
 use std::fs::DirEntry;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -66,4 +68,55 @@ pub fn wait_for(condition: impl Fn() -> bool) {
         assert!(Instant::now() < end, "not within 20 s");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// A class in the browser's place: its process, and the address of its page, which has its token.
+pub struct Classroom {
+    process: Child,
+    lines: Box<dyn Iterator<Item = String>>,
+    /// Without a path.
+    pub url: String,
+    pub token: String,
+}
+
+impl Classroom {
+    /// `aula` at a free port, once its page is there.
+    pub fn start(dir: &Path, prepare: impl FnOnce(&mut Command)) -> Self {
+        // a port below those that connections are given
+        let port = (0..1000_u16)
+            .map(|i| 10_000 + (i * 19 + std::process::id() as u16 % 1000) % 20_000)
+            .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+            .unwrap();
+        let mut command = Command::new(LABORATORIO);
+        command
+            .args(["aula", "--sin-navegador", "--idioma", "en", "--port", &port.to_string(), "--dir"])
+            .arg(dir);
+        prepare(&mut command);
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let opened = lines.by_ref().find(|line| line.contains("?laboratorio=")).unwrap();
+        let token = opened.split("?laboratorio=").nth(1).unwrap().split('#').next().unwrap().to_owned();
+        Self { process, lines: Box::new(lines), url: format!("http://127.0.0.1:{port}"), token }
+    }
+
+    /// Ctrl-C; its exit code, and what it said.
+    pub fn end(mut self) -> (Option<i32>, Vec<String>) {
+        interrupt(&self.process);
+        let rest = self.lines.by_ref().collect();
+        (self.process.wait().unwrap().code(), rest)
+    }
+}
+
+impl Drop for Classroom {
+    fn drop(&mut self) {
+        if self.process.try_wait().is_ok_and(|ended| ended.is_none()) {
+            interrupt(&self.process);
+            let _ = self.process.wait();
+        }
+    }
+}
+
+/// As Ctrl-C does.
+pub fn interrupt(process: &Child) {
+    assert!(Command::new("kill").arg("-INT").arg(process.id().to_string()).status().unwrap().success());
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it goes wrong")]
 
+mod api_server;
 mod chaos;
+mod cluster;
 mod experiments;
 mod helpers;

@@ -1,0 +1,28 @@
+//! Whose market a class breaks.
+
+use std::path::PathBuf;
+
+/// Whose market.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// Ours: the three binaries of this directory.
+    Local(PathBuf),
+    /// In this namespace of the kubeconfig's cluster, whose gateway is at the URL.
+    Cluster {
+        /// Its name.
+        namespace: String,
+        /// For customers, and for the page.
+        url: String,
+    },
+}
+
+impl Place {
+    /// What starts such a class.
+    pub fn command(&self) -> String {
+        let command = "cargo run --release -p laboratorio -- aula";
+        match self {
+            Self::Local(_) => command.to_owned(),
+            Self::Cluster { namespace, url } => format!("{command} --k8s {namespace} --url {url}"),
+        }
+    }
+}
