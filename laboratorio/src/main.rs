@@ -8,7 +8,7 @@ use laboratorio::classroom;
 use laboratorio::experiment::{self, Experiment, Target};
 use laboratorio::history::History;
 use laboratorio::local::Programs;
-use laboratorio::options::{Chaos, Classroom, Cli, Common, Order, Store};
+use laboratorio::options::{Chaos, Classroom, Cli, Common, Cuentas, Order, Store};
 use laboratorio::report::{Report, compare};
 use laboratorio::stop::Stop;
 use laboratorio::words::{Lang, speak};
@@ -103,9 +103,16 @@ fn this() -> Result<PathBuf, String> {
     std::env::current_exe().map_err(|e| t!("este programa: {e}", "this executable: {e}"))
 }
 
-/// What was typed, with the seed that makes it the same again.
+/// What was typed, with the seed that makes it the same again, and without an API key: reports are sent around.
 fn command(seed: Option<u64>, chosen: u64) -> String {
+    const KEY: &str = "--clave-api";
     let mut words: Vec<_> = std::env::args().skip(1).collect();
+    if let Some(at) = words.iter().position(|word| word == KEY || word.starts_with("--clave-api=")) {
+        if words.get(at).is_some_and(|word| word == KEY) {
+            words.remove(at);
+        }
+        words.remove(at);
+    }
     if seed.is_none() {
         words.extend(["--semilla".to_owned(), chosen.to_string()]);
     }
@@ -118,7 +125,7 @@ async fn experiment(what: &Experiment, c: Common, stop: &Stop) -> Result<Word, S
     }
     let exe = this()?;
     let target = match c.url {
-        Some(url) => Target::Url(url),
+        Some(url) => Target::Url(url, c.clave_api),
         None if c.ingenuo => Target::Local(Programs::Naive(exe)),
         None => Target::Local(Programs::Market(programs::services(&exe)?)),
     };
@@ -126,6 +133,7 @@ async fn experiment(what: &Experiment, c: Common, stop: &Stop) -> Result<Word, S
     let dir = c.dir.unwrap_or_else(fresh);
     let options = experiment::Options {
         target,
+        accounts: c.cuentas == Cuentas::Si,
         length: Duration::from_secs_f64(c.segundos),
         seed,
         reads: c.lecturas,
@@ -145,6 +153,8 @@ async fn chaos(c: Chaos, stop: &Stop) -> Result<Word, String> {
         let common = Common {
             local: false,
             url: Some(url),
+            clave_api: c.clave_api,
+            cuentas: c.cuentas,
             ingenuo: false,
             segundos: seconds,
             semilla: c.semilla,
@@ -179,6 +189,7 @@ async fn chaos(c: Chaos, stop: &Stop) -> Result<Word, String> {
         reads: c.lecturas,
         purchases: c.compras,
         shop,
+        accounts: c.cuentas == Cuentas::Si,
         report: c.informe.unwrap_or_else(|| dir.join("informe.html")),
         command: command(c.semilla, seed),
         dir,

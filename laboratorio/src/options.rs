@@ -74,6 +74,12 @@ pub struct Common {
     /// A market that is there already: only load and judgement, on users and tokens of its own
     #[arg(long, value_name = "URL", value_parser = url, conflicts_with = "ingenuo")]
     pub url: Option<String>,
+    /// With --url, where people log in: an API key of an account that is tesorero, publicador and auditor
+    #[arg(long, env = "CLAVE_API", hide_env_values = true, value_name = "CLAVE")]
+    pub clave_api: Option<String>,
+    /// Whether people log in, in a market that is started for it
+    #[arg(long, value_enum, default_value_t = Cuentas::No, conflicts_with_all = ["url", "ingenuo"])]
+    pub cuentas: Cuentas,
     /// Against the shop that most people would write at first
     #[arg(long)]
     pub ingenuo: bool,
@@ -148,6 +154,12 @@ pub struct Chaos {
     /// A market that is there already: only load and judgement, as in any experiment
     #[arg(long, value_name = "URL", value_parser = url, conflicts_with_all = ["ingenuo", "store", "kills"])]
     pub url: Option<String>,
+    /// With --url, where people log in: an API key of an account that is tesorero, publicador and auditor
+    #[arg(long, env = "CLAVE_API", hide_env_values = true, value_name = "CLAVE")]
+    pub clave_api: Option<String>,
+    /// Whether people log in: each customer then buys with a session of their own, and some try to buy with somebody else's
+    #[arg(long, value_enum, default_value_t = Cuentas::No, conflicts_with_all = ["url", "ingenuo"])]
+    pub cuentas: Cuentas,
     /// How long, in minutes
     #[arg(long, value_name = "MINUTOS", value_parser = seconds, conflicts_with = "segundos")]
     pub minutos: Option<f64>,
@@ -205,6 +217,15 @@ pub struct Classroom {
     /// An empty directory for the data, the logs and the reports; a fresh one if left out
     #[arg(long)]
     pub dir: Option<PathBuf>,
+}
+
+/// Whether people log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Cuentas {
+    /// They do.
+    Si,
+    /// Whoever asks says who they are.
+    No,
 }
 
 /// What services keep their data in.

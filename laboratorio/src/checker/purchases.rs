@@ -1,10 +1,10 @@
-//! Purchases: `kept`, `replay`, `once`, `refusal`, `invented`.
+//! Purchases: `kept`, `replay`, `once`, `refusal`, `own`, `invented`.
 
 use super::Verdict;
 use crate::history::{Final, History, Op, Outcome, Request, Transaccion};
 use crate::t;
 use crate::words::time;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub(super) fn check(h: &History, f: &Final, v: &mut Verdict) {
     let compras: Vec<_> = h.requests.iter().filter(|p| matches!(p.op, Op::Buy { .. })).collect();
@@ -22,6 +22,7 @@ pub(super) fn check(h: &History, f: &Final, v: &mut Verdict) {
         replays(clave, requests, v);
         refusal(clave, requests, bought.get(clave).copied(), h, v);
     }
+    own(&compras, f, v);
     invented(&compras, &by_key, f, v);
 }
 
@@ -212,6 +213,32 @@ fn refusal(clave: &str, requests: &[&Request], bought: Option<u64>, h: &History,
                 time(no.hasta)
             ),
         );
+    }
+}
+
+/// Where people log in, a transaction is one that its usuario has asked for.
+fn own(compras: &[&Request], f: &Final, v: &mut Verdict) {
+    let mut asked = HashSet::new();
+    for p in compras {
+        let Some(subject) = p.sujeto else { continue };
+        let (usuario, token, _) = asked_for(p);
+        if subject == usuario {
+            asked.insert((usuario, token));
+        } else if p.outcome() == Outcome::Done {
+            v.add(
+                "own",
+                t!(
+                    "{} compró para el usuario {usuario} con la sesión del {subject}",
+                    "{} bought for user {usuario} with the session of {subject}",
+                    p.name()
+                ),
+            );
+        }
+    }
+    let people_log_in = compras.iter().any(|p| p.sujeto.is_some());
+    for t in f.transacciones.iter().filter(|t| people_log_in && !asked.contains(&(t.usuario_id, t.token_id)))
+    {
+        v.add("own", t!("el usuario no la pidió: {t}", "its user has not asked for it: {t}"));
     }
 }
 

@@ -145,6 +145,7 @@ pub async fn run(o: Options, stop: &Stop) -> Result<(), String> {
         extra: Some(desk.routes()),
         clocks: faketime,
         recorder: Some(Arc::clone(&recorder)),
+        accounts: false,
     };
     say!("{}", t!("se inician siete procesos", "seven processes start"));
     let local = Local::start(setup).await?;

@@ -183,6 +183,9 @@ async fn a_browsers_cookie_is_its_own_and_writes_from_the_own_page_only() {
     buy(api, 101).header("Cookie", &cookie).header("Origin", own).await.expect(201);
     let both = api.get("/usuarios/1").header("Cookie", &cookie).header("Authorization", "Bearer x.y.z").await;
     both.assert_problem(401, "no-autenticado");
+    // neither is wrong, and they are two people
+    let luis = as_demo(api, "luis").await.get("/cuenta").header("Cookie", &cookie).await;
+    luis.assert_problem(401, "no-autenticado");
     let twice = api.get("/usuarios/1").header("Cookie", &format!("{cookie}; {cookie}")).await;
     twice.assert_problem(401, "no-autenticado");
     // an old cookie comes without being asked for, and hides nothing that everybody may see
