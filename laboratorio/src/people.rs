@@ -5,6 +5,7 @@
 
 use crate::history::{DiskArrays, Op, Usuario};
 use crate::http::{self, Answer};
+use crate::local::INTERNAL_TOKEN;
 use crate::report::Figure;
 use crate::t;
 use reqwest::RequestBuilder;
@@ -108,6 +109,7 @@ pub async fn found(usuarios: &Path, store: &str, seed: &Path) -> Result<String, 
         .env("STORE", store)
         .env("SEED_DIR", seed)
         .env("CONTRASENA", &password)
+        .env("INTERNAL_TOKEN", INTERNAL_TOKEN)
         .kill_on_drop(true);
     let output = command.output().await.map_err(|e| format!("{}: {e}", usuarios.display()))?;
     match output.status.success() {
