@@ -263,7 +263,10 @@ impl Local {
                 (program.clone(), vec!["tienda-ingenua".to_owned()])
             }
             Programs::Market(bin) => {
+                let url = |s| self.internal.get(&s).map(|p| p.url()).unwrap_or_default();
                 environment.extend([
+                    ("CUENTAS", people::mode(self.office.as_ref())),
+                    ("USUARIOS_URL", url(Service::Usuarios)),
                     ("INTERNAL_TOKEN", INTERNAL_TOKEN.to_owned()),
                     ("STORE", store(self.store.as_deref(), &self.data, service)),
                     ("WORKERS", "1".to_owned()),
@@ -271,13 +274,6 @@ impl Local {
                     ("GRACE_SECONDS", "5".to_owned()),
                     ("RUST_LOG", "info".to_owned()),
                 ]);
-                let url = |s| self.internal.get(&s).map(|p| p.url()).unwrap_or_default();
-                if self.office.is_some() {
-                    environment.push(("CUENTAS", "si".to_owned()));
-                }
-                if service != Service::Usuarios {
-                    environment.push(("USUARIOS_URL", url(Service::Usuarios)));
-                }
                 if service == Service::Transacciones {
                     environment.push(("TOKENS_URL", url(Service::Tokens)));
                     environment.push(("ORPHAN_AGE_MS", ORPHAN_AGE.as_millis().to_string()));

@@ -118,6 +118,11 @@ pub async fn found(usuarios: &Path, store: &str, seed: &Path) -> Result<String, 
     }
 }
 
+/// `CUENTAS` of a market, whose office has this password where people log in.
+pub fn mode(office: Option<&String>) -> String {
+    if office.is_some() { "si" } else { "no" }.to_owned()
+}
+
 /// What nobody guesses.
 fn random() -> Result<String, String> {
     let mut bytes = [0; 16];
@@ -161,7 +166,13 @@ impl People {
     pub async fn by_key(usuarios: &str, api_key: String) -> Result<Self, String> {
         let client = http::pooled()?;
         let session = begin(&client, usuarios, &json!({"claveApi": api_key})).await;
-        word(&session, "token")?;
+        if session.status != Some(201) {
+            let why = session.reason();
+            return Err(t!(
+                "{usuarios} no acepta la clave de API: {why}",
+                "{usuarios} does not take the API key: {why}"
+            ));
+        }
         let roles = session.body.get("roles").cloned().unwrap_or_default();
         let has = |role: &&str| roles.as_array().is_some_and(|all| all.iter().any(|r| r == role));
         if let Some(missing) = ROLES.iter().find(|role| !has(role)) {

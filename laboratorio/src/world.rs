@@ -219,13 +219,9 @@ impl World {
             ("GRACE_SECONDS", "5".to_owned()),
             ("HOSTNAME", name.clone()),
             ("RUST_LOG", "warn".to_owned()),
+            ("CUENTAS", people::mode(self.office.as_ref())),
+            ("USUARIOS_URL", url(Service::Usuarios)),
         ];
-        if self.office.is_some() {
-            environment.push(("CUENTAS", "si".to_owned()));
-        }
-        if service != Service::Usuarios {
-            environment.push(("USUARIOS_URL", url(Service::Usuarios)));
-        }
         if service == Service::Transacciones {
             environment.push(("TOKENS_URL", url(Service::Tokens)));
             // above the deadline (3 s): recovery and customers who insist must meet

@@ -50,7 +50,7 @@ class Axe(PageCase):
             self.look(browser, (view, "dead"))
 
     def test_axe_finds_nothing_where_people_log_in(self):
-        self.expected = ["401", "403"]
+        self.expected = ["401", "403", "422"]
         market = self.market(options=("--cuentas=si",))
         for dark, size in ((False, (1280, 900)), (True, (1280, 900)), (False, (390, 844))):
             browser = self.shop(market, dark=dark, size=size)
