@@ -147,7 +147,10 @@ async fn an_api_key_logs_in_until_it_is_revoked() {
     ana.delete(&format!("/cuenta/claves-api/{}", made["id"])).await.expect(204);
     by_key(key).await.assert_problem(401, "no-autenticado");
     buy(&program, 102).await.assert_problem(403, "sesion-terminada");
-    ana.delete("/cuenta/claves-api/1").await.assert_problem(404, "cuenta-no-encontrada");
+    for nobodys in ["1", "4294967296", "9007199254740991"] {
+        let path = format!("/cuenta/claves-api/{nobodys}");
+        ana.delete(&path).await.assert_problem(404, "cuenta-no-encontrada");
+    }
     for n in 0..20 {
         ana.post("/cuenta/claves-api").json(json!({"nombre": format!("k{n}")})).await.expect(201);
     }
