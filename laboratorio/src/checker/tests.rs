@@ -219,6 +219,15 @@ fn own() {
     assert_eq!(Case::without_answers().and(by(1, Some(201))).and(by(2, Some(201))).rules(), ["own"]);
     // nobody was told, and yet it was bought
     assert_eq!(Case::without_answers().and(by(2, None)).rules(), ["own"]);
+    // the purchase is another key's
+    let mut other = Case::without_answers().and(by(1, Some(201)));
+    other.disk().transacciones[0].intento = Some("usuario-2/k#1".to_owned());
+    assert_eq!(other.rules(), ["own"]);
+    // the key was somebody else's before
+    let used = json!({"codigo": "clave-reutilizada"});
+    let Line::Request(p) = ask(3, compra(), Some("usuario-1/k"), Some(422), used) else { unreachable!() };
+    let used = Line::Request(Request { sujeto: Some(1), ..p });
+    assert_eq!(Case::without_answers().and(by(1, Some(201))).and(used).rules(), ["own"]);
 }
 
 #[test]
