@@ -7,6 +7,7 @@ use crate::experiment::{Experiment, opening};
 use crate::history::{Final, History, Line, Recorder, Token, Usuario};
 use crate::load::{self, Load};
 use crate::measure::Meter;
+use crate::people::{self, People};
 use crate::plan::Plan;
 use crate::report::{Figure, Outcomes, Report, Run, Story};
 use crate::screen::{self, Screen};
@@ -14,6 +15,7 @@ use crate::stop::Stop;
 use crate::world::{Shop, Storage, World};
 use crate::{http, reading, t};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,6 +43,8 @@ pub struct Options {
     pub purchases: f64,
     /// Against whom.
     pub shop: Shop,
+    /// Whether people log in there.
+    pub accounts: bool,
     /// A fresh directory for everything.
     pub dir: PathBuf,
     /// Where the report goes.
@@ -64,8 +68,14 @@ pub async fn run(o: &Options, stop: &Stop) -> Result<Report, String> {
     let meter = Arc::new(Meter::since(recorder.start()));
     recorder.write(&Line::Opening { usuarios: usuarios.clone(), tokens: tokens.clone() })?;
 
-    let world = Arc::new(World::start(&o.shop, &o.dir, Arc::clone(&recorder), Arc::clone(&meter)).await?);
-    let to = world.addresses();
+    let world =
+        Arc::new(World::start(&o.shop, o.accounts, &o.dir, Arc::clone(&recorder), Arc::clone(&meter)).await?);
+    let mut to = world.addresses();
+    if let Some(password) = &world.office {
+        let people = People::of_office(&to.usuarios, password).await?;
+        people.open(&usuarios, "comprador").await?;
+        to.people = Some(Arc::new(people));
+    }
     let reader = http::client(false)?;
     reading::up(&reader, &to, Duration::from_secs(20)).await.map_err(|e| {
         let logs = o.dir.display();
@@ -110,15 +120,21 @@ pub async fn run(o: &Options, stop: &Stop) -> Result<Report, String> {
             Final::default()
         }
     };
+    let numbers = match &to.people {
+        Some(people) => people.numbers().await?,
+        None => BTreeMap::new(),
+    };
     let stopped = world.stop().await;
     if let Shop::Market(..) = o.shop {
         if let Err(e) = stopped {
             verdict.add("disk", e);
         }
-        end.disco = Some(match &world.database {
+        let mut disco = match &world.database {
             Some(database) => reading::tables(database).await?,
             None => reading::disk(&world.data)?,
-        });
+        };
+        people::translate(&mut disco, &numbers);
+        end.disco = Some(disco);
     }
     let text = serde_json::to_vec(&end).map_err(|e| format!("final.json: {e}"))?;
     std::fs::write(o.dir.join("final.json"), text).map_err(io)?;
@@ -132,6 +148,7 @@ pub async fn run(o: &Options, stop: &Stop) -> Result<Report, String> {
         Figure::new(t!("transacciones al final", "transactions in the end"), end.transacciones.len()),
         Figure::new(t!("claves rebasadas", "overtaken keys"), verdict.overtaken),
     ]);
+    story.figures.extend(to.people.iter().flat_map(|people| people.figures()));
     if let Ok(world) = Arc::try_unwrap(world).map_err(|_| ()) {
         world.close().await;
     }
@@ -175,7 +192,9 @@ async fn trouble(o: &Options, world: &Arc<World>, stop: &Stop, screen: &Screen) 
     let end = Instant::now() + o.duration;
     let mut faults = JoinSet::new();
     let postgres = matches!(o.shop, Shop::Market(_, Storage::Postgres { .. }));
-    for (wait, fault) in Plan::new(o.seed, postgres) {
+    // sessions bear a difference of 30 s
+    let clocks = if o.accounts { 15 } else { 3600 };
+    for (wait, fault) in Plan::new(o.seed, postgres).clocks(clocks) {
         let what = fault.said();
         screen.next(what.clone());
         if !stop.pause(wait).await {

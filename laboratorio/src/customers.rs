@@ -4,6 +4,7 @@ use crate::chance::Chance;
 use crate::history::{Line, Op, Outcome, Recorder, Request, Token};
 use crate::http::{self, Addresses};
 use crate::measure::{End, Kind, Meter};
+use crate::people::Subject;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -89,6 +90,7 @@ impl Customer {
             let few = self.crowd.shelf().len() < SHELF;
             match self.chance.between(1..=100) {
                 _ if few && self.chance.percent(70) => self.stock().await?,
+                1..=10 if self.crowd.market.people.is_some() => self.meddle().await?,
                 1..=50 => self.buy().await?,
                 51..=60 => self.buy_without_key().await?,
                 61..=74 => self.pay_in().await?,
@@ -97,6 +99,10 @@ impl Customer {
                 84..=95 => self.look().await?,
                 _ => {
                     let usuario = self.usuario();
+                    // somebody else may be about to buy with the session
+                    if let Some(people) = &self.crowd.market.people {
+                        people.log_out(usuario).await;
+                    }
                     self.ask(Op::ShowUsuario { usuario }, None, PATIENCE).await?;
                 }
             }
@@ -105,9 +111,19 @@ impl Customer {
     }
 
     async fn ask(&self, op: Op, clave: Option<&str>, patience: Duration) -> Result<Request, String> {
+        self.ask_as(Subject::of(&op), op, clave, patience).await
+    }
+
+    async fn ask_as(
+        &self,
+        subject: Subject,
+        op: Op,
+        clave: Option<&str>,
+        patience: Duration,
+    ) -> Result<Request, String> {
         let recorder = &self.crowd.recorder;
         let (began, desde) = (Instant::now(), recorder.now());
-        let answer = http::ask(&self.http, &self.crowd.market, &op, clave, patience).await;
+        let answer = http::ask_as(subject, &self.http, &self.crowd.market, &op, clave, patience).await;
         let hasta = recorder.now();
         let kind = match op {
             Op::Buy { .. } => Kind::Buy,
@@ -121,10 +137,19 @@ impl Customer {
             meter.failure(kind, &answer.reason());
         }
         meter.sample(began, kind, end, answer.pod.as_deref());
-        let clave = clave.map(str::to_owned);
+        let (sujeto, clave) = self.crowd.market.signed(subject, clave);
         let (cliente, estado) = (self.id, answer.status);
-        let request =
-            Request { cliente, op, clave, desde, hasta, estado, cuerpo: answer.body, pod: answer.pod };
+        let request = Request {
+            cliente,
+            op,
+            sujeto,
+            clave,
+            desde,
+            hasta,
+            estado,
+            cuerpo: answer.body,
+            pod: answer.pod,
+        };
         recorder.write(&Line::Request(request.clone()))?;
         Ok(request)
     }
@@ -199,6 +224,29 @@ impl Customer {
             let second = self.insist(&op, &clave).await?;
             self.noticed(&second);
         }
+        Ok(())
+    }
+
+    /// Somebody else sends the key of a purchase, at once with it: for one of their own, which is another purchase, or for this
+    /// very one, which is not theirs to make.
+    async fn meddle(&mut self) -> Result<(), String> {
+        let (op, clave, other) = (self.compra(), self.clave("compra"), self.usuario());
+        let theirs = match (self.compra(), self.chance.percent(50)) {
+            (Op::Buy { token, precio, .. }, true) => Op::Buy { usuario: other, token, precio },
+            _ => op.clone(),
+        };
+        if Subject::of(&op) == Subject::Buyer(other) {
+            return Ok(());
+        }
+        let (a, b) = tokio::join!(
+            self.ask(op.clone(), Some(&clave), PATIENCE),
+            self.ask_as(Subject::Buyer(other), theirs, Some(&clave), PATIENCE)
+        );
+        for request in [a?, b?] {
+            self.noticed(&request);
+        }
+        let mine = self.insist(&op, &clave).await?;
+        self.noticed(&mine);
         Ok(())
     }
 

@@ -77,7 +77,10 @@ pub struct Request {
     /// What.
     #[serde(flatten)]
     pub op: Op,
-    /// The `Idempotency-Key`.
+    /// With whose session, where people log in: that of this usuario's account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sujeto: Option<u64>,
+    /// The `Idempotency-Key`; where people log in, with whose it is before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clave: Option<String>,
     /// When it was sent.

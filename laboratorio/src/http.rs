@@ -1,12 +1,14 @@
 //! One request, one answer.
 
 use crate::history::Op;
+use crate::people::{People, Subject};
 use crate::t;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Where the three services are.
-#[derive(Clone, Debug)]
+/// Where the three services are, and who may ask there.
+#[derive(Clone)]
 pub struct Addresses {
     /// Base URL of the users' API.
     pub usuarios: String,
@@ -14,6 +16,8 @@ pub struct Addresses {
     pub tokens: String,
     /// Base URL of the purchases' API.
     pub transacciones: String,
+    /// Those who log in, where people do.
+    pub people: Option<Arc<People>>,
 }
 
 impl Answer {
@@ -30,7 +34,29 @@ impl Answer {
 impl Addresses {
     /// All three behind one address.
     pub fn one(url: &str) -> Self {
-        Self { usuarios: url.to_owned(), tokens: url.to_owned(), transacciones: url.to_owned() }
+        Self { usuarios: url.to_owned(), tokens: url.to_owned(), transacciones: url.to_owned(), people: None }
+    }
+
+    /// Who asked under which key, as a history has it. Where nobody logs in nobody has signed, and a key is everybody's.
+    pub fn signed(&self, subject: Subject, clave: Option<&str>) -> (Option<u64>, Option<String>) {
+        match (&self.people, subject) {
+            (None, _) => (None, clave.map(str::to_owned)),
+            (Some(_), Subject::Buyer(usuario)) => (Some(usuario), clave.map(|c| subject.key(c))),
+            (Some(_), _) => (None, clave.map(|c| subject.key(c))),
+        }
+    }
+
+    /// Sends it in this name, where people log in.
+    pub async fn send(
+        &self,
+        subject: Subject,
+        request: reqwest::RequestBuilder,
+        patience: Duration,
+    ) -> Answer {
+        match &self.people {
+            Some(people) => people.send(subject, request, patience).await,
+            None => whole(request, patience).await,
+        }
     }
 }
 
@@ -72,12 +98,8 @@ pub async fn look(client: &reqwest::Client, url: &str, patience: Duration) -> An
     whole(client.get(url), patience).await
 }
 
-/// Posts JSON once.
-pub async fn post(client: &reqwest::Client, url: &str, body: &Value, patience: Duration) -> Answer {
-    whole(client.post(url).json(body), patience).await
-}
-
-async fn whole(request: reqwest::RequestBuilder, patience: Duration) -> Answer {
+/// Sends it once.
+pub async fn whole(request: reqwest::RequestBuilder, patience: Duration) -> Answer {
     let Ok(answer) = request.timeout(patience).send().await else { return Answer::default() };
     let status = answer.status().as_u16();
     let pod = answer.headers().get("x-pod").and_then(|p| p.to_str().ok()).map(str::to_owned);
@@ -90,8 +112,20 @@ async fn whole(request: reqwest::RequestBuilder, patience: Duration) -> Answer {
     }
 }
 
-/// Sends it once.
+/// Sends it once, in the name of whoever may do it.
 pub async fn ask(
+    client: &reqwest::Client,
+    to: &Addresses,
+    op: &Op,
+    clave: Option<&str>,
+    patience: Duration,
+) -> Answer {
+    ask_as(Subject::of(op), client, to, op, clave, patience).await
+}
+
+/// Sends it once, in this name.
+pub async fn ask_as(
+    subject: Subject,
     client: &reqwest::Client,
     to: &Addresses,
     op: &Op,
@@ -125,5 +159,5 @@ pub async fn ask(
         Some(clave) => request.header("Idempotency-Key", clave),
         None => request,
     };
-    whole(request, patience).await
+    to.send(subject, request, patience).await
 }

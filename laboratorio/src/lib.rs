@@ -43,6 +43,7 @@
 //! | the chaos, and its schedule of faults | [`chaos`], [`plan`] |
 //! | its processes, network, disk and PostgreSQL | [`world`], [`slot`], [`proxy`], [`disk`], [`database`] |
 //! | its customers | [`customers`] |
+//! | accounts and sessions, where people log in | [`people`] |
 //! | the market at the end | [`reading`] |
 //! | the shop that everybody writes | [`naive`] |
 //! | attacks of clients | [`attack`] |
@@ -79,6 +80,7 @@ pub mod local;
 pub mod measure;
 pub mod naive;
 pub mod options;
+pub mod people;
 pub mod plan;
 pub mod programs;
 pub mod proxy;

@@ -5,6 +5,7 @@ use crate::chance::Chance;
 use crate::history::{Line, Op, Outcome, Recorder, Request, Token};
 use crate::http::{self, Addresses, Answer};
 use crate::measure::{End, Kind, Meter};
+use crate::people::Subject;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -238,15 +239,22 @@ impl Load {
         }
     }
 
+    /// The same market at this address.
+    pub fn at(&self, url: &str) -> Addresses {
+        Addresses { people: self.market.people.clone(), ..Addresses::one(url) }
+    }
+
     /// Sends it once, and writes down what came.
     pub async fn ask(&self, to: &Addresses, customer: u64, op: Op, clave: Option<&str>) -> (Outcome, Answer) {
         let desde = self.recorder.now();
         let answer = http::ask(&self.client, to, &op, clave, PATIENCE).await;
         let hasta = self.recorder.now();
+        let (sujeto, clave) = to.signed(Subject::of(&op), clave);
         let request = Request {
             cliente: customer,
             op,
-            clave: clave.map(str::to_owned),
+            sujeto,
+            clave,
             desde,
             hasta,
             estado: answer.status,

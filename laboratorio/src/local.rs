@@ -6,7 +6,7 @@ use crate::history::Recorder;
 use crate::plan::Service;
 use crate::proxy::{Mode, Proxy};
 use crate::slot::{Recipe, Slot};
-use crate::{t, world};
+use crate::{people, t, world};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -89,6 +89,8 @@ pub struct Local {
     pub gateway: Gateway,
     /// Where its store is.
     pub data: PathBuf,
+    /// Where people log in: the password of the office.
+    pub office: Option<String>,
     programs: Programs,
     dir: PathBuf,
     store: Option<String>,
@@ -117,6 +119,8 @@ pub struct Setup {
     pub clocks: Option<PathBuf>,
     /// Where to note that requests may lie unread.
     pub recorder: Option<Arc<Recorder>>,
+    /// Whether people log in.
+    pub accounts: bool,
 }
 
 impl Local {
@@ -138,8 +142,17 @@ impl Local {
                 clocks.insert(service, world::clock(library, &setup.dir, service)?);
             }
         }
+        let office = match &setup.programs {
+            Programs::Market(bin) if setup.accounts => {
+                let usuarios = bin.join(Service::Usuarios.name());
+                let store = store(setup.store.as_deref(), &data, Service::Usuarios);
+                Some(people::found(&usuarios, &store, &setup.dir.join("semilla")).await?)
+            }
+            _ => None,
+        };
         let local = Arc::new(Self {
             gateway,
+            office,
             clocks,
             store: setup.store,
             data,
@@ -250,19 +263,18 @@ impl Local {
                 (program.clone(), vec!["tienda-ingenua".to_owned()])
             }
             Programs::Market(bin) => {
-                let files = || format!("json:{}", self.data.join(service.name()).display());
-                let store = self.store.clone().unwrap_or_else(files);
+                let url = |s| self.internal.get(&s).map(|p| p.url()).unwrap_or_default();
                 environment.extend([
+                    ("CUENTAS", people::mode(self.office.as_ref())),
+                    ("USUARIOS_URL", url(Service::Usuarios)),
                     ("INTERNAL_TOKEN", INTERNAL_TOKEN.to_owned()),
-                    ("STORE", store),
+                    ("STORE", store(self.store.as_deref(), &self.data, service)),
                     ("WORKERS", "1".to_owned()),
                     ("DRAIN_SECONDS", "0".to_owned()),
                     ("GRACE_SECONDS", "5".to_owned()),
                     ("RUST_LOG", "info".to_owned()),
                 ]);
                 if service == Service::Transacciones {
-                    let url = |s| self.internal.get(&s).map(|p| p.url()).unwrap_or_default();
-                    environment.push(("USUARIOS_URL", url(Service::Usuarios)));
                     environment.push(("TOKENS_URL", url(Service::Tokens)));
                     environment.push(("ORPHAN_AGE_MS", ORPHAN_AGE.as_millis().to_string()));
                 }
@@ -457,4 +469,9 @@ impl Local {
     pub fn dir(&self) -> &Path {
         &self.dir
     }
+}
+
+/// The `STORE` of a service: files below `data` where nothing else was asked for.
+fn store(asked: Option<&str>, data: &Path, service: Service) -> String {
+    asked.map_or_else(|| format!("json:{}", data.join(service.name()).display()), str::to_owned)
 }

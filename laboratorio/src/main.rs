@@ -8,7 +8,7 @@ use laboratorio::classroom::{self, place::Place};
 use laboratorio::experiment::{self, Experiment, Target};
 use laboratorio::history::History;
 use laboratorio::local::Programs;
-use laboratorio::options::{Chaos, Classroom, Cli, Common, Order, Store};
+use laboratorio::options::{Chaos, Classroom, Cli, Common, Cuentas, Order, Store};
 use laboratorio::report::{Report, compare};
 use laboratorio::stop::Stop;
 use laboratorio::words::{Lang, speak};
@@ -103,9 +103,16 @@ fn this() -> Result<PathBuf, String> {
     std::env::current_exe().map_err(|e| t!("este programa: {e}", "this executable: {e}"))
 }
 
-/// What was typed, with the seed that makes it the same again.
+/// What was typed, with the seed that makes it the same again, and without an API key: reports are sent around.
 fn command(seed: Option<u64>, chosen: u64) -> String {
+    const KEY: &str = "--clave-api";
     let mut words: Vec<_> = std::env::args().skip(1).collect();
+    if let Some(at) = words.iter().position(|word| word == KEY || word.starts_with("--clave-api=")) {
+        if words.get(at).is_some_and(|word| word == KEY) {
+            words.remove(at);
+        }
+        words.remove(at);
+    }
     if seed.is_none() {
         words.extend(["--semilla".to_owned(), chosen.to_string()]);
     }
@@ -129,8 +136,8 @@ async fn experiment(what: &Experiment, c: Common, stop: &Stop) -> Result<Word, S
             return Ok(Word::BadOptions);
         }
         (Some(namespace), None) => return Ok(no_url(&namespace, 8080)),
-        (Some(namespace), Some(url)) => Target::Cluster { namespace, url },
-        (None, Some(url)) => Target::Url(url),
+        (Some(namespace), Some(url)) => Target::Cluster { namespace, url, api_key: c.clave_api },
+        (None, Some(url)) => Target::Url(url, c.clave_api),
         (None, None) if c.ingenuo => Target::Local(Programs::Naive(exe)),
         (None, None) => Target::Local(Programs::Market(programs::services(&exe)?)),
     };
@@ -138,6 +145,7 @@ async fn experiment(what: &Experiment, c: Common, stop: &Stop) -> Result<Word, S
     let dir = c.dir.unwrap_or_else(fresh);
     let options = experiment::Options {
         target,
+        accounts: c.cuentas == Cuentas::Si,
         length: Duration::from_secs_f64(c.segundos),
         seed,
         reads: c.lecturas,
@@ -159,6 +167,8 @@ async fn chaos(c: Chaos, stop: &Stop) -> Result<Word, String> {
             local: false,
             url: c.url,
             k8s: c.k8s,
+            clave_api: c.clave_api,
+            cuentas: c.cuentas,
             ingenuo: false,
             segundos: seconds,
             semilla: c.semilla,
@@ -193,6 +203,7 @@ async fn chaos(c: Chaos, stop: &Stop) -> Result<Word, String> {
         reads: c.lecturas,
         purchases: c.compras,
         shop,
+        accounts: c.cuentas == Cuentas::Si,
         report: c.informe.unwrap_or_else(|| dir.join("informe.html")),
         command: command(c.semilla, seed),
         dir,

@@ -77,6 +77,12 @@ pub struct Common {
     /// In this namespace of the kubeconfig's cluster, as far as its RBAC allows; --url is its gateway
     #[arg(long, value_name = "NAMESPACE", conflicts_with_all = ["local", "ingenuo"])]
     pub k8s: Option<String>,
+    /// With --url, where people log in: an API key of an account that is tesorero, publicador and auditor
+    #[arg(long, env = "CLAVE_API", hide_env_values = true, value_name = "CLAVE")]
+    pub clave_api: Option<String>,
+    /// Whether people log in, in a market that is started for it
+    #[arg(long, value_enum, default_value_t = Cuentas::No, conflicts_with_all = ["url", "ingenuo"])]
+    pub cuentas: Cuentas,
     /// Against the shop that most people would write at first
     #[arg(long)]
     pub ingenuo: bool,
@@ -154,6 +160,12 @@ pub struct Chaos {
     /// In this namespace of the kubeconfig's cluster, as far as its RBAC allows; --url is its gateway
     #[arg(long, value_name = "NAMESPACE", conflicts_with_all = ["local", "ingenuo", "store", "kills"])]
     pub k8s: Option<String>,
+    /// With --url, where people log in: an API key of an account that is tesorero, publicador and auditor
+    #[arg(long, env = "CLAVE_API", hide_env_values = true, value_name = "CLAVE")]
+    pub clave_api: Option<String>,
+    /// Whether people log in: each customer then buys with a session of their own, and some try to buy with somebody else's
+    #[arg(long, value_enum, default_value_t = Cuentas::No, conflicts_with_all = ["url", "ingenuo"])]
+    pub cuentas: Cuentas,
     /// How long, in minutes
     #[arg(long, value_name = "MINUTOS", value_parser = seconds, conflicts_with = "segundos")]
     pub minutos: Option<f64>,
@@ -217,6 +229,15 @@ pub struct Classroom {
     /// An empty directory for the data, the logs and the reports; a fresh one if left out
     #[arg(long)]
     pub dir: Option<PathBuf>,
+}
+
+/// Whether people log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Cuentas {
+    /// They do.
+    Si,
+    /// Whoever asks says who they are.
+    No,
 }
 
 /// What services keep their data in.

@@ -218,12 +218,19 @@ impl fmt::Display for Stop {
 pub struct Plan {
     chance: Chance,
     postgres: bool,
+    /// Seconds that a clock may be off.
+    clocks: u64,
 }
 
 impl Plan {
     /// Of this seed, against files or PostgreSQL.
     pub fn new(seed: u64, postgres: bool) -> Self {
-        Self { chance: Chance::new(seed, u64::MAX), postgres }
+        Self { chance: Chance::new(seed, u64::MAX), postgres, clocks: 3600 }
+    }
+
+    /// With clocks that are off by so many seconds at most.
+    pub const fn clocks(self, most: u64) -> Self {
+        Self { clocks: most, ..self }
     }
 
     fn service(&mut self) -> Service {
@@ -291,7 +298,10 @@ impl Iterator for Plan {
                 Fault::Replica(which, chance.millis(2000..=12_000))
             }
             95 | 96 => Fault::Disk(chance.millis(500..=3000)),
-            _ => Fault::Clock(service, chance.between(0..=7200).cast_signed() - 3600),
+            _ => Fault::Clock(
+                service,
+                chance.between(0..=2 * self.clocks).cast_signed() - self.clocks.cast_signed(),
+            ),
         };
         Some((wait, fault))
     }

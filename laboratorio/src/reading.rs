@@ -3,35 +3,41 @@
 use crate::database::Database;
 use crate::history::{AuditReport, DiskArrays, Final, Movimiento, Token, Transaccion, Usuario};
 use crate::http::Addresses;
+use crate::people::Subject;
 use crate::t;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 const PAGE: usize = 1000;
+/// The longest that one page may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
-async fn get(client: &reqwest::Client, url: &str) -> Result<Option<Vec<u8>>, String> {
-    let wrong = |e: &dyn std::fmt::Display| format!("GET {url}: {e}");
-    let answer = client.get(url).timeout(Duration::from_secs(20)).send().await.map_err(|e| wrong(&e))?;
-    match answer.status().as_u16() {
-        200 => Ok(Some(answer.bytes().await.map_err(|e| wrong(&e))?.to_vec())),
-        404 => Ok(None),
-        status => Err(wrong(&status)),
+/// As the office, which may read everything.
+async fn get(client: &reqwest::Client, to: &Addresses, url: &str) -> Result<Option<Value>, String> {
+    let answer = to.send(Subject::Office, client.get(url), PATIENCE).await;
+    match answer.status {
+        Some(200) => Ok(Some(answer.body)),
+        Some(404) => Ok(None),
+        _ => Err(format!("GET {url}: {}", answer.reason())),
     }
 }
 
 async fn list<T: DeserializeOwned>(
     client: &reqwest::Client,
+    to: &Addresses,
     url: &str,
     id: impl Fn(&T) -> u64,
 ) -> Result<Option<Vec<T>>, String> {
-    list_after(client, url, id, 0).await
+    list_after(client, to, url, id, 0).await
 }
 
 async fn list_after<T: DeserializeOwned>(
     client: &reqwest::Client,
+    to: &Addresses,
     url: &str,
     id: impl Fn(&T) -> u64,
     mut behind: u64,
@@ -41,8 +47,8 @@ async fn list_after<T: DeserializeOwned>(
     loop {
         let after = if behind > 0 { format!("&despues={behind}") } else { String::new() };
         let page = format!("{url}{query}limite={PAGE}{after}");
-        let Some(body) = get(client, &page).await? else { return Ok(None) };
-        let page: Vec<T> = serde_json::from_slice(&body).map_err(|e| format!("GET {url}: {e}"))?;
+        let Some(body) = get(client, to, &page).await? else { return Ok(None) };
+        let page: Vec<T> = serde_json::from_value(body).map_err(|e| format!("GET {url}: {e}"))?;
         let full = page.len() == PAGE;
         all.extend(page);
         match all.last() {
@@ -54,8 +60,8 @@ async fn list_after<T: DeserializeOwned>(
 
 async fn audit(client: &reqwest::Client, to: &Addresses) -> Result<Option<AuditReport>, String> {
     let url = format!("{}/transacciones/auditoria", to.transacciones);
-    let Some(body) = get(client, &url).await? else { return Ok(None) };
-    serde_json::from_slice(&body).map(Some).map_err(|e| format!("GET {url}: {e}"))
+    let Some(body) = get(client, to, &url).await? else { return Ok(None) };
+    serde_json::from_value(body).map(Some).map_err(|e| format!("GET {url}: {e}"))
 }
 
 /// Waits until nothing is pending.
@@ -93,7 +99,7 @@ pub async fn up(client: &reqwest::Client, to: &Addresses, within: Duration) -> R
         format!("{}/tokens", to.tokens),
         format!("{}/transacciones", to.transacciones),
     ] {
-        while let Err(e) = get(client, &url).await {
+        while let Err(e) = get(client, to, &url).await {
             if Instant::now() > deadline {
                 return Err(e);
             }
@@ -109,13 +115,13 @@ pub async fn up(client: &reqwest::Client, to: &Addresses, within: Duration) -> R
 /// What could not be read.
 pub async fn public(client: &reqwest::Client, to: &Addresses) -> Result<Final, String> {
     let none = |what| move || t!("la API no tiene {what}", "no {what} over the API");
-    let usuarios: Vec<Usuario> = list(client, &format!("{}/usuarios", to.usuarios), |u: &Usuario| u.id)
+    let usuarios: Vec<Usuario> = list(client, to, &format!("{}/usuarios", to.usuarios), |u: &Usuario| u.id)
         .await?
         .ok_or_else(none("/usuarios"))?;
     let mut movimientos: Option<Vec<Movimiento>> = Some(Vec::new());
     for u in &usuarios {
         let url = format!("{}/usuarios/{}/movimientos", to.usuarios, u.id);
-        movimientos = match (movimientos, list(client, &url, |m: &Movimiento| m.id).await?) {
+        movimientos = match (movimientos, list(client, to, &url, |m: &Movimiento| m.id).await?) {
             (Some(mut all), Some(some)) => {
                 all.extend(some);
                 Some(all)
@@ -126,12 +132,14 @@ pub async fn public(client: &reqwest::Client, to: &Addresses) -> Result<Final, S
     Ok(Final {
         usuarios,
         movimientos,
-        tokens: list(client, &format!("{}/tokens", to.tokens), |t: &Token| t.id)
+        tokens: list(client, to, &format!("{}/tokens", to.tokens), |t: &Token| t.id)
             .await?
             .ok_or_else(none("/tokens"))?,
-        transacciones: list(client, &format!("{}/transacciones", to.transacciones), |t: &Transaccion| t.id)
-            .await?
-            .ok_or_else(none("/transacciones"))?,
+        transacciones: list(client, to, &format!("{}/transacciones", to.transacciones), |t: &Transaccion| {
+            t.id
+        })
+        .await?
+        .ok_or_else(none("/transacciones"))?,
         auditoria: audit(client, to).await?,
         disco: None,
     })
@@ -150,19 +158,20 @@ pub async fn own(
     let (mut end, mut movimientos) = (Final::default(), Vec::new());
     for u in usuarios {
         let url = format!("{}/usuarios/{}", to.usuarios, u.id);
-        if let Some(body) = get(client, &url).await? {
-            end.usuarios.push(serde_json::from_slice(&body).map_err(|e| format!("GET {url}: {e}"))?);
+        if let Some(body) = get(client, to, &url).await? {
+            end.usuarios.push(serde_json::from_value(body).map_err(|e| format!("GET {url}: {e}"))?);
         }
         let url = format!("{url}/movimientos");
-        movimientos.extend(list(client, &url, |m: &Movimiento| m.id).await?.unwrap_or_default());
+        movimientos.extend(list(client, to, &url, |m: &Movimiento| m.id).await?.unwrap_or_default());
         let url = format!("{}/transacciones?usuarioId={}", to.transacciones, u.id);
-        end.transacciones.extend(list(client, &url, |t: &Transaccion| t.id).await?.unwrap_or_default());
+        end.transacciones.extend(list(client, to, &url, |t: &Transaccion| t.id).await?.unwrap_or_default());
     }
     end.movimientos = Some(movimientos);
     let mine: HashSet<u64> = tokens.iter().map(|t| t.id).collect();
     let first = mine.iter().min().copied().unwrap_or(1);
     let url = format!("{}/tokens", to.tokens);
-    let all = list_after(client, &url, |t: &Token| t.id, first.saturating_sub(1)).await?.unwrap_or_default();
+    let all =
+        list_after(client, to, &url, |t: &Token| t.id, first.saturating_sub(1)).await?.unwrap_or_default();
     end.tokens = all.into_iter().filter(|t| mine.contains(&t.id)).collect();
     end.auditoria = audit(client, to).await?.map(|audit| AuditReport {
         // of everybody's purchases; those of others may be under way

@@ -5,6 +5,7 @@ use crate::disk::Disk;
 use crate::history::{Line, Recorder};
 use crate::http::{self, Addresses};
 use crate::measure::Meter;
+use crate::people;
 use crate::plan::{Fault, Service, Stop, Way};
 use crate::proxy::{Mode, Proxy};
 use crate::reading;
@@ -69,6 +70,8 @@ pub struct World {
     pub data: PathBuf,
     /// Its database, where it has one.
     pub database: Option<Database>,
+    /// Where people log in: the password of the office.
+    pub office: Option<String>,
     clients: BTreeMap<Service, Arc<Proxy>>,
     internal: BTreeMap<Service, Arc<Proxy>>,
     slots: BTreeMap<(Service, usize), Slot>,
@@ -85,12 +88,13 @@ pub struct World {
 type Conflicts = Mutex<BTreeMap<(String, u64), u64>>;
 
 impl World {
-    /// Starts all processes on an empty store with this seed.
+    /// Starts all processes on an empty store with this seed; with `accounts` people log in.
     ///
     /// # Errors
     /// What could not be started.
     pub async fn start(
         shop: &Shop,
+        accounts: bool,
         dir: &Path,
         recorder: Arc<Recorder>,
         meter: Arc<Meter>,
@@ -126,6 +130,7 @@ impl World {
         let mut world = Self {
             data,
             database,
+            office: None,
             clients,
             internal,
             slots: BTreeMap::new(),
@@ -144,6 +149,11 @@ impl World {
                 world.slots.insert((Service::Transacciones, 0), slot);
             }
             Shop::Market(bin, storage) => {
+                if accounts {
+                    let store = world.store(Service::Usuarios);
+                    let usuarios = bin.join(Service::Usuarios.name());
+                    world.office = Some(people::found(&usuarios, &store, &dir.join("semilla")).await?);
+                }
                 for service in Service::ALL {
                     let clock =
                         faketime.as_deref().map(|library| clock(library, dir, service)).transpose()?;
@@ -182,6 +192,13 @@ impl World {
         }
     }
 
+    fn store(&self, service: Service) -> String {
+        match &self.database {
+            None => format!("json:{}", self.data.join(service.name()).display()),
+            Some(database) => database.url(),
+        }
+    }
+
     fn replica(
         &self,
         bin: &Path,
@@ -192,23 +209,20 @@ impl World {
     ) -> Recipe {
         let name = format!("{}-{}", service.name(), n + 1);
         let url = |s| self.internal.get(&s).map(|p| p.url()).unwrap_or_default();
-        let store = match &self.database {
-            None => format!("json:{}", self.data.join(service.name()).display()),
-            Some(database) => database.url(),
-        };
         let mut environment = vec![
             ("HOST", "127.0.0.1".to_owned()),
             ("INTERNAL_TOKEN", "laboratorio-0123456789".to_owned()),
-            ("STORE", store),
+            ("STORE", self.store(service)),
             ("SEED_DIR", dir.join("semilla").display().to_string()),
             ("WORKERS", "2".to_owned()),
             ("DRAIN_SECONDS", "0".to_owned()),
             ("GRACE_SECONDS", "5".to_owned()),
             ("HOSTNAME", name.clone()),
             ("RUST_LOG", "warn".to_owned()),
+            ("CUENTAS", people::mode(self.office.as_ref())),
+            ("USUARIOS_URL", url(Service::Usuarios)),
         ];
         if service == Service::Transacciones {
-            environment.push(("USUARIOS_URL", url(Service::Usuarios)));
             environment.push(("TOKENS_URL", url(Service::Tokens)));
             // above the deadline (3 s): recovery and customers who insist must meet
             environment.push(("ORPHAN_AGE_MS", "4000".to_owned()));
@@ -234,6 +248,7 @@ impl World {
             usuarios: url(Service::Usuarios),
             tokens: url(Service::Tokens),
             transacciones: url(Service::Transacciones),
+            people: None,
         }
     }
 

@@ -88,6 +88,12 @@ class PageCase(unittest.TestCase):
     def buy(self, browser, token):
         browser.click(f".card[data-key='{token}'] .buy")
 
+    def log_in(self, browser, name, password=None):
+        browser.until("document.querySelector('dialog.login [name=nombre]')")
+        browser.write("dialog.login [name=nombre]", name)
+        browser.write("dialog.login [name=contrasena]", password or f"demo-{name}")
+        browser.click("dialog.login button.primary")
+
     def clean(self, browser):
         """Nothing went wrong in the page but what the test expects."""
         errors = [line for line in browser.errors() if not any(part in line for part in self.expected)]

@@ -49,6 +49,32 @@ class Axe(PageCase):
             browser.until("document.querySelector('main > :not([hidden]) h1')?.innerText")
             self.look(browser, (view, "dead"))
 
+    def test_axe_finds_nothing_where_people_log_in(self):
+        self.expected = ["401", "403", "422"]
+        market = self.market(options=("--cuentas=si",))
+        for dark, size in ((False, (1280, 900)), (True, (1280, 900)), (False, (390, 844))):
+            browser = self.shop(market, dark=dark, size=size)
+            browser.value("location.hash = '#/cuenta'")
+            browser.until(f"{SHOWN} && !{BUSY}")
+            self.look(browser, ("a visitor's account", dark, size))
+            browser.click("#buyer")
+            browser.until("document.querySelector('dialog.login')?.open")
+            self.look(browser, ("logging in", dark, size))
+            self.log_in(browser, "ana", "no es")
+            browser.until_text("dialog.login .problem", "no valen")
+            self.look(browser, ("refused", dark, size))
+            self.log_in(browser, "ana")
+            browser.until("document.querySelector('.account .session')")
+            browser.write(".account .keys [name=nombre]", f"mi programa {len(self.browsers)}")
+            browser.click(".account .keys button.primary")
+            browser.until(f"document.querySelectorAll('.account ul.keys li').length === {len(self.browsers)}")
+            browser.write(".account .password [name=actual]", "no es")
+            browser.write(".account .password [name=nueva]", "gato-cosmico")
+            browser.click(".account .password button.primary")
+            browser.until_text(".account .password .problem", "no")
+            self.look(browser, ("keys, and another password", dark, size))
+            self.clean(browser)
+
     def test_targets_are_44_pixels_and_edges_can_be_seen(self):
         market = self.market()
         for dark in (False, True):

@@ -16,12 +16,6 @@ class Accounts(PageCase):
         super().setUp()
         self.mercado = self.market(options=("--cuentas=si",))
 
-    def log_in(self, browser, name, password=None):
-        browser.until("document.querySelector('dialog.login [name=nombre]')")
-        browser.write("dialog.login [name=nombre]", name)
-        browser.write("dialog.login [name=contrasena]", password or f"demo-{name}")
-        browser.click("dialog.login button.primary")
-
     def account(self, browser):
         browser.value("location.hash = '#/cuenta'")
         browser.until("document.querySelector('.account .session')")

@@ -8,6 +8,7 @@
 //! | `replay` | every 201 under one key is the same; after a 201, a request with the key is never refused; no id is given to two purchases |
 //! | `once` | one key, at most one transaction, and of what was asked for under it, at the price that was named |
 //! | `refusal` | a key that was refused (4xx) and not sent again has not bought, not even by a request that was sent before the refusal and had no answer |
+//! | `own` | where people log in, nobody's session has bought for somebody else, and nobody's key counts as somebody else's |
 //! | `invented` | every transaction and every abono is one that a client asked for and was not refused |
 //! | `money` | opening + abonos acknowledged (each key once; unanswered ones either way) - purchases = balance |
 //! | `ledger` | a user's movements sum to the balance; its debits are its purchases, all settled |

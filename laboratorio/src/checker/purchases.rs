@@ -1,10 +1,10 @@
-//! Purchases: `kept`, `replay`, `once`, `refusal`, `invented`.
+//! Purchases: `kept`, `replay`, `once`, `refusal`, `own`, `invented`.
 
 use super::Verdict;
 use crate::history::{Final, History, Op, Outcome, Request, Transaccion};
 use crate::t;
 use crate::words::time;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub(super) fn check(h: &History, f: &Final, v: &mut Verdict) {
     let compras: Vec<_> = h.requests.iter().filter(|p| matches!(p.op, Op::Buy { .. })).collect();
@@ -22,6 +22,7 @@ pub(super) fn check(h: &History, f: &Final, v: &mut Verdict) {
         replays(clave, requests, v);
         refusal(clave, requests, bought.get(clave).copied(), h, v);
     }
+    own(&compras, &by_key, f, v);
     invented(&compras, &by_key, f, v);
 }
 
@@ -212,6 +213,61 @@ fn refusal(clave: &str, requests: &[&Request], bought: Option<u64>, h: &History,
                 time(no.hasta)
             ),
         );
+    }
+}
+
+/// Where people log in, a transaction is one that its usuario has asked for, and a key is used for what its own person has asked.
+fn own(compras: &[&Request], by_key: &BTreeMap<&str, Vec<&Request>>, f: &Final, v: &mut Verdict) {
+    if compras.iter().all(|p| p.sujeto.is_none()) {
+        return;
+    }
+    let disk = f.disco.iter().flat_map(|d| &d.transacciones);
+    let recorded: HashMap<u64, &str> = disk.filter_map(|t| Some((t.id, t.clave()?))).collect();
+    for (clave, requests) in by_key {
+        let told = requests.iter().filter(|p| p.outcome() == Outcome::Done).filter_map(|p| p.number("id"));
+        let strangers =
+            told.filter_map(|id| recorded.get_key_value(&id)).filter(|(_, other)| *other != clave);
+        for (id, other) in strangers {
+            v.add(
+                "own",
+                t!(
+                    "a la clave {clave} se le dijo la transacción {id}, que es de la clave {other}",
+                    "key {clave} was told transaction {id}, which is key {other}'s"
+                ),
+            );
+        }
+        let used =
+            |p: &&Request| p.cuerpo.get("codigo").and_then(|c| c.as_str()) == Some("clave-reutilizada");
+        let one = requests.iter().all(|p| requests.first().is_some_and(|first| first.op == p.op));
+        if one && requests.iter().any(used) {
+            v.add(
+                "own",
+                t!(
+                    "la clave {clave} fue rechazada por usada para otra cosa, y su dueño no la usó para otra",
+                    "key {clave} was refused as used for something else, and its owner has not used it so"
+                ),
+            );
+        }
+    }
+    let mut asked = HashSet::new();
+    for p in compras {
+        let Some(subject) = p.sujeto else { continue };
+        let (usuario, token, _) = asked_for(p);
+        if subject == usuario {
+            asked.insert((usuario, token));
+        } else if p.outcome() == Outcome::Done {
+            v.add(
+                "own",
+                t!(
+                    "{} compró para el usuario {usuario} con la sesión del {subject}",
+                    "{} bought for user {usuario} with the session of {subject}",
+                    p.name()
+                ),
+            );
+        }
+    }
+    for t in f.transacciones.iter().filter(|t| !asked.contains(&(t.usuario_id, t.token_id))) {
+        v.add("own", t!("el usuario no la pidió: {t}", "its user has not asked for it: {t}"));
     }
 }
 

@@ -21,6 +21,7 @@ fn ask(n: u64, op: Op, clave: Option<&str>, estado: Option<u16>, cuerpo: Value) 
     Line::Request(Request {
         cliente: 1,
         op,
+        sujeto: None,
         clave: clave.map(str::to_owned),
         desde,
         hasta,
@@ -205,6 +206,28 @@ fn invented() {
     let mut abono = Case::new();
     abono.disk().movimientos[2].clave = Some("nobody's".to_owned());
     abono.red("invented");
+}
+
+#[test]
+fn own() {
+    let by = |subject, estado| {
+        let Line::Request(p) = ask(1, compra(), Some("k"), estado, bought()) else { unreachable!() };
+        Line::Request(Request { sujeto: Some(subject), ..p })
+    };
+    Case::without_answers().and(by(1, Some(201))).green();
+    Case::without_answers().and(by(1, Some(201))).and(by(2, Some(403))).green();
+    assert_eq!(Case::without_answers().and(by(1, Some(201))).and(by(2, Some(201))).rules(), ["own"]);
+    // nobody was told, and yet it was bought
+    assert_eq!(Case::without_answers().and(by(2, None)).rules(), ["own"]);
+    // the purchase is another key's
+    let mut other = Case::without_answers().and(by(1, Some(201)));
+    other.disk().transacciones[0].intento = Some("usuario-2/k#1".to_owned());
+    assert_eq!(other.rules(), ["own"]);
+    // the key was somebody else's before
+    let used = json!({"codigo": "clave-reutilizada"});
+    let Line::Request(p) = ask(3, compra(), Some("usuario-1/k"), Some(422), used) else { unreachable!() };
+    let used = Line::Request(Request { sujeto: Some(1), ..p });
+    assert_eq!(Case::without_answers().and(by(1, Some(201))).and(used).rules(), ["own"]);
 }
 
 #[test]

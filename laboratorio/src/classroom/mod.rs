@@ -162,6 +162,7 @@ async fn here(o: Options, programs: PathBuf, stop: &Stop) -> Result<(), String> 
         extra: Some(desk.routes()),
         clocks: faketime,
         recorder: Some(Arc::clone(&class.recorder)),
+        accounts: false,
     };
     say!("{}", t!("se inician siete procesos", "seven processes start"));
     let local = Local::start(setup).await?;

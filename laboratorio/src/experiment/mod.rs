@@ -26,6 +26,7 @@ use crate::http::{self, Addresses};
 use crate::load::{Load, Plan};
 use crate::local::{Local, Programs, Setup};
 use crate::measure::{Kind, Measured, Meter};
+use crate::people::{self, People};
 use crate::plan::Service;
 use crate::reading;
 use crate::report::{Figure, Outcomes, Report, Rule, Run, Story};
@@ -84,14 +85,16 @@ pub enum Experiment {
 pub enum Target {
     /// Started here.
     Local(Programs),
-    /// Somebody's.
-    Url(String),
+    /// Somebody's; with an API key where people log in.
+    Url(String, Option<String>),
     /// In this namespace of the kubeconfig's cluster, whose gateway is at the URL.
     Cluster {
         /// Its name.
         namespace: String,
         /// For customers.
         url: String,
+        /// An API key where people log in.
+        api_key: Option<String>,
     },
 }
 
@@ -100,6 +103,8 @@ pub enum Target {
 pub struct Options {
     /// Where.
     pub target: Target,
+    /// Whether people log in, in a market that is started here.
+    pub accounts: bool,
     /// How long.
     pub length: Duration,
     /// Of everything by chance.
@@ -296,7 +301,7 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     let naive = matches!(&o.target, Target::Local(Programs::Naive(_)));
     let first = match &o.target {
         Target::Local(_) => t!("se inicia el mercado", "the market starts"),
-        Target::Url(url) | Target::Cluster { url, .. } => {
+        Target::Url(url, _) | Target::Cluster { url, .. } => {
             t!("se crean usuarios y tokens en {url}", "users and tokens are made at {url}")
         }
     };
@@ -314,14 +319,28 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
                 extra: None,
                 clocks: None,
                 recorder: Some(Arc::clone(&recorder)),
+                accounts: o.accounts,
             };
             let local = Local::start(setup).await?;
-            let url = local.gateway.url();
-            (Some(local), Addresses::one(&url), wanted)
+            let mut market = Addresses::one(&local.gateway.url());
+            if let Some(password) = &local.office {
+                let people = People::of_office(&market.usuarios, password).await?;
+                people.open(&wanted.usuarios, "comprador").await?;
+                market.people = Some(Arc::new(people));
+            }
+            (Some(local), market, wanted)
         }
-        Target::Url(url) | Target::Cluster { url, .. } => {
-            let market = Addresses::one(url.trim_end_matches('/'));
+        Target::Url(url, api_key) | Target::Cluster { url, api_key, .. } => {
+            let mut market = Addresses::one(url.trim_end_matches('/'));
+            if let Some(key) = api_key {
+                market.people = Some(Arc::new(People::by_key(&market.usuarios, key.clone()).await?));
+            }
             let opened = opening::create(&client, &market, wanted).await?;
+            if let Some(people) = &market.people {
+                people
+                    .open(&opened.usuarios, &format!("lab-{}", chrono::Utc::now().timestamp_millis()))
+                    .await?;
+            }
             (None, market, opened)
         }
     };
@@ -340,7 +359,7 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     let prefix = match &o.target {
         Target::Local(_) => "compra".to_owned(),
         // keys that no earlier run had there
-        Target::Url(_) | Target::Cluster { .. } => format!("lab-{}", chrono::Utc::now().timestamp_millis()),
+        Target::Url(..) | Target::Cluster { .. } => format!("lab-{}", chrono::Utc::now().timestamp_millis()),
     };
     let load = Load::new(market.clone(), Arc::clone(&recorder), Arc::clone(&meter), plan, prefix)?;
     let screen = Screen::new(o.length);
@@ -381,11 +400,12 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     verdict.overtaken = checked.overtaken;
     let measured = meter.measured();
     what.told(&mut story, &measured);
+    story.figures.extend(market.people.iter().flat_map(|people| people.figures()));
     story.rules.push(keys(&load));
     let title = what.title();
     let place = match &o.target {
         Target::Local(_) => t!("esta máquina", "this machine"),
-        Target::Url(url) | Target::Cluster { url, .. } => {
+        Target::Url(url, _) | Target::Cluster { url, .. } => {
             cluster.as_ref().map_or_else(|| url.clone(), |c| c.place())
         }
     };
@@ -421,6 +441,9 @@ async fn judge(
         // others' holds may be pending for ever
         let _ = reading::settled(client, market, SETTLING_OF_OTHERS).await;
         let end = reading::own(client, market, usuarios, tokens).await?;
+        if let Some(people) = &market.people {
+            people.close().await;
+        }
         return Ok((end, verdict));
     };
     if let Err(e) = reading::settled(client, market, SETTLING).await {
@@ -436,12 +459,18 @@ async fn judge(
             Final::default()
         }
     };
+    let numbers = match &market.people {
+        Some(people) => people.numbers().await?,
+        None => BTreeMap::new(),
+    };
     let stopped = local.stop().await;
     if matches!(&o.target, Target::Local(Programs::Market(_))) {
         if let Err(e) = stopped {
             verdict.add("disk", e);
         }
-        end.disco = Some(reading::disk(&local.data)?);
+        let mut disco = reading::disk(&local.data)?;
+        people::translate(&mut disco, &numbers);
+        end.disco = Some(disco);
     }
     Ok((end, verdict))
 }

@@ -3,6 +3,7 @@
 use crate::chance::Chance;
 use crate::history::{Op, Token, Usuario};
 use crate::http::{self, Addresses};
+use crate::people::Subject;
 use crate::t;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
@@ -107,7 +108,9 @@ pub async fn create(client: &reqwest::Client, to: &Addresses, wanted: Opened) ->
     let mut opened = Opened { usuarios: Vec::new(), tokens: Vec::new() };
     for mut usuario in wanted.usuarios {
         let body = json!({"nombre": usuario.nombre, "saldo": usuario.saldo});
-        let answer = http::post(client, &format!("{}/usuarios", to.usuarios), &body, PATIENCE).await;
+        let answer = to
+            .send(Subject::Office, client.post(format!("{}/usuarios", to.usuarios)).json(&body), PATIENCE)
+            .await;
         match (answer.status, answer.body.get("id").and_then(Value::as_u64)) {
             (Some(201), Some(id)) => usuario.id = id,
             _ => return Err(refused(&t!("usuarios", "users"), &answer)),

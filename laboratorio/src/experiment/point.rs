@@ -5,7 +5,7 @@
 
 use super::{Figure, Lab, Rule, Story};
 use crate::history::{Op, Outcome};
-use crate::http::{self, Addresses};
+use crate::http;
 use crate::local::{INTERNAL_TOKEN, Local, ORPHAN_AGE, Replica};
 use crate::measure::{End, Kind};
 use crate::plan::Service;
@@ -91,7 +91,7 @@ async fn strike(lab: &Lab<'_>, at: &Replica, point: &str, n: usize) -> Result<(S
     let op = Op::Buy { usuario, token: token.id, precio: None };
     let clave = format!("{point}-{}-{n}", token.id);
     let sent = Instant::now();
-    let to = Addresses::one(&at.url());
+    let to = lab.load.at(&at.url());
     let (outcome, answer) = lab.load.ask(&to, VICTIM + n as u64, op.clone(), Some(&clave)).await;
     if outcome == Outcome::Open && answer.status.is_none() {
         return Ok((clave, op, sent));
@@ -185,7 +185,8 @@ async fn held(local: &Local, clave: &str) -> Result<[bool; 2], String> {
             request.timeout(Duration::from_secs(5)).send().await.map_err(|e| format!("{path}: {e}"))?;
         let holds: Vec<serde_json::Value> = answer.json().await.map_err(|e| format!("{path}: {e}"))?;
         let prefix = format!("{clave}#");
-        let attempt = |h: &serde_json::Value| h.get("intento")?.as_str().map(|i| i.starts_with(&prefix));
+        // where people log in, whose it is stands before it
+        let attempt = |h: &serde_json::Value| h.get("intento")?.as_str().map(|i| i.contains(&prefix));
         *held = holds.iter().any(|h| attempt(h) == Some(true));
     }
     Ok(held)

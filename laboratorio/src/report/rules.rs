@@ -3,7 +3,7 @@
 use crate::words::{Lang, lang};
 
 /// A rule's name, and what must hold.
-pub const RULES: [(&str, &str, &str); 16] = [
+pub const RULES: [(&str, &str, &str); 17] = [
     (
         "kept",
         "Lo que se contestó 201 existe al final, igual que como se contestó",
@@ -20,6 +20,7 @@ pub const RULES: [(&str, &str, &str); 16] = [
         "Repeating a key always gives the same answer",
     ),
     ("refusal", "Lo que fue rechazado no se compró", "What was refused was not bought"),
+    ("own", "Nadie compra con la sesión de otra persona", "Nobody buys with somebody else's session"),
     (
         "invented",
         "No hay compras ni abonos que nadie pidió",

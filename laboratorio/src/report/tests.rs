@@ -82,6 +82,7 @@ fn what_was_doubled_and_lost_is_told_in_money() {
         intento: None,
     };
     let told = Request {
+        sujeto: None,
         cliente: 1,
         op: Op::Buy { usuario: 1, token: 2, precio: None },
         clave: Some("k".to_owned()),

@@ -34,8 +34,11 @@ fn green(args: &[&str]) -> String {
 }
 
 #[test]
-fn the_market_stays_right() {
-    green(&["--minutos", "0.6", "--semilla", "20"]);
+fn the_market_stays_right_where_people_log_in() {
+    let said = green(&["--cuentas", "si", "--minutos", "0.6", "--semilla", "20"]);
+    for sessions in ["sessions begun", "sessions renewed", "sessions that had ended"] {
+        assert!(row(&said, sessions) >= 5, "{said}");
+    }
 }
 
 #[test]

@@ -106,10 +106,11 @@ fn customers_outlive_the_death_of_a_service() {
 }
 
 #[test]
-fn everything_is_replaced_while_customers_buy() {
+fn everything_is_replaced_while_customers_buy_and_log_in() {
     let _turn = turn();
     services();
-    let report = report(&["despliegue", "--segundos", "4", "--semilla", "5", "--lecturas", "20"], 0);
+    let args = ["despliegue", "--cuentas", "si", "--segundos", "4", "--semilla", "5", "--lecturas", "20"];
+    let report = report(&args, 0);
     assert_eq!(report["marcas"].as_array().unwrap().len(), 7, "{report}");
     assert!(rule(&report, "lecturas") && rule(&report, "claves"));
     assert!(report["veredicto"].as_str().unwrap().starts_with("El dinero cuadra"), "{report}");
@@ -202,6 +203,8 @@ fn bad_options_are_64_and_name_themselves() {
     for (args, word) in [
         (&["caos", "--clientes", "0"][..], "--clientes"),
         (&["caos", "--serializable"], "--serializable"),
+        (&["caos", "--cuentas", "si", "--ingenuo"], "--cuentas"),
+        (&["escala", "--cuentas", "si", "--url", "http://127.0.0.1:1"], "--cuentas"),
         (&["escala", "--segundos", "0"], "--segundos"),
         (&["escala", "--lecturas=-1"], "--lecturas"),
         (&["caida", "--compras", "mil"], "--compras"),

@@ -41,6 +41,8 @@ pub enum Bug {
     CommitsInAnyEra,
     /// A clave whose abort was forgotten is numbered from 1 again.
     NumbersUsedAgain,
+    /// The same key of two people is one clave.
+    KeyOfNobody,
 }
 
 /// The product's arrows, or what a bug makes of one.

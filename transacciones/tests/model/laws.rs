@@ -202,6 +202,12 @@ impl World {
                     a.usuario_id == order.compra.usuario_id && a.token_id.is_none_or(|t| t == same)
                 }
             };
+            // what was ever said of a clave was said to its person
+            let own = match &word {
+                Word::Nothing => true,
+                Word::Bought(t) => t.usuario_id == order.compra.usuario_id,
+                Word::Aborted(a) => a.usuario_id == order.compra.usuario_id,
+            };
             let bought = matches!(word, Word::Bought(_));
             let used_up =
                 matches!(&word, Word::Aborted(a) if self.eras > 0 && self.era(&s).attempt(a.numero + 1).is_none());
@@ -212,12 +218,18 @@ impl World {
                 (true, false, true) => s.ledger.len() == before.len() + 1 && heard,
                 (true, false, false) => s.ledger == before && s.refused[usize::from(order.clave)] > 0,
             };
-            s.slots[slot].step.is_none() && s.wrong.is_none() && right
+            s.slots[slot].step.is_none() && s.wrong.is_none() && own && right
         })
     }
 
     /// With a bug, looked for by what comes of it.
-    pub fn with(self, bug: Bug) -> Self {
+    pub fn with(mut self, bug: Bug) -> Self {
+        if bug == Bug::KeyOfNobody {
+            let clave = self.orders[0].compra.clave.clone();
+            for order in &mut self.orders {
+                (order.clave, order.compra.clave) = (0, clave.clone());
+            }
+        }
         Self { bug: Some(bug), law: false, ..self }
     }
 }

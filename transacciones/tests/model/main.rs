@@ -58,10 +58,10 @@ fn two_tokens(requests: [u8; 2]) -> World {
     }
 }
 
-/// One token and two users who can both pay.
+/// One token and two users who can both pay, with accounts and under the same key.
 fn two_users(requests: [u8; 2]) -> World {
     World {
-        orders: vec![Order::new(0, 0, 0), Order::new(1, 1, 0)],
+        orders: Order::under_one_key(&[(0, 0), (1, 0)]),
         saldos: vec![PRECIO, PRECIO],
         abonos: 0,
         ..one_token(requests)
@@ -113,7 +113,7 @@ fn two_tokens_bought_with_money_for_one() {
 }
 
 #[test]
-fn one_token_bought_by_two_users() {
+fn one_token_bought_by_two_users_under_one_key() {
     explore("two users", two_users(if long() { [3, 1] } else { [2, 1] }));
 }
 
@@ -201,6 +201,7 @@ fn every_seeded_bug_is_found_by_what_comes_of_it() {
         (Bug::ForgetsTooEarly, forgetting(one_token([2, 0]))),
         (Bug::CommitsInAnyEra, forgetting(one_token([2, 0]))),
         (Bug::NumbersUsedAgain, forgetting(one_token([2, 0]))),
+        (Bug::KeyOfNobody, two_users([2, 0])),
     ];
     for (bug, world) in bugs {
         let (property, steps) = find(bug, world).unwrap_or_else(|| panic!("{bug:?} is not found"));

@@ -19,8 +19,13 @@ use crate::bugs::Bug;
 use crate::participants::{Availability, Hold, Tokens, Usuarios};
 use crate::soup::{Message, Soup};
 use chrono::DateTime;
+use http_kit::access::Carrier;
+use market::accounts::Caller;
+use market::accounts::rules::{Grant, Role};
+use market::accounts::token::{Claims, Subject};
 use market::contract::Refusal;
 use market::domain::{Intento, Monto, TokenId, TransaccionId, UsuarioId};
+use std::sync::Arc;
 use transacciones::domain::{Aborted, Compra, Era, Transaccion, Word};
 use transacciones::purchase::{Action, Event, Step};
 
@@ -49,6 +54,29 @@ impl Order {
         };
         Self { compra, clave, usuario, token }
     }
+
+    /// Of people who log in and all send one key, by usuario and token. The product says whose clave that is; claves that it
+    /// does not tell apart are one.
+    pub fn under_one_key(of: &[(u8, u8)]) -> Vec<Self> {
+        let mut claves = Vec::new();
+        let order = |(usuario, token): &(u8, u8)| {
+            let clave = person(*usuario).owned("k".parse().unwrap());
+            let known = claves.iter().position(|c| *c == clave);
+            let at = known.unwrap_or(claves.len());
+            claves.push(clave.clone());
+            let order = Self::new(small(at as u64), *usuario, *token);
+            Self { compra: Compra { clave, ..order.compra }, ..order }
+        };
+        of.iter().map(order).collect()
+    }
+}
+
+/// Whoever asks with the session of a usuario's account.
+fn person(usuario: u8) -> Caller {
+    let id = u64::from(usuario) + 1;
+    let (usuario_id, roles) = (UsuarioId::new(id), vec![Role::Buyer]);
+    let subject = Subject { account: id, usuario_id, roles, version: 1, sid: 1, api_key: None, auth_time: 0 };
+    Caller::Subject { claims: Arc::new(Claims::new(subject, 0)), grant: Grant::Own, carrier: Carrier::Header }
 }
 
 /// What a network may do to the messages of a request that has gone on.

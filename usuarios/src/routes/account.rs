@@ -68,7 +68,8 @@ impl Field for KeyId {
     type Schema = Id;
 
     fn read(raw: &Raw) -> Parsed<Self> {
-        integer(1..=u32::MAX.into())(raw).map(|id| Self(u32::try_from(id).unwrap_or(u32::MAX)))
+        // no account has so many: a larger number is nobody's, as any other that is not there
+        integer(1..=MAX_INTEGER)(raw).map(|id| Self(u32::try_from(id).unwrap_or(u32::MAX)))
     }
 }
 

@@ -4,6 +4,7 @@ use super::{as_demo, buy, log_in, market, text};
 use crate::helpers::{Process, array, mercado, run};
 use serde_json::json;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use tempfile::TempDir;
 use testkit::Api;
@@ -220,4 +221,22 @@ async fn accounts_move_with_their_market_and_work_on_tables() {
     assert_eq!(code, 0, "{said}");
     let listed = cuenta(dir.path(), "json:otra", "", &["listar"]).unwrap();
     assert!(listed.contains("ana2: comprador, usuario 1, API keys: 0, revoked"), "{listed}");
+}
+
+/// But for the first one, which builds and starts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_readmes_commands_buy_for_ana_and_not_for_luis() {
+    let market = market().await;
+    let (_, section) = include_str!("../../../../README.md").split_once("\n## Accounts\n").unwrap();
+    let commands = section.split("```").nth(1).unwrap().strip_prefix("sh\n").unwrap();
+    let (start, rest) = commands.split_once('\n').unwrap();
+    assert!(start.contains("mercado --cuentas=si"), "{start}");
+    let script = rest.replace("http://localhost:8083", &market.api.base);
+    assert_ne!(script, rest, "{rest}");
+    let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    // an answer's body ends without a newline
+    let statuses: Vec<_> = said.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["201", "403"], "{said}");
+    assert!(said.contains(r#""codigo":"prohibido""#), "{said}");
 }

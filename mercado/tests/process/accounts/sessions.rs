@@ -147,7 +147,10 @@ async fn an_api_key_logs_in_until_it_is_revoked() {
     ana.delete(&format!("/cuenta/claves-api/{}", made["id"])).await.expect(204);
     by_key(key).await.assert_problem(401, "no-autenticado");
     buy(&program, 102).await.assert_problem(403, "sesion-terminada");
-    ana.delete("/cuenta/claves-api/1").await.assert_problem(404, "cuenta-no-encontrada");
+    for nobodys in ["1", "4294967296", "9007199254740991"] {
+        let path = format!("/cuenta/claves-api/{nobodys}");
+        ana.delete(&path).await.assert_problem(404, "cuenta-no-encontrada");
+    }
     for n in 0..20 {
         ana.post("/cuenta/claves-api").json(json!({"nombre": format!("k{n}")})).await.expect(201);
     }
@@ -183,6 +186,9 @@ async fn a_browsers_cookie_is_its_own_and_writes_from_the_own_page_only() {
     buy(api, 101).header("Cookie", &cookie).header("Origin", own).await.expect(201);
     let both = api.get("/usuarios/1").header("Cookie", &cookie).header("Authorization", "Bearer x.y.z").await;
     both.assert_problem(401, "no-autenticado");
+    // neither is wrong, and they are two people
+    let luis = as_demo(api, "luis").await.get("/cuenta").header("Cookie", &cookie).await;
+    luis.assert_problem(401, "no-autenticado");
     let twice = api.get("/usuarios/1").header("Cookie", &format!("{cookie}; {cookie}")).await;
     twice.assert_problem(401, "no-autenticado");
     // an old cookie comes without being asked for, and hides nothing that everybody may see
