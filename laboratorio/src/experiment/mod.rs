@@ -280,11 +280,6 @@ async fn plain(lab: &Lab<'_>) -> Result<Story, String> {
 /// # Errors
 /// Why it could not be run: the verdict is neither right nor wrong.
 pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, String> {
-    opening::fresh(&o.dir)?;
-    let began = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    let file = o.dir.join("historia.jsonl");
-    let recorder = Arc::new(Recorder::create(&file)?);
-    let client = http::client(false)?;
     let cluster = match &o.target {
         Target::Cluster { namespace, .. } => {
             let cluster = Cluster::connect(namespace).await?;
@@ -293,6 +288,11 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
         }
         Target::Local(_) | Target::Url(_) => None,
     };
+    opening::fresh(&o.dir)?;
+    let began = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let file = o.dir.join("historia.jsonl");
+    let recorder = Arc::new(Recorder::create(&file)?);
+    let client = http::client(false)?;
     let naive = matches!(&o.target, Target::Local(Programs::Naive(_)));
     let first = match &o.target {
         Target::Local(_) => t!("se inicia el mercado", "the market starts"),
