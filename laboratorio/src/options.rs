@@ -71,12 +71,12 @@ pub struct Common {
     /// On this machine: starts what it needs (the default)
     #[arg(long, conflicts_with = "url")]
     pub local: bool,
-    /// A market that is there already: only load and judgement, on users and tokens of its own
-    #[arg(long, value_name = "URL", value_parser = url, conflicts_with = "ingenuo")]
-    pub url: Option<String>,
     /// In this namespace of the kubeconfig's cluster, as far as its RBAC allows; --url is its gateway
     #[arg(long, value_name = "NAMESPACE", conflicts_with_all = ["local", "ingenuo"])]
     pub k8s: Option<String>,
+    /// A market that is there already: only load and judgement, on users and tokens of its own
+    #[arg(long, value_name = "URL", value_parser = url, conflicts_with = "ingenuo")]
+    pub url: Option<String>,
     /// Against the shop that most people would write at first
     #[arg(long)]
     pub ingenuo: bool,
@@ -148,12 +148,12 @@ pub struct Chaos {
     /// On this machine: starts the services itself (the default)
     #[arg(long, conflicts_with = "url")]
     pub local: bool,
-    /// A market that is there already: only load and judgement, as in any experiment
-    #[arg(long, value_name = "URL", value_parser = url, conflicts_with_all = ["ingenuo", "store", "kills"])]
-    pub url: Option<String>,
     /// In this namespace of the kubeconfig's cluster, as far as its RBAC allows; --url is its gateway
     #[arg(long, value_name = "NAMESPACE", conflicts_with_all = ["local", "ingenuo", "store", "kills"])]
     pub k8s: Option<String>,
+    /// A market that is there already: only load and judgement, as in any experiment
+    #[arg(long, value_name = "URL", value_parser = url, conflicts_with_all = ["ingenuo", "store", "kills"])]
+    pub url: Option<String>,
     /// How long, in minutes
     #[arg(long, value_name = "MINUTOS", value_parser = seconds, conflicts_with = "segundos")]
     pub minutos: Option<f64>,

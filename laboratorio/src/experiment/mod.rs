@@ -86,13 +86,6 @@ pub enum Target {
     Local(Programs),
     /// Somebody's.
     Url(String),
-    /// In this namespace of the kubeconfig's cluster, whose gateway is at the URL.
-    Cluster {
-        /// Its name.
-        namespace: String,
-        /// For customers.
-        url: String,
-    },
 }
 
 /// What all experiments can be told.
@@ -114,6 +107,8 @@ pub struct Options {
     pub dir: PathBuf,
     /// As it was typed.
     pub command: String,
+    /// What is done is done in this namespace of the kubeconfig's cluster, whose gateway is at the URL.
+    pub namespace: Option<String>,
 }
 
 /// What an experiment works with.
@@ -280,13 +275,13 @@ async fn plain(lab: &Lab<'_>) -> Result<Story, String> {
 /// # Errors
 /// Why it could not be run: the verdict is neither right nor wrong.
 pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, String> {
-    let cluster = match &o.target {
-        Target::Cluster { namespace, .. } => {
+    let cluster = match &o.namespace {
+        Some(namespace) => {
             let cluster = Cluster::connect(namespace).await?;
             cluster.rights.need(&needs::deeds(what))?;
             Some(cluster)
         }
-        Target::Local(_) | Target::Url(_) => None,
+        None => None,
     };
     opening::fresh(&o.dir)?;
     let began = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
@@ -296,7 +291,7 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     let naive = matches!(&o.target, Target::Local(Programs::Naive(_)));
     let first = match &o.target {
         Target::Local(_) => t!("se inicia el mercado", "the market starts"),
-        Target::Url(url) | Target::Cluster { url, .. } => {
+        Target::Url(url) => {
             t!("se crean usuarios y tokens en {url}", "users and tokens are made at {url}")
         }
     };
@@ -319,7 +314,7 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
             let url = local.gateway.url();
             (Some(local), Addresses::one(&url), wanted)
         }
-        Target::Url(url) | Target::Cluster { url, .. } => {
+        Target::Url(url) => {
             let market = Addresses::one(url.trim_end_matches('/'));
             let opened = opening::create(&client, &market, wanted).await?;
             (None, market, opened)
@@ -340,7 +335,7 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     let prefix = match &o.target {
         Target::Local(_) => "compra".to_owned(),
         // keys that no earlier run had there
-        Target::Url(_) | Target::Cluster { .. } => format!("lab-{}", chrono::Utc::now().timestamp_millis()),
+        Target::Url(_) => format!("lab-{}", chrono::Utc::now().timestamp_millis()),
     };
     let load = Load::new(market.clone(), Arc::clone(&recorder), Arc::clone(&meter), plan, prefix)?;
     let screen = Screen::new(o.length);
@@ -385,9 +380,7 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     let title = what.title();
     let place = match &o.target {
         Target::Local(_) => t!("esta máquina", "this machine"),
-        Target::Url(url) | Target::Cluster { url, .. } => {
-            cluster.as_ref().map_or_else(|| url.clone(), |c| c.place())
-        }
+        Target::Url(url) => cluster.as_ref().map_or_else(|| url.clone(), |c| c.place()),
     };
     let run = Run {
         experiment: what.name(),
