@@ -120,12 +120,8 @@ fn command(seed: Option<u64>, chosen: u64) -> String {
 }
 
 async fn experiment(what: &Experiment, c: Common, stop: &Stop) -> Result<Word, String> {
-    if let Some(file) = &c.informe {
-        Report::place(file)?;
-    }
-    let exe = this()?;
-    let target = match (c.k8s, c.url) {
-        (Some(_), _) if matches!(what, Experiment::Point { .. }) => {
+    match &c.k8s {
+        Some(_) if matches!(what, Experiment::Point { .. }) => {
             eprintln!(
                 "{}",
                 t!(
@@ -135,11 +131,17 @@ async fn experiment(what: &Experiment, c: Common, stop: &Stop) -> Result<Word, S
             );
             return Ok(Word::BadOptions);
         }
-        (Some(namespace), None) => return Ok(no_url(&namespace, 8080)),
-        (Some(namespace), Some(url)) => Target::Cluster { namespace, url, api_key: c.clave_api },
-        (None, Some(url)) => Target::Url(url, c.clave_api),
-        (None, None) if c.ingenuo => Target::Local(Programs::Naive(exe)),
-        (None, None) => Target::Local(Programs::Market(programs::services(&exe)?)),
+        Some(namespace) if c.url.is_none() => return Ok(no_url(namespace, 8080)),
+        Some(_) | None => {}
+    }
+    if let Some(file) = &c.informe {
+        Report::place(file)?;
+    }
+    let exe = this()?;
+    let target = match c.url {
+        Some(url) => Target::Url(url, c.clave_api),
+        None if c.ingenuo => Target::Local(Programs::Naive(exe)),
+        None => Target::Local(Programs::Market(programs::services(&exe)?)),
     };
     let seed = c.semilla.unwrap_or_else(now);
     let dir = c.dir.unwrap_or_else(fresh);
@@ -153,6 +155,7 @@ async fn experiment(what: &Experiment, c: Common, stop: &Stop) -> Result<Word, S
         report: c.informe.unwrap_or_else(|| dir.join("informe.html")),
         command: command(c.semilla, seed),
         dir,
+        namespace: c.k8s,
     };
     began(seed, &options.dir);
     let report = experiment::run(&options, what, stop).await?;
@@ -161,12 +164,14 @@ async fn experiment(what: &Experiment, c: Common, stop: &Stop) -> Result<Word, S
 
 async fn chaos(c: Chaos, stop: &Stop) -> Result<Word, String> {
     let seconds = c.segundos.or(c.minutos.map(|m| m * 60.0)).unwrap_or(60.0);
-    if c.url.is_some() || c.k8s.is_some() {
+    if let (Some(namespace), None) = (&c.k8s, &c.url) {
+        return Ok(no_url(namespace, 8080));
+    }
+    if let Some(url) = c.url {
         let what = if c.k8s.is_some() { Experiment::Mayhem } else { Experiment::Plain };
         let common = Common {
             local: false,
-            url: c.url,
-            k8s: c.k8s,
+            url: Some(url),
             clave_api: c.clave_api,
             cuentas: c.cuentas,
             ingenuo: false,
@@ -176,6 +181,7 @@ async fn chaos(c: Chaos, stop: &Stop) -> Result<Word, String> {
             compras: if c.compras > 0.0 { c.compras } else { 10.0 },
             informe: c.informe,
             dir: c.dir,
+            k8s: c.k8s,
         };
         return experiment(&what, common, stop).await;
     }

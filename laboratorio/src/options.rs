@@ -71,9 +71,6 @@ pub struct Common {
     /// On this machine: starts what it needs (the default)
     #[arg(long, conflicts_with = "url")]
     pub local: bool,
-    /// A market that is there already: only load and judgement, on users and tokens of its own
-    #[arg(long, value_name = "URL", value_parser = url, conflicts_with = "ingenuo")]
-    pub url: Option<String>,
     /// In this namespace of the kubeconfig's cluster, as far as its RBAC allows; --url is its gateway
     #[arg(long, value_name = "NAMESPACE", conflicts_with_all = ["local", "ingenuo"])]
     pub k8s: Option<String>,
@@ -83,6 +80,9 @@ pub struct Common {
     /// Whether people log in, in a market that is started for it
     #[arg(long, value_enum, default_value_t = Cuentas::No, conflicts_with_all = ["url", "ingenuo"])]
     pub cuentas: Cuentas,
+    /// A market that is there already: only load and judgement, on users and tokens of its own
+    #[arg(long, value_name = "URL", value_parser = url, conflicts_with = "ingenuo")]
+    pub url: Option<String>,
     /// Against the shop that most people would write at first
     #[arg(long)]
     pub ingenuo: bool,
@@ -154,9 +154,6 @@ pub struct Chaos {
     /// On this machine: starts the services itself (the default)
     #[arg(long, conflicts_with = "url")]
     pub local: bool,
-    /// A market that is there already: only load and judgement, as in any experiment
-    #[arg(long, value_name = "URL", value_parser = url, conflicts_with_all = ["ingenuo", "store", "kills"])]
-    pub url: Option<String>,
     /// In this namespace of the kubeconfig's cluster, as far as its RBAC allows; --url is its gateway
     #[arg(long, value_name = "NAMESPACE", conflicts_with_all = ["local", "ingenuo", "store", "kills"])]
     pub k8s: Option<String>,
@@ -166,6 +163,9 @@ pub struct Chaos {
     /// Whether people log in: each customer then buys with a session of their own, and some try to buy with somebody else's
     #[arg(long, value_enum, default_value_t = Cuentas::No, conflicts_with_all = ["url", "ingenuo"])]
     pub cuentas: Cuentas,
+    /// A market that is there already: only load and judgement, as in any experiment
+    #[arg(long, value_name = "URL", value_parser = url, conflicts_with_all = ["ingenuo", "store", "kills"])]
+    pub url: Option<String>,
     /// How long, in minutes
     #[arg(long, value_name = "MINUTOS", value_parser = seconds, conflicts_with = "segundos")]
     pub minutos: Option<f64>,

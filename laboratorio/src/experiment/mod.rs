@@ -87,15 +87,6 @@ pub enum Target {
     Local(Programs),
     /// Somebody's; with an API key where people log in.
     Url(String, Option<String>),
-    /// In this namespace of the kubeconfig's cluster, whose gateway is at the URL.
-    Cluster {
-        /// Its name.
-        namespace: String,
-        /// For customers.
-        url: String,
-        /// An API key where people log in.
-        api_key: Option<String>,
-    },
 }
 
 /// What all experiments can be told.
@@ -119,6 +110,8 @@ pub struct Options {
     pub dir: PathBuf,
     /// As it was typed.
     pub command: String,
+    /// What is done is done in this namespace of the kubeconfig's cluster, whose gateway is at the URL.
+    pub namespace: Option<String>,
 }
 
 /// What an experiment works with.
@@ -285,23 +278,23 @@ async fn plain(lab: &Lab<'_>) -> Result<Story, String> {
 /// # Errors
 /// Why it could not be run: the verdict is neither right nor wrong.
 pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, String> {
+    let cluster = match &o.namespace {
+        Some(namespace) => {
+            let cluster = Cluster::connect(namespace).await?;
+            cluster.rights.need(&needs::deeds(what))?;
+            Some(cluster)
+        }
+        None => None,
+    };
     opening::fresh(&o.dir)?;
     let began = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let file = o.dir.join("historia.jsonl");
     let recorder = Arc::new(Recorder::create(&file)?);
     let client = http::client(false)?;
-    let cluster = match &o.target {
-        Target::Cluster { namespace, .. } => {
-            let cluster = Cluster::connect(namespace).await?;
-            cluster.rights.need(&needs::deeds(what))?;
-            Some(cluster)
-        }
-        Target::Local(_) | Target::Url(_) => None,
-    };
     let naive = matches!(&o.target, Target::Local(Programs::Naive(_)));
     let first = match &o.target {
         Target::Local(_) => t!("se inicia el mercado", "the market starts"),
-        Target::Url(url, _) | Target::Cluster { url, .. } => {
+        Target::Url(url, _) => {
             t!("se crean usuarios y tokens en {url}", "users and tokens are made at {url}")
         }
     };
@@ -330,7 +323,7 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
             }
             (Some(local), market, wanted)
         }
-        Target::Url(url, api_key) | Target::Cluster { url, api_key, .. } => {
+        Target::Url(url, api_key) => {
             let mut market = Addresses::one(url.trim_end_matches('/'));
             if let Some(key) = api_key {
                 market.people = Some(Arc::new(People::by_key(&market.usuarios, key.clone()).await?));
@@ -359,7 +352,7 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     let prefix = match &o.target {
         Target::Local(_) => "compra".to_owned(),
         // keys that no earlier run had there
-        Target::Url(..) | Target::Cluster { .. } => format!("lab-{}", chrono::Utc::now().timestamp_millis()),
+        Target::Url(..) => format!("lab-{}", chrono::Utc::now().timestamp_millis()),
     };
     let load = Load::new(market.clone(), Arc::clone(&recorder), Arc::clone(&meter), plan, prefix)?;
     let screen = Screen::new(o.length);
@@ -405,9 +398,7 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     let title = what.title();
     let place = match &o.target {
         Target::Local(_) => t!("esta máquina", "this machine"),
-        Target::Url(url, _) | Target::Cluster { url, .. } => {
-            cluster.as_ref().map_or_else(|| url.clone(), |c| c.place())
-        }
+        Target::Url(url, _) => cluster.as_ref().map_or_else(|| url.clone(), |c| c.place()),
     };
     let run = Run {
         experiment: what.name(),
