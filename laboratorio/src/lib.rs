@@ -34,7 +34,7 @@
 //! | the rules, and who breaks them | [`checker`] |
 //! | the history's lines | [`history`] |
 //! | the experiments | [`experiment`] |
-//! | customers at a fixed rate, and what they met | [`load`], [`measure`], [`http`] |
+//! | customers at a fixed rate, and what they met | [`load`], [`measure`], [`http`], [`wire`] |
 //! | the report | [`report`] |
 //! | several processes behind a gateway | [`local`], [`gateway`], [`programs`] |
 //! | the market with controls in its page | [`classroom`] |
@@ -86,5 +86,6 @@ pub mod report;
 pub mod screen;
 pub mod slot;
 pub mod stop;
+pub mod wire;
 pub mod words;
 pub mod world;
