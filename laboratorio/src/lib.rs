@@ -35,7 +35,7 @@
 //! | the rules, and who breaks them | [`checker`] |
 //! | the history's lines | [`history`] |
 //! | the experiments | [`experiment`] |
-//! | customers at a fixed rate, and what they met | [`load`], [`measure`], [`http`] |
+//! | customers at a fixed rate, and what they met | [`load`], [`measure`], [`http`], [`wire`] |
 //! | the report | [`report`] |
 //! | several processes behind a gateway | [`local`], [`gateway`], [`programs`] |
 //! | the market in a cluster, and what an experiment can do to either | [`cluster`], [`site`] |
@@ -90,5 +90,6 @@ pub mod screen;
 pub mod site;
 pub mod slot;
 pub mod stop;
+pub mod wire;
 pub mod words;
 pub mod world;

@@ -4,10 +4,9 @@
 //! A session is renewed long before it ends, so that short runs renew some. One that is over is begun again by the API key.
 
 use crate::history::{DiskArrays, Op, Usuario};
-use crate::http::{self, Answer};
-use crate::local::INTERNAL_TOKEN;
 use crate::report::Figure;
 use crate::t;
+use crate::wire::{self, Answer};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -109,7 +108,7 @@ pub async fn found(usuarios: &Path, store: &str, seed: &Path) -> Result<String, 
         .env("STORE", store)
         .env("SEED_DIR", seed)
         .env("CONTRASENA", &password)
-        .env("INTERNAL_TOKEN", INTERNAL_TOKEN)
+        .env("INTERNAL_TOKEN", "0123456789abcdef")
         .kill_on_drop(true);
     let output = command.output().await.map_err(|e| format!("{}: {e}", usuarios.display()))?;
     match output.status.success() {
@@ -148,7 +147,7 @@ impl People {
     /// # Errors
     /// Where it does not let the office in.
     pub async fn of_office(usuarios: &str, password: &str) -> Result<Self, String> {
-        let client = http::pooled()?;
+        let client = wire::pooled()?;
         let deadline = Instant::now() + START_TIME;
         loop {
             match api_key(&client, usuarios, OFFICE, password).await {
@@ -164,7 +163,7 @@ impl People {
     /// # Errors
     /// Where the key is not good, or its account may not do all that the office does.
     pub async fn by_key(usuarios: &str, api_key: String) -> Result<Self, String> {
-        let client = http::pooled()?;
+        let client = wire::pooled()?;
         let session = begin(&client, usuarios, &json!({"claveApi": api_key})).await;
         if session.status != Some(201) {
             let why = session.reason();
@@ -215,14 +214,14 @@ impl People {
     /// Sends it in this name. Where its session is over it is sent once more, in another one: the first was not let in.
     pub async fn send(&self, subject: Subject, request: RequestBuilder, patience: Duration) -> Answer {
         let person = match subject {
-            Subject::Visitor => return http::whole(request, patience).await,
+            Subject::Visitor => return wire::whole(request, patience).await,
             Subject::Office => Some(&self.office),
             Subject::Buyer(usuario) => self.buyers.get().and_then(|all| all.get(&usuario)),
         };
         let again = request.try_clone();
         let Some(person) = person else { return Answer::default() };
         let Some(token) = self.token(person).await else { return Answer::default() };
-        let answer = http::whole(request.bearer_auth(&token), patience).await;
+        let answer = wire::whole(request.bearer_auth(&token), patience).await;
         if !is_over(&answer) {
             return answer;
         }
@@ -233,7 +232,7 @@ impl People {
         }
         drop(login);
         match (again, self.token(person).await) {
-            (Some(again), Some(token)) => http::whole(again.bearer_auth(token), patience).await,
+            (Some(again), Some(token)) => wire::whole(again.bearer_auth(token), patience).await,
             _ => Answer::default(),
         }
     }
@@ -245,7 +244,7 @@ impl People {
             let renewed = match &login.token {
                 Some(token) => {
                     let request = self.client.post(format!("{}/sesiones/renovacion", self.usuarios));
-                    http::whole(request.bearer_auth(token), PATIENCE).await
+                    wire::whole(request.bearer_auth(token), PATIENCE).await
                 }
                 None => Answer::default(),
             };
@@ -268,7 +267,7 @@ impl People {
         let Some(person) = self.buyers.get().and_then(|all| all.get(&usuario)) else { return };
         if let Some(token) = self.token(person).await {
             let request = self.client.delete(format!("{}/sesiones", self.usuarios)).bearer_auth(token);
-            http::whole(request, PATIENCE).await;
+            wire::whole(request, PATIENCE).await;
         }
     }
 
@@ -313,7 +312,7 @@ pub fn translate(disco: &mut DiskArrays, numbers: &BTreeMap<u64, Subject>) {
 }
 
 async fn begin(client: &reqwest::Client, usuarios: &str, body: &Value) -> Answer {
-    http::whole(client.post(format!("{usuarios}/sesiones")).json(body), PATIENCE).await
+    wire::whole(client.post(format!("{usuarios}/sesiones")).json(body), PATIENCE).await
 }
 
 /// Logs in by a password, and makes an API key.
@@ -326,7 +325,7 @@ async fn api_key(
     let session = begin(client, usuarios, &json!({"nombre": name, "contrasena": password})).await;
     let request =
         client.post(format!("{usuarios}/cuenta/claves-api")).json(&json!({"nombre": "laboratorio"}));
-    let made = http::whole(request.bearer_auth(word(&session, "token")?), PATIENCE).await;
+    let made = wire::whole(request.bearer_auth(word(&session, "token")?), PATIENCE).await;
     word(&made, "claveApi")
 }
 
