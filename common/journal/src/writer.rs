@@ -31,6 +31,8 @@ const MOST_IN_BATCH: usize = 1024;
 pub struct Tx<'a, M: Model> {
     model: &'a mut M,
     changes: Vec<M::Change>,
+    /// It has put something, or begun to.
+    dirty: bool,
     room: &'a Room,
 }
 
@@ -44,6 +46,7 @@ impl<M: Model> Tx<'_, M> {
 
     /// Applies a change to what this write sees, and records it for the journal.
     pub fn put(&mut self, change: M::Change) {
+        self.dirty = true;
         self.model.apply(&change);
         self.changes.push(change);
     }
@@ -53,6 +56,34 @@ impl<M: Model> Deref for Tx<'_, M> {
     type Target = M;
     fn deref(&self) -> &M {
         self.model
+    }
+}
+
+/// The model that the writes of a batch change, and the way back from a write that is refused. No copy is kept of the model before
+/// each write: a map that nobody else has is changed in place, and each copy would make the next write copy whole nodes.
+struct Working<M: Model> {
+    model: M,
+    /// The model before the changes in `since`.
+    safe: M,
+    since: Vec<M::Change>,
+}
+
+impl<M: Model> Working<M> {
+    fn new(model: M) -> Self {
+        Self { safe: model.clone(), model, since: Vec::new() }
+    }
+
+    /// A write's changes are part of the batch.
+    fn keep(&mut self, changes: Vec<M::Change>) {
+        self.since.extend(changes);
+    }
+
+    /// Takes back what is not kept. Each kept change is made a second time at most, however many writes are refused.
+    fn back(&mut self) {
+        for change in self.since.drain(..) {
+            self.safe.apply(&change);
+        }
+        self.model = self.safe.clone();
     }
 }
 
@@ -198,15 +229,14 @@ impl<M: Model> Writer<M> {
         let store_id = self.store.source().header.store;
         let room = self.store.counted.room();
         let state = self.store.state.load_full();
-        let (mut model, mut lines, mut seq) = (state.model.clone(), Vec::new(), state.seq);
+        let (mut working, mut lines, mut seq) = (Working::new(state.model.clone()), Vec::new(), state.seq);
         for work in batch {
-            let before = model.clone();
-            let mut tx = Tx { model: &mut model, changes: Vec::new(), room: &room };
+            let mut tx = Tx { model: &mut working.model, changes: Vec::new(), dirty: false, room: &room };
             let Some(Done { keep, acknowledge }) = work(Ok(&mut tx)) else { continue };
-            let changes = tx.changes;
+            let Tx { changes, dirty, .. } = tx;
             if !keep || changes.is_empty() {
-                if !keep {
-                    model = before;
+                if !keep && dirty {
+                    working.back();
                 }
                 waiting.push(acknowledge);
                 continue;
@@ -214,10 +244,11 @@ impl<M: Model> Writer<M> {
             match push_line(&mut lines, store_id, seq + 1, state.seq + 1, &changes) {
                 Ok(()) => {
                     seq += 1;
+                    working.keep(changes);
                     waiting.push(acknowledge);
                 }
                 Err(e) => {
-                    model = before;
+                    working.back();
                     acknowledge(Err(StoreError::Rejected {
                         reason: format!("a change does not serialize: {e}").into(),
                     }));
@@ -229,7 +260,7 @@ impl<M: Model> Writer<M> {
             return Ok(());
         }
         self.failed = lines.len();
-        self.store.append(&held, lines, model, seq)
+        self.store.append(&held, lines, working.model, seq)
     }
 
     fn latch(&mut self, error: &StoreError) {

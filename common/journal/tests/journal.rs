@@ -64,6 +64,78 @@ async fn an_err_and_a_panic_roll_back_their_own_write_only() {
     journal.health().unwrap();
 }
 
+/// What a write of [`a_batch_keeps_what_its_refused_neighbours_do_not_disturb`] comes to.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Kept,
+    Refused,
+    Panicked,
+    Unserializable,
+}
+
+#[tokio::test]
+async fn a_batch_keeps_what_its_refused_neighbours_do_not_disturb() {
+    use End::{Kept, Panicked, Refused, Unserializable};
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path());
+    put(&journal, 1, 0).await;
+    let batches = journal.stats().batches;
+    let (open_gate, gate) = std::sync::mpsc::channel::<()>();
+    let (reached, at_gate) = tokio::sync::oneshot::channel();
+    let held = tokio::spawn({
+        let journal = journal.clone();
+        async move {
+            journal
+                .write(move |_| {
+                    reached.send(()).unwrap();
+                    gate.recv().map_err(drop)
+                })
+                .await
+        }
+    });
+    at_gate.await.unwrap();
+    // all of these wait, and are one batch
+    let ends = [Kept, Refused, Kept, Kept, Panicked, Refused, Kept, Unserializable, Kept, Refused];
+    let mut writes: Vec<_> = ends
+        .into_iter()
+        .map(|end| {
+            Box::pin(journal.write(move |tx| -> Result<u64, u64> {
+                let seen = tx.balance(1).unwrap();
+                tx.put(Change::Account(Account { id: 1, balance: seen + 1 }));
+                tx.put(Change::Note(Note { id: seen, text: format!("{end:?}") }));
+                match end {
+                    Kept => Ok(seen),
+                    Refused => Err(seen),
+                    Panicked => panic!("on purpose"),
+                    Unserializable => {
+                        tx.put(Change::Impossible(model::Unserializable));
+                        Ok(seen)
+                    }
+                }
+            }))
+        })
+        .collect();
+    assert!(writes.iter_mut().all(|write| poll_once(write).is_none()));
+    open_gate.send(()).unwrap();
+    held.await.unwrap().unwrap().unwrap();
+    let mut kept = 0;
+    for (end, write) in ends.into_iter().zip(writes) {
+        let answer = write.await;
+        match end {
+            Kept => assert_eq!(answer.unwrap(), Ok(kept)),
+            Refused => assert_eq!(answer.unwrap(), Err(kept), "it saw what was kept before it"),
+            Panicked | Unserializable => assert!(matches!(answer, Err(StoreError::Rejected { .. }))),
+        }
+        kept += u64::from(matches!(end, Kept));
+    }
+    assert_eq!(journal.stats().batches, batches + 2);
+    let shown = |bank: &Bank| (bank.balance(1), bank.notes().join(" "));
+    let expected = (Some(5), "Kept ".repeat(5).trim_end().to_owned());
+    assert_eq!(shown(&journal.read().unwrap()), expected);
+    drop(journal);
+    assert_eq!(shown(&open(dir.path()).read().unwrap()), expected, "on disk as in memory");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_writers_share_syncs() {
     let dir = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`domain`], [`clock`] | ids, money, claves and attempts: values that are legal once parsed; what the time is |
+//! | [`index`] | records found by a clave or an attempt, without a second copy of it |
 //! | [`codes`] | the table of the market's errors |
 //! | [`contract`] | what `transacciones` and the participants say to each other |
 //! | [`participant`] | a participant: its law, its routes, and its calls over HTTP and in process |
@@ -21,6 +22,7 @@ pub mod contract;
 pub mod domain;
 pub mod fields;
 pub mod host;
+pub mod index;
 pub mod memory;
 pub mod moving;
 pub mod openapi;

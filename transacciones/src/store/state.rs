@@ -2,9 +2,10 @@
 
 use crate::domain::{ATTEMPTS, Aborted, Era, EraRecord, Transaccion, Word};
 use chrono::{DateTime, TimeDelta, Utc};
-use imbl::{HashMap, OrdMap, OrdSet};
+use imbl::{OrdMap, OrdSet};
 use journal::{ArrayWriter, Model};
 use market::domain::{Clave, Intento, Monto, RunningDigest, TokenId, TransaccionId, UsuarioId, timestamp};
+use market::index::KeyIndex;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::ops::{Bound, RangeBounds};
@@ -15,16 +16,16 @@ use std::sync::Arc;
 pub struct State {
     /// Purchases by id.
     pub transacciones: OrdMap<TransaccionId, Arc<Transaccion>>,
-    by_clave: HashMap<Clave, TransaccionId>,
+    by_clave: KeyIndex<TransaccionId>,
     // these two by place, which is nearly always the id
     by_usuario: OrdSet<(UsuarioId, TransaccionId)>,
     by_token: OrdSet<(TokenId, TransaccionId)>,
     /// How many purchases a user has made.
-    count_by_usuario: HashMap<UsuarioId, usize>,
+    count_by_usuario: OrdMap<UsuarioId, usize>,
     /// How many times more than once a token was bought: no service sells it twice, and people may write what they like.
-    repeated_by_token: HashMap<TokenId, usize>,
+    repeated_by_token: OrdMap<TokenId, usize>,
     /// The pods that committed purchases: each name is in memory once.
-    pods: HashMap<Arc<str>, Arc<str>>,
+    pods: OrdSet<Arc<str>>,
     /// The purchases at the places that are not their ids.
     displaced: OrdMap<TransaccionId, TransaccionId>,
     aborted: OrdMap<Clave, Arc<Aborted>>,
@@ -107,7 +108,10 @@ impl State {
 
     /// The purchase under a clave.
     pub fn bought(&self, clave: &Clave) -> Option<&Arc<Transaccion>> {
-        self.transacciones.get(self.by_clave.get(clave)?)
+        let of = |id| {
+            self.transacciones.get(&id).filter(|t| t.intento.as_ref().is_some_and(|i| i.clave == *clave))
+        };
+        of(self.by_clave.get(clave, |id| of(id).is_some())?)
     }
 
     /// A user's purchases behind one, a token's, or all, in the order of their commits.
@@ -168,7 +172,7 @@ impl State {
     }
 
     fn put_transaccion(&mut self, mut new: Transaccion) {
-        new.pod = new.pod.map(|pod| Arc::clone(self.pods.entry(Arc::clone(&pod)).or_insert(pod)));
+        new.pod = new.pod.map(|pod| self.pod(pod));
         let (id, lugar) = (new.id, new.lugar());
         self.tally(&new, RunningDigest::add);
         let (usuario_id, token_id, repeated) = (new.usuario_id, new.token_id, self.is_bought(new.token_id));
@@ -178,7 +182,7 @@ impl State {
             self.displaced.insert(lugar, id);
         }
         if let Some(intento) = &new.intento {
-            self.by_clave.insert(intento.clave.clone(), id);
+            self.by_clave.insert(&intento.clave, id);
         }
         self.memory += bytes_of_transaccion(&new);
         if let Some(old) = self.transacciones.insert(id, Arc::new(new)) {
@@ -191,6 +195,15 @@ impl State {
         if repeated {
             *self.repeated_by_token.entry(token_id).or_default() += 1;
         }
+    }
+
+    /// The one copy of a pod's name.
+    fn pod(&mut self, name: Arc<str>) -> Arc<str> {
+        if let Some(known) = self.pods.get(&name) {
+            return Arc::clone(known);
+        }
+        self.pods.insert(Arc::clone(&name));
+        name
     }
 
     fn tally(
@@ -243,7 +256,7 @@ impl Model for State {
             if self.transacciones.contains_key(&t.id) {
                 return Err(format!("id {} is there twice", t.id));
             }
-            if let Some(intento) = t.intento.as_ref().filter(|i| self.by_clave.contains_key(&i.clave)) {
+            if let Some(intento) = t.intento.as_ref().filter(|i| self.bought(&i.clave).is_some()) {
                 return Err(format!("clave {} is there twice", intento.clave));
             }
             if let Some(other) = t.lugar.and_then(|lugar| self.displaced.get(&lugar)) {

@@ -8,6 +8,7 @@ use imbl::{HashMap, OrdMap, OrdSet};
 use journal::{ArrayWriter, Model};
 use market::contract::{Digest, Hold, PAGE};
 use market::domain::{Clave, Intento, MAX_INTEGER, Monto, RunningDigest, UsuarioId, timestamp};
+use market::index::KeyIndex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -32,8 +33,7 @@ pub struct State {
     /// Users by id.
     pub usuarios: OrdMap<UsuarioId, Arc<Usuario>>,
     movimientos: OrdMap<LineKey, Arc<Movimiento>>,
-    // a hash map: claves are random, and a million of them in an ordered map take three times as long to load
-    references: HashMap<Reference, LineKey>,
+    references: KeyIndex<LineKey>,
     pendientes: OrdSet<(DateTime<Utc>, Intento)>,
     sums: OrdMap<UsuarioId, Sums>,
     descuadrados: OrdSet<UsuarioId>,
@@ -53,8 +53,8 @@ pub struct State {
 const USUARIO_BYTES: u64 = 170;
 /// Bytes that a line takes; one with a key has it in an index.
 const MOVIMIENTO_BYTES: u64 = 170;
-/// Bytes that an index takes for a key, besides the key's own.
-const REFERENCE_BYTES: u64 = 130;
+/// Bytes that a key takes besides its own: its place in the index, and what the allocator adds.
+const REFERENCE_BYTES: u64 = 70;
 
 fn bytes_of_usuario(u: &Usuario) -> u64 {
     USUARIO_BYTES + u.nombre.len() as u64
@@ -148,9 +148,14 @@ impl State {
         self.last_movimiento = self.last_movimiento.max(up_to);
     }
 
+    fn line_of(&self, key: &Reference) -> Option<LineKey> {
+        let is_of = |line| self.movimientos.get(&line).is_some_and(|m| was_made_under(m, key));
+        self.references.get(key, is_of)
+    }
+
     /// The line that was made under a key.
     pub(super) fn referred(&self, reference: &Reference) -> Option<&Arc<Movimiento>> {
-        self.movimientos.get(self.references.get(reference)?)
+        self.movimientos.get(&self.line_of(reference)?)
     }
 
     /// A user's ledger after a line.
@@ -181,7 +186,7 @@ impl State {
     /// list that began anywhere else would skip debits or count them twice.
     pub fn settled(&self, after: Option<Intento>) -> Result<impl Iterator<Item = Hold>, Error> {
         let found = |i: Intento| {
-            let key = self.references.get(&Reference::Cargo(i.clone())).copied();
+            let key = self.line_of(&Reference::Cargo(i.clone()));
             key.ok_or(Error::IntentoNotFound(i))
         };
         let lines = entries_after(&self.movimientos, after.map(found).transpose()?).map(|(_, m)| m);
@@ -245,11 +250,16 @@ impl State {
     fn put_movimiento(&mut self, is_new: Movimiento) {
         let key = (is_new.usuario_id, is_new.id);
         self.last_movimiento = self.last_movimiento.max(is_new.id);
-        if let Some(reference) = reference(&is_new) {
-            self.references.insert(reference, key);
-        }
         self.tally(&is_new, 1);
-        if let Some(old) = self.movimientos.insert(key, Arc::new(is_new)) {
+        let made_under = reference(&is_new);
+        let old = self.movimientos.insert(key, Arc::new(is_new));
+        // a debit that is confirmed has its place already
+        if let Some(reference) = made_under
+            && !old.as_ref().is_some_and(|old| was_made_under(old, &reference))
+        {
+            self.references.insert(&reference, key);
+        }
+        if let Some(old) = old {
             self.untally(&old);
         }
         self.check_balance(key.0);
@@ -258,7 +268,7 @@ impl State {
     fn remove_movimiento(&mut self, key: LineKey) {
         let Some(old) = self.movimientos.remove(&key) else { return };
         if let Some(reference) = reference(&old) {
-            self.references.remove(&reference);
+            self.references.remove(&reference, key);
         }
         self.untally(&old);
         self.check_balance(key.0);
@@ -310,6 +320,14 @@ fn reference(m: &Movimiento) -> Option<Reference> {
     }
 }
 
+fn was_made_under(m: &Movimiento, key: &Reference) -> bool {
+    match (&m.tipo, key) {
+        (MovimientoKind::Abono { clave }, Reference::Abono(key)) => clave == key,
+        (MovimientoKind::Cargo { intento, .. }, Reference::Cargo(key)) => intento == key,
+        _ => false,
+    }
+}
+
 fn as_hold(m: &Movimiento) -> Option<Hold> {
     match &m.tipo {
         MovimientoKind::Cargo { intento, .. } => Some(Hold {
@@ -350,7 +368,7 @@ impl State {
         if self.movimientos.contains_key(&(usuario, id)) {
             return Err(format!("id {id} of usuarioId {usuario} is there twice"));
         }
-        if reference(&movimiento).is_some_and(|r| self.references.contains_key(&r)) {
+        if reference(&movimiento).is_some_and(|r| self.line_of(&r).is_some()) {
             return Err(format!("the clave or intento of id {id} is there twice"));
         }
         self.put_movimiento(movimiento);

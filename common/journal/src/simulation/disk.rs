@@ -8,6 +8,7 @@ use super::memory::{
 use crate::{
     Journal, Model, OpenError, Options, StoreError, Words,
     check::{Report, check_on, dump_on},
+    disk::Volume,
     open,
 };
 use std::{
@@ -141,13 +142,7 @@ impl Disk {
         F: Future<Output = ()> + Send,
     {
         let options = Options { seed_dir: Some(SEED_DIR.into()), compact_bytes, ..Options::new(DIR) };
-        let at_once = |_: String, job: Box<dyn FnOnce() + Send>| {
-            job();
-            Ok(())
-        };
-        let volume = self.machine.process(process).volume();
-        let (journal, writer) = Journal::open_idle(volume, options, at_once)?;
-        Ok((journal, writer.run(gather)))
+        driven(self.machine.process(process).volume(), options, gather)
     }
 
     /// `kill -9`: no call of this process does anything any more, and its locks are free. The page cache stays.
@@ -218,6 +213,38 @@ impl Disk {
         };
         Self::boot(&image, self.threads)
     }
+}
+
+/// A store in this machine's files without threads: the second half is its writer, as with [`Disk::open`].
+///
+/// # Errors
+/// As [`Journal::open`].
+pub fn open_driven<M: Model, G, F>(
+    options: Options,
+    gather: G,
+) -> Result<(Journal<M>, impl Future<Output = ()> + Send + use<M, G, F>), OpenError>
+where
+    G: FnMut() -> F + Send,
+    F: Future<Output = ()> + Send,
+{
+    driven(Volume::real(), options, gather)
+}
+
+fn driven<M: Model, G, F>(
+    volume: Volume,
+    options: Options,
+    gather: G,
+) -> Result<(Journal<M>, impl Future<Output = ()> + Send + use<M, G, F>), OpenError>
+where
+    G: FnMut() -> F + Send,
+    F: Future<Output = ()> + Send,
+{
+    let at_once = |_: String, job: Box<dyn FnOnce() + Send>| {
+        job();
+        Ok(())
+    };
+    let (journal, writer) = Journal::open_idle(volume, options, at_once)?;
+    Ok((journal, writer.run(gather)))
 }
 
 /// A clean stop, its first half: later writes are refused, and the writer ends once its queue is done.

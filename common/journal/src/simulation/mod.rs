@@ -10,5 +10,5 @@ mod disk;
 mod memory;
 mod suite;
 
-pub use disk::{Disk, Moment, Survives, Trouble, finish, leave};
+pub use disk::{Disk, Moment, Survives, Trouble, finish, leave, open_driven};
 pub use suite::history::history;

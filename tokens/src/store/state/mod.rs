@@ -7,11 +7,12 @@ use crate::collation::fold;
 use crate::domain::{Availability, Token};
 use crate::error::Error;
 use chrono::{DateTime, Utc};
-use imbl::{HashMap, OrdMap, OrdSet};
+use imbl::{OrdMap, OrdSet};
 use indexes::{Entry, Indexes};
 use journal::{ArrayWriter, Model};
 use market::contract::{Digest, Hold, PAGE};
 use market::domain::{Intento, RunningDigest, TokenId};
+use market::index::KeyIndex;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::ops::Bound;
@@ -21,7 +22,7 @@ use std::sync::{Arc, OnceLock};
 #[derive(Clone, Default)]
 pub struct State {
     entries: OrdMap<TokenId, Arc<Entry>>,
-    intentos: HashMap<Intento, TokenId>,
+    intentos: KeyIndex<TokenId>,
     pendientes: OrdSet<(DateTime<Utc>, Intento)>,
     /// Sorted when a reader or a write first needs them, and kept up to date from then on: see [`State::prepare`].
     indexes: OnceLock<Indexes>,
@@ -36,7 +37,7 @@ pub struct State {
 /// Bytes of memory that a token takes besides its texts: measured, see `mercado/tests/process/full.rs`.
 const TOKEN_BYTES: u64 = 380;
 /// Bytes that a hold or a sale takes besides its key.
-const INTENTO_BYTES: u64 = 230;
+const INTENTO_BYTES: u64 = 130;
 
 fn bytes_of(Entry { token, folded }: &Entry) -> u64 {
     // the name's place in the order of names takes as much as the name
@@ -96,7 +97,8 @@ impl State {
 
     /// The token that an attempt holds or bought.
     pub fn of_intento(&self, intento: &Intento) -> Option<&Token> {
-        self.entries.get(self.intentos.get(intento)?).map(|f| &f.token)
+        let of = |id| self.token(id).ok().filter(|token| token.intento().is_some_and(|(i, _)| i == intento));
+        of(self.intentos.get(intento, |id| of(id).is_some())?)
     }
 
     /// Reservations, oldest first, after a time and an attempt.
@@ -110,7 +112,7 @@ impl State {
     /// Sales by token, after an attempt's token. An attempt without a token is an error, since a list that began anywhere else
     /// would skip sales or count them twice.
     pub fn settled(&self, after: Option<Intento>) -> Result<impl Iterator<Item = Hold>, Error> {
-        let found = |i: Intento| self.intentos.get(&i).copied().ok_or(Error::IntentoNotFound(i));
+        let found = |i: Intento| self.of_intento(&i).map(|token| token.id).ok_or(Error::IntentoNotFound(i));
         let start = after.map(found).transpose()?.map_or(Bound::Unbounded, Bound::Excluded);
         let entries = self.entries.range((start, Bound::Unbounded)).map(|(_, f)| f);
         Ok(entries.filter(|f| f.token.is_sold()).filter_map(|f| f.token.as_hold()))
@@ -150,12 +152,13 @@ impl State {
     fn load_token(&mut self, token: Token) -> Result<(), String> {
         let id = token.id;
         if let Some((intento, _)) = token.intento()
-            && let Some(other) = self.intentos.get(intento)
+            && let Some(other) = self.of_intento(intento).map(|token| token.id)
         {
             return Err(format!("the intento {intento} of id {id} is also that of id {other}"));
         }
         let folded = fold(&token.nombre).into();
         let entry = Arc::new(Entry { token, folded });
+        self.note_intento(None, Some(&entry));
         self.tally(&entry);
         match self.entries.insert(id, entry) {
             None => Ok(()),
@@ -175,6 +178,7 @@ impl State {
             self.untally(old);
         }
         self.tally(&new);
+        self.note_intento(old.as_deref(), Some(&new));
         if let Some(indexes) = self.indexes.get_mut() {
             indexes.change(old.as_deref(), Some(&new));
         }
@@ -184,8 +188,21 @@ impl State {
     fn remove(&mut self, id: TokenId) {
         let Some(old) = self.entries.remove(&id) else { return };
         self.untally(&old);
+        self.note_intento(Some(&old), None);
         if let Some(indexes) = self.indexes.get_mut() {
             indexes.change(Some(&old), None);
+        }
+    }
+
+    /// Notes which attempt has a token. To sell what is reserved changes nothing.
+    fn note_intento(&mut self, old: Option<&Entry>, new: Option<&Entry>) {
+        fn intento(entry: &Entry) -> Option<(&Intento, TokenId)> {
+            entry.token.intento().map(|(intento, _)| (intento, entry.token.id))
+        }
+        let (before, after) = (old.and_then(intento), new.and_then(intento));
+        if before != after {
+            before.map(|(intento, id)| self.intentos.remove(intento, id));
+            after.map(|(intento, id)| self.intentos.insert(intento, id));
         }
     }
 
@@ -195,11 +212,9 @@ impl State {
         self.vendidos += usize::from(token.is_sold());
         match &token.estado {
             Availability::Reserved(r) => {
-                self.intentos.insert(r.intento.clone(), token.id);
                 self.pendientes.insert((r.desde, r.intento.clone()));
             }
             Availability::Sold(Some(v)) => {
-                self.intentos.insert(v.intento.clone(), token.id);
                 self.confirmados.add(&v.intento, v.usuario_id, Some(token.id), token.precio);
             }
             Availability::Free | Availability::Sold(None) => {}
@@ -212,11 +227,9 @@ impl State {
         self.vendidos = self.vendidos.saturating_sub(usize::from(token.is_sold()));
         match &token.estado {
             Availability::Reserved(r) => {
-                self.intentos.remove(&r.intento);
                 self.pendientes.remove(&(r.desde, r.intento.clone()));
             }
             Availability::Sold(Some(v)) => {
-                self.intentos.remove(&v.intento);
                 self.confirmados.remove(&v.intento, v.usuario_id, Some(token.id), token.precio);
             }
             Availability::Free | Availability::Sold(None) => {}
