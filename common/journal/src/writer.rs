@@ -59,8 +59,8 @@ impl<M: Model> Deref for Tx<'_, M> {
     }
 }
 
-/// The model that the writes of a batch change, and the way back from a write that is refused. No copy is kept of the model before
-/// each write: a map that nobody else has is changed in place, and each copy would make the next write copy whole nodes.
+/// The model that the writes of a batch change, and the way back from a write that is refused. No copy is kept of the model
+/// before each write: a map that nobody else has is changed in place, and each copy would make the next write copy whole nodes.
 struct Working<M: Model> {
     model: M,
     /// The model before the changes in `since`.

@@ -22,9 +22,9 @@ impl Place for (UsuarioId, u64) {
     const LEAST: Self = (UsuarioId::MIN, 0);
 }
 
-/// Where the record of a key is. Of a key it keeps a hash of 64 bits, since the record has the key itself: a map of the keys takes
-/// five times the memory, and to copy a node of such a map is to count up each key that is in it. The hash is secret, so that nobody
-/// can choose keys that share one; where two keys do, the records say which of them is meant.
+/// Where the record of a key is. Of a key it keeps a hash of 64 bits, since the record has the key itself: a map of the keys
+/// takes several times the memory, and to copy a node of such a map is to count up each key that is in it. The hash is secret,
+/// so that nobody can choose keys that share one; where two keys do, the records say which of them is meant.
 #[derive(Clone)]
 pub struct KeyIndex<P: Place> {
     /// The place that was noted last under a hash.
