@@ -93,7 +93,7 @@ async fn purchases(dir: &Path, n: u64, clients: u64) {
 async fn audits(dir: &Path, n: u64) {
     let service = market(dir).await;
     for _ in 0..n {
-        assert!(service.audit().await.unwrap().correcto, "the money is not right");
+        assert!(service.audit().await.unwrap().is_correct(), "the money is not right");
     }
 }
 

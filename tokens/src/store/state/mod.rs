@@ -201,8 +201,12 @@ impl State {
         }
         let (before, after) = (old.and_then(intento), new.and_then(intento));
         if before != after {
-            before.map(|(intento, id)| self.intentos.remove(intento, id));
-            after.map(|(intento, id)| self.intentos.insert(intento, id));
+            if let Some((intento, id)) = before {
+                self.intentos.remove(intento, id);
+            }
+            if let Some((intento, id)) = after {
+                self.intentos.insert(intento, id);
+            }
         }
     }
 
