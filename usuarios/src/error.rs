@@ -39,7 +39,7 @@ pub enum Error {
     #[error("there is no such account or key")]
     AccountNotFound,
     /// The name is another account's, or the usuario has an account.
-    #[error("there is such an account already")]
+    #[error("an account has this name already, or this usuario has an account")]
     AccountTaken,
     /// A comprador buys for one usuario, and nobody else for any.
     #[error("a comprador has a usuario, and nobody else has one")]
