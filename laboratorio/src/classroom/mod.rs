@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | what can be ordered | [`order`] |
 //! | who may order it, over HTTP, and the page | [`desk`] |
-//! | whose market it is, and that of a cluster | [`place`], [`remote`] |
+//! | whose market it is, and that of a cluster | [`place`], `remote` |
 //! | the controls in the page | `controls.js`, which [`desk`] puts into the page of `web/` |
 
 pub mod desk;

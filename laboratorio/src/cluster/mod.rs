@@ -3,7 +3,7 @@
 //!
 //! | what | where |
 //! | --- | --- |
-//! | the API server, and why it does not do what it is asked | [`connection`] |
+//! | the API server, and why it does not do what it is asked | `connection` |
 //! | what the user may do | [`rights`] |
 //! | the pods, watched | [`pods`] |
 //! | how many there are, and the autoscaler | [`replicas`] |
