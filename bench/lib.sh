@@ -120,11 +120,13 @@ buy() {
     on_load_core wrk -t1 -c"$1" -d"${SECONDS_EACH}s" -s bench/compras.lua "http://127.0.0.1:$port" -- "$2" | rate_of_wrk
 }
 
-# correct [curl's options]: ends the benchmark where the market's audit is not right, once what wrk cut off at its end is settled
+# correct: ends the benchmark where the market's audit is not right, once what wrk cut off at its end is settled.
+# AUDITOR has curl's options for a market where people log in
+AUDITOR=()
 correct() {
     local _ verdict
     for _ in $(seq 100); do
-        verdict=$(curl -sf "$@" "http://127.0.0.1:$port/transacciones/auditoria")
+        verdict=$(curl -sf "${AUDITOR[@]}" "http://127.0.0.1:$port/transacciones/auditoria")
         [[ $verdict == *'"pendientes":0'* ]] && break
         sleep 0.2
     done
