@@ -7,7 +7,7 @@ import socket
 import sys
 
 port, count, reads = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "read"
-request = b"GET /transacciones/eventos HTTP/1.1\r\nHost: x\r\n\r\n"
+request = b"GET /transacciones/eventos HTTP/1.1\r\nHost: localhost\r\n\r\n"
 streams = []
 for _ in range(count):
     stream = socket.create_connection(("127.0.0.1", port))
@@ -17,8 +17,8 @@ for stream in streams:
     head = b""
     while b"retry: 1000" not in head:
         piece = stream.recv(4096)
-        if not piece or b" 503 " in head + piece:
-            sys.exit("oyentes.py: a stream was refused")
+        if not piece or not (head + piece).startswith(b"HTTP/1.1 200 "[: len(head + piece)]):
+            sys.exit("oyentes.py: a stream was refused: " + repr(head + piece))
         head += piece
 print("listening", flush=True)
 selector = selectors.EpollSelector()
