@@ -8,6 +8,8 @@
 //! | [`point`] | one dies at a named point of a purchase |
 //! | [`mayhem`] | in a cluster: pods are deleted, scaled and rolled by chance |
 //!
+//! [`run()`] is the frame of all: it opens a market or finds one, lets customers in, and judges in the end.
+//!
 //! In a cluster the same is done to pods, as far as its RBAC allows, and undone in the end. With a URL alone only the load and
 //! the judgement are left.
 
@@ -17,36 +19,26 @@ mod needs;
 pub mod opening;
 pub mod point;
 pub mod rollout;
+mod run;
 pub mod scale;
 
-use crate::checker::{self, Verdict};
-use crate::cluster::Cluster;
-use crate::history::{Final, History, Line, Recorder, Token, Usuario};
-use crate::http::{self, Addresses};
-use crate::load::{Load, Plan};
-use crate::local::{Local, Programs, Setup};
+pub use run::run;
+
+use crate::history::{Token, Usuario};
+use crate::load::Load;
+use crate::local::Programs;
 use crate::measure::{Kind, Measured, Meter};
-use crate::people::{self, People};
 use crate::plan::Service;
-use crate::reading;
-use crate::report::{Figure, Outcomes, Report, Rule, Run, Story};
-use crate::screen::{self, Screen};
+use crate::report::{Figure, Rule, Story};
+use crate::screen::Screen;
 use crate::site::Site;
 use crate::stop::Stop;
 use crate::t;
 use crate::words::time;
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Longer than recovery can take for what is left: its age, a pass, and a full backlog.
-const SETTLING: Duration = Duration::from_secs(60);
-/// In a market that others use, what is pending may be theirs.
-const SETTLING_OF_OTHERS: Duration = Duration::from_secs(20);
-/// For background tasks of the last purchases.
-const REST: Duration = Duration::from_millis(300);
 
 /// Which.
 #[derive(Clone, Debug)]
@@ -271,211 +263,6 @@ async fn plain(lab: &Lab<'_>) -> Result<Story, String> {
         "There was only load and judgement: the laboratory did not start this market, and so did nothing to it."
     );
     Ok(Story { sentence, ..Story::default() })
-}
-
-/// Runs it; whether everything was right.
-///
-/// # Errors
-/// Why it could not be run: the verdict is neither right nor wrong.
-pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, String> {
-    let cluster = match &o.namespace {
-        Some(namespace) => {
-            let cluster = Cluster::connect(namespace).await?;
-            cluster.rights.need(&needs::deeds(what))?;
-            Some(cluster)
-        }
-        None => None,
-    };
-    opening::fresh(&o.dir)?;
-    let began = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    let file = o.dir.join("historia.jsonl");
-    let recorder = Arc::new(Recorder::create(&file)?);
-    let client = http::client(false)?;
-    let naive = matches!(&o.target, Target::Local(Programs::Naive(_)));
-    let first = match &o.target {
-        Target::Local(_) => t!("se inicia el mercado", "the market starts"),
-        Target::Url(url, _) => {
-            t!("se crean usuarios y tokens en {url}", "users and tokens are made at {url}")
-        }
-    };
-    say!("{first}");
-    let wanted = opening::wanted(o.purchases * o.length.as_secs_f64(), o.seed);
-    let (local, market, mut opened) = match &o.target {
-        Target::Local(programs) => {
-            opening::seed(&o.dir, &wanted)?;
-            let setup = Setup {
-                programs: programs.clone(),
-                dir: o.dir.clone(),
-                store: None,
-                replicas: what.replicas(naive),
-                address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-                extra: None,
-                clocks: None,
-                recorder: Some(Arc::clone(&recorder)),
-                accounts: o.accounts,
-            };
-            let local = Local::start(setup).await?;
-            let mut market = Addresses::one(&local.gateway.url());
-            if let Some(password) = &local.office {
-                let people = People::of_office(&market.usuarios, password).await?;
-                people.open(&wanted.usuarios, "comprador").await?;
-                market.people = Some(Arc::new(people));
-            }
-            (Some(local), market, wanted)
-        }
-        Target::Url(url, api_key) => {
-            let mut market = Addresses::one(url.trim_end_matches('/'));
-            if let Some(key) = api_key {
-                market.people = Some(Arc::new(People::by_key(&market.usuarios, key.clone()).await?));
-            }
-            let opened = opening::create(&client, &market, wanted).await?;
-            if let Some(people) = &market.people {
-                people
-                    .open(&opened.usuarios, &format!("lab-{}", chrono::Utc::now().timestamp_millis()))
-                    .await?;
-            }
-            (None, market, opened)
-        }
-    };
-    let (usuarios, tokens) = (opened.usuarios.clone(), opened.tokens.clone());
-    recorder.write(&Line::Opening { usuarios: usuarios.clone(), tokens: tokens.clone() })?;
-    let spare = opened.tokens.split_off(opened.tokens.len().saturating_sub(opening::SPARE));
-    recorder.begin();
-    let meter = Arc::new(Meter::since(recorder.start()));
-    let plan = Plan {
-        reads: o.reads,
-        purchases: o.purchases,
-        seed: o.seed,
-        usuarios: usuarios.iter().take(usuarios.len().saturating_sub(opening::OWN)).map(|u| u.id).collect(),
-        tokens: opened.tokens,
-    };
-    let prefix = match &o.target {
-        Target::Local(_) => "compra".to_owned(),
-        // keys that no earlier run had there
-        Target::Url(..) => format!("lab-{}", chrono::Utc::now().timestamp_millis()),
-    };
-    let load = Load::new(market.clone(), Arc::clone(&recorder), Arc::clone(&meter), plan, prefix)?;
-    let screen = Screen::new(o.length);
-    let customers = tokio::spawn(Arc::clone(&load).run());
-    let lab = Lab {
-        site: local.clone().map(Site::Local).or(cluster.clone().map(Site::Cluster)),
-        seed: o.seed,
-        load: Arc::clone(&load),
-        meter: Arc::clone(&meter),
-        usuarios: usuarios.clone(),
-        spare,
-        screen: &screen,
-        stop,
-        end: Instant::now() + o.length,
-        length: o.length,
-    };
-    let story = tokio::select! {
-        story = what.script(&lab) => story,
-        never = screen::watch(&screen, &meter) => match never {},
-    };
-    load.stop();
-    let calm = match &lab.site {
-        Some(site) => site.calm().await,
-        None => Ok(()),
-    };
-    let mut story = story?;
-    screen.next(t!("terminan los últimos clientes", "the last customers end"));
-    customers.await.map_err(|e| format!("load: {e}"))??;
-    tokio::time::sleep(REST).await;
-    let (end, mut verdict) = judge(o, local.as_deref(), &client, &market, &usuarios, &tokens).await?;
-    recorder.flush()?;
-    screen.done();
-    let text = serde_json::to_vec(&end).map_err(|e| format!("final.json: {e}"))?;
-    std::fs::write(o.dir.join("final.json"), text).map_err(|e| format!("{}: {e}", o.dir.display()))?;
-    let history = History::load(&file)?;
-    let checked = checker::check(&history, &end);
-    verdict.findings.extend(checked.findings);
-    verdict.overtaken = checked.overtaken;
-    let measured = meter.measured();
-    what.told(&mut story, &measured);
-    story.figures.extend(market.people.iter().flat_map(|people| people.figures()));
-    story.rules.push(keys(&load));
-    let title = what.title();
-    let place = match &o.target {
-        Target::Local(_) => t!("esta máquina", "this machine"),
-        Target::Url(url, _) => cluster.as_ref().map_or_else(|| url.clone(), |c| c.place()),
-    };
-    let run = Run {
-        experiment: what.name(),
-        title,
-        naive,
-        place,
-        seed: o.seed,
-        command: o.command.clone(),
-        began,
-        interrupted: stop.heard(),
-    };
-    let of = Outcomes { history: &history, end: &end, verdict: &verdict, measured: &measured };
-    let report = Report::new(&run, &of, story);
-    report.write(&measured, &o.report)?;
-    // whoever must put something back by hand has the report all the same
-    calm?;
-    Ok(report)
-}
-
-/// The market at the end, and what is wrong with it before anybody compares it.
-async fn judge(
-    o: &Options,
-    local: Option<&Local>,
-    client: &reqwest::Client,
-    market: &Addresses,
-    usuarios: &[Usuario],
-    tokens: &[Token],
-) -> Result<(Final, Verdict), String> {
-    let mut verdict = Verdict::default();
-    let Some(local) = local else {
-        // others' holds may be pending for ever
-        let _ = reading::settled(client, market, SETTLING_OF_OTHERS).await;
-        let end = reading::own(client, market, usuarios, tokens).await?;
-        if let Some(people) = &market.people {
-            people.close().await;
-        }
-        return Ok((end, verdict));
-    };
-    if let Err(e) = reading::settled(client, market, SETTLING).await {
-        verdict.add("audit", e);
-    }
-    let mut end = match reading::public(client, market).await {
-        Ok(end) => end,
-        Err(e) => {
-            verdict.add(
-                "audit",
-                t!("al final no se puede leer el mercado: {e}", "the market cannot be read at the end: {e}"),
-            );
-            Final::default()
-        }
-    };
-    let numbers = match &market.people {
-        Some(people) => people.numbers().await?,
-        None => BTreeMap::new(),
-    };
-    let stopped = local.stop().await;
-    if matches!(&o.target, Target::Local(Programs::Market(_))) {
-        if let Err(e) = stopped {
-            verdict.add("disk", e);
-        }
-        let mut disco = reading::disk(&local.data)?;
-        people::translate(&mut disco, &numbers);
-        end.disco = Some(disco);
-    }
-    Ok((end, verdict))
-}
-
-/// Every key ends.
-fn keys(load: &Load) -> Rule {
-    let endless = load.endless();
-    Rule {
-        regla: "claves".to_owned(),
-        dice: t!("Toda clave llega a una respuesta definitiva", "Every key comes to an answer for good"),
-        correcto: endless.is_empty(),
-        veces: endless.len() as u64,
-        hallazgos: endless.into_iter().take(20).collect(),
-    }
 }
 
 /// No read fails.

@@ -1,0 +1,252 @@
+//! The frame of every experiment: a market, customers, what is done, the judgement, the report.
+
+use super::opening::Opened;
+use super::{Experiment, Lab, Options, Target, needs, opening};
+use crate::checker::{self, Verdict};
+use crate::cluster::Cluster;
+use crate::history::{Final, History, Line, Recorder, Token, Usuario};
+use crate::http::{self, Addresses};
+use crate::load::{Load, Plan};
+use crate::local::{Local, Programs, Setup};
+use crate::measure::Meter;
+use crate::people::{self, People};
+use crate::reading;
+use crate::report::{Outcomes, Report, Rule, Run};
+use crate::screen::{self, Screen};
+use crate::site::Site;
+use crate::stop::Stop;
+use crate::t;
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Longer than recovery can take for what is left: its age, a pass, and a full backlog.
+const SETTLING: Duration = Duration::from_secs(60);
+/// In a market that others use, what is pending may be theirs.
+const SETTLING_OF_OTHERS: Duration = Duration::from_secs(20);
+/// For background tasks of the last purchases.
+const REST: Duration = Duration::from_millis(300);
+
+/// Runs it; whether everything was right.
+///
+/// # Errors
+/// Why it could not be run: the verdict is neither right nor wrong.
+pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, String> {
+    let cluster = match &o.namespace {
+        Some(namespace) => {
+            let cluster = Cluster::connect(namespace).await?;
+            cluster.rights.need(&needs::deeds(what))?;
+            Some(cluster)
+        }
+        None => None,
+    };
+    opening::fresh(&o.dir)?;
+    let began = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let file = o.dir.join("historia.jsonl");
+    let recorder = Arc::new(Recorder::create(&file)?);
+    let client = http::client(false)?;
+    let naive = matches!(&o.target, Target::Local(Programs::Naive(_)));
+    let first = match &o.target {
+        Target::Local(_) => t!("se inicia el mercado", "the market starts"),
+        Target::Url(url, _) => {
+            t!("se crean usuarios y tokens en {url}", "users and tokens are made at {url}")
+        }
+    };
+    say!("{first}");
+    let wanted = opening::wanted(o.purchases * o.length.as_secs_f64(), o.seed);
+    let (local, market, mut opened) = match &o.target {
+        Target::Local(programs) => started(o, what, programs, wanted, &recorder).await?,
+        Target::Url(url, api_key) => found(url, api_key.as_deref(), wanted, &client).await?,
+    };
+    let (usuarios, tokens) = (opened.usuarios.clone(), opened.tokens.clone());
+    recorder.write(&Line::Opening { usuarios: usuarios.clone(), tokens: tokens.clone() })?;
+    let spare = opened.tokens.split_off(opened.tokens.len().saturating_sub(opening::SPARE));
+    recorder.begin();
+    let meter = Arc::new(Meter::since(recorder.start()));
+    let plan = Plan {
+        reads: o.reads,
+        purchases: o.purchases,
+        seed: o.seed,
+        usuarios: usuarios.iter().take(usuarios.len().saturating_sub(opening::OWN)).map(|u| u.id).collect(),
+        tokens: opened.tokens,
+    };
+    let prefix = match &o.target {
+        Target::Local(_) => "compra".to_owned(),
+        // keys that no earlier run had there
+        Target::Url(..) => format!("lab-{}", chrono::Utc::now().timestamp_millis()),
+    };
+    let load = Load::new(market.clone(), Arc::clone(&recorder), Arc::clone(&meter), plan, prefix)?;
+    let screen = Screen::new(o.length);
+    let customers = tokio::spawn(Arc::clone(&load).run());
+    let lab = Lab {
+        site: local.clone().map(Site::Local).or(cluster.clone().map(Site::Cluster)),
+        seed: o.seed,
+        load: Arc::clone(&load),
+        meter: Arc::clone(&meter),
+        usuarios: usuarios.clone(),
+        spare,
+        screen: &screen,
+        stop,
+        end: Instant::now() + o.length,
+        length: o.length,
+    };
+    let story = tokio::select! {
+        story = what.script(&lab) => story,
+        never = screen::watch(&screen, &meter) => match never {},
+    };
+    load.stop();
+    let calm = match &lab.site {
+        Some(site) => site.calm().await,
+        None => Ok(()),
+    };
+    let mut story = story?;
+    screen.next(t!("terminan los últimos clientes", "the last customers end"));
+    customers.await.map_err(|e| format!("load: {e}"))??;
+    tokio::time::sleep(REST).await;
+    let (end, mut verdict) = judge(o, local.as_deref(), &client, &market, &usuarios, &tokens).await?;
+    recorder.flush()?;
+    screen.done();
+    let text = serde_json::to_vec(&end).map_err(|e| format!("final.json: {e}"))?;
+    std::fs::write(o.dir.join("final.json"), text).map_err(|e| format!("{}: {e}", o.dir.display()))?;
+    let history = History::load(&file)?;
+    let checked = checker::check(&history, &end);
+    verdict.findings.extend(checked.findings);
+    verdict.overtaken = checked.overtaken;
+    let measured = meter.measured();
+    what.told(&mut story, &measured);
+    story.figures.extend(market.people.iter().flat_map(|people| people.figures()));
+    story.rules.push(keys(&load));
+    let title = what.title();
+    let place = match &o.target {
+        Target::Local(_) => t!("esta máquina", "this machine"),
+        Target::Url(url, _) => cluster.as_ref().map_or_else(|| url.clone(), |c| c.place()),
+    };
+    let run = Run {
+        experiment: what.name(),
+        title,
+        naive,
+        place,
+        seed: o.seed,
+        command: o.command.clone(),
+        began,
+        interrupted: stop.heard(),
+    };
+    let of = Outcomes { history: &history, end: &end, verdict: &verdict, measured: &measured };
+    let report = Report::new(&run, &of, story);
+    report.write(&measured, &o.report)?;
+    // whoever must put something back by hand has the report all the same
+    calm?;
+    Ok(report)
+}
+
+/// A market, where customers find it, and what is in it.
+type Place = (Option<Arc<Local>>, Addresses, Opened);
+
+/// A market that is started for the experiment.
+async fn started(
+    o: &Options,
+    what: &Experiment,
+    programs: &Programs,
+    wanted: Opened,
+    recorder: &Arc<Recorder>,
+) -> Result<Place, String> {
+    opening::seed(&o.dir, &wanted)?;
+    let setup = Setup {
+        programs: programs.clone(),
+        dir: o.dir.clone(),
+        store: None,
+        replicas: what.replicas(matches!(programs, Programs::Naive(_))),
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        extra: None,
+        clocks: None,
+        recorder: Some(Arc::clone(recorder)),
+        accounts: o.accounts,
+    };
+    let local = Local::start(setup).await?;
+    let mut market = Addresses::one(&local.gateway.url());
+    if let Some(password) = &local.office {
+        let people = People::of_office(&market.usuarios, password).await?;
+        people.open(&wanted.usuarios, "comprador").await?;
+        market.people = Some(Arc::new(people));
+    }
+    Ok((Some(local), market, wanted))
+}
+
+/// A market that is there already: the experiment has users and tokens of its own in it.
+async fn found(
+    url: &str,
+    api_key: Option<&str>,
+    wanted: Opened,
+    client: &reqwest::Client,
+) -> Result<Place, String> {
+    let mut market = Addresses::one(url.trim_end_matches('/'));
+    if let Some(key) = api_key {
+        market.people = Some(Arc::new(People::by_key(&market.usuarios, key.to_owned()).await?));
+    }
+    let opened = opening::create(client, &market, wanted).await?;
+    if let Some(people) = &market.people {
+        people.open(&opened.usuarios, &format!("lab-{}", chrono::Utc::now().timestamp_millis())).await?;
+    }
+    Ok((None, market, opened))
+}
+
+/// The market at the end, and what is wrong with it before anybody compares it.
+async fn judge(
+    o: &Options,
+    local: Option<&Local>,
+    client: &reqwest::Client,
+    market: &Addresses,
+    usuarios: &[Usuario],
+    tokens: &[Token],
+) -> Result<(Final, Verdict), String> {
+    let mut verdict = Verdict::default();
+    let Some(local) = local else {
+        // others' holds may be pending for ever
+        let _ = reading::settled(client, market, SETTLING_OF_OTHERS).await;
+        let end = reading::own(client, market, usuarios, tokens).await?;
+        if let Some(people) = &market.people {
+            people.close().await;
+        }
+        return Ok((end, verdict));
+    };
+    if let Err(e) = reading::settled(client, market, SETTLING).await {
+        verdict.add("audit", e);
+    }
+    let mut end = match reading::public(client, market).await {
+        Ok(end) => end,
+        Err(e) => {
+            verdict.add(
+                "audit",
+                t!("al final no se puede leer el mercado: {e}", "the market cannot be read at the end: {e}"),
+            );
+            Final::default()
+        }
+    };
+    let numbers = match &market.people {
+        Some(people) => people.numbers().await?,
+        None => BTreeMap::new(),
+    };
+    let stopped = local.stop().await;
+    if matches!(&o.target, Target::Local(Programs::Market(_))) {
+        if let Err(e) = stopped {
+            verdict.add("disk", e);
+        }
+        let mut disco = reading::disk(&local.data)?;
+        people::translate(&mut disco, &numbers);
+        end.disco = Some(disco);
+    }
+    Ok((end, verdict))
+}
+
+/// Every key ends.
+fn keys(load: &Load) -> Rule {
+    let endless = load.endless();
+    Rule {
+        regla: "claves".to_owned(),
+        dice: t!("Toda clave llega a una respuesta definitiva", "Every key comes to an answer for good"),
+        correcto: endless.is_empty(),
+        veces: endless.len() as u64,
+        hallazgos: endless.into_iter().take(20).collect(),
+    }
+}
