@@ -4,7 +4,7 @@ use crate::attack::arena::{Arena, POOR, Service};
 use crate::attack::raw;
 use crate::attack::seen::Seen;
 use crate::t;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use std::time::{Duration, Instant};
 
 /// Longer than a purchase's deadline (3 s).
@@ -14,9 +14,19 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     let pid =
         arena.pid(Service::Tokens).and_then(|id| Pid::from_raw(id.cast_signed())).ok_or("no process")?;
     kill_process(pid, Signal::STOP).map_err(|e| format!("SIGSTOP: {e}"))?;
-    let seen = rush(arena).await;
+    let seen = match stands(pid).await {
+        Ok(()) => rush(arena).await,
+        Err(e) => Err(e),
+    };
     kill_process(pid, Signal::CONT).map_err(|e| format!("SIGCONT: {e}"))?;
     seen
+}
+
+/// Waits until the last thread has stopped: on a busy machine some of them answer for a while after the signal was sent.
+async fn stands(pid: Pid) -> Result<(), String> {
+    let stop = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
+    let waited = tokio::task::spawn_blocking(move || waitid(WaitId::Pid(pid), stop)).await;
+    waited.map_err(|e| e.to_string())?.map(drop).map_err(|e| format!("waitid: {e}"))
 }
 
 async fn rush(arena: &Arena) -> Result<Seen, String> {
