@@ -224,7 +224,7 @@ async fn class(c: Classroom, stop: &Stop) -> Result<Word, String> {
     let place = match (c.k8s, c.url) {
         // the page has the port that kubectl would be told
         (Some(namespace), None) => return Ok(no_url(&namespace, 8081)),
-        (Some(namespace), Some(url)) => Place::Cluster { namespace, url },
+        (Some(namespace), Some(url)) => Place::Cluster { namespace, url, api_key: c.clave_api },
         (None, _) => Place::Local(programs::services(&exe)?),
     };
     let options = classroom::Options {

@@ -220,6 +220,9 @@ pub struct Classroom {
     /// With --k8s: where the cluster's gateway can be reached
     #[arg(long, value_name = "URL", value_parser = url, requires = "k8s")]
     pub url: Option<String>,
+    /// With --k8s, where people log in: an API key of an account that is tesorero, publicador and auditor
+    #[arg(long, env = "CLAVE_API", hide_env_values = true, value_name = "CLAVE")]
+    pub clave_api: Option<String>,
     /// Opens no browser
     #[arg(long)]
     pub sin_navegador: bool,

@@ -108,7 +108,6 @@ pub async fn found(usuarios: &Path, store: &str, seed: &Path) -> Result<String, 
         .env("STORE", store)
         .env("SEED_DIR", seed)
         .env("CONTRASENA", &password)
-        .env("INTERNAL_TOKEN", "0123456789abcdef")
         .kill_on_drop(true);
     let output = command.output().await.map_err(|e| format!("{}: {e}", usuarios.display()))?;
     match output.status.success() {
@@ -192,18 +191,30 @@ impl People {
     /// What the market says instead.
     pub async fn open(&self, usuarios: &[Usuario], prefix: &str) -> Result<(), String> {
         let mut buyers = BTreeMap::new();
+        let opened = self.open_each(usuarios, prefix, &mut buyers).await;
+        self.buyers.set(buyers).map_err(|_| "accounts were opened twice".to_owned())?;
+        opened
+    }
+
+    async fn open_each(
+        &self,
+        usuarios: &[Usuario],
+        prefix: &str,
+        buyers: &mut BTreeMap<u64, Person>,
+    ) -> Result<(), String> {
         for Usuario { id, .. } in usuarios {
             let (name, password) = (format!("{prefix}-{id}"), random()?);
             let body = json!({"nombre": name, "contrasena": password, "usuarioId": id});
             let request = self.client.post(format!("{}/cuentas", self.usuarios)).json(&body);
             word(&self.send(Subject::Office, request, PATIENCE).await, "nombre")?;
-            let key = api_key(&self.client, &self.usuarios, &name, &password).await?;
-            buyers.insert(*id, Person::new(name, key));
+            // noted before its key is made: an account without one is revoked, too
+            let person = buyers.entry(*id).or_insert(Person::new(name, String::new()));
+            person.api_key = api_key(&self.client, &self.usuarios, &person.name, &password).await?;
         }
-        self.buyers.set(buyers).map_err(|_| "accounts were opened twice".to_owned())
+        Ok(())
     }
 
-    /// Revokes what [`People::open`] has opened: whose market it is keeps no account that nobody knows.
+    /// Revokes what [`People::open`] has opened.
     pub async fn close(&self) {
         for person in self.buyers.get().into_iter().flat_map(BTreeMap::values) {
             let request = self.client.delete(format!("{}/cuentas/{}", self.usuarios, person.name));

@@ -38,5 +38,5 @@ pub fn build(config: &Config) -> Result<Serving, StartError> {
     let internal = move |c: &mut ServiceConfig| {
         c.app_data(inside.clone()).configure(participant::routes::<Store>);
     };
-    host.serve(ops, options.public(public), Some(options.internal(internal)))
+    host.serve(ops, options.public(public), Some(options.internal(internal)?))
 }

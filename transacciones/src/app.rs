@@ -163,8 +163,8 @@ pub fn build(config: &Config) -> Result<Serving, StartError> {
     crate::purchase::point::arm(config.fallo_en);
     let options = &config.host;
     let accounts = options.accounts_of(&config.usuarios_url)?;
-    let tokens = Arc::new(Http::<ReservaRequest>::at(&config.tokens_url, &options.internal_token)?);
-    let usuarios = Arc::new(Http::<CargoRequest>::at(&config.usuarios_url, &options.internal_token)?);
+    let tokens = Arc::new(Http::<ReservaRequest>::at(&config.tokens_url, options.internal_token()?)?);
+    let usuarios = Arc::new(Http::<CargoRequest>::at(&config.usuarios_url, options.internal_token()?)?);
     let mut host = Host::new("transacciones", &options.server, &options.store);
     let opened = host.open::<State>(&[])?;
     host.keep(&opened);
@@ -175,7 +175,7 @@ pub fn build(config: &Config) -> Result<Serving, StartError> {
     let public = options.public(move |c: &mut ServiceConfig| {
         c.app_data(service.clone()).configure(routes::public);
     });
-    let internal = options.internal(|_: &mut ServiceConfig| {});
+    let internal = options.internal(|_: &mut ServiceConfig| {})?;
     let grace = Duration::from_secs(options.server.grace_seconds);
     Ok(host.serve(ops, public, Some(internal))?.finish(engine.stop(grace)))
 }

@@ -100,5 +100,5 @@ pub fn build(config: &Config) -> Result<Serving, StartError> {
     let people = People::start(store, &options.host, &options.accounts, &config.logins, metrics)?;
     host.require(people.readiness());
     let ops = host.ops(routes::openapi(people.accounts.is_on()), &people.accounts)?;
-    host.serve(ops, options.public(people.public()), Some(options.internal(people.internal())))
+    host.serve(ops, options.public(people.public()), Some(options.internal(people.internal())?))
 }

@@ -7,7 +7,7 @@ use market::host::HostOptions;
 
 /// People and their balance, and the debits of purchases.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "usuarios", version)]
+#[command(name = "usuarios", version, subcommand_negates_reqs = true)]
 pub struct Config {
     /// Something else than serving
     #[command(subcommand)]

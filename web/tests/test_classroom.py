@@ -9,9 +9,10 @@ import subprocess
 import tempfile
 import time
 import unittest
+from datetime import datetime, timezone
 from pathlib import Path
 
-from .browser import PATIENCE
+from .browser import PATIENCE, eventually
 from .case import PageCase
 from .market import BINARIES, Api, free_port
 
@@ -53,7 +54,7 @@ class Classroom(Api):
 
 
 class Controls(PageCase):
-    expected = ("503", "eventos", "409", "ERR_")
+    expected = ("503", "507", "eventos", "409", "ERR_")
 
     @classmethod
     def setUpClass(cls):
@@ -103,6 +104,40 @@ class Controls(PageCase):
         browser.open(link)
         browser.until("document.querySelectorAll('svg').length === 5")
         browser.until_text("main", "kill -9 a tokens-2")
+        self.clean(browser)
+
+    def test_a_network_a_disk_and_a_clock_are_broken_and_mended(self):
+        aula, browser = self.aula, self.browser(size=(1280, 1000))
+        browser.open(aula.page)
+        browser.until("document.querySelectorAll('.lab-processes [data-ready=true]').length >= 7")
+
+        for order, word in (("demorar", "red lenta"), ("cortar", "sin red")):
+            browser.click(f"[data-order='{order} tokens-3']")
+            browser.until_text(PROCESS.format("tokens-3"), word)
+            browser.click("[data-order='sanar tokens-3']")
+            browser.until("document.querySelector(\"[data-process='tokens-3']\").dataset.ready === 'true'")
+            browser.until_text(PROCESS.format("tokens-3"), "corre")
+
+        def status_of_a_write():
+            return aula.client.post("/usuarios", {"nombre": "Zoe"}).status
+
+        browser.click("[data-order='disco lleno']")
+        browser.until_text(".lab-log", "disco lleno")
+        eventually(lambda: status_of_a_write() == 507, what="no write is refused for want of room")
+        browser.click("[data-order='disco vacío']")
+        browser.until_text(".lab-log", "disco con espacio")
+        eventually(lambda: status_of_a_write() == 201, what="no write is taken again")
+
+        def hours_ahead(token):
+            made = datetime.fromisoformat(aula.buy(1, token)["fecha"])
+            return round((made - datetime.now(timezone.utc)).total_seconds() / 3600, 1)
+
+        browser.click("[data-order='reloj transacciones 3600']")
+        browser.until_text(".lab-log", "reloj de transacciones a +3600 s")
+        self.assertEqual(hours_ahead(101), 1.0)
+        browser.click("[data-order='reloj transacciones 0']")
+        browser.until_text(".lab-log", "reloj de transacciones a +0 s")
+        self.assertEqual(hours_ahead(103), 0.0)
         self.clean(browser)
 
     def test_only_this_page_gives_orders(self):

@@ -67,9 +67,10 @@ impl Context {
     /// A context without a request: of recovery, or of start-up.
     pub fn new() -> Self {
         // not `new_v4`: that asks the kernel for its bytes, a system call for each request
-        let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string();
-        let request_id = HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("-"));
-        Self { request_id, trace: Trace::new() }
+        let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+        let text =
+            HeaderValue::from_str(id.hyphenated().encode_lower(&mut [0; uuid::fmt::Hyphenated::LENGTH]));
+        Self { request_id: text.unwrap_or_else(|_| HeaderValue::from_static("-")), trace: Trace::new() }
     }
 
     /// What the caller sent, where that is sane; the rest is made here.

@@ -231,14 +231,17 @@ struct HeadEnd {
 impl HeadEnd {
     /// How many of these bytes belong to the head, where it ends among them.
     fn find(&mut self, bytes: &[u8]) -> Option<usize> {
-        for (n, byte) in bytes.iter().enumerate() {
-            match byte {
-                b'\n' if self.begun && !self.filled => return Some(n + 1),
-                b'\n' => self.filled = false,
-                b'\r' => {}
-                _ => (self.begun, self.filled) = (true, true),
+        let mut line = 0;
+        for end in memchr::memchr_iter(b'\n', bytes) {
+            self.filled |= bytes[line..end].iter().any(|byte| *byte != b'\r');
+            line = end + 1;
+            if self.begun && !self.filled {
+                return Some(line);
             }
+            self.begun |= self.filled;
+            self.filled = false;
         }
+        self.filled |= bytes[line..].iter().any(|byte| *byte != b'\r');
         None
     }
 }

@@ -12,7 +12,7 @@ use clap::Args;
 use futures_util::future::join_all;
 use http_kit::config::{InternalToken, ServerOptions, ServiceUrl};
 use http_kit::edge::Edge;
-use http_kit::exit::StartError;
+use http_kit::exit::{EX_USAGE, StartError};
 use http_kit::ops::Ops;
 use http_kit::server::{self, Leave, Server};
 use journal::Model;
@@ -36,8 +36,9 @@ pub struct HostOptions {
     #[arg(long, env = "INTERNAL_PORT", default_value_t = 9000)]
     pub internal_port: u16,
     /// The secret that the three services share: 16 characters or more
-    #[arg(long, env = "INTERNAL_TOKEN", hide_env_values = true)]
-    pub internal_token: InternalToken,
+    // an `Option` for commands that do not serve (`subcommand_negates_reqs`): they need none
+    #[arg(long, env = "INTERNAL_TOKEN", hide_env_values = true, required = true)]
+    internal_token: Option<InternalToken>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of the first option")]
     pub accounts: AccountOptions,
@@ -60,7 +61,7 @@ impl HostOptions {
             return Ok(Accounts::off());
         }
         let verifier = Verifier::default();
-        fetch::keep(verifier.clone(), usuarios, &self.internal_token)?;
+        fetch::keep(verifier.clone(), usuarios, self.internal_token()?)?;
         Ok(Accounts::on(verifier, self.accounts.is_behind_gateway()))
     }
 
@@ -69,12 +70,27 @@ impl HostOptions {
         Port::new(&self.host, self.port, "--port (PORT)", routes)
     }
 
+    /// The secret that the three services share.
+    ///
+    /// # Errors
+    /// Exit code 64 where there is none.
+    pub fn internal_token(&self) -> Result<&InternalToken, StartError> {
+        let needed = || StartError::new(EX_USAGE, "--internal-token (INTERNAL_TOKEN) is needed to serve");
+        self.internal_token.as_ref().ok_or_else(needed)
+    }
+
     /// The port of the internal API; its routes find the secret.
-    pub fn internal(&self, routes: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> Port<'_> {
-        let token = Data::new(self.internal_token.clone());
-        Port::new(&self.host, self.internal_port, "--internal-port (INTERNAL_PORT)", move |c| {
+    ///
+    /// # Errors
+    /// Exit code 64 where there is no secret.
+    pub fn internal(
+        &self,
+        routes: impl Fn(&mut ServiceConfig) + Send + Sync + 'static,
+    ) -> Result<Port<'_>, StartError> {
+        let token = Data::new(self.internal_token()?.clone());
+        Ok(Port::new(&self.host, self.internal_port, "--internal-port (INTERNAL_PORT)", move |c| {
             c.app_data(token.clone()).configure(&routes);
-        })
+        }))
     }
 }
 

@@ -240,12 +240,15 @@ function machine({ disco, reloj }) {
   parts.machine.dataset.key = key;
   parts.machine.replaceChildren(
     ...(disco
-      ? [button(words.fill, { orden: "disco", lleno: true }), button(words.empty, { orden: "disco", lleno: false })]
+      ? [
+          button(words.fill, { orden: "disco", lleno: true }, { "data-order": "disco lleno" }),
+          button(words.empty, { orden: "disco", lleno: false }, { "data-order": "disco vacío" }),
+        ]
       : []),
     ...(reloj
       ? SERVICES.flatMap((servicio) => [
-          button(`${words.clock} ${servicio}`, { orden: "reloj", servicio, segundos: 3600 }),
-          button(`${words.clockBack} ${servicio}`, { orden: "reloj", servicio, segundos: 0 }),
+          button(`${words.clock} ${servicio}`, { orden: "reloj", servicio, segundos: 3600 }, { "data-order": `reloj ${servicio} 3600` }),
+          button(`${words.clockBack} ${servicio}`, { orden: "reloj", servicio, segundos: 0 }, { "data-order": `reloj ${servicio} 0` }),
         ])
       : []),
   );

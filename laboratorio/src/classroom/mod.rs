@@ -21,6 +21,7 @@ use crate::http::{self, Addresses};
 use crate::load::{Load, Plan};
 use crate::local::{Local, Programs, Setup, State};
 use crate::measure::Meter;
+use crate::people::People;
 use crate::plan::Service;
 use crate::proxy::Mode;
 use crate::report::{Outcomes, Report, Run, Story};
@@ -50,7 +51,7 @@ const SETTLING: Duration = Duration::from_secs(20);
 const SECONDS: &str = "20";
 
 /// What to start.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// Whose market.
     pub place: Place,
@@ -120,10 +121,12 @@ fn processes(local: &Local) -> Vec<Value> {
     shown.collect()
 }
 
-/// Those who buy, and what they buy.
+/// Those who buy, what they buy, and where.
+#[derive(Clone)]
 struct Customers {
     load: Arc<Load>,
     opened: opening::Opened,
+    market: Addresses,
 }
 
 /// Runs it until Ctrl-C.
@@ -133,7 +136,7 @@ struct Customers {
 pub async fn run(o: Options, stop: &Stop) -> Result<(), String> {
     match o.place.clone() {
         Place::Local(programs) => here(o, programs, stop).await,
-        Place::Cluster { namespace, url } => remote::run(o, &namespace, &url, stop).await,
+        Place::Cluster { namespace, url, .. } => remote::run(o, &namespace, &url, stop).await,
     }
 }
 
@@ -172,9 +175,7 @@ async fn here(o: Options, programs: PathBuf, stop: &Stop) -> Result<(), String> 
     class.opened(&url, &token);
     class.serve(ordered, stop).await.detach_all();
     say!("{}", t!("se cierra el mercado", "the market closes"));
-    if let Some(customers) = class.customers() {
-        customers.stop();
-    }
+    class.dismiss().await;
     if let Some(disk) = class.disk.lock().await.as_ref() {
         disk.free().await?;
     }
@@ -245,14 +246,28 @@ impl Class {
         self.site.get().ok_or_else(|| t!("el mercado aún no está listo", "the market is not ready yet"))
     }
 
-    fn market(&self) -> Result<Addresses, String> {
+    /// The market; where people log in, with the office at work there.
+    async fn market(&self) -> Result<Addresses, String> {
         let url = self.market.get();
         let url = url.ok_or_else(|| t!("el mercado aún no está listo", "the market is not ready yet"))?;
-        Ok(Addresses::one(url))
+        let mut market = Addresses::one(url);
+        if let Place::Cluster { api_key: Some(key), .. } = &self.options.place {
+            market.people = Some(Arc::new(People::by_key(&market.usuarios, key.clone()).await?));
+        }
+        Ok(market)
     }
 
-    fn customers(&self) -> Option<Arc<Load>> {
-        self.load.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|c| Arc::clone(&c.load))
+    fn customers(&self) -> Option<Customers> {
+        self.load.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Nobody buys any more, and no account of a customer is left.
+    async fn dismiss(&self) {
+        let Some(customers) = self.customers() else { return };
+        customers.load.stop();
+        if let Some(people) = &customers.market.people {
+            people.close().await;
+        }
     }
 
     /// Everything that the controls show.
@@ -264,7 +279,7 @@ impl Class {
                 (remote::pods(cluster), remote::offers(cluster), cluster.rights.missing())
             }
         };
-        let [reads, purchases] = self.customers().map_or([0.0; 2], |load| load.rates());
+        let [reads, purchases] = self.customers().map_or([0.0; 2], |customers| customers.load.rates());
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let log: Vec<_> =
             log.iter().rev().take(12).map(|(at, what)| json!({"en": at, "que": what})).collect();
@@ -353,13 +368,21 @@ impl Class {
     /// Customers of the classroom's own, who come from now on as often as that.
     async fn set_load(&self, reads: f64, purchases: f64) -> Result<(), String> {
         let rates = [reads.clamp(0.0, order::MOST_RATE), purchases.clamp(0.0, order::MOST_RATE)];
-        if let Some(load) = self.customers() {
-            load.set_rates(rates);
+        if let Some(customers) = self.customers() {
+            customers.load.set_rates(rates);
             return Ok(());
         }
-        let market = self.market()?;
+        // keys and accounts that no earlier class had there
+        let prefix = format!("aula-{}-{}", self.options.seed, chrono::Utc::now().timestamp_millis());
+        let market = self.market().await?;
         let wanted = opening::wanted(STOCK, self.options.seed);
         let opened = opening::create(&http::client(false)?, &market, wanted).await?;
+        if let Some(people) = &market.people
+            && let Err(e) = people.open(&opened.usuarios, &prefix).await
+        {
+            people.close().await;
+            return Err(e);
+        }
         let (usuarios, tokens) = (opened.usuarios.clone(), opened.tokens.clone());
         self.recorder.write(&Line::Opening { usuarios: usuarios.clone(), tokens: tokens.clone() })?;
         let plan = Plan {
@@ -373,21 +396,24 @@ impl Class {
                 .collect(),
             tokens,
         };
-        // keys that no earlier class had there
-        let prefix = format!("aula-{}-{}", self.options.seed, chrono::Utc::now().timestamp_millis());
-        let load = Load::new(market, Arc::clone(&self.recorder), Arc::clone(&self.meter), plan, prefix)?;
+        let load =
+            Load::new(market.clone(), Arc::clone(&self.recorder), Arc::clone(&self.meter), plan, prefix)?;
         tokio::spawn(Arc::clone(&load).run());
-        *self.load.lock().unwrap_or_else(PoisonError::into_inner) = Some(Customers { load, opened });
+        *self.load.lock().unwrap_or_else(PoisonError::into_inner) = Some(Customers { load, opened, market });
         Ok(())
     }
 
     /// Holds the market against every answer of its own customers so far. They wait meanwhile.
     async fn report(&self) -> Result<(), String> {
-        let market = self.market()?;
         let client = http::client(false)?;
-        let load = self.customers();
-        let rates = load.as_ref().map(|load| load.rates());
-        if let Some(load) = &load {
+        let customers = self.customers();
+        let market = match &customers {
+            Some(customers) => customers.market.clone(),
+            None => self.market().await?,
+        };
+        let load = customers.as_ref().map(|customers| &customers.load);
+        let rates = load.map(|load| load.rates());
+        if let Some(load) = load {
             load.set_rates([0.0; 2]);
             let deadline = Instant::now() + LAST_CUSTOMERS;
             while load.busy() > 0 && Instant::now() < deadline {
@@ -395,7 +421,7 @@ impl Class {
             }
         }
         let done = self.judge(&client, &market).await;
-        if let (Some(load), Some(rates)) = (&load, rates) {
+        if let (Some(load), Some(rates)) = (load, rates) {
             load.set_rates(rates);
         }
         done
@@ -408,10 +434,8 @@ impl Class {
             // what is pending in a market of others may be theirs
             (Err(_), Site::Cluster(_)) | (Ok(_), _) => {}
         }
-        let (usuarios, tokens) = {
-            let load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
-            load.as_ref().map(|c| (c.opened.usuarios.clone(), c.opened.tokens.clone())).unwrap_or_default()
-        };
+        let opened = self.customers().map(|customers| customers.opened);
+        let (usuarios, tokens) = opened.map(|o| (o.usuarios, o.tokens)).unwrap_or_default();
         let end = match reading::own(client, market, &usuarios, &tokens).await {
             Ok(end) => end,
             Err(e) => {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// Whose market.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Place {
     /// Ours: the three binaries of this directory.
     Local(PathBuf),
@@ -13,16 +13,18 @@ pub enum Place {
         namespace: String,
         /// For customers, and for the page.
         url: String,
+        /// The office's, where people log in.
+        api_key: Option<String>,
     },
 }
 
 impl Place {
-    /// What starts such a class.
+    /// What starts such a class, where `CLAVE_API` is what it was.
     pub fn command(&self) -> String {
         let command = "cargo run --release -p laboratorio -- aula";
         match self {
             Self::Local(_) => command.to_owned(),
-            Self::Cluster { namespace, url } => format!("{command} --k8s {namespace} --url {url}"),
+            Self::Cluster { namespace, url, .. } => format!("{command} --k8s {namespace} --url {url}"),
         }
     }
 }

@@ -35,6 +35,8 @@ pub(super) async fn run(o: Options, namespace: &str, url: &str, stop: &Stop) -> 
     let gateway = Gateway::start(address, Some(desk.routes())).await?;
     let _before = gateway.add(&Service::ALL, "gateway", url);
     let _ = class.market.set(url.to_owned());
+    // a key that is not good is said now, and not when customers are to come
+    class.market().await?;
     let _ = class.site.set(Site::Cluster(Arc::clone(&cluster)));
     let place = cluster.place();
     say!("{}", t!("los controles actúan en el {place}", "the controls act on the {place}"));
@@ -44,9 +46,7 @@ pub(super) async fn run(o: Options, namespace: &str, url: &str, stop: &Stop) -> 
     class.opened(&gateway.url(), &token);
     // an order that still waits for pods must not scale after the end
     class.serve(ordered, stop).await.shutdown().await;
-    if let Some(customers) = class.customers() {
-        customers.stop();
-    }
+    class.dismiss().await;
     let restored = cluster.restore().await;
     let dir = o.dir.display();
     say!("{}", t!("los informes están en {dir}", "reports are in {dir}"));

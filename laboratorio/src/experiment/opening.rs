@@ -24,6 +24,7 @@ const AT_ONCE: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Users and tokens, before anybody buys.
+#[derive(Clone)]
 pub struct Opened {
     /// The last [`OWN`] are the experiment's own.
     pub usuarios: Vec<Usuario>,

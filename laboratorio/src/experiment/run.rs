@@ -33,6 +33,22 @@ const REST: Duration = Duration::from_millis(300);
 /// # Errors
 /// Why it could not be run: the verdict is neither right nor wrong.
 pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, String> {
+    let mut guests = None;
+    let report = attend(o, what, stop, &mut guests).await;
+    // also where it could not be run to its end: whose market it is keeps no account that nobody knows
+    if let Some(people) = guests {
+        people.close().await;
+    }
+    report
+}
+
+/// The same; `guests` gets the people who have accounts in a market that is somebody's.
+async fn attend(
+    o: &Options,
+    what: &Experiment,
+    stop: &Stop,
+    guests: &mut Option<Arc<People>>,
+) -> Result<Report, String> {
     let cluster = match &o.namespace {
         Some(namespace) => {
             let cluster = Cluster::connect(namespace).await?;
@@ -57,7 +73,7 @@ pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, 
     let wanted = opening::wanted(o.purchases * o.length.as_secs_f64(), o.seed);
     let (local, market, mut opened) = match &o.target {
         Target::Local(programs) => started(o, what, programs, wanted, &recorder).await?,
-        Target::Url(url, api_key) => found(url, api_key.as_deref(), wanted, &client).await?,
+        Target::Url(url, api_key) => found(url, api_key.as_deref(), wanted, &client, guests).await?,
     };
     let (usuarios, tokens) = (opened.usuarios.clone(), opened.tokens.clone());
     recorder.write(&Line::Opening { usuarios: usuarios.clone(), tokens: tokens.clone() })?;
@@ -179,10 +195,12 @@ async fn found(
     api_key: Option<&str>,
     wanted: Opened,
     client: &reqwest::Client,
+    guests: &mut Option<Arc<People>>,
 ) -> Result<Place, String> {
     let mut market = Addresses::one(url.trim_end_matches('/'));
     if let Some(key) = api_key {
         market.people = Some(Arc::new(People::by_key(&market.usuarios, key.to_owned()).await?));
+        guests.clone_from(&market.people);
     }
     let opened = opening::create(client, &market, wanted).await?;
     if let Some(people) = &market.people {
@@ -205,9 +223,6 @@ async fn judge(
         // others' holds may be pending for ever
         let _ = reading::settled(client, market, SETTLING_OF_OTHERS).await;
         let end = reading::own(client, market, usuarios, tokens).await?;
-        if let Some(people) = &market.people {
-            people.close().await;
-        }
         return Ok((end, verdict));
     };
     if let Err(e) = reading::settled(client, market, SETTLING).await {

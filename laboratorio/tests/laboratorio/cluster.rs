@@ -207,34 +207,6 @@ fn what_a_cluster_cannot_do_is_a_bad_option() {
     assert!(api.state().asked.is_empty());
 }
 
-/// The control API of a class.
-struct Controls<'a>(&'a Classroom);
-
-impl Controls<'_> {
-    fn ask(&self, path: &str, order: Option<&Value>) -> (u16, Value) {
-        let mut curl = Command::new("curl");
-        curl.args(["-sS", "-w", "\n%{http_code}", "-H", &format!("x-laboratorio: {}", self.0.token)]);
-        if let Some(order) = order {
-            curl.args(["-H", "content-type: application/json", "-d", &order.to_string()]);
-        }
-        let output = curl.arg(format!("{}/laboratorio/{path}", self.0.url)).output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let (body, code) = text.rsplit_once('\n').unwrap();
-        (code.parse().unwrap(), serde_json::from_str(body).unwrap_or(Value::Null))
-    }
-
-    fn state(&self) -> Value {
-        let (code, state) = self.ask("estado", None);
-        assert_eq!(code, 200, "{state}");
-        state
-    }
-
-    fn order(&self, order: &Value) -> (u16, String) {
-        let (code, answer) = self.ask("orden", Some(order));
-        (code, answer["title"].as_str().unwrap_or_default().to_owned())
-    }
-}
-
 fn pods(state: &Value, service: &str) -> Vec<String> {
     let all = state["procesos"].as_array().unwrap().iter();
     let its = all.filter(|p| p["servicio"] == service && p["estado"] == "corre" && p["listo"] == true);
@@ -252,28 +224,27 @@ fn the_classrooms_controls_act_on_the_cluster() {
     let class = Classroom::start(&dir.path().join("class"), |command| {
         command.args(["--k8s", NAMESPACE, "--url", &market.url]).env("KUBECONFIG", config);
     });
-    let controls = Controls(&class);
-    let state = controls.state();
+    let state = class.state();
     assert_eq!(state["ofrece"], json!(["carga", "informe", "matar", "terminar", "replicas", "reemplazar"]));
     assert_eq!(state["faltan"], json!([]));
     let [one, other] = <[String; 2]>::try_from(pods(&state, "transacciones")).unwrap();
     assert_eq!(pods(&state, "tokens").len(), 3);
     assert!(api.changes().is_empty());
 
-    assert_eq!(controls.order(&json!({"orden": "matar", "proceso": one})).0, 204);
-    assert_eq!(controls.order(&json!({"orden": "terminar", "proceso": other})).0, 204);
+    assert_eq!(class.order(&json!({"orden": "matar", "proceso": one})).0, 204);
+    assert_eq!(class.order(&json!({"orden": "terminar", "proceso": other})).0, 204);
     let deleted =
         |n: usize| (api.changes()[n].path.clone(), api.changes()[n].body["gracePeriodSeconds"].clone());
     let path = |pod: &str| format!("/api/v1/namespaces/{NAMESPACE}/pods/{pod}");
     assert_eq!([deleted(0), deleted(1)], [(path(&one), json!(0)), (path(&other), Value::Null)]);
     // both places are taken by new pods, and the page sees them
     wait_for(|| {
-        let now = pods(&controls.state(), "transacciones");
+        let now = pods(&class.state(), "transacciones");
         now.len() == 2 && !now.contains(&one) && !now.contains(&other)
     });
-    assert_eq!(controls.order(&json!({"orden": "replicas", "servicio": "tokens", "n": 5})).0, 204);
-    assert_eq!(pods(&controls.state(), "tokens").len(), 5);
-    assert_eq!(controls.order(&json!({"orden": "reemplazar", "servicio": "usuarios"})).0, 204);
+    assert_eq!(class.order(&json!({"orden": "replicas", "servicio": "tokens", "n": 5})).0, 204);
+    assert_eq!(pods(&class.state(), "tokens").len(), 5);
+    assert_eq!(class.order(&json!({"orden": "reemplazar", "servicio": "usuarios"})).0, 204);
     assert_eq!(api.changes().last().unwrap().path, format!("{DEPLOYMENTS}/usuarios"));
 
     let before = api.changes().len();
@@ -283,12 +254,12 @@ fn the_classrooms_controls_act_on_the_cluster() {
         json!({"orden": "experimento", "nombre": "caida", "ingenuo": false}),
         json!({"orden": "matar", "proceso": "somebody-elses"}),
     ] {
-        assert_eq!(controls.order(&order).0, 409, "{order}");
+        assert_eq!(class.order(&order).0, 409, "{order}");
     }
     assert_eq!(api.changes().len(), before);
-    assert_eq!(controls.order(&json!({"orden": "carga", "lecturas": 20.0, "compras": 10.0})).0, 204);
-    assert_eq!(controls.order(&json!({"orden": "informe"})).0, 204);
-    assert_eq!(controls.state()["informes"][0]["correcto"], true);
+    assert_eq!(class.order(&json!({"orden": "carga", "lecturas": 20.0, "compras": 10.0})).0, 204);
+    assert_eq!(class.order(&json!({"orden": "informe"})).0, 204);
+    assert_eq!(class.state()["informes"][0]["correcto"], true);
 
     let (code, rest) = class.end();
     assert_eq!(code, Some(0), "{rest:?}");
@@ -307,8 +278,7 @@ fn the_classroom_does_not_offer_what_is_not_allowed() {
     let class = Classroom::start(&dir.path().join("class"), |command| {
         command.args(["--k8s", NAMESPACE, "--url", &market.url]).env("KUBECONFIG", config);
     });
-    let controls = Controls(&class);
-    let state = controls.state();
+    let state = class.state();
     assert_eq!(state["ofrece"], json!(["carga", "informe", "reemplazar"]));
     assert_eq!(
         state["faltan"],
@@ -318,7 +288,7 @@ fn the_classroom_does_not_offer_what_is_not_allowed() {
         (json!({"orden": "replicas", "servicio": "tokens", "n": 5}), "patch deployments/scale (apps)"),
         (json!({"orden": "matar", "proceso": pods(&state, "tokens")[0]}), "delete pods"),
     ] {
-        let (code, says) = controls.order(&order);
+        let (code, says) = class.order(&order);
         assert!(code == 409 && says.contains(rule), "{code} {says}");
     }
     assert!(api.changes().is_empty());

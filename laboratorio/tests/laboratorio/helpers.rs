@@ -1,5 +1,6 @@
 //! What the tests share: the programs, one run at a time, and waiting.
 
+use serde_json::Value;
 use std::fs::DirEntry;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -97,6 +98,32 @@ impl Classroom {
         let opened = lines.by_ref().find(|line| line.contains("?laboratorio=")).unwrap();
         let token = opened.split("?laboratorio=").nth(1).unwrap().split('#').next().unwrap().to_owned();
         Self { process, lines: Box::new(lines), url: format!("http://127.0.0.1:{port}"), token }
+    }
+
+    /// Asks the control API, or gives it an order; the answer's status and body.
+    fn ask(&self, path: &str, order: Option<&Value>) -> (u16, Value) {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "-w", "\n%{http_code}", "-H", &format!("x-laboratorio: {}", self.token)]);
+        if let Some(order) = order {
+            curl.args(["-H", "content-type: application/json", "-d", &order.to_string()]);
+        }
+        let output = curl.arg(format!("{}/laboratorio/{path}", self.url)).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (body, code) = text.rsplit_once('\n').unwrap();
+        (code.parse().unwrap(), serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    /// What the controls show.
+    pub fn state(&self) -> Value {
+        let (code, state) = self.ask("estado", None);
+        assert_eq!(code, 200, "{state}");
+        state
+    }
+
+    /// Orders it; the answer's status, and why it could not be done.
+    pub fn order(&self, order: &Value) -> (u16, String) {
+        let (code, answer) = self.ask("orden", Some(order));
+        (code, answer["title"].as_str().unwrap_or_default().to_owned())
     }
 
     /// Ctrl-C; its exit code, and what it said.

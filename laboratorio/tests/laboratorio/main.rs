@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it goes wrong")]
 
+mod accounts;
 mod api_server;
 mod chaos;
 mod cluster;

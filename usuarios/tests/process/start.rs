@@ -51,6 +51,21 @@ fn without_the_secret_it_exits_64() {
 }
 
 #[test]
+fn a_command_on_the_store_needs_no_secret() {
+    let dir = TempDir::new().unwrap();
+    let run = |args: &[&str]| {
+        let mut command = usuarios(dir.path());
+        command.env_remove("INTERNAL_TOKEN").env("CONTRASENA", "gato-cosmico").arg("cuenta").args(args);
+        let output = command.spawn().unwrap().wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", text(output.stderr));
+        text(output.stdout)
+    };
+    run(&["crear", "eva", "--rol", "tesorero"]);
+    assert!(run(&["listar"]).contains("eva"));
+}
+
+#[test]
 fn a_port_in_use_exits_69_and_names_it() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
