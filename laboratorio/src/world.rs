@@ -473,6 +473,11 @@ async fn watch(client: reqwest::Client, slots: Vec<Slot>, conflicts: Arc<Conflic
     }
 }
 
+/// After so many whole seconds, and the one that has begun, a process looks at the file of its clock again.
+const CLOCK_KEPT: Duration = Duration::from_secs(1);
+/// Until a clock that was moved has jumped in every process.
+pub const CLOCK_JUMP: Duration = CLOCK_KEPT.saturating_add(Duration::from_millis(1100));
+
 /// What a process needs whose clock can jump: one clock for a service, in a file `reloj-…` of this directory.
 ///
 /// # Errors
@@ -483,7 +488,7 @@ pub fn clock(library: &Path, dir: &Path, service: Service) -> Result<Vec<(String
     let environment = [
         ("LD_PRELOAD", library.display().to_string()),
         ("FAKETIME_TIMESTAMP_FILE", clock.display().to_string()),
-        ("FAKETIME_CACHE_DURATION", "1".to_owned()),
+        ("FAKETIME_CACHE_DURATION", CLOCK_KEPT.as_secs().to_string()),
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
     ];
     Ok(environment.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())

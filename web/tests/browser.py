@@ -155,7 +155,18 @@ class Browser:
     def click(self, css):
         """As a person does: scrolls to it; then it must be there, visible and not behind another."""
         self.value("document.querySelector(arguments[0])?.scrollIntoView({ block: 'center' })", css)
-        self.command(f"/element/{self.find(css)}/click")
+
+        def clicked():
+            try:
+                self.command(f"/element/{self.find(css)}/click")
+            except AssertionError as e:
+                # it was drawn anew after it was found: a person clicks on what is there now
+                if "stale element reference" in str(e):
+                    return False
+                raise
+            return True
+
+        eventually(clicked, what=f"{css} can be clicked")
 
     def write(self, css, text):
         element = self.find(css)

@@ -356,6 +356,7 @@ impl Class {
                 }
                 let clock = local.dir().join(format!("reloj-{}", servicio.name()));
                 std::fs::write(clock, format!("{segundos:+}s")).map_err(|e| format!("reloj: {e}"))?;
+                tokio::time::sleep(world::CLOCK_JUMP).await;
             }
             (Site::Local(_), Order::Experiment { nombre, ingenuo }) => {
                 return self.experiment(nombre.name(), ingenuo).await;
