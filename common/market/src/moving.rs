@@ -160,7 +160,7 @@ impl MarketSource {
                 held[M::NAME].read::<M>().map_err(failed)
             }
             Kind::Postgres(url, whole, _) => {
-                M::read(whole.connection()).await.map_err(|e| schema::<M>(side, url, &e))
+                M::read(&mut whole.connection()).await.map_err(|e| schema::<M>(side, url, &e))
             }
         }
     }
@@ -329,7 +329,7 @@ impl MarketTarget {
         match &mut self.0 {
             To::Json(dir, filling) => filling.write(model).map_err(|e| files(Side::A, dir, &e)),
             To::Postgres(url, whole) => {
-                model.fill(whole.connection()).await.map_err(|e| schema::<M>(Side::A, url, &e))
+                model.fill(&mut whole.connection()).await.map_err(|e| schema::<M>(Side::A, url, &e))
             }
         }
     }
@@ -342,7 +342,7 @@ impl MarketTarget {
         match &mut self.0 {
             To::Json(dir, filling) => filling.read::<M>().map_err(|e| files(Side::A, dir, &e)),
             To::Postgres(url, whole) => {
-                M::read(whole.connection()).await.map_err(|e| schema::<M>(Side::A, url, &e))
+                M::read(&mut whole.connection()).await.map_err(|e| schema::<M>(Side::A, url, &e))
             }
         }
     }

@@ -10,14 +10,18 @@
 #[path = "../src/connect.rs"]
 #[expect(dead_code, reason = "the measurement needs a part of it")]
 mod connect;
+#[path = "../src/link.rs"]
+#[expect(dead_code, reason = "the measurement needs a part of it")]
+mod link;
 #[path = "../src/pool.rs"]
 #[expect(dead_code, reason = "the measurement needs a part of it")]
 mod pool;
 
 use connect::Connector;
+use link::Link;
 use pool::{NoLease, Pool};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Error, PgConnection, raw_sql};
+use sqlx::{ConnectOptions, Connection, Error, raw_sql};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -35,7 +39,7 @@ enum Work {
 }
 
 impl Work {
-    async fn run(self, connection: &mut PgConnection, client: i64) -> Result<(), Error> {
+    async fn run(self, connection: &mut Link<'_>, client: i64) -> Result<(), Error> {
         let statement = match self {
             Self::Read => "select n from pools where id = $1",
             Self::Write => "update pools set n = n + 1 where id = $1",
@@ -79,7 +83,7 @@ async fn with_sqlx(options: PgConnectOptions, work: Work) -> Result<u64, Error> 
         tokio::spawn(async move {
             let mut done = 0;
             while begun.elapsed() < ROUND {
-                work.run(&mut *pool.acquire().await?, client).await?;
+                work.run(&mut Link::of(&mut *pool.acquire().await?), client).await?;
                 done += 1;
             }
             Ok::<u64, Error>(done)
@@ -101,7 +105,7 @@ async fn with_ours(options: PgConnectOptions, work: Work) -> Result<u64, Error> 
             while begun.elapsed() < ROUND {
                 let deadline = tokio::time::Instant::now() + ROUND;
                 let mut lease = pool.lease(deadline, true).await.map_err(no_lease)?;
-                work.run(lease.connection()?, client).await?;
+                work.run(&mut lease.connection()?, client).await?;
                 lease.keep();
                 done += 1;
             }

@@ -3,12 +3,12 @@
 //! Why so: ADR 0015.
 
 use crate::fate::Failed;
+use crate::link::Link;
 use crate::pool::{Lease, Waits};
 use crate::turns::{Turn, Turns};
 use crate::{PATIENCE, Schema};
 use journal::StoreError;
 use sqlx::Error;
-use sqlx::postgres::PgConnection;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,7 +42,7 @@ pub trait Operation: Send + Sync + 'static {
     /// The database's. Where one request could be to blame (a conflict, a constraint), the requests are divided and run
     /// again, until it is alone.
     fn run(
-        connection: &mut PgConnection,
+        connection: &mut Link<'_>,
         turn: Turn,
         requests: &[&Self::Request],
     ) -> impl Future<Output = Result<Vec<Option<Self::Answer>>, Error>> + Send;
@@ -221,7 +221,8 @@ impl<O: Operation> Shared<O> {
             database.batches.fetch_add(1, Ordering::Relaxed);
             database.batched.fetch_add(lot.len() as u64, Ordering::Relaxed);
             let requests: Vec<_> = lot.iter().map(|member| &member.request).collect();
-            let answers = turns.limit(async { O::run(lease.connection()?, turn, &requests).await }).await;
+            let answers =
+                turns.limit(async { O::run(&mut lease.connection()?, turn, &requests).await }).await;
             match answers {
                 Ok(answers) => {
                     lease.keep();

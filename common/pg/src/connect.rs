@@ -1,5 +1,6 @@
 //! How a connection is made: to which of the hosts, with which limits, and under which name.
 
+use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection, Error, Row, raw_sql};
 use std::io::ErrorKind;
@@ -79,13 +80,16 @@ impl Connector {
         Err(last)
     }
 
-    async fn connect_to(&self, options: &PgConnectOptions) -> Result<PgConnection, Error> {
-        let mut connection = options.connect().await?;
-        if self.read_write && is_read_only(&mut connection).await? {
-            leave(connection).await;
-            return Err(Error::Configuration("none of its hosts takes writes".into()));
-        }
-        Ok(connection)
+    fn connect_to<'a>(&'a self, options: &'a PgConnectOptions) -> BoxFuture<'a, Result<PgConnection, Error>> {
+        // boxed for the reason of `link`
+        Box::pin(async {
+            let mut connection = options.connect().await?;
+            if self.read_write && is_read_only(&mut connection).await? {
+                leave(connection).await;
+                return Err(Error::Configuration("none of its hosts takes writes".into()));
+            }
+            Ok(connection)
+        })
     }
 }
 
@@ -97,10 +101,12 @@ pub(super) async fn is_read_only(connection: &mut PgConnection) -> Result<bool, 
 }
 
 /// Takes leave of a server; one that is gone already needs none.
-pub(super) async fn leave(connection: PgConnection) {
-    if let Err(e) = connection.close().await {
-        log::debug!("a connection did not close: {e}");
-    }
+pub(super) fn leave(connection: PgConnection) -> BoxFuture<'static, ()> {
+    Box::pin(async {
+        if let Err(e) = connection.close().await {
+            log::debug!("a connection did not close: {e}");
+        }
+    })
 }
 
 #[cfg(test)]

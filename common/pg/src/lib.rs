@@ -8,6 +8,7 @@
 //! | `connect` | to which host, and under which name |
 //! | `fate` | what an error says of the statement that met it |
 //! | `keeper` | whether the database is there, and commits |
+//! | `link` | what statements run on: [`Link`] |
 //! | `pool` | connections kept open between statements |
 //! | `posting` | what is counted after the requests, in lots |
 //! | `prepare` | migrations, and the seed of an empty database |
@@ -33,6 +34,7 @@ mod batch;
 mod connect;
 mod fate;
 mod keeper;
+mod link;
 mod pool;
 mod posting;
 mod prepare;
@@ -44,6 +46,7 @@ mod whole;
 
 pub use batch::{Batcher, Operation};
 pub use fate::{broken, is_exhausted};
+pub use link::Link;
 pub use posting::Posting;
 pub use prepare::Tables;
 pub use turns::{Turn, Turns};

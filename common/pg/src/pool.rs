@@ -5,7 +5,8 @@
 //! and keeps its place until the server has ended the statement: a server that does not end statements would otherwise get
 //! more connections than the pool has places.
 
-use crate::connect::{Connected, Connector};
+use crate::connect::{Connected, Connector, leave};
+use crate::link::Link;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Error, raw_sql};
 use std::collections::HashMap;
@@ -226,7 +227,7 @@ impl Pool {
             idle.closed = true;
             std::mem::take(&mut idle.parked)
         };
-        let goodbyes = parked.into_iter().map(|open| timeout(PROMPT, open.connection.close()));
+        let goodbyes = parked.into_iter().map(|open| timeout(PROMPT, leave(open.connection)));
         futures_util::future::join_all(goodbyes).await;
     }
 
@@ -319,8 +320,9 @@ impl Lease {
     /// # Errors
     /// None, while it has not ended.
     #[doc(hidden)]
-    pub fn connection(&mut self) -> Result<&mut PgConnection, Error> {
-        self.held.as_mut().map(|(open, _)| &mut open.connection).ok_or(Error::WorkerCrashed)
+    pub fn connection(&mut self) -> Result<Link<'_>, Error> {
+        let open = self.held.as_mut().map(|(open, _)| Link::of(&mut open.connection));
+        open.ok_or(Error::WorkerCrashed)
     }
 
     /// Gives the connection to the next caller: all statements were answered, and no transaction is open.

@@ -1,10 +1,10 @@
 //! Posting: what requests have settled is counted afterwards, in lots. Whoever needs the totals first does it, or else a
 //! background task in every process. No request waits for the row that all lots write. Why so: `docs/SCALE.md`.
 
+use crate::link::{Link, commit};
 use crate::{Schema, run};
 use journal::StoreError;
-use sqlx::postgres::PgConnection;
-use sqlx::{Connection, Error};
+use sqlx::Error;
 
 /// Rows of one lot. Requests that want to write one of these rows wait until the lot commits.
 pub const LOT: usize = 500;
@@ -15,7 +15,7 @@ pub trait Posting {
     ///
     /// # Errors
     /// The database's.
-    fn is_due(connection: &mut PgConnection) -> impl Future<Output = Result<bool, Error>> + Send;
+    fn is_due(connection: &mut Link<'_>) -> impl Future<Output = Result<bool, Error>> + Send;
 
     /// Posts at most `limit` rows inside the transaction of `connection`, and says how many.
     ///
@@ -24,10 +24,7 @@ pub trait Posting {
     ///
     /// # Errors
     /// The database's; nothing of the lot is posted then.
-    fn post_lot(
-        connection: &mut PgConnection,
-        limit: i64,
-    ) -> impl Future<Output = Result<usize, Error>> + Send;
+    fn post_lot(connection: &mut Link<'_>, limit: i64) -> impl Future<Output = Result<usize, Error>> + Send;
 }
 
 impl Schema {
@@ -41,12 +38,12 @@ impl Schema {
     }
 }
 
-async fn post_lot<P: Posting>(connection: &mut PgConnection) -> Result<usize, Error> {
+async fn post_lot<P: Posting>(connection: &mut Link<'_>) -> Result<usize, Error> {
     if !P::is_due(connection).await? {
         return Ok(0);
     }
     let mut transaction = connection.begin().await?;
-    let posted = P::post_lot(&mut transaction, crate::row_limit(LOT)).await?;
-    transaction.commit().await?;
+    let posted = P::post_lot(&mut Link::of(&mut transaction), crate::row_limit(LOT)).await?;
+    commit(transaction).await?;
     Ok(posted)
 }

@@ -1,7 +1,9 @@
 //! A service's tables: migrations, and the seed of a database that was never filled.
 
 use crate::connect::{Connected, Connector, leave};
+use crate::link::{self, Link};
 use crate::{LOOK, Word};
+use futures_util::future::BoxFuture;
 use journal::Model;
 use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
 use sqlx::postgres::PgConnection;
@@ -21,14 +23,14 @@ pub trait Tables: Model {
     ///
     /// # Errors
     /// The database's.
-    fn fill(&self, connection: &mut PgConnection) -> impl Future<Output = Result<(), Error>> + Send;
+    fn fill(&self, connection: &mut Link<'_>) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Makes anew what an older version of the program made of rows in another way. It runs at each start, so it must find
     /// out quickly that there is nothing to do, and several processes may do it at once.
     ///
     /// # Errors
     /// The database's.
-    fn renew(connection: &mut PgConnection) -> impl Future<Output = Result<(), Error>> + Send {
+    fn renew(connection: &mut Link<'_>) -> impl Future<Output = Result<(), Error>> + Send {
         let _ = connection;
         async { Ok(()) }
     }
@@ -38,7 +40,7 @@ pub trait Tables: Model {
     ///
     /// # Errors
     /// The database's; [`Error::Decode`] where a row or a digest is wrong.
-    fn read(connection: &mut PgConnection) -> impl Future<Output = Result<Self, Error>> + Send;
+    fn read(connection: &mut Link<'_>) -> impl Future<Output = Result<Self, Error>> + Send;
 
     /// The same, without what tables have no room for and nobody asks for.
     #[must_use]
@@ -88,15 +90,16 @@ async fn once<M: Tables>(connector: &Connector, seed: &M) -> Result<(), MigrateE
     // No statement timeout: a migration may take long, and a process that waits for another one's waits for its lock.
     let Connected { mut connection, .. } = connector.connect().await?;
     migrate(M::NAME, M::migrations(), &mut connection).await?;
-    let mut tx = connection.begin().await?;
+    let mut link = Link::of(&mut connection);
+    let mut tx = link.begin().await?;
     if claim(M::NAME, &mut tx).await? {
-        seed.fill(&mut tx).await?;
-        tx.commit().await?;
+        seed.fill(&mut Link::of(&mut tx)).await?;
+        link::commit(tx).await?;
         log::info!("{}: its tables were empty and have been filled", M::NAME);
     } else {
-        tx.rollback().await?;
+        link::rollback(tx).await?;
     }
-    M::renew(&mut connection).await?;
+    M::renew(&mut link).await?;
     leave(connection).await;
     Ok(())
 }
@@ -105,7 +108,7 @@ async fn once<M: Tables>(connector: &Connector, seed: &M) -> Result<(), MigrateE
 /// finds the row.
 pub(super) async fn claim(name: &str, connection: &mut PgConnection) -> Result<bool, Error> {
     let claim = format!("insert into {name}.siembra (una) values (true) on conflict do nothing");
-    Ok(sqlx::query(AssertSqlSafe(claim)).execute(connection).await?.rows_affected() == 1)
+    Ok(sqlx::query(AssertSqlSafe(claim)).execute(&mut Link::of(connection)).await?.rows_affected() == 1)
 }
 
 /// The table of what was done to a schema.
@@ -116,7 +119,15 @@ pub(super) fn table(name: &str) -> String {
 /// Does to a schema what was never done to it. Where there is nothing to do, nobody waits for anybody. All of it is one
 /// transaction, and so is the lock that lets replicas which start at once do it one after another: nothing of it stays in
 /// the session, which behind a proxy may be somebody else's in the next moment.
-pub(super) async fn migrate(
+pub(super) fn migrate<'c>(
+    name: &'static str,
+    migrator: Migrator,
+    connection: &'c mut PgConnection,
+) -> BoxFuture<'c, Result<(), MigrateError>> {
+    Box::pin(migrated(name, migrator, connection))
+}
+
+async fn migrated(
     name: &'static str,
     mut migrator: Migrator,
     connection: &mut PgConnection,

@@ -3,6 +3,7 @@
 use crate::fate::Failed;
 use crate::pool::{Lease, NoLease};
 use crate::{Inner, Schema};
+use futures_util::future::BoxFuture;
 use http_kit::logging::Seldom;
 use journal::StoreError;
 use sqlx::Error;
@@ -46,7 +47,7 @@ macro_rules! run {
             };
             let answer = turns
                 .limit(async {
-                    let $connection = lease.connection()?;
+                    let $connection = &mut lease.connection()?;
                     $op
                 })
                 .await;
@@ -73,19 +74,22 @@ impl<'a> Turns<'a> {
     /// # Errors
     /// [`StoreError`] where there is none before the deadline.
     #[doc(hidden)]
-    pub async fn begin(&mut self) -> Result<(Lease, Turn), StoreError> {
-        if self.taken == 0 {
-            self.schema.wait_for_tables(self.deadline).await?;
-        }
-        loop {
-            match self.schema.database.0.pool.lease(self.deadline, self.counted).await {
-                Ok(lease) => return Ok((lease, Turn { maybe_done: self.left_open.is_some() })),
-                Err(NoLease::Failed(e)) => self.after(Failed::to_connect(&e)).await?,
-                Err(NoLease::Full(queue)) => {
-                    self.after(Failed::full(queue)).await?;
+    pub fn begin(&mut self) -> BoxFuture<'_, Result<(Lease, Turn), StoreError>> {
+        // boxed here, or the pool and how a connection is made would be compiled anew for each crate that takes turns
+        Box::pin(async {
+            if self.taken == 0 {
+                self.schema.wait_for_tables(self.deadline).await?;
+            }
+            loop {
+                match self.schema.database.0.pool.lease(self.deadline, self.counted).await {
+                    Ok(lease) => return Ok((lease, Turn { maybe_done: self.left_open.is_some() })),
+                    Err(NoLease::Failed(e)) => self.after(Failed::to_connect(&e)).await?,
+                    Err(NoLease::Full(queue)) => {
+                        self.after(Failed::full(queue)).await?;
+                    }
                 }
             }
-        }
+        })
     }
 
     /// The answer, where it comes before the deadline.

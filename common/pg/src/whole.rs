@@ -4,6 +4,7 @@
 use super::prepare::{claim, migrate, table};
 use super::{PostgresUrl, Tables};
 use crate::connect::{Connector, leave};
+use crate::link::Link;
 use chrono::{DateTime, Utc};
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::PgConnection;
@@ -68,7 +69,7 @@ impl WholeDatabase {
              order by 1",
         )
         .bind(names);
-        who.fetch_all(&mut self.0).await
+        who.fetch_all(&mut self.connection()).await
     }
 
     /// A schema's version.
@@ -82,7 +83,7 @@ impl WholeDatabase {
                ) as "it!""#,
             part.name
         );
-        if !there.fetch_one(&mut self.0).await? {
+        if !there.fetch_one(&mut self.connection()).await? {
             return Ok(Version::None);
         }
         let applied = self.0.list_applied_migrations(&table(part.name)).await?;
@@ -107,7 +108,7 @@ impl WholeDatabase {
     /// The database's.
     pub async fn filled(&mut self, part: Part) -> Result<Option<DateTime<Utc>>, Error> {
         let when = format!("select fecha from {}.siembra", part.name);
-        sqlx::query_scalar(AssertSqlSafe(when)).fetch_optional(&mut self.0).await
+        sqlx::query_scalar(AssertSqlSafe(when)).fetch_optional(&mut self.connection()).await
     }
 
     /// Makes a schema and its tables, where they are missing.
@@ -143,7 +144,7 @@ impl WholeDatabase {
     }
 
     async fn run(&mut self, statement: &'static str) -> Result<(), Error> {
-        sqlx::raw_sql(statement).execute(&mut self.0).await.map(drop)
+        sqlx::raw_sql(statement).execute(&mut self.connection()).await.map(drop)
     }
 
     /// Takes a schema, to fill it in this transaction: whether it was never filled. Waits for whoever is filling it.
@@ -159,8 +160,8 @@ impl WholeDatabase {
     }
 
     /// For the statements of a [`Tables`].
-    pub fn connection(&mut self) -> &mut PgConnection {
-        &mut self.0
+    pub fn connection(&mut self) -> Link<'_> {
+        Link::of(&mut self.0)
     }
 
     /// Makes durable what the transaction did.

@@ -6,7 +6,6 @@ use journal::StoreError;
 use market::participant::HoldStore;
 use market::store::ServiceStore;
 use pg::run;
-use sqlx::Connection;
 use testkit::data::TestData;
 use testkit::postgres::Server;
 use testkit::{PATIENCE, eventually};

@@ -9,8 +9,9 @@ use market::columns::{lock_order, of_intentos};
 use market::contract::{HeldToken, ReservaRequest};
 use market::domain::{Intento, Monto, RunningDigest, TokenId};
 use market::participant::Recorded;
+use pg::Link;
 use pg::{Operation, Turn, broken, read, written};
-use sqlx::{Error as SqlError, PgConnection};
+use sqlx::Error as SqlError;
 use std::collections::{HashMap, HashSet};
 
 /// How many rows `tokens.cuentas` has. Only their sums say anything.
@@ -24,7 +25,7 @@ impl Operation for Reserving {
     type Answer = Result<Recorded<HeldToken>, Error>;
 
     async fn run(
-        c: &mut PgConnection,
+        c: &mut Link<'_>,
         _: Turn,
         asked: &[&Self::Request],
     ) -> Result<Vec<Option<Self::Answer>>, SqlError> {
@@ -87,7 +88,7 @@ impl Operation for Reserving {
 
 /// Ids and prices of the tokens that were free and are reserved.
 async fn reserve(
-    c: &mut PgConnection,
+    c: &mut Link<'_>,
     first: &[&(Intento, ReservaRequest)],
 ) -> Result<Vec<(i64, i64)>, SqlError> {
     let (claves, numeros) = of_intentos(first.iter().map(|(intento, _)| intento));
@@ -124,7 +125,7 @@ impl Operation for Selling {
 
     /// A look first: what a sale adds to the digest is a hash that only we can make.
     async fn run(
-        c: &mut PgConnection,
+        c: &mut Link<'_>,
         _: Turn,
         asked: &[&Intento],
     ) -> Result<Vec<Option<Self::Answer>>, SqlError> {
@@ -145,7 +146,7 @@ impl Operation for Selling {
 }
 
 /// Ids of the tokens that were reserved as they are given here, and are sold.
-async fn sell(c: &mut PgConnection, reserved: &[&Token]) -> Result<HashSet<i64>, SqlError> {
+async fn sell(c: &mut Link<'_>, reserved: &[&Token]) -> Result<HashSet<i64>, SqlError> {
     let (mut ids, mut precios, mut usuarios) = (Vec::new(), Vec::new(), Vec::new());
     let (mut claves, mut numeros, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
     for token in reserved {
@@ -205,7 +206,7 @@ impl Operation for Releasing {
     type Answer = Result<(), Error>;
 
     async fn run(
-        c: &mut PgConnection,
+        c: &mut Link<'_>,
         _: Turn,
         asked: &[&Intento],
     ) -> Result<Vec<Option<Self::Answer>>, SqlError> {
@@ -249,7 +250,7 @@ impl Operation for Looking {
     type Answer = Result<Token, Error>;
 
     async fn run(
-        c: &mut PgConnection,
+        c: &mut Link<'_>,
         _: Turn,
         asked: &[&TokenId],
     ) -> Result<Vec<Option<Self::Answer>>, SqlError> {
@@ -261,7 +262,7 @@ impl Operation for Looking {
 
 /// The tokens that some attempts hold or bought.
 async fn tokens_of<'a>(
-    c: &mut PgConnection,
+    c: &mut Link<'_>,
     intentos: impl Iterator<Item = &'a Intento>,
 ) -> Result<HashMap<Intento, Token>, SqlError> {
     let (claves, numeros) = of_intentos(intentos);
@@ -292,7 +293,7 @@ async fn tokens_of<'a>(
 }
 
 async fn tokens_by_id(
-    c: &mut PgConnection,
+    c: &mut Link<'_>,
     ids: impl Iterator<Item = TokenId>,
 ) -> Result<HashMap<TokenId, Token>, SqlError> {
     let ids: Vec<_> = ids.map(|id| written(id.get())).collect();

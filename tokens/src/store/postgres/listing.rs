@@ -6,8 +6,9 @@ use crate::domain::Token;
 use crate::store::{Cursor, ListQuery, SortBy, VersionedPage};
 use http_kit::paging::Page;
 use market::domain::{MAX_INTEGER, Monto};
+use pg::Link;
 use pg::{row_limit, written};
-use sqlx::{Error as SqlError, PgConnection};
+use sqlx::Error as SqlError;
 
 /// A row, or none: then only the state and the total are there.
 struct PageRow {
@@ -88,7 +89,7 @@ struct Filters {
     rows: i64,
 }
 
-pub(super) async fn list(c: &mut PgConnection, query: &ListQuery) -> Result<VersionedPage, SqlError> {
+pub(super) async fn list(c: &mut Link<'_>, query: &ListQuery) -> Result<VersionedPage, SqlError> {
     let ListQuery { precio_min, precio_max, vendido, limit, .. } = *query;
     let f = Filters {
         nombre: query.nombre.as_deref().map_or_else(|| "%".to_owned(), pattern),

@@ -17,8 +17,9 @@ use holds::{Looking, Releasing, Reserving, Selling};
 use market::contract::{Digest, HeldToken, Hold, PAGE, ReservaRequest};
 use market::domain::{Intento, Monto, RunningDigest, TokenId, UsuarioId};
 use market::participant::Recorded;
+use pg::Link;
 use pg::{Batcher, Schema, broken, is_exhausted, read, row_limit, run, written};
-use sqlx::{Error as SqlError, PgConnection};
+use sqlx::Error as SqlError;
 use std::sync::Arc;
 use version::Versions;
 
@@ -308,7 +309,7 @@ impl Store {
     }
 }
 
-async fn token(c: &mut PgConnection, id: TokenId) -> Result<Option<Token>, SqlError> {
+async fn token(c: &mut Link<'_>, id: TokenId) -> Result<Option<Token>, SqlError> {
     let row = sqlx::query_as!(
         Row,
         "select id, nombre, imagen, precio, estado, clave, numero, usuario_id, desde from tokens.tokens where id = $1",
@@ -317,7 +318,7 @@ async fn token(c: &mut PgConnection, id: TokenId) -> Result<Option<Token>, SqlEr
     row.fetch_optional(c).await?.map(Row::token).transpose()
 }
 
-async fn of_intento(c: &mut PgConnection, intento: &Intento) -> Result<Option<Token>, SqlError> {
+async fn of_intento(c: &mut Link<'_>, intento: &Intento) -> Result<Option<Token>, SqlError> {
     let row = sqlx::query_as!(
         Row,
         "select id, nombre, imagen, precio, estado, clave, numero, usuario_id, desde from tokens.tokens

@@ -3,8 +3,9 @@
 
 use super::{Store, step};
 use crate::collation::{RULES, fold, sort_key};
+use pg::Link;
 use pg::{row_limit, run};
-use sqlx::{Error as SqlError, PgConnection};
+use sqlx::Error as SqlError;
 use std::time::Duration;
 
 /// Rows of one statement.
@@ -27,7 +28,7 @@ impl Store {
 const _: () = assert!(RULES == 2, "new rules need a migration with their index, and their number below");
 
 /// Makes it anew in all rows of older rules, in batches: each its own transaction, so that nobody waits long for a row.
-pub(super) async fn renew(c: &mut PgConnection) -> Result<(), SqlError> {
+pub(super) async fn renew(c: &mut Link<'_>) -> Result<(), SqlError> {
     let mut renewed = 0_u64;
     let mut behind = 0;
     loop {

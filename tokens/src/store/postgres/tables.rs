@@ -6,9 +6,10 @@ use crate::domain::{Availability, Token};
 use crate::store::state::{Change, State};
 use journal::Model;
 use market::domain::{MAX_INTEGER, RunningDigest, TokenId};
+use pg::Link;
 use pg::{Tables, read, row_limit, written};
+use sqlx::Error as SqlError;
 use sqlx::migrate::Migrator;
-use sqlx::{Error as SqlError, PgConnection};
 use std::collections::BTreeMap;
 
 /// Rows of one statement.
@@ -39,7 +40,7 @@ impl Tables for State {
         sqlx::migrate!()
     }
 
-    async fn fill(&self, c: &mut PgConnection) -> Result<(), SqlError> {
+    async fn fill(&self, c: &mut Link<'_>) -> Result<(), SqlError> {
         let tokens: Vec<_> = self.all().collect();
         for some in tokens.chunks(BATCH) {
             insert(some, c).await?;
@@ -79,11 +80,11 @@ impl Tables for State {
         Ok(())
     }
 
-    async fn renew(c: &mut PgConnection) -> Result<(), SqlError> {
+    async fn renew(c: &mut Link<'_>) -> Result<(), SqlError> {
         renew::renew(c).await
     }
 
-    async fn read(c: &mut PgConnection) -> Result<Self, SqlError> {
+    async fn read(c: &mut Link<'_>) -> Result<Self, SqlError> {
         let (mut state, mut behind) = (Self::default(), 0);
         loop {
             let rows = sqlx::query_as!(
@@ -122,7 +123,7 @@ impl Tables for State {
     }
 }
 
-async fn insert(some: &[&Token], c: &mut PgConnection) -> Result<(), SqlError> {
+async fn insert(some: &[&Token], c: &mut Link<'_>) -> Result<(), SqlError> {
     let attempts: Vec<_> = some
         .iter()
         .map(|t| match &t.estado {

@@ -6,8 +6,9 @@ use crate::domain::{Aborted, Compra, Fate, Transaccion, Word};
 use crate::store::Overtaken;
 use chrono::{DateTime, Utc};
 use market::domain::{Clave, Intento, Monto, TokenId, TransaccionId, UsuarioId};
+use pg::Link;
 use pg::{Operation, Turn, broken, read, written};
-use sqlx::{Error as SqlError, PgConnection};
+use sqlx::Error as SqlError;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -56,7 +57,7 @@ impl Operation for Committing {
     type Answer = Result<Transaccion, Overtaken>;
 
     async fn run(
-        c: &mut PgConnection,
+        c: &mut Link<'_>,
         turn: Turn,
         asked: &[&Decision],
     ) -> Result<Vec<Option<Self::Answer>>, SqlError> {
@@ -99,7 +100,7 @@ impl Operation for Committing {
 
 /// Ids and times of what was recorded, by clave.
 async fn commit(
-    c: &mut PgConnection,
+    c: &mut Link<'_>,
     first: &[&Decision],
 ) -> Result<HashMap<String, (i64, DateTime<Utc>)>, SqlError> {
     let claves: Vec<_> = first.iter().map(|d| d.intento.clave.to_string()).collect();
@@ -145,11 +146,7 @@ impl Operation for Aborting {
     type Request = Abort;
     type Answer = Result<(), Overtaken>;
 
-    async fn run(
-        c: &mut PgConnection,
-        _: Turn,
-        asked: &[&Abort],
-    ) -> Result<Vec<Option<Self::Answer>>, SqlError> {
+    async fn run(c: &mut Link<'_>, _: Turn, asked: &[&Abort]) -> Result<Vec<Option<Self::Answer>>, SqlError> {
         let first = first(asked, |abort| &abort.intento);
         let aborted = abort(c, &first).await?;
         let is_done = |intento: &Intento| {
@@ -174,7 +171,7 @@ impl Operation for Aborting {
 }
 
 /// The numbers that were written, by clave.
-async fn abort(c: &mut PgConnection, first: &[&Abort]) -> Result<HashMap<String, i64>, SqlError> {
+async fn abort(c: &mut Link<'_>, first: &[&Abort]) -> Result<HashMap<String, i64>, SqlError> {
     let claves: Vec<_> = first.iter().map(|a| a.intento.clave.to_string()).collect();
     let numeros: Vec<_> = first.iter().map(|a| i64::from(a.intento.numero)).collect();
     let usuarios: Vec<_> = first.iter().map(|a| written(a.usuario_id.get())).collect();
@@ -206,11 +203,7 @@ impl Operation for Looking {
     type Request = Clave;
     type Answer = Word;
 
-    async fn run(
-        c: &mut PgConnection,
-        _: Turn,
-        asked: &[&Clave],
-    ) -> Result<Vec<Option<Self::Answer>>, SqlError> {
+    async fn run(c: &mut Link<'_>, _: Turn, asked: &[&Clave]) -> Result<Vec<Option<Self::Answer>>, SqlError> {
         let words = words(c, asked.iter().copied()).await?;
         Ok(asked.iter().map(|&clave| Some(words.get(clave).cloned().unwrap_or(Word::Nothing))).collect())
     }
@@ -225,7 +218,7 @@ impl Operation for LookingById {
     type Answer = Option<Transaccion>;
 
     async fn run(
-        c: &mut PgConnection,
+        c: &mut Link<'_>,
         _: Turn,
         asked: &[&TransaccionId],
     ) -> Result<Vec<Option<Self::Answer>>, SqlError> {
@@ -249,7 +242,7 @@ impl Operation for LookingById {
 
 /// What was decided under some claves; of one without a row, nothing.
 async fn words<'a>(
-    c: &mut PgConnection,
+    c: &mut Link<'_>,
     claves: impl Iterator<Item = &'a Clave>,
 ) -> Result<HashMap<Clave, Word>, SqlError> {
     let claves: Vec<_> = claves.map(ToString::to_string).collect();

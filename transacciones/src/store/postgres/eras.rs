@@ -8,8 +8,9 @@ use super::Store;
 use crate::domain::{Era, EraRecord, PARTS};
 use chrono::TimeDelta;
 use journal::StoreError;
+use pg::Link;
 use pg::{read, run};
-use sqlx::{Error as SqlError, PgConnection};
+use sqlx::Error as SqlError;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -76,14 +77,14 @@ impl Store {
 }
 
 /// The era that is recorded.
-pub(super) async fn record(c: &mut PgConnection) -> Result<Option<EraRecord>, SqlError> {
+pub(super) async fn record(c: &mut Link<'_>) -> Result<Option<EraRecord>, SqlError> {
     let row = sqlx::query!("select numero, desde from transacciones.epoca").fetch_optional(c).await?;
     row.map(|row| Ok(EraRecord { epoca: read(row.numero, |n| u32::try_from(n).ok())?, desde: row.desde }))
         .transpose()
 }
 
 /// Records the next era where it is time, and something is aborted. The era then, where one is recorded.
-async fn advance(c: &mut PgConnection, length: TimeDelta) -> Result<Option<EraRecord>, SqlError> {
+async fn advance(c: &mut Link<'_>, length: TimeDelta) -> Result<Option<EraRecord>, SqlError> {
     // the server's clock: those of replicas need not agree
     let look = sqlx::query!(
         r#"select exists (select 1 from transacciones.claves where id is null) as "any!",
@@ -114,7 +115,7 @@ async fn advance(c: &mut PgConnection, length: TimeDelta) -> Result<Option<EraRe
 }
 
 /// Records the first era.
-pub(super) async fn put(c: &mut PgConnection, era: EraRecord) -> Result<(), SqlError> {
+pub(super) async fn put(c: &mut Link<'_>, era: EraRecord) -> Result<(), SqlError> {
     let first = sqlx::query!(
         "insert into transacciones.epoca (una, numero, desde) values (true, $1, $2) on conflict do nothing",
         i64::from(era.epoca),

@@ -31,9 +31,10 @@ use decisions::{Abort, Aborting, Committing, Decision, Looking, LookingById};
 use eras::Known;
 use journal::StoreError;
 use market::domain::{Clave, Intento, Monto, RunningDigest, TokenId, TransaccionId, UsuarioId};
+use pg::Link;
 use pg::{Batcher, Schema, read, row_limit, run, written};
 use places::Places;
-use sqlx::{Error as SqlError, PgConnection};
+use sqlx::Error as SqlError;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -234,7 +235,7 @@ impl Store {
 }
 
 /// The place of a purchase; of an id that is none, that of the one before it.
-async fn place(c: &mut PgConnection, id: Option<TransaccionId>) -> Result<i64, SqlError> {
+async fn place(c: &mut Link<'_>, id: Option<TransaccionId>) -> Result<i64, SqlError> {
     let Some(id) = id else { return Ok(0) };
     sqlx::query_scalar!(
         r#"select coalesce(
@@ -248,11 +249,11 @@ async fn place(c: &mut PgConnection, id: Option<TransaccionId>) -> Result<i64, S
     .await
 }
 
-async fn following(c: &mut PgConnection, behind: i64, limit: usize) -> Result<Vec<Transaccion>, SqlError> {
+async fn following(c: &mut Link<'_>, behind: i64, limit: usize) -> Result<Vec<Transaccion>, SqlError> {
     rows!("where asiento > $1 order by asiento limit $2", behind, row_limit(limit)).fetch_all(c).await
 }
 
-async fn closing(c: &mut PgConnection) -> Result<Closing, SqlError> {
+async fn closing(c: &mut Link<'_>) -> Result<Closing, SqlError> {
     let row = sqlx::query!(
         r#"select asientos, cuenta, suma::text as "suma!", cargos::text as "cargos!", ventas::text as "ventas!"
            from transacciones.cierre"#

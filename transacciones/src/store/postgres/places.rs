@@ -3,8 +3,9 @@
 use super::{Row, Store, closing};
 use crate::store::Closing;
 use journal::StoreError;
+use pg::Link;
 use pg::{Posting, run, written};
-use sqlx::{Error as SqlError, PgConnection};
+use sqlx::Error as SqlError;
 use std::time::Duration;
 
 /// Between two looks of the background task for purchases without a place. An event can be as late as this.
@@ -38,14 +39,14 @@ impl Store {
 pub(super) struct Places;
 
 impl Posting for Places {
-    async fn is_due(c: &mut PgConnection) -> Result<bool, SqlError> {
+    async fn is_due(c: &mut Link<'_>) -> Result<bool, SqlError> {
         let some = sqlx::query_scalar!(
             r#"select exists (select 1 from transacciones.claves where id is not null and asiento is null) as "some!""#
         );
         some.fetch_one(c).await
     }
 
-    async fn post_lot(c: &mut PgConnection, limit: i64) -> Result<usize, SqlError> {
+    async fn post_lot(c: &mut Link<'_>, limit: i64) -> Result<usize, SqlError> {
         sqlx::query!("select una from transacciones.cierre for update").fetch_one(&mut *c).await?;
         let mut total = closing(c).await?;
         let unplaced = rows!("where id is not null and asiento is null order by id limit $1", limit);
@@ -70,7 +71,7 @@ impl Posting for Places {
 }
 
 /// Writes the last place and the digests.
-pub(super) async fn close(c: &mut PgConnection, total: &Closing) -> Result<(), SqlError> {
+pub(super) async fn close(c: &mut Link<'_>, total: &Closing) -> Result<(), SqlError> {
     sqlx::query!(
         "update transacciones.cierre set asientos = $1, cuenta = $2, suma = $3::text::numeric,
                 cargos = $4::text::numeric, ventas = $5::text::numeric",

@@ -8,9 +8,10 @@ use crate::store::state::{Change, State};
 use journal::Model;
 use market::columns::clave;
 use market::domain::{TokenId, UsuarioId};
+use pg::Link;
 use pg::{Tables, read, row_limit, written};
+use sqlx::Error as SqlError;
 use sqlx::migrate::Migrator;
-use sqlx::{Error as SqlError, PgConnection};
 use std::collections::HashMap;
 
 /// Rows of one statement.
@@ -21,7 +22,7 @@ impl Tables for State {
         sqlx::migrate!()
     }
 
-    async fn fill(&self, c: &mut PgConnection) -> Result<(), SqlError> {
+    async fn fill(&self, c: &mut Link<'_>) -> Result<(), SqlError> {
         let mut aborted: HashMap<_, _> = self.aborted().map(|a| (&a.clave, a)).collect();
         let bought: Vec<_> = (1_i64..).zip(self.list(None, None, None)).collect();
         for some in bought.chunks(BATCH) {
@@ -79,7 +80,7 @@ impl Tables for State {
         Ok(())
     }
 
-    async fn read(c: &mut PgConnection) -> Result<Self, SqlError> {
+    async fn read(c: &mut Link<'_>) -> Result<Self, SqlError> {
         let (mut state, mut bought, mut behind) = (Self::default(), Vec::new(), String::new());
         if let Some(era) = eras::record(&mut *c).await? {
             state.apply(&Change::Era(era));

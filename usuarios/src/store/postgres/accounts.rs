@@ -5,10 +5,11 @@ use crate::domain::account::{Account, AccountName, KEYS_KEPT, SigningKey, made_a
 use crate::error::Error;
 use crate::store::NewAccount;
 use http_kit::paging::Page;
+use pg::Link;
 use pg::{broken, row_limit, run, written};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::{Error as SqlError, PgConnection};
+use sqlx::Error as SqlError;
 
 /// A record from its column. The error does not repeat what stands there.
 pub(super) fn record<T: DeserializeOwned>(datos: &str) -> Result<T, SqlError> {
@@ -28,7 +29,7 @@ pub(super) fn usuario_column(account: &Account) -> Option<i64> {
 }
 
 /// The numbers of the keys, and the keys, in the order in which they were made.
-async fn keys(c: &mut PgConnection) -> Result<Vec<(i64, SigningKey)>, SqlError> {
+async fn keys(c: &mut Link<'_>) -> Result<Vec<(i64, SigningKey)>, SqlError> {
     sqlx::query!("select n, datos from usuarios.firmas order by n")
         .try_map(|row| Ok((row.n, record(&row.datos)?)))
         .fetch_all(c)

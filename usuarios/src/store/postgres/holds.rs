@@ -7,8 +7,9 @@ use crate::error::Error;
 use market::columns::{lock_order, of_intentos};
 use market::contract::CargoRequest;
 use market::domain::{Intento, Monto, UsuarioId};
+use pg::Link;
 use pg::{Operation, Turn, broken, read, written};
-use sqlx::{Error as SqlError, PgConnection};
+use sqlx::Error as SqlError;
 use std::collections::{HashMap, HashSet};
 
 /// Debits a balance for an attempt.
@@ -20,7 +21,7 @@ impl Operation for Charging {
     type Answer = Result<bool, Error>;
 
     async fn run(
-        c: &mut PgConnection,
+        c: &mut Link<'_>,
         _: Turn,
         asked: &[&Self::Request],
     ) -> Result<Vec<Option<Self::Answer>>, SqlError> {
@@ -86,7 +87,7 @@ fn first<'a>(asked: &[&'a (Intento, CargoRequest)]) -> Vec<&'a (Intento, CargoRe
 /// The attempts whose debits were made. Of a balance, those are made in the order in which they are asked for that are
 /// covered together with all before them. So none of them has what an earlier one would have had.
 async fn charge(
-    c: &mut PgConnection,
+    c: &mut Link<'_>,
     asked: &[&(Intento, CargoRequest)],
 ) -> Result<HashSet<(String, i64)>, SqlError> {
     let (claves, numeros) = of_intentos(asked.iter().map(|(intento, _)| intento));
@@ -135,7 +136,7 @@ impl Operation for Confirming {
     type Answer = Result<(), Error>;
 
     async fn run(
-        c: &mut PgConnection,
+        c: &mut Link<'_>,
         _: Turn,
         asked: &[&Intento],
     ) -> Result<Vec<Option<Self::Answer>>, SqlError> {
@@ -179,7 +180,7 @@ impl Operation for Refunding {
     type Answer = Result<(), Error>;
 
     async fn run(
-        c: &mut PgConnection,
+        c: &mut Link<'_>,
         _: Turn,
         asked: &[&Intento],
     ) -> Result<Vec<Option<Self::Answer>>, SqlError> {
@@ -212,7 +213,7 @@ impl Operation for Refunding {
 }
 
 /// The attempts whose debits were pending, and are gone. It locks balances before lines, as a charge does.
-async fn refund(c: &mut PgConnection, intentos: &[&Intento]) -> Result<HashSet<(String, i64)>, SqlError> {
+async fn refund(c: &mut Link<'_>, intentos: &[&Intento]) -> Result<HashSet<(String, i64)>, SqlError> {
     let (claves, numeros) = of_intentos(intentos.iter().copied());
     let rows = sqlx::query!(
         r#"with pendiente as (
@@ -252,7 +253,7 @@ impl Operation for Looking {
     type Answer = Result<Usuario, Error>;
 
     async fn run(
-        c: &mut PgConnection,
+        c: &mut Link<'_>,
         _: Turn,
         asked: &[&UsuarioId],
     ) -> Result<Vec<Option<Self::Answer>>, SqlError> {
@@ -263,7 +264,7 @@ impl Operation for Looking {
 }
 
 async fn usuarios(
-    c: &mut PgConnection,
+    c: &mut Link<'_>,
     ids: impl Iterator<Item = UsuarioId>,
 ) -> Result<HashMap<UsuarioId, Usuario>, SqlError> {
     let ids: Vec<_> = ids.map(|id| written(id.get())).collect();
@@ -284,7 +285,7 @@ async fn usuarios(
 
 /// The debits under some attempts.
 async fn cargos<'a>(
-    c: &mut PgConnection,
+    c: &mut Link<'_>,
     intentos: impl Iterator<Item = &'a Intento>,
 ) -> Result<HashMap<Intento, Movimiento>, SqlError> {
     let (claves, numeros) = of_intentos(intentos);

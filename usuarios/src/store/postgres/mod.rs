@@ -15,8 +15,9 @@ use http_kit::paging::Page;
 use market::contract::{CargoRequest, Hold, PAGE};
 use market::domain::{Clave, Intento, Monto, UsuarioId};
 use market::participant::Recorded;
+use pg::Link;
 use pg::{Batcher, Schema, broken, is_exhausted, read, row_limit, run, written};
-use sqlx::{Error as SqlError, PgConnection};
+use sqlx::Error as SqlError;
 
 /// The law is [`super::Store`]'s.
 #[derive(Clone)]
@@ -305,14 +306,14 @@ impl Store {
     }
 }
 
-async fn usuario(c: &mut PgConnection, id: UsuarioId) -> Result<Option<Usuario>, SqlError> {
+async fn usuario(c: &mut Link<'_>, id: UsuarioId) -> Result<Option<Usuario>, SqlError> {
     sqlx::query!("select nombre, saldo from usuarios.usuarios where id = $1", written(id.get()))
         .try_map(|row| Ok(Usuario { id, nombre: row.nombre, saldo: read(row.saldo, Monto::new)? }))
         .fetch_optional(c)
         .await
 }
 
-async fn cargo(c: &mut PgConnection, intento: &Intento) -> Result<Option<Movimiento>, SqlError> {
+async fn cargo(c: &mut Link<'_>, intento: &Intento) -> Result<Option<Movimiento>, SqlError> {
     sqlx::query_as!(
         Row,
         "select usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado from usuarios.movimientos
@@ -325,7 +326,7 @@ async fn cargo(c: &mut PgConnection, intento: &Intento) -> Result<Option<Movimie
     .await
 }
 
-async fn abono(c: &mut PgConnection, clave: &Clave) -> Result<Option<Movimiento>, SqlError> {
+async fn abono(c: &mut Link<'_>, clave: &Clave) -> Result<Option<Movimiento>, SqlError> {
     sqlx::query_as!(
         Row,
         "select usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado from usuarios.movimientos

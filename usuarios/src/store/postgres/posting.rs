@@ -4,8 +4,9 @@ use super::{Row, Store};
 use crate::error::Error;
 use market::contract::{Digest, Hold, PAGE};
 use market::domain::RunningDigest;
+use pg::Link;
 use pg::{Posting, read, row_limit, run, written};
-use sqlx::{Error as SqlError, PgConnection};
+use sqlx::Error as SqlError;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -73,14 +74,14 @@ impl Store {
 struct Ledger;
 
 impl Posting for Ledger {
-    async fn is_due(c: &mut PgConnection) -> Result<bool, SqlError> {
+    async fn is_due(c: &mut Link<'_>) -> Result<bool, SqlError> {
         let some = sqlx::query_scalar!(
             r#"select exists (select 1 from usuarios.movimientos where confirmado and not asentado) as "some!""#
         );
         some.fetch_one(c).await
     }
 
-    async fn post_lot(c: &mut PgConnection, limit: i64) -> Result<usize, SqlError> {
+    async fn post_lot(c: &mut Link<'_>, limit: i64) -> Result<usize, SqlError> {
         let closing = sqlx::query!(
             r#"select cuenta, suma::text as "suma!", huella::text as "huella!" from usuarios.cierre for update"#
         )
@@ -133,7 +134,7 @@ impl Posting for Ledger {
 }
 
 /// Writes the digest of what is posted.
-pub(super) async fn close(c: &mut PgConnection, total: &RunningDigest) -> Result<(), SqlError> {
+pub(super) async fn close(c: &mut Link<'_>, total: &RunningDigest) -> Result<(), SqlError> {
     sqlx::query!(
         "update usuarios.cierre set cuenta = $1, suma = $2::text::numeric, huella = $3::text::numeric",
         written(total.cuenta),

@@ -7,9 +7,10 @@ use crate::domain::{Movimiento, MovimientoKind, Usuario};
 use crate::store::state::{Change, State};
 use journal::Model;
 use market::domain::{Intento, MAX_INTEGER, Monto, RunningDigest, UsuarioId};
+use pg::Link;
 use pg::{Tables, read, row_limit, written};
+use sqlx::Error as SqlError;
 use sqlx::migrate::Migrator;
-use sqlx::{Error as SqlError, PgConnection};
 use std::collections::BTreeMap;
 
 /// Rows of one statement.
@@ -21,7 +22,7 @@ impl Tables for State {
     }
 
     /// What is settled counts as posted: the first audit of a large ledger would otherwise have all of it to post.
-    async fn fill(&self, c: &mut PgConnection) -> Result<(), SqlError> {
+    async fn fill(&self, c: &mut Link<'_>) -> Result<(), SqlError> {
         let mut asentado = BTreeMap::<UsuarioId, i64>::new();
         for record in self.all().filter(|m| asentada(m)) {
             *asentado.entry(record.usuario_id).or_default() += record.effect();
@@ -78,7 +79,7 @@ impl Tables for State {
         Ok(())
     }
 
-    async fn read(c: &mut PgConnection) -> Result<Self, SqlError> {
+    async fn read(c: &mut Link<'_>) -> Result<Self, SqlError> {
         let mut state = Self::default();
         let mut asentado = BTreeMap::<i64, i64>::new();
         let mut behind = 0;
@@ -165,7 +166,7 @@ fn asentada(m: &Movimiento) -> bool {
     !matches!(m.tipo, MovimientoKind::Cargo { confirmado: false, .. })
 }
 
-async fn insert(some: &[&Movimiento], c: &mut PgConnection) -> Result<(), SqlError> {
+async fn insert(some: &[&Movimiento], c: &mut Link<'_>) -> Result<(), SqlError> {
     let columns: Vec<_> = some.iter().map(|m| columns(m)).collect();
     sqlx::query!(
         "insert into usuarios.movimientos
