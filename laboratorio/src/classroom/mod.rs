@@ -125,7 +125,7 @@ fn processes(local: &Local) -> Vec<Value> {
 #[derive(Clone)]
 struct Customers {
     load: Arc<Load>,
-    opened: opening::Opened,
+    opened: Arc<opening::Opened>,
     market: Addresses,
 }
 
@@ -400,7 +400,8 @@ impl Class {
         let load =
             Load::new(market.clone(), Arc::clone(&self.recorder), Arc::clone(&self.meter), plan, prefix)?;
         tokio::spawn(Arc::clone(&load).run());
-        *self.load.lock().unwrap_or_else(PoisonError::into_inner) = Some(Customers { load, opened, market });
+        *self.load.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Customers { load, opened: Arc::new(opened), market });
         Ok(())
     }
 
@@ -436,7 +437,7 @@ impl Class {
             (Err(_), Site::Cluster(_)) | (Ok(_), _) => {}
         }
         let opened = self.customers().map(|customers| customers.opened);
-        let (usuarios, tokens) = opened.map(|o| (o.usuarios, o.tokens)).unwrap_or_default();
+        let (usuarios, tokens) = opened.map(|o| (o.usuarios.clone(), o.tokens.clone())).unwrap_or_default();
         let end = match reading::own(client, market, &usuarios, &tokens).await {
             Ok(end) => end,
             Err(e) => {

@@ -24,7 +24,8 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
 
 /// Waits until the last thread has stopped: on a busy machine some of them answer for a while after the signal was sent.
 async fn stands(pid: Pid) -> Result<(), String> {
-    let stop = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
+    // or until it has died, which is judged later
+    let stop = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     let waited = tokio::task::spawn_blocking(move || waitid(WaitId::Pid(pid), stop)).await;
     waited.map_err(|e| e.to_string())?.map(drop).map_err(|e| format!("waitid: {e}"))
 }
