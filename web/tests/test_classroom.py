@@ -69,7 +69,8 @@ class Controls(PageCase):
         browser.open(self.aula.page)
         browser.until("document.querySelectorAll('.lab-processes [data-ready=true]').length === 7")
 
-        # killed: the controls and the page's own view of the services say so
+        # killed: the controls and the page's own view of the services say so, where it has seen the process at all
+        browser.until_text(".service[data-service=tokens]", "tokens-2")
         browser.click("[data-order='matar tokens-2']")
         browser.until_text(PROCESS.format("tokens-2"), "muerto")
         seen = time.monotonic()
