@@ -112,7 +112,7 @@ fn requests(dir: &Path, n: u64, path: &str) {
         })
     });
     let mut server = TcpStream::connect(address.recv().unwrap()).unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let mut answer = vec![0; 1 << 20];
     for _ in 0..n {
         server.write_all(request.as_bytes()).unwrap();
