@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// What may be read of a body that does not say its length: more than any handler takes.
 const CHUNKED: u64 = 32 * 1024;
+/// How long what still comes of a request is thrown away after its answer.
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
 /// The most bytes of an answer's body that are written at once.
 pub(crate) const SLICE: usize = 64 * 1024;
 

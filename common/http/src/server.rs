@@ -11,7 +11,7 @@
 
 use crate::access::Access;
 use crate::config::ServerOptions;
-use crate::connection::SLICE;
+use crate::connection::{LINGER, SLICE};
 use crate::edge::{Edge, not_found};
 use crate::exit::StartError;
 use crate::gate::{self, Gate};
@@ -41,8 +41,6 @@ const BACKLOG: i32 = 4096;
 const QUIET: Duration = Duration::from_millis(100);
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long what still comes of a request is thrown away after its answer.
-const LINGER: Duration = Duration::from_secs(1);
 /// How long a leaving process waits for a client that stands still in the middle of a request.
 const STALLED: Duration = Duration::from_secs(1);
 /// Bytes that the kernel keeps of a connection beyond what is on its way.

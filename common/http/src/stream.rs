@@ -4,7 +4,7 @@
 //! making for each connection, whatever its client sends ahead: that waits in the kernel. And no deadline is longer
 //! because of a byte now and then: a head has one, and so has each [`PACE`] of an answer.
 
-use crate::connection::{Connection, Phase, SLICE, ago};
+use crate::connection::{Connection, LINGER, Phase, SLICE, ago};
 use crate::gate::Gate;
 use actix_web::rt::net::TcpStream;
 use std::io::{Error, ErrorKind, Result};
@@ -181,7 +181,7 @@ impl AsyncRead for Stream {
             }
             Phase::Closing => {
                 // the answer is with the client, who had its time to send the rest: who stands still now does not stay
-                if this.late(cx, this.connection.entered(), this.connection.client_time()) {
+                if this.late(cx, this.connection.entered(), LINGER) {
                     this.gate.count_cut();
                     return Poll::Ready(Err(Error::new(
                         ErrorKind::TimedOut,
