@@ -117,6 +117,14 @@ impl Customers {
 }
 
 impl Shopping {
+    /// Until a purchase was acknowledged, at most so long.
+    pub async fn first_purchase(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        while self.customers.promises() == self.before && Instant::now() < deadline {
+            tokio::time::sleep(PACE).await;
+        }
+    }
+
     /// They stop; acknowledged purchases a second.
     pub fn end(self) -> f64 {
         let bought = self.customers.promises() - self.before;
