@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
 
 /// The account of the office, where the laboratory starts the market.
 const OFFICE: &str = "oficina";
@@ -67,7 +67,7 @@ impl Subject {
 struct Person {
     name: String,
     api_key: String,
-    login: Mutex<Login>,
+    login: AsyncMutex<Login>,
 }
 
 /// The session of an account.
@@ -81,8 +81,8 @@ struct Login {
 pub struct People {
     client: reqwest::Client,
     usuarios: String,
-    office: Person,
-    buyers: OnceLock<BTreeMap<u64, Person>>,
+    office: Arc<Person>,
+    buyers: Mutex<BTreeMap<u64, Arc<Person>>>,
     begun: AtomicU64,
     renewed: AtomicU64,
     refused: AtomicU64,
@@ -90,7 +90,7 @@ pub struct People {
 
 impl Person {
     fn new(name: String, api_key: String) -> Self {
-        Self { name, api_key, login: Mutex::new(Login { token: None, due: Instant::now() }) }
+        Self { name, api_key, login: AsyncMutex::new(Login { token: None, due: Instant::now() }) }
     }
 }
 
@@ -179,8 +179,8 @@ impl People {
                 "the account of the API key must be tesorero, publicador and auditor; it is not {missing}"
             ));
         }
-        let office = Person::new(OFFICE.to_owned(), api_key);
-        let (usuarios, buyers) = (usuarios.to_owned(), OnceLock::new());
+        let office = Arc::new(Person::new(OFFICE.to_owned(), api_key));
+        let (usuarios, buyers) = (usuarios.to_owned(), Mutex::default());
         let [begun, renewed, refused] = Default::default();
         Ok(Self { client, usuarios, office, buyers, begun, renewed, refused })
     }
@@ -190,33 +190,31 @@ impl People {
     /// # Errors
     /// What the market says instead.
     pub async fn open(&self, usuarios: &[Usuario], prefix: &str) -> Result<(), String> {
-        let mut buyers = BTreeMap::new();
-        let opened = self.open_each(usuarios, prefix, &mut buyers).await;
-        self.buyers.set(buyers).map_err(|_| "accounts were opened twice".to_owned())?;
-        opened
-    }
-
-    async fn open_each(
-        &self,
-        usuarios: &[Usuario],
-        prefix: &str,
-        buyers: &mut BTreeMap<u64, Person>,
-    ) -> Result<(), String> {
         for Usuario { id, .. } in usuarios {
             let (name, password) = (format!("{prefix}-{id}"), random()?);
+            // noted before it is there: wherever this ends, what was opened is revoked
+            self.buyers().insert(*id, Arc::new(Person::new(name.clone(), String::new())));
             let body = json!({"nombre": name, "contrasena": password, "usuarioId": id});
             let request = self.client.post(format!("{}/cuentas", self.usuarios)).json(&body);
             word(&self.send(Subject::Office, request, PATIENCE).await, "nombre")?;
-            // noted before its key is made: an account without one is revoked, too
-            let person = buyers.entry(*id).or_insert(Person::new(name, String::new()));
-            person.api_key = api_key(&self.client, &self.usuarios, &person.name, &password).await?;
+            let key = api_key(&self.client, &self.usuarios, &name, &password).await?;
+            self.buyers().insert(*id, Arc::new(Person::new(name, key)));
         }
         Ok(())
     }
 
+    fn buyers(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Person>>> {
+        self.buyers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn buyer(&self, usuario: u64) -> Option<Arc<Person>> {
+        self.buyers().get(&usuario).cloned()
+    }
+
     /// Revokes what [`People::open`] has opened.
     pub async fn close(&self) {
-        for person in self.buyers.get().into_iter().flat_map(BTreeMap::values) {
+        let buyers = std::mem::take(&mut *self.buyers());
+        for person in buyers.values() {
             let request = self.client.delete(format!("{}/cuentas/{}", self.usuarios, person.name));
             self.send(Subject::Office, request, PATIENCE).await;
         }
@@ -226,12 +224,12 @@ impl People {
     pub async fn send(&self, subject: Subject, request: RequestBuilder, patience: Duration) -> Answer {
         let person = match subject {
             Subject::Visitor => return wire::whole(request, patience).await,
-            Subject::Office => Some(&self.office),
-            Subject::Buyer(usuario) => self.buyers.get().and_then(|all| all.get(&usuario)),
+            Subject::Office => Some(Arc::clone(&self.office)),
+            Subject::Buyer(usuario) => self.buyer(usuario),
         };
         let again = request.try_clone();
         let Some(person) = person else { return Answer::default() };
-        let Some(token) = self.token(person).await else { return Answer::default() };
+        let Some(token) = self.token(&person).await else { return Answer::default() };
         let answer = wire::whole(request.bearer_auth(&token), patience).await;
         if !is_over(&answer) {
             return answer;
@@ -242,7 +240,7 @@ impl People {
             *login = Login { token: None, due: Instant::now() };
         }
         drop(login);
-        match (again, self.token(person).await) {
+        match (again, self.token(&person).await) {
             (Some(again), Some(token)) => wire::whole(again.bearer_auth(token), patience).await,
             _ => Answer::default(),
         }
@@ -275,8 +273,8 @@ impl People {
 
     /// Ends the session of this usuario's account, and tells nobody who is about to use it.
     pub async fn log_out(&self, usuario: u64) {
-        let Some(person) = self.buyers.get().and_then(|all| all.get(&usuario)) else { return };
-        if let Some(token) = self.token(person).await {
+        let Some(person) = self.buyer(usuario) else { return };
+        if let Some(token) = self.token(&person).await {
             let request = self.client.delete(format!("{}/sesiones", self.usuarios)).bearer_auth(token);
             wire::whole(request, PATIENCE).await;
         }
@@ -300,9 +298,9 @@ impl People {
         let request = self.client.get(format!("{}/cuentas?limite=1000", self.usuarios));
         let answer = self.send(Subject::Office, request, START_TIME).await;
         let all = answer.body.as_array().ok_or_else(|| format!("GET /cuentas: {}", answer.reason()))?;
-        let buyers = self.buyers.get().into_iter().flatten();
+        let buyers = self.buyers().clone();
         let mut names: BTreeMap<&str, Subject> =
-            buyers.map(|(id, p)| (p.name.as_str(), Subject::Buyer(*id))).collect();
+            buyers.iter().map(|(id, p)| (p.name.as_str(), Subject::Buyer(*id))).collect();
         names.insert(OFFICE, Subject::Office);
         let number =
             |row: &Value| Some((row.get("id")?.as_u64()?, *names.get(row.get("nombre")?.as_str()?)?));

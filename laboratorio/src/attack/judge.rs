@@ -55,7 +55,9 @@ pub async fn attack(kind: &Kind, attack: Attack, arena: &mut Arena) -> Result<Ve
     let (shopping, probes) = (arena.customers.shop(), arena.probe(kind.silent));
     let begun = Instant::now();
     let mut seen = attack(arena).await?;
-    shopping.first_purchase(A_PURCHASE.saturating_sub(begun.elapsed())).await;
+    if !kind.no_purchases {
+        shopping.first_purchase(A_PURCHASE.saturating_sub(begun.elapsed())).await;
+    }
     let (during, met) = (shopping.end(), Arena::met(probes));
     let peak = arena.peaks().into_iter().map(|(_, mib)| mib).max();
 

@@ -4,30 +4,30 @@
 //! | --- | --- |
 //! | what can be ordered | [`order`] |
 //! | who may order it, over HTTP, and the page | [`desk`] |
+//! | who buys there, and the report on that | `customers` |
 //! | whose market it is, and that of a cluster | [`place`], `remote` |
 //! | the controls in the page | `controls.js`, which [`desk`] puts into the page of `web/` |
 
+mod customers;
 pub mod desk;
 pub mod order;
 pub mod place;
 mod remote;
 
-use crate::checker::{self, Verdict};
 use crate::database::Database;
 use crate::disk::Disk;
 use crate::experiment::opening;
-use crate::history::{Final, History, Line, Recorder};
-use crate::http::{self, Addresses};
-use crate::load::{Load, Plan};
+use crate::history::Recorder;
 use crate::local::{Local, Programs, Setup, State};
 use crate::measure::Meter;
 use crate::people::People;
 use crate::plan::Service;
 use crate::proxy::Mode;
-use crate::report::{Outcomes, Report, Run, Story};
+use crate::report::Report;
 use crate::site::Site;
 use crate::stop::Stop;
-use crate::{reading, t, world};
+use crate::{t, world};
+use customers::Customers;
 use desk::Desk;
 use order::Order;
 use place::Place;
@@ -38,15 +38,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::process::Command;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use tokio::task::JoinSet;
 
-/// Purchases that the customers' tokens are enough for, at least.
-const STOCK: f64 = 400.0;
-/// Customers who are still at it when a report is asked for.
-const LAST_CUSTOMERS: Duration = Duration::from_secs(40);
-/// What is pending when a report is asked for.
-const SETTLING: Duration = Duration::from_secs(20);
 /// Seconds of an experiment that a button starts.
 const SECONDS: &str = "20";
 
@@ -80,7 +74,11 @@ pub struct Class {
     disk: SharedDisk,
     fills: bool,
     clocks: bool,
-    load: Mutex<Option<Customers>>,
+    customers: Mutex<Option<Arc<Customers>>>,
+    /// Held while customers are made ready: there is one load, whoever asks for it twice.
+    hiring: AsyncMutex<()>,
+    /// Those who have accounts in a market that is somebody's.
+    guests: Mutex<Option<Arc<People>>>,
     /// What was done, in words, with seconds.
     log: Mutex<Vec<(f64, String)>>,
     reports: Mutex<Vec<Value>>,
@@ -91,7 +89,7 @@ pub struct Class {
 
 /// A disk of its own for the data, where this user may mount one. Whoever serves requests keeps the class for ever, so that the
 /// one who ends it must give the disk back.
-type SharedDisk = Arc<tokio::sync::Mutex<Option<Disk>>>;
+type SharedDisk = Arc<AsyncMutex<Option<Disk>>>;
 
 /// Gives the disk back, however the class ends.
 struct Borrowed(SharedDisk);
@@ -121,14 +119,6 @@ fn processes(local: &Local) -> Vec<Value> {
     shown.collect()
 }
 
-/// Those who buy, what they buy, and where.
-#[derive(Clone)]
-struct Customers {
-    load: Arc<Load>,
-    opened: Arc<opening::Opened>,
-    market: Addresses,
-}
-
 /// Runs it until Ctrl-C.
 ///
 /// # Errors
@@ -148,7 +138,7 @@ async fn here(o: Options, programs: PathBuf, stop: &Stop) -> Result<(), String> 
     std::fs::create_dir_all(&data).map_err(|e| format!("{}: {e}", data.display()))?;
     let disk = Disk::mount(&data, if o.postgres { 512 } else { 192 }).await.ok();
     let fills = disk.is_some();
-    let disk: SharedDisk = Arc::new(tokio::sync::Mutex::new(disk));
+    let disk: SharedDisk = Arc::new(AsyncMutex::new(disk));
     let _borrowed = Borrowed(Arc::clone(&disk));
     let database = if o.postgres { Some(Database::start(&data, &o.dir, false).await?) } else { None };
     let faketime = world::faketime();
@@ -204,7 +194,9 @@ impl Class {
             disk,
             fills,
             clocks,
-            load: Mutex::default(),
+            customers: Mutex::default(),
+            hiring: AsyncMutex::default(),
+            guests: Mutex::default(),
             log: Mutex::default(),
             reports: Mutex::default(),
             running: Mutex::default(),
@@ -244,30 +236,6 @@ impl Class {
 
     fn site(&self) -> Result<&Site, String> {
         self.site.get().ok_or_else(|| t!("el mercado aún no está listo", "the market is not ready yet"))
-    }
-
-    /// The market; where people log in, with the office at work there.
-    async fn market(&self) -> Result<Addresses, String> {
-        let url = self.market.get();
-        let url = url.ok_or_else(|| t!("el mercado aún no está listo", "the market is not ready yet"))?;
-        let mut market = Addresses::one(url);
-        if let Place::Cluster { api_key: Some(key), .. } = &self.options.place {
-            market.people = Some(Arc::new(People::by_key(&market.usuarios, key.clone()).await?));
-        }
-        Ok(market)
-    }
-
-    fn customers(&self) -> Option<Customers> {
-        self.load.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Nobody buys any more, and no account of a customer is left.
-    async fn dismiss(&self) {
-        let Some(customers) = self.customers() else { return };
-        customers.load.stop();
-        if let Some(people) = &customers.market.people {
-            people.close().await;
-        }
     }
 
     /// Everything that the controls show.
@@ -363,112 +331,6 @@ impl Class {
             }
         }
         self.did(from, what, fault);
-        Ok(())
-    }
-
-    /// Customers of the classroom's own, who come from now on as often as that.
-    async fn set_load(&self, reads: f64, purchases: f64) -> Result<(), String> {
-        let rates = [reads.clamp(0.0, order::MOST_RATE), purchases.clamp(0.0, order::MOST_RATE)];
-        if let Some(customers) = self.customers() {
-            customers.load.set_rates(rates);
-            return Ok(());
-        }
-        // keys and accounts that no earlier class had there
-        let prefix = format!("aula-{}-{}", self.options.seed, chrono::Utc::now().timestamp_millis());
-        let market = self.market().await?;
-        let wanted = opening::wanted(STOCK, self.options.seed);
-        let opened = opening::create(&http::client(false)?, &market, wanted).await?;
-        if let Some(people) = &market.people
-            && let Err(e) = people.open(&opened.usuarios, &prefix).await
-        {
-            people.close().await;
-            return Err(e);
-        }
-        let (usuarios, tokens) = (opened.usuarios.clone(), opened.tokens.clone());
-        self.recorder.write(&Line::Opening { usuarios: usuarios.clone(), tokens: tokens.clone() })?;
-        let plan = Plan {
-            reads: rates[0],
-            purchases: rates[1],
-            seed: self.options.seed,
-            usuarios: usuarios
-                .iter()
-                .take(usuarios.len().saturating_sub(opening::OWN))
-                .map(|u| u.id)
-                .collect(),
-            tokens,
-        };
-        let load =
-            Load::new(market.clone(), Arc::clone(&self.recorder), Arc::clone(&self.meter), plan, prefix)?;
-        tokio::spawn(Arc::clone(&load).run());
-        *self.load.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Customers { load, opened: Arc::new(opened), market });
-        Ok(())
-    }
-
-    /// Holds the market against every answer of its own customers so far. They wait meanwhile.
-    async fn report(&self) -> Result<(), String> {
-        let client = http::client(false)?;
-        let customers = self.customers();
-        let market = match &customers {
-            Some(customers) => customers.market.clone(),
-            None => self.market().await?,
-        };
-        let load = customers.as_ref().map(|customers| &customers.load);
-        let rates = load.map(|load| load.rates());
-        if let Some(load) = load {
-            load.set_rates([0.0; 2]);
-            let deadline = Instant::now() + LAST_CUSTOMERS;
-            while load.busy() > 0 && Instant::now() < deadline {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-        let done = self.judge(&client, &market).await;
-        if let (Some(load), Some(rates)) = (load, rates) {
-            load.set_rates(rates);
-        }
-        done
-    }
-
-    async fn judge(&self, client: &reqwest::Client, market: &Addresses) -> Result<(), String> {
-        let mut verdict = Verdict::default();
-        match (reading::settled(client, market, SETTLING).await, self.site()?) {
-            (Err(e), Site::Local(_)) => verdict.add("audit", e),
-            // what is pending in a market of others may be theirs
-            (Err(_), Site::Cluster(_)) | (Ok(_), _) => {}
-        }
-        let opened = self.customers().map(|customers| customers.opened);
-        let (usuarios, tokens) = opened.map(|o| (o.usuarios.clone(), o.tokens.clone())).unwrap_or_default();
-        let end = match reading::own(client, market, &usuarios, &tokens).await {
-            Ok(end) => end,
-            Err(e) => {
-                verdict
-                    .add("audit", t!("no se puede leer el mercado: {e}", "the market cannot be read: {e}"));
-                Final::default()
-            }
-        };
-        self.recorder.flush()?;
-        let history = History::load(&self.options.dir.join("historia.jsonl"))?;
-        let checked = checker::check(&history, &end);
-        verdict.findings.extend(checked.findings);
-        let measured = self.meter.measured();
-        let run = Run {
-            experiment: "aula",
-            title: [t!("Clase", "Class"), t!("¿Qué pasó en esta clase?", "What happened in this class?")],
-            naive: false,
-            place: match self.site()? {
-                Site::Local(_) => t!("esta máquina", "this machine"),
-                Site::Cluster(cluster) => cluster.place(),
-            },
-            seed: self.options.seed,
-            command: self.options.place.command(),
-            began: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-            interrupted: false,
-        };
-        let of = Outcomes { history: &history, end: &end, verdict: &verdict, measured: &measured };
-        let report = Report::new(&run, &of, Story::default());
-        let name = format!("aula-{}.html", self.start.elapsed().as_secs());
-        report.write(&measured, &self.reports().join(&name))?;
-        self.reported(&name, report.correcto, &report.veredicto);
         Ok(())
     }
 
