@@ -41,7 +41,7 @@
 //! | the market in a cluster, and what an experiment can do to either | [`cluster`], [`site`] |
 //! | the market with controls in its page | [`classroom`] |
 //! | the chaos, and its schedule of faults | [`chaos`], [`plan`] |
-//! | its processes, network, disk and PostgreSQL | [`world`], [`slot`], [`proxy`], [`disk`], [`database`] |
+//! | its processes, network, disk and PostgreSQL | [`world`], [`slot`], [`proxy`], [`disk`], [`clock`], [`database`] |
 //! | its customers | [`customers`] |
 //! | accounts and sessions, where people log in | [`people`] |
 //! | the market at the end | [`reading`] |
@@ -67,6 +67,7 @@ pub mod chance;
 pub mod chaos;
 pub mod checker;
 pub mod classroom;
+pub mod clock;
 pub mod cluster;
 pub mod customers;
 pub mod database;

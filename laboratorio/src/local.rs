@@ -6,7 +6,7 @@ use crate::history::Recorder;
 use crate::plan::Service;
 use crate::proxy::{Mode, Proxy};
 use crate::slot::{Recipe, Slot};
-use crate::{people, t, world};
+use crate::{clock, people, t};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -139,7 +139,7 @@ impl Local {
         let mut clocks = BTreeMap::new();
         if let Some(library) = &setup.clocks {
             for service in Service::ALL {
-                clocks.insert(service, world::clock(library, &setup.dir, service)?);
+                clocks.insert(service, clock::environment(library, &setup.dir, service)?);
             }
         }
         let office = match &setup.programs {

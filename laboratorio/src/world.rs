@@ -1,5 +1,6 @@
 //! The market under test: its processes, the network between them, its disk, and what goes wrong with them.
 
+use crate::clock;
 use crate::database::Database;
 use crate::disk::Disk;
 use crate::history::{Line, Recorder};
@@ -109,7 +110,7 @@ impl World {
         let disk = Disk::mount(&data, storage.disk_mib()).await;
         let disk =
             disk.map_err(|e| say!("{}", t!("se omite: disco lleno ({e})", "skipped: full disk ({e})"))).ok();
-        let faketime = faketime();
+        let faketime = clock::library();
         if faketime.is_none() {
             let what = t!(
                 "se omite: saltos del reloj (falta el paquete faketime de Debian, y LIBFAKETIME no nombra ninguna biblioteca)",
@@ -155,8 +156,10 @@ impl World {
                     world.office = Some(people::found(&usuarios, &store, &dir.join("semilla")).await?);
                 }
                 for service in Service::ALL {
-                    let clock =
-                        faketime.as_deref().map(|library| clock(library, dir, service)).transpose()?;
+                    let clock = faketime
+                        .as_deref()
+                        .map(|library| clock::environment(library, dir, service))
+                        .transpose()?;
                     let (some, most) = storage.replicas(service);
                     for n in 0..most {
                         let slot = Slot::new(world.replica(bin, dir, service, n, clock.as_deref()));
@@ -334,8 +337,7 @@ impl World {
             Fault::Clock(service, by) => {
                 if let Some(dir) = &self.clocks {
                     self.count("clock jump");
-                    let clock = dir.join(format!("reloj-{}", service.name()));
-                    std::fs::write(clock, format!("{by:+}s")).map_err(|e| format!("clock: {e}"))?;
+                    clock::set(dir, service, by.into())?;
                 }
             }
             Fault::StopPrimary(how, down) => {
@@ -471,34 +473,4 @@ async fn watch(client: reqwest::Client, slots: Vec<Slot>, conflicts: Arc<Conflic
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-}
-
-/// After so many whole seconds, and the one that has begun, a process looks at the file of its clock again.
-const CLOCK_KEPT: Duration = Duration::from_secs(1);
-/// Until a clock that was moved has jumped in every process.
-pub const CLOCK_JUMP: Duration = CLOCK_KEPT.saturating_add(Duration::from_millis(1100));
-
-/// What a process needs whose clock can jump: one clock for a service, in a file `reloj-…` of this directory.
-///
-/// # Errors
-/// With the file's name.
-pub fn clock(library: &Path, dir: &Path, service: Service) -> Result<Vec<(String, String)>, String> {
-    let clock = dir.join(format!("reloj-{}", service.name()));
-    std::fs::write(&clock, "+0s").map_err(|e| format!("{}: {e}", clock.display()))?;
-    let environment = [
-        ("LD_PRELOAD", library.display().to_string()),
-        ("FAKETIME_TIMESTAMP_FILE", clock.display().to_string()),
-        ("FAKETIME_CACHE_DURATION", CLOCK_KEPT.as_secs().to_string()),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-    ];
-    Ok(environment.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
-}
-
-/// `LIBFAKETIME`, or where Debian's package puts the library.
-pub fn faketime() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("LIBFAKETIME") {
-        return Some(path.into());
-    }
-    let machines = std::fs::read_dir("/usr/lib").ok()?;
-    machines.flatten().map(|m| m.path().join("faketime/libfaketimeMT.so.1")).find(|p| p.exists())
 }

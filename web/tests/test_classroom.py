@@ -93,9 +93,17 @@ class Controls(PageCase):
         browser.until_text(".lab-log", "todo usuarios reemplazado", 30)
         browser.until("document.querySelectorAll('[data-process^=usuarios][data-ready=true]').length === 2")
 
-        # one more, and customers
+        # ended in order, and started again
+        browser.click("[data-order='terminar usuarios-1']")
+        browser.until_text(PROCESS.format("usuarios-1"), "muerto")
+        browser.click("[data-order='iniciar usuarios-1']")
+        browser.until("document.querySelector(\"[data-process='usuarios-1']\").dataset.ready === 'true'")
+
+        # one more, one less, and customers
         browser.click("[aria-label='Un proceso más: tokens']")
         browser.until("document.querySelectorAll('[data-process^=tokens]').length === 4", 20)
+        browser.click("[aria-label='Uno menos: tokens']")
+        browser.until("document.querySelectorAll('[data-process^=tokens]').length === 3", 20)
         browser.click(".lab-row:has(input[type=number]) button")
         browser.until_text(".lab-log", "carga: 20 lecturas y 5 compras por segundo", 30)
 
@@ -142,6 +150,19 @@ class Controls(PageCase):
         browser.click("[data-order='reloj transacciones 0']")
         browser.until_text(".lab-log", "reloj de transacciones a +0 s")
         self.assertEqual(hours_ahead(103), 0.0)
+        self.clean(browser)
+
+    def test_an_experiment_runs_on_a_market_of_its_own_and_leaves_its_report(self):
+        browser = self.browser(size=(1280, 1000))
+        browser.open(self.aula.page)
+        browser.until("document.querySelectorAll('.lab-processes [data-ready=true]').length >= 7")
+        browser.click("[data-order='despliegue']")
+        browser.until_text(".lab", "Corre: despliegue")
+        browser.until_text(".lab-reports", "despliegue-", 90)
+        link = browser.value("[...document.querySelectorAll('.lab-reports a')].find((a) => a.innerText.includes('despliegue')).href")
+        self.assertIn("bien", browser.text(".lab-reports"))
+        browser.open(link)
+        browser.until("document.querySelectorAll('svg').length === 5")
         self.clean(browser)
 
     def test_only_this_page_gives_orders(self):

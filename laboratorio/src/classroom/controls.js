@@ -196,7 +196,9 @@ function make() {
       h(
         "div",
         { class: "lab-row" },
-        EXPERIMENTS.map((nombre) => button(nombre, () => ({ orden: "experimento", nombre, ingenuo: naive.checked }))),
+        EXPERIMENTS.map((nombre) =>
+          button(nombre, () => ({ orden: "experimento", nombre, ingenuo: naive.checked }), { "data-order": nombre }),
+        ),
         h("label", { class: "lab-check" }, naive, h("span", {}, words.naive)),
       ),
     ),

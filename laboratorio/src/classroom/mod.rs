@@ -26,7 +26,7 @@ use crate::proxy::Mode;
 use crate::report::Report;
 use crate::site::Site;
 use crate::stop::Stop;
-use crate::{t, world};
+use crate::{clock, t};
 use customers::Customers;
 use desk::Desk;
 use order::Order;
@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::process::Command;
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use tokio::task::JoinSet;
@@ -141,7 +141,7 @@ async fn here(o: Options, programs: PathBuf, stop: &Stop) -> Result<(), String> 
     let disk: SharedDisk = Arc::new(AsyncMutex::new(disk));
     let _borrowed = Borrowed(Arc::clone(&disk));
     let database = if o.postgres { Some(Database::start(&data, &o.dir, false).await?) } else { None };
-    let faketime = world::faketime();
+    let faketime = clock::library();
     let class = Class::new(&o, disk, fills, faketime.is_some())?;
     let (orders, ordered) = mpsc::channel(16);
     let desk = Desk::new(orders, Arc::clone(&class), o.port)?;
@@ -322,9 +322,8 @@ impl Class {
                 if !self.clocks {
                     return Err(t!("falta el paquete faketime", "the package faketime is not installed"));
                 }
-                let clock = local.dir().join(format!("reloj-{}", servicio.name()));
-                std::fs::write(clock, format!("{segundos:+}s")).map_err(|e| format!("reloj: {e}"))?;
-                tokio::time::sleep(world::CLOCK_JUMP).await;
+                clock::set(local.dir(), servicio, segundos.into())?;
+                tokio::time::sleep(clock::JUMP).await;
             }
             (Site::Local(_), Order::Experiment { nombre, ingenuo }) => {
                 return self.experiment(nombre.name(), ingenuo).await;

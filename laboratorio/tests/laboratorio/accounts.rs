@@ -1,7 +1,7 @@
 //! A market of somebody's, where people log in: the laboratory comes with an API key, and leaves no account behind.
 
 use crate::api_server::{ApiServer, NAMESPACE};
-use crate::helpers::{Classroom, LABORATORIO, services, turn, wait_for};
+use crate::helpers::{Classroom, LABORATORIO, services, turn, wait_for, words};
 use laboratorio::experiment::opening;
 use laboratorio::local::{Local, Programs, Setup};
 use laboratorio::plan::Service;
@@ -85,10 +85,6 @@ impl Market {
         let all = self.list(session, "cuentas").await.into_iter().filter(|a| a["revocada"] != true);
         all.map(|a| a["nombre"].as_str().unwrap().to_owned()).collect()
     }
-}
-
-fn words(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 #[test]

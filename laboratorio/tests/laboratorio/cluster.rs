@@ -1,12 +1,12 @@
 //! `--k8s` against a stand-in for an API server, with customers at a real market of this machine.
 
 use crate::api_server::{ApiServer, Asked, NAMESPACE, kubeconfig};
-use crate::helpers::{Classroom, LABORATORIO, interrupt, services, turn, wait_for};
+use crate::helpers::{Classroom, LABORATORIO, interrupt, services, turn, wait_for, words};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/mercado/deployments";
@@ -21,10 +21,6 @@ fn laboratorio(kubeconfig: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(LABORATORIO);
     command.env("KUBECONFIG", kubeconfig).args(args).args(["--idioma", "en"]);
     command
-}
-
-fn words(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// An experiment in the stand-in's namespace that ends well; its report.

@@ -1,7 +1,7 @@
 //! Each experiment in short: its verdict, its exit code, its report; and the naive shop wrong in each.
 
-use crate::helpers::{Classroom, LABORATORIO, running, services, turn, wait_for};
-use serde_json::Value;
+use crate::helpers::{Classroom, LABORATORIO, running, services, turn, wait_for, words};
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,6 @@ fn run(dir: &TempDir, args: &[&str]) -> Output {
     let mut command = Command::new(LABORATORIO);
     command.args(args).arg("--dir").arg(dir.path().join("run")).arg("--informe").arg(report);
     command.output().unwrap()
-}
-
-fn words(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// A run with this exit code; its report, which looks as it should.
@@ -235,6 +231,35 @@ fn a_market_that_is_there_already_is_judged_by_its_own_users_and_tokens() {
     let path = dir.path().to_str().unwrap();
     wait_for(|| running(path) == 0);
     assert!(!std::fs::read_to_string("/proc/mounts").unwrap().contains(path));
+}
+
+#[test]
+fn a_class_on_postgresql_has_a_server_of_its_own() {
+    let _turn = turn();
+    services();
+    let dir = TempDir::new().unwrap();
+    let class = Classroom::start(&dir.path().join("aula"), |command| {
+        command.args(["--store", "postgres"]);
+    });
+    let order = |order| assert_eq!(class.order(&order), (204, String::new()));
+    // twice at once: there are the same customers all the same
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| order(json!({"orden": "carga", "lecturas": 20.0, "compras": 20.0})));
+        }
+    });
+    let mut curl = Command::new("curl");
+    let listed = curl.args(["-sS", &format!("{}/usuarios?limite=1000", class.url)]).output().unwrap();
+    let usuarios: Vec<Value> = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(usuarios.iter().filter(|u| u["nombre"] == "Cliente 1").count(), 1, "{usuarios:?}");
+    order(json!({"orden": "matar", "proceso": "transacciones-1"}));
+    order(json!({"orden": "informe"}));
+    assert_eq!(class.state()["informes"][0]["correcto"], true, "{}", class.state());
+    let path = dir.path().to_str().unwrap();
+    assert!(running(path) > 7, "a server besides seven processes");
+    let (code, rest) = class.end();
+    assert_eq!(code, Some(0), "{rest:?}");
+    wait_for(|| running(path) == 0);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs::DirEntry;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -48,6 +48,11 @@ pub fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// All that a run said.
+pub fn words(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
 /// The number behind a row of the table.
 pub fn row(said: &str, name: &str) -> u64 {
     let line = said.lines().find(|l| l.starts_with(name)).unwrap_or_default();
@@ -74,7 +79,7 @@ pub fn wait_for(condition: impl Fn() -> bool) {
 /// A class in the browser's place: its process, and the address of its page, which has its token.
 pub struct Classroom {
     process: Child,
-    lines: Box<dyn Iterator<Item = String>>,
+    lines: Mutex<Box<dyn Iterator<Item = String> + Send>>,
     /// Without a path.
     pub url: String,
     pub token: String,
@@ -97,7 +102,7 @@ impl Classroom {
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
         let opened = lines.by_ref().find(|line| line.contains("?laboratorio=")).unwrap();
         let token = opened.split("?laboratorio=").nth(1).unwrap().split('#').next().unwrap().to_owned();
-        Self { process, lines: Box::new(lines), url: format!("http://127.0.0.1:{port}"), token }
+        Self { process, lines: Mutex::new(Box::new(lines)), url: format!("http://127.0.0.1:{port}"), token }
     }
 
     /// Asks the control API, or gives it an order; the answer's status and body.
@@ -129,7 +134,7 @@ impl Classroom {
     /// Ctrl-C; its exit code, and what it said.
     pub fn end(mut self) -> (Option<i32>, Vec<String>) {
         interrupt(&self.process);
-        let rest = self.lines.by_ref().collect();
+        let rest = self.lines.get_mut().unwrap().collect();
         (self.process.wait().unwrap().code(), rest)
     }
 }
