@@ -94,10 +94,11 @@ class Controls(PageCase):
         browser.until("document.querySelectorAll('[data-process^=usuarios][data-ready=true]').length === 2")
 
         # ended in order, and started again
-        browser.click("[data-order='terminar usuarios-1']")
-        browser.until_text(PROCESS.format("usuarios-1"), "muerto")
-        browser.click("[data-order='iniciar usuarios-1']")
-        browser.until("document.querySelector(\"[data-process='usuarios-1']\").dataset.ready === 'true'")
+        one = browser.value("document.querySelector('[data-process^=usuarios]').dataset.process")
+        browser.click(f"[data-order='terminar {one}']")
+        browser.until_text(PROCESS.format(one), "muerto")
+        browser.click(f"[data-order='iniciar {one}']")
+        browser.until(f"document.querySelector(\"[data-process='{one}']\").dataset.ready === 'true'")
 
         # one more, one less, and customers
         browser.click("[aria-label='Un proceso más: tokens']")
