@@ -337,7 +337,7 @@ impl World {
             Fault::Clock(service, by) => {
                 if let Some(dir) = &self.clocks {
                     self.count("clock jump");
-                    clock::set(dir, service, by.into())?;
+                    clock::set(dir, service, by)?;
                 }
             }
             Fault::StopPrimary(how, down) => {
