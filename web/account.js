@@ -14,6 +14,7 @@ import { makeKeys, makePassword, makeWho, askToLogIn } from "./login.js";
 import { may, mayChoose, session } from "./session.js";
 import { load, save } from "./storage.js";
 import { dateOf, t, whole } from "./text.js";
+import { say } from "./trouble.js";
 
 /** Rows that a table shows at first. */
 const ROWS = 20;
@@ -35,25 +36,37 @@ export function makeAccount() {
     h("div.pair", newUser, publish),
   );
   let asked = 0;
+  let whose = buyer?.id;
 
   newUser.hidden = !may("tesorero");
   publish.hidden = !may("publicador");
   if (session.nombre) element.append(h("div.pair", makeWho(), makePassword()), makeKeys());
 
+  /** What was sent before a reload, and never answered. */
+  function remind() {
+    const [kept, problem] = [load("abono"), addMoney.querySelector(".problem")];
+    problem.hidden = !kept || kept.id !== buyer?.id;
+    if (problem.hidden) return;
+    addMoney.querySelector("input").value = kept.monto;
+    setText(problem, t.abonoUncertain);
+  }
+
   function drawHead() {
-    const change = mayChoose() && h("button.plain", { onclick: () => pick() }, buyer ? t.changeBuyer : t.chooseBuyer);
+    const word = session.cuentas ? t.whoseMoney : buyer ? t.changeBuyer : t.chooseBuyer;
+    const change = mayChoose() && h("button.plain", { onclick: () => pick() }, word);
     const nobody = !buyer || buyer.missing;
     own.hidden = nobody || !may(session.usuarioId ? "comprador" : "auditor");
     addMoney.hidden = nobody || !may("tesorero");
     if (session.cuentas && !session.nombre)
       return head.replaceChildren(h("p.sentence", t.logInFirst), h("button.primary", { onclick: () => askToLogIn() }, t.logIn));
     if (nobody) {
-      const words = buyer ? t.buyerGone(buyer) : session.cuentas ? session.nombre : t.noBuyer;
+      const without = session.cuentas === false ? t.noBuyer : t.unknownNow;
+      const words = buyer ? t.buyerGone(buyer) : (session.nombre ?? without);
       return head.replaceChildren(...[h("p.sentence", words), change].filter(Boolean));
     }
     const balance = h("strong", buyer.saldo === null ? t.unknown : t.credits(buyer.saldo));
     head.replaceChildren(
-      h("p.name", buyer.nombre, " ", h("small.quiet", `#${buyer.id}`)),
+      h("p.name", h("bdi", buyer.nombre), " ", h("small.quiet", `#${buyer.id}`)),
       h("p.balance", h("span.quiet", t.balance), " ", balance),
       change || "",
     );
@@ -68,13 +81,21 @@ export function makeAccount() {
     if (turn !== asked || buyer?.id !== id) return;
     purchases.fill(bought);
     ledger.fill(moved);
-    if (bought.reason) return setText(mineState, t.unknownNow);
+    if (bought.reason) return setText(mineState, unread(bought.reason));
     const { rows } = bought.value;
     setText(mineState, rows.length ? t.found(rows.length) : t.noTokensYet);
     reconcile(mine, rows.slice(0, TILES), (one) => one.tokenId, tile);
   }
 
   onBuyer.add(() => {
+    if (buyer?.id !== whose) {
+      // what the one before had is not this one's
+      whose = buyer?.id;
+      mine.replaceChildren();
+      setText(mineState, t.loading);
+      for (const list of [purchases, ledger]) list.fill({});
+      remind();
+    }
     drawHead();
     read();
   });
@@ -82,6 +103,7 @@ export function makeAccount() {
   onHealth.add((service) => service.down === null && read());
   onReset.add(read);
   drawHead();
+  remind();
 
   return {
     element,
@@ -89,14 +111,20 @@ export function makeAccount() {
       const monto = Number(params.get("monto"));
       const [form, name] = monto > 0 ? [addMoney, "monto"] : [params.has("nuevo") ? newUser : publish, "nombre"];
       if (monto > 0) form.querySelector("input").value = monto;
-      if (params.size) form.querySelector(`[name=${name}]`).focus();
+      if (params.size) {
+        form.querySelector(`[name=${name}]`).focus();
+        // wished once: neither a reload nor another language wishes it again
+        history.replaceState(history.state, "", "#/cuenta");
+      }
       read();
     },
   };
 }
 
+const unread = (failure) => (failure.passing ? t.unknownNow : say(failure));
+
 function tile({ tokenId }) {
-  const image = h("img", { src: picture(tokenId), alt: "", width: 120, height: 120, loading: "lazy" });
+  const image = picture(tokenId, 120, { alt: "", loading: "lazy" });
   return h("li", h("a", { href: `#/tienda/${tokenId}` }, image, fillName(h("span"), "tokens", tokenId)));
 }
 
@@ -129,9 +157,10 @@ function makeTable(id, title, columns, cells) {
 
   return {
     element: panel(id, title, state, element, more),
+    /** Nothing to show yet, where there is neither a value nor a reason why there is none. */
     fill({ value, reason }) {
-      if (value) rows = value.rows.reverse();
-      setText(state, reason ? t.unknownNow : value.more ? t.tooMany : rows.length ? "" : t.nothingYet);
+      if (!reason) rows = value?.rows.reverse() ?? [];
+      setText(state, reason ? unread(reason) : !value ? t.loading : value.more ? t.tooMany : rows.length ? "" : t.nothingYet);
       state.hidden = !state.textContent;
       draw();
     },
@@ -152,8 +181,9 @@ function makeAddMoney() {
       const kept = load("abono");
       const key = kept?.id === id && kept.monto === monto ? kept.key : newKey();
       save("abono", { id, monto, key });
+      let replayed;
       try {
-        await request(`/usuarios/${id}/abonos`, { body: { monto }, key });
+        ({ replayed } = await request(`/usuarios/${id}/abonos`, { body: { monto }, key }));
       } catch (e) {
         if (!e.passing) save("abono", null);
         throw e;
@@ -161,8 +191,8 @@ function makeAddMoney() {
       save("abono", null);
       await refresh();
       const saldo = buyer?.id === id ? buyer.saldo : null;
-      const more = saldo === null ? [] : [t.balanceNow({ nombre, saldo })];
-      tell({ kind: "good", text: t.added({ nombre, monto }), more });
+      const more = () => (saldo === null ? [] : [t.balanceNow({ nombre, saldo })]);
+      tell("good", () => ({ text: (replayed ? t.addedBefore : t.added)({ nombre, monto }), more: more() }));
     },
     uncertain: t.abonoUncertain,
   });
@@ -181,7 +211,7 @@ function makeNewUser() {
     async send({ nombre, saldo }) {
       const { data } = await request("/usuarios", { body: { nombre, saldo: Number(saldo) } });
       await choose(data);
-      tell({ kind: "good", text: t.userMade(data), more: [t.nowBuyer(data)] });
+      tell("good", () => ({ text: t.userMade(data), more: session.cuentas ? [] : [t.nowBuyer(data)] }));
     },
     uncertain: t.userUncertain,
   });
@@ -196,7 +226,7 @@ function makePublish() {
     fields: [textField("nombre", t.fields.nombre), amount("precio", t.price, 50, 0)],
     async send({ nombre, precio }) {
       const { data } = await request("/tokens", { body: { nombre, precio: Number(precio) } });
-      tell({ kind: "good", text: t.published(data), actions: [h("a", { href: `#/tienda/${data.id}` }, t.seeIt)] });
+      tell("good", () => ({ text: t.published(data), actions: [h("a", { href: `#/tienda/${data.id}` }, t.seeIt)] }));
     },
     uncertain: t.tokenUncertain,
   });

@@ -32,8 +32,9 @@ function serviceOf(path) {
 }
 
 /**
- * Sends a request; with a `body` it is a POST. Gives `{data, total, next, pod, ms}`; throws a `Failure`, or an `AbortError`
- * where `abort` ended it. `fresh` goes past the browser's cache; `probe` marks one that only asks whether somebody is there.
+ * Sends a request; with a `body` it is a POST. Gives `{data, total, next, pod, replayed, ms}`, where `replayed` says that an
+ * earlier request did it; throws a `Failure`, or an `AbortError` where `abort` ended it. `fresh` goes past the browser's cache;
+ * `probe` marks one that only asks whether somebody is there.
  */
 export async function request(path, options = {}) {
   const { body, method = body ? "POST" : "GET", key, abort, fresh, probe = false, timeout = TIMEOUT } = options;
@@ -66,7 +67,8 @@ export async function request(path, options = {}) {
   if (!response.ok) throw new Failure(response.status, data, 1000 * (Number(response.headers.get("retry-after")) || 1), pod);
   const next = /<([^>]+)>;\s*rel="?next/.exec(response.headers.get("link") ?? "")?.[1];
   const total = response.headers.get("x-total-count");
-  return { data, total: total === null ? null : Number(total), next, pod, ms: performance.now() - start };
+  const replayed = response.headers.has("idempotency-replayed");
+  return { data, total: total === null ? null : Number(total), next, pod, replayed, ms: performance.now() - start };
 }
 
 /** A part of what an answer says, or `otherwise` where there is no answer. */

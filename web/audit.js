@@ -16,7 +16,7 @@ const SHOWN = 20;
 const audit = { verdict: null, at: null, failed: null };
 export const onAudit = signal();
 
-let looking = false;
+let looking = null;
 
 /** `right`, `wrong` or `unknown`. */
 export function light() {
@@ -28,15 +28,30 @@ export const lightSign = (colour) => ({ right: "check", wrong: "cross", unknown:
 
 async function look() {
   if (looking || !may("auditor")) return;
-  looking = true;
+  const mine = (looking = new AbortController());
+  const begun = performance.now();
   try {
-    const { data } = await request("/transacciones/auditoria");
+    const { data } = await request("/transacciones/auditoria", { abort: mine.signal });
     Object.assign(audit, { verdict: data, at: performance.now(), failed: null });
   } catch {
-    audit.failed ??= performance.now();
+    if (mine.signal.aborted) return;
+    audit.failed ??= begun;
   }
-  looking = false;
+  looking = null;
   onAudit.call();
+}
+
+/** Looks anew, whatever is awaited, since a service went or came back. The verdict is not known from a death on. */
+function lookAnew({ name, down }) {
+  if (name === "transacciones" && down !== null) audit.failed ??= down;
+  onAudit.call();
+  begin();
+}
+
+function begin() {
+  looking?.abort();
+  looking = null;
+  look();
 }
 
 /** Begins; `watched` says whether Sistema is seen. */
@@ -47,12 +62,12 @@ export function startAudit(watched) {
     last = performance.now();
     look();
   });
-  onHealth.add(look);
+  onHealth.add(lookAnew);
   // the differences come in the reader's language
   onLanguage.add(look);
   onSession.add(() => {
-    audit.verdict = null;
-    look();
+    Object.assign(audit, { verdict: null, failed: null });
+    begin();
   });
   look();
 }

@@ -18,6 +18,10 @@ const AT_ONCE = 4;
 /** A purchase is repeated for so long, ms. */
 const INSIST = 60_000;
 
+/** The burst under way, or the last one. It goes on where the view is made anew. */
+const burst = { abort: null, part: 0, pods: new Map(), say: () => t.burstSays };
+let draw;
+
 export function makeBurst() {
   const number = (name, text, value) => numberField(name, text, { min: 1, max: MOST[name], value, required: true });
   const kinds = ["reads", "purchases"].map((kind) => [kind, t[kind]]);
@@ -30,18 +34,19 @@ export function makeBurst() {
     number("rate", t.aSecond, 50),
     start,
   );
-  const bar = h("progress", { max: 1, value: 0, "aria-label": t.burst });
-  const state = h("p.quiet", { role: "status" }, t.burstSays);
+  const bar = h("progress", { max: 1, "aria-label": t.burst });
+  const state = h("p.quiet.said");
   const pods = makePods(t.spread);
-  pods.element.hidden = true;
   const element = panel("burst", t.burst, form, bar, state, pods.element);
-  let running = null;
-  setRunning(null);
 
-  function setRunning(now) {
-    running = now;
-    start.replaceChildren(...(now ? [icon("cross"), t.stop] : [icon("bolt"), t.start]));
-  }
+  draw = () => {
+    const [sign, word] = burst.abort ? ["cross", t.stop] : ["bolt", t.start];
+    if (start.textContent !== word) start.replaceChildren(icon(sign), word);
+    bar.value = burst.part;
+    setText(state, burst.say());
+    pods.element.hidden = !burst.pods.size;
+    pods.fill([...burst.pods.values()]);
+  };
 
   function preset({ target }) {
     if (target.name === "kind") form.elements.n.value = USUAL[target.value];
@@ -49,41 +54,43 @@ export function makeBurst() {
 
   function begin(e) {
     e.preventDefault();
-    if (running) return running.abort();
+    if (burst.abort) return burst.abort.abort();
     const fields = new FormData(form);
     const bounded = (name) => Math.max(1, Math.min(MOST[name], Math.floor(Number(fields.get(name)) || 1)));
     run(fields.get("kind"), bounded("n"), bounded("rate"));
   }
-
-  async function run(kind, n, rate) {
-    const abort = new AbortController();
-    setRunning(abort);
-    const progress = (i) => {
-      bar.value = i / n;
-      setText(state, t.publishing({ i, n }));
-    };
-    try {
-      const jobs = kind === "reads" ? Array(n).fill(read) : await prepare(n, abort.signal, progress);
-      const result = { n: jobs.length, done: 0, good: 0, refused: 0, uncertain: 0, pods: new Map(), begun: performance.now() };
-      await paced(jobs, rate, abort.signal, result, () => draw(result));
-      announce(draw(result, t.burstDone));
-    } catch (failure) {
-      if (!abort.signal.aborted) setText(state, say(failure));
-    }
-    setRunning(null);
-  }
-
-  function draw(result, ended = "") {
-    const { done, n, begun } = result;
-    bar.value = n ? done / n : 1;
-    pods.element.hidden = !result.pods.size;
-    pods.fill([...result.pods.values()]);
-    const seconds = Math.max(performance.now() - begun, 1) / 1000;
-    const text = `${ended} ${t.burstState({ ...result, pace: tenths(done / seconds) })}`.trim();
-    setText(state, text);
-    return text;
-  }
+  draw();
   return { element };
+}
+
+function update(now) {
+  Object.assign(burst, now);
+  draw();
+}
+
+async function run(kind, n, rate) {
+  const abort = new AbortController();
+  const { signal } = abort;
+  update({ abort });
+  const progress = (i) => update({ part: i / n, say: () => t.publishing({ i, n }) });
+  try {
+    const jobs = kind === "reads" ? Array(n).fill(read) : await prepare(n, signal, progress);
+    const result = { n: jobs.length, done: 0, good: 0, refused: 0, uncertain: 0, pods: new Map(), begun: performance.now() };
+    await paced(jobs, rate, signal, result, () => show(result));
+    show(result, signal.aborted ? "burstStopped" : "burstDone");
+  } catch (failure) {
+    update({ say: () => (signal.aborted ? t.burstStopped : say(failure)) });
+  }
+  // once, at its end: a screen reader would read each of hundreds
+  announce(burst.say());
+  update({ abort: null });
+}
+
+function show(result, ended) {
+  const { n, done, begun, pods } = result;
+  const pace = (1000 * done) / Math.max(performance.now() - begun, 1);
+  const text = () => t.burstState({ ...result, pace: tenths(pace) });
+  update({ part: n ? done / n : 1, pods, say: () => (ended ? `${t[ended]} ${text()}` : text()) });
 }
 
 // a read is not repeated: what a client would see is what is counted

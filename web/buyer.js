@@ -30,7 +30,7 @@ export function choose({ id, nombre, saldo = null }) {
 
 /** Where people log in, it is the session that says who buys. */
 function keep() {
-  if (!session.cuentas) save("comprador", { id: buyer.id, nombre: buyer.nombre });
+  if (session.cuentas === false) save("comprador", { id: buyer.id, nombre: buyer.nombre });
 }
 
 function settle() {

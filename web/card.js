@@ -1,12 +1,18 @@
 // A token as a card: picture, name, price, state, and a button that buys.
 
 import { h, icon, setAttribute, setText } from "./dom.js";
+import { again } from "./monitor.js";
 import { needBuyer } from "./picker.js";
 import { buy, outstanding } from "./purchase.js";
 import { may, session } from "./session.js";
 import { t, whole } from "./text.js";
 
-export const picture = (id) => `/tokens/${id}/imagen`;
+/** A token's picture, in a place of so many pixels. A picture that did not come is asked for again. */
+export function picture(id, size, more) {
+  const image = h("img", { width: size, height: size, src: `/tokens/${id}/imagen`, ...more });
+  image.addEventListener("error", () => again("tokens", () => image.isConnected && image.setAttribute("src", image.src)));
+  return image;
+}
 
 /** A button that buys the token which `token()` gives. It is never disabled: focus would fall off it. */
 export function buyButton(token) {
@@ -38,7 +44,7 @@ export const priceOf = ({ precio }) => [h("strong", whole(precio)), " ", t.credi
 
 export function makeCard(token) {
   const href = `#/tienda/${token.id}`;
-  const image = h("img", { loading: "lazy", decoding: "async", width: 400, height: 400, src: picture(token.id) });
+  const image = picture(token.id, 400, { loading: "lazy", decoding: "async" });
   const card = h(
     "li.card",
     h("a.frame", { href, tabindex: -1 }, image),

@@ -2,6 +2,7 @@
 
 import { svg } from "./dom.js";
 import { blind, marks, quantile, SERVICES, seconds, services, SHOWN, started } from "./monitor.js";
+import { may } from "./session.js";
 import { span, t, tenths, whole } from "./text.js";
 
 /** Sizes in pixels; they grow with the reader's font. */
@@ -45,7 +46,8 @@ const PANELS = [
     height: 52,
     least: 2,
     write: tenths,
-    title: () => t.purchasesASecond,
+    // only an auditor is told of others' purchases
+    title: () => (may("auditor") ? t.purchasesASecond : `${t.purchasesASecond}: ${t.unknown}`),
     bars: [
       ["purchases", (r) => r.purchases],
       ["refusals", (r) => r.refusals],

@@ -22,7 +22,7 @@ function make(namespace, tag, rest) {
 }
 
 /** A drawn sign that only eyes need: words stand beside it. */
-export const icon = (name) => svg("svg.icon", { "aria-hidden": "true" }, svg("use", { href: `/web/signs.svg#${name}` }));
+export const icon = (name) => svg("svg.icon", { "aria-hidden": "true" }, svg("use", { href: `#${name}` }));
 
 /** A part of a view with its title; `id` is its name in the style, too. */
 export const panel = (id, title, ...children) =>
@@ -99,6 +99,26 @@ export function signal() {
 export function every(ms, f) {
   const timer = setInterval(() => document.hidden || f(), ms);
   scope?.push(() => clearInterval(timer));
+}
+
+/** Gives the focus to the view's heading where nothing has it: who hears the page would be at its very beginning. */
+export function keepFocus() {
+  if (document.activeElement !== document.body) return;
+  document.querySelector("main > :not([hidden]) h1")?.focus({ preventScroll: true });
+}
+
+/** Shows a dialog until it is closed. */
+export function showDialog(dialog) {
+  document.body.append(dialog);
+  dialog.showModal();
+  dialog.querySelector("input").focus();
+  return new Promise((resolve) =>
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      keepFocus();
+      resolve();
+    }),
+  );
 }
 
 /** Whether a view is the one that is shown. */

@@ -1,9 +1,9 @@
 // Logging in, and what an account does with itself: its password and its API keys.
 
 import { request } from "./api.js";
-import { h, icon, panel, reconcile, setText } from "./dom.js";
+import { h, icon, panel, reconcile, setText, showDialog } from "./dom.js";
 import { field, makeForm, textField } from "./forms.js";
-import { tell } from "./notice.js";
+import { announce, tell } from "./notice.js";
 import { logIn, logOut, onSession, session } from "./session.js";
 import { dateOf, t } from "./text.js";
 import { say } from "./trouble.js";
@@ -28,15 +28,7 @@ export function askToLogIn(reason = "") {
     uncertain: t.noAnswer,
   });
   dialog.append(h("form.picker-head", { method: "dialog" }, h("p.reason.quiet", reason), h("button.close", { "aria-label": t.close }, icon("cross"))), form);
-  document.body.append(dialog);
-  dialog.showModal();
-  form.querySelector("input").focus();
-  return new Promise((resolve) =>
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(Boolean(session.nombre));
-    }),
-  );
+  return showDialog(dialog).then(() => Boolean(session.nombre));
 }
 
 /** Who one is, and the way out. */
@@ -46,7 +38,7 @@ export function makeWho() {
     try {
       await logOut();
     } catch (e) {
-      tell({ kind: "bad", text: say(e) });
+      tell("bad", () => ({ text: say(e) }));
     }
   }
   return element;
@@ -89,7 +81,7 @@ export function makeKeys() {
   async function read() {
     try {
       const { data } = await request("/cuenta/claves-api");
-      reconcile(list, data, ({ id }) => id, row, ({ lastElementChild }) => lastElementChild);
+      reconcile(list, data, ({ id }) => id, row);
     } catch (e) {
       setText(made, say(e));
     }
@@ -102,13 +94,24 @@ export function makeKeys() {
       setText(made, say(e));
     }
     await read();
+    if (document.activeElement === document.body) form.querySelector("input").focus();
   }
-  const row = ({ id, nombre, creada, uso }) =>
-    h(
-      "li",
-      h("span", nombre, " ", h("small.quiet", `${dateOf(creada)} · ${uso ? t.lastUse(dateOf(uso)) : t.neverUsed}`)),
-      h("button.plain", { onclick: () => revoke(id), "aria-label": `${t.revoke}: ${nombre}` }, t.revoke),
-    );
+  function row({ id, nombre, creada, uso }) {
+    const button = h("button.plain", { onclick: press, onblur: () => call(t.revoke) });
+    const call = (word) => {
+      setText(button, word);
+      button.ariaLabel = `${word}: ${nombre}`;
+    };
+    // the first press asks whether it is meant
+    function press() {
+      if (button.textContent === t.revokeSure) return revoke(id);
+      call(t.revokeSure);
+      announce(button.ariaLabel);
+    }
+    call(t.revoke);
+    const facts = `${dateOf(creada)} · ${uso ? t.lastUse(dateOf(uso)) : t.neverUsed}`;
+    return h("li", h("span", h("bdi", nombre), " ", h("small.quiet", facts)), button);
+  }
   form.append(made, list);
   read();
   return form;
@@ -118,6 +121,6 @@ export function makeKeys() {
 export const tellOfEnd = () =>
   onSession.add((ended) => {
     if (!ended) return;
-    const again = h("button.plain", { onclick: () => askToLogIn() }, t.logIn);
-    tell({ kind: "bad", text: t.sessionEnded, actions: [again] });
+    const again = () => h("button.plain", { onclick: () => askToLogIn() }, t.logIn);
+    tell("bad", () => ({ text: t.sessionEnded, actions: [again()] }));
   });

@@ -3,13 +3,13 @@
 import { makeAccount } from "./account.js";
 import { light, lightSign, onAudit, startAudit } from "./audit.js";
 import { buyer, onBuyer, startBuyer } from "./buyer.js";
-import { h, icon, reconcile, scoped, setAttribute, setText } from "./dom.js";
-import { onPurchase, onReset, startEvents } from "./events.js";
-import { askToLogIn, tellOfEnd } from "./login.js";
+import { h, icon, keepFocus, reconcile, scoped, setAttribute, setText } from "./dom.js";
+import { onPurchase, onReset, purchases, startEvents } from "./events.js";
+import { tellOfEnd } from "./login.js";
 import { onHealth, onTick, silentNow, startMonitor } from "./monitor.js";
 import { fillName, forget } from "./names.js";
-import { announce, tell } from "./notice.js";
-import { pick } from "./picker.js";
+import { announce, clear, tell } from "./notice.js";
+import { askWho } from "./picker.js";
 import { onOutstanding, outstanding, progress, startPurchases } from "./purchase.js";
 import { may, onSession, session, startSession } from "./session.js";
 import { makeShop } from "./shop.js";
@@ -26,6 +26,8 @@ const THEMES = { auto: "half", light: "sun", dark: "moon" };
 
 let views = {};
 let current = null;
+/** The fields of views that are to be made anew, with what was typed. */
+let kept = {};
 const scrolled = {};
 
 /** What an address means: `#/tienda/101?x=1`. */
@@ -40,6 +42,11 @@ function parse() {
 
 function go(moved = true) {
   const { name, link, params, id } = parse();
+  // a dialog gives the focus back to where it came from, which is before the view takes it
+  if (moved) {
+    document.querySelector("dialog")?.close();
+    $("view").style.minHeight = "";
+  }
   if (current) {
     scrolled[current.key] = scrollY;
     views[current.name].element.hidden = true;
@@ -48,6 +55,8 @@ function go(moved = true) {
     const [view, end] = scoped(MAKE[name]);
     views[name] = { ...view, end };
     $("view").append(view.element);
+    inputs(view.element).forEach((input, n) => input.replaceWith(kept[name]?.[n] ?? input));
+    delete kept[name];
   }
   const { element, show } = views[name];
   element.hidden = false;
@@ -93,19 +102,21 @@ function drawTheme() {
 
 function drawBuyer() {
   const button = $("buyer");
-  const name = session.cuentas ? session.nombre : buyer?.nombre;
-  button.classList.toggle("primary", !name);
-  if (!name || !buyer) {
-    button.replaceChildren(icon("person"), h("span", name ?? (session.cuentas ? t.logIn : t.chooseBuyer)));
+  const { cuentas } = session;
+  const name = cuentas ? session.nombre : buyer?.nombre;
+  button.classList.toggle("primary", !name && cuentas !== null);
+  // who manages others' money is not that other person
+  if (!name || !buyer || (cuentas && !session.usuarioId)) {
+    button.replaceChildren(icon("person"), h("span", name ?? (cuentas ? t.logIn : cuentas === null ? t.unknown : t.chooseBuyer)));
     return button.removeAttribute("aria-label");
   }
   const { nombre, saldo, missing } = buyer;
   const balance =
     missing || saldo === null ? [missing ? "?" : t.unknown] : [whole(saldo), h("span.unit", ` ${t.creditWord(saldo)}`)];
-  button.replaceChildren(icon("person"), h("span.name", nombre), h("strong.figure", balance));
-  if (session.cuentas) return button.setAttribute("aria-label", t.sessionButton(buyer));
-  const said = missing ? t.buyerGone : saldo === null ? t.buyerUnknown : t.buyerButton;
-  button.setAttribute("aria-label", said(buyer));
+  button.replaceChildren(icon("person"), h("bdi.name", nombre), h("strong.figure", balance));
+  const said = saldo === null ? t.balanceNotKnown : t.credits(saldo);
+  const label = t.buyerButton({ nombre, said, what: cuentas ? t.account : t.changeWho });
+  button.setAttribute("aria-label", missing ? t.buyerGone(buyer) : label);
 }
 
 function drawPill() {
@@ -153,22 +164,47 @@ function waitingState(state) {
 }
 
 /** The newest purchase in one line, for screens that have no room for the list. */
-function drawTicker({ usuarioId, tokenId, precio }) {
-  const [who, what] = [fillName(h("b"), "usuarios", usuarioId), fillName(h("span"), "tokens", tokenId)];
-  $("ticker").replaceChildren(who, " → ", what, ` · ${t.credits(precio)}`);
+function drawTicker() {
+  const [first] = purchases();
+  if (!first) return $("ticker").replaceChildren();
+  const [who, what] = [fillName(h("b"), "usuarios", first.usuarioId), fillName(h("span"), "tokens", first.tokenId)];
+  $("ticker").replaceChildren(who, " → ", what, ` · ${t.credits(first.precio)}`);
 }
 
-function rebuild() {
-  for (const { element, end } of Object.values(views)) {
+const inputs = (view) => [...view.querySelectorAll("input[name]")];
+
+/** Makes the views anew: in another language, where what was typed and the place stay, or for another person. */
+function rebuild(same) {
+  kept = {};
+  if (current) scrolled[current.key] = same ? scrollY : 0;
+  // there is a place to stay at until the rows are there again
+  if (same) $("view").style.minHeight = `${$("view").offsetHeight}px`;
+  setTimeout(() => ($("view").style.minHeight = ""), 3000);
+  const focused = document.activeElement !== document.body;
+  for (const [name, { element, end }] of Object.entries(views)) {
+    if (same) kept[name] = inputs(element);
     end();
     element.remove();
   }
   views = {};
   current = null;
   drawFrame();
+  drawTicker();
   go(false);
+  if (focused) keepFocus();
 }
 
+/** Puts the signs into the page, which shows them also when nobody answers any more. */
+async function drawSigns() {
+  try {
+    const answer = await fetch("/web/signs.svg");
+    document.body.append(new DOMParser().parseFromString(await answer.text(), "image/svg+xml").querySelector("svg[hidden]"));
+  } catch {
+    setTimeout(drawSigns, 1000);
+  }
+}
+
+drawSigns();
 drawFrame();
 $("language").addEventListener("click", changeLanguage);
 $("theme").addEventListener("click", () => {
@@ -177,16 +213,15 @@ $("theme").addEventListener("click", () => {
   drawTheme();
 });
 $("buyer").addEventListener("click", () => {
-  if (!session.cuentas) return pick();
-  if (!session.nombre) return askToLogIn();
-  location.hash = "#/cuenta";
+  if (session.nombre) location.hash = "#/cuenta";
+  else askWho();
 });
 $("skip").addEventListener("click", (e) => {
   e.preventDefault();
   document.querySelector("main h1:not([hidden] *)")?.focus();
 });
 addEventListener("hashchange", () => go());
-onLanguage.add(rebuild);
+onLanguage.add(() => rebuild(true));
 onBuyer.add(drawBuyer);
 onAudit.add(drawPill);
 onTick.add(() => {
@@ -200,20 +235,27 @@ onHealth.add((service) => {
 });
 onReset.add(() => {
   forget();
-  tell({ text: t.reset });
+  tell("info", () => ({ text: t.reset }));
 });
-onPurchase.add(drawTicker);
+for (const happened of [onPurchase, onReset]) happened.add(drawTicker);
 history.scrollRestoration = "manual";
-
-onSession.add(rebuild);
-tellOfEnd();
 
 const inSystem = () => current?.name === "sistema";
 // who it is decides what is shown
 await startSession();
+onSession.add((_, other) => {
+  if (other) {
+    // what was told and shown is another person's
+    clear();
+    forget();
+  }
+  rebuild(!other);
+});
+tellOfEnd();
 startMonitor(inSystem);
 startEvents();
 startBuyer();
 startPurchases();
 startAudit(inSystem);
+drawFrame();
 go(false);

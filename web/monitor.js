@@ -50,6 +50,10 @@ export function blind(n) {
   return n < Math.floor(started / 1000) || hiddenSpans.some(([from, to]) => n > from / 1000 && n + 1 < (to ?? Infinity) / 1000);
 }
 
+/** What could not be read, by service: each is asked for again when the service has answered a probe. */
+const unread = Object.fromEntries(SERVICES.map((name) => [name, new Set()]));
+export const again = (service, f) => unread[service].add(f);
+
 export const silentNow = () => all.filter((s) => s.down !== null);
 
 function mark(kind, service, at, pod = null) {
@@ -76,6 +80,11 @@ function note({ service, method, status, pod, ms, start, probe }) {
     if (s.firstBad !== null && s.firstBad <= s.lastGood) s.firstBad = null;
     s.answered = now;
     judge(s, now);
+    if (probe) {
+      const asked = [...unread[service]];
+      unread[service].clear();
+      for (const f of asked) f();
+    }
   } else if (probe) {
     if (start > s.lastGood) s.firstBad ??= start;
     judge(s, now);

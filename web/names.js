@@ -1,7 +1,8 @@
 // Names of users and tokens by id: people read names, the API says ids.
 
-import { ask } from "./api.js";
+import { request } from "./api.js";
 import { h } from "./dom.js";
+import { again } from "./monitor.js";
 
 /** Requests under way at once: a page of purchases may need forty names. */
 const AT_ONCE = 3;
@@ -22,7 +23,7 @@ export function forget() {
   asked.clear();
 }
 
-/** The row of an id, or null where it is not to be had. */
+/** The row of an id; null where nobody answers now, and nothing where the answer is that it is not to be had. */
 export function find(kind, id) {
   const row = known[kind].get(id);
   if (row) return Promise.resolve(row);
@@ -38,7 +39,10 @@ async function work() {
   if (running >= AT_ONCE) return;
   running++;
   for (let job = queue.shift(); job; job = queue.shift()) {
-    const row = await ask(job.path, (data) => data);
+    const row = await request(job.path).then(
+      ({ data }) => data,
+      (e) => (e.passing ? null : undefined),
+    );
     if (row) learn(job.kind, [row]);
     job.resolve(row);
     // a failure is asked for anew the next time
@@ -50,8 +54,14 @@ async function work() {
 /** Fills an element with a name once it is known; until then, and without it, with `#id`. */
 export function fillName(element, kind, id) {
   const row = known[kind].get(id);
+  // a name that is written from right to left turns nothing around it
+  element.dir = "auto";
   element.textContent = row?.nombre ?? `#${id}`;
-  if (!row) find(kind, id).then((found) => found && (element.textContent = found.nombre));
+  if (row) return element;
+  find(kind, id).then((found) => {
+    if (found) element.textContent = found.nombre;
+    else if (found === null) again(kind, () => element.isConnected && fillName(element, kind, id));
+  });
   return element;
 }
 

@@ -2,10 +2,11 @@
 
 import { pages } from "./api.js";
 import { buyer, choose } from "./buyer.js";
-import { h, icon, reconcile, setText } from "./dom.js";
+import { h, icon, reconcile, setText, showDialog } from "./dom.js";
 import { field } from "./forms.js";
 import { askToLogIn } from "./login.js";
 import { learn } from "./names.js";
+import { tell } from "./notice.js";
 import { session } from "./session.js";
 import { t } from "./text.js";
 import { say } from "./trouble.js";
@@ -29,14 +30,14 @@ export function pick(reason = "") {
     h(
       "form.picker-head",
       { method: "dialog" },
-      h("h2", { id: "picker-title" }, t.whoBuys),
+      h("h2", { id: "picker-title" }, session.cuentas ? t.whoseMoney : t.whoBuys),
       h("button.close", { "aria-label": t.close }, icon("cross")),
     ),
     h("p.reason.quiet", reason),
     field("", t.searchUser, wanted),
     people,
     state,
-    h("p", h("a", { href: "#/cuenta?nuevo", onclick: () => dialog.close() }, t.newUser)),
+    h("p", h("a", { href: "#/cuenta?nuevo" }, t.newUser)),
   );
 
   async function read() {
@@ -76,7 +77,7 @@ export function pick(reason = "") {
       h(
         "button",
         { "aria-current": mine ? "true" : null, onclick: take },
-        h("span.who", usuario.nombre, " ", h("small.quiet", `#${usuario.id}`)),
+        h("span.who", h("bdi", usuario.nombre), " ", h("small.quiet", `#${usuario.id}`)),
         h("span.figure", t.credits(usuario.saldo)),
       ),
     );
@@ -92,19 +93,21 @@ export function pick(reason = "") {
 
   draw();
   read();
-  document.body.append(dialog);
-  dialog.showModal();
-  wanted.focus();
-  return new Promise((resolve) =>
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(chosen);
-    }),
-  );
+  return showDialog(dialog).then(() => chosen);
+}
+
+/** Asks who it is: by a choice, or by logging in. Neither can be asked while it is not known whether people log in here. */
+export function askWho(reason) {
+  if (session.cuentas === null) return tell("bad", () => ({ text: t.noAnswer }));
+  return session.cuentas ? askToLogIn(reason) : pick(reason);
 }
 
 /** The buyer, asked for where there is none. Where people log in they are asked for that, and buy for themselves. */
 export async function needBuyer(reason) {
-  if (!session.cuentas) return buyer && !buyer.missing ? buyer : pick(reason);
-  return session.nombre || (await askToLogIn(reason)) ? session.usuarioId && buyer : null;
+  if (!session.cuentas && buyer && !buyer.missing) return buyer;
+  const chosen = session.nombre || (await askWho(reason));
+  if (session.cuentas === false) return chosen;
+  const { nombre, usuarioId } = session;
+  if (nombre && !usuarioId) tell("info", () => ({ text: t.buysNothing(nombre) }));
+  return usuarioId ? buyer : null;
 }

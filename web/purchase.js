@@ -7,7 +7,7 @@ import { h, signal, wait } from "./dom.js";
 import { noticePurchase } from "./events.js";
 import { onHealth } from "./monitor.js";
 import { announce, tell } from "./notice.js";
-import { onSession, session } from "./session.js";
+import { may, onSession, session } from "./session.js";
 import { inTurn, load, onStored, save } from "./storage.js";
 import { span, t } from "./text.js";
 import { sayRefusal } from "./trouble.js";
@@ -23,7 +23,8 @@ const running = new Map();
 /** Purchases whose outcome is not known: `{clave, usuarioId, nombre, tokenId, token, precio}`, oldest first. Those of
  * somebody else wait until they log in. */
 export const outstanding = () => Object.values(load("compras", {})).filter((c) => typeof c?.clave === "string" && isMine(c));
-const isMine = ({ usuarioId }) => !session.cuentas || usuarioId === session.usuarioId;
+const isMine = ({ usuarioId, cuentas }) =>
+  session.cuentas ? usuarioId === session.usuarioId : session.cuentas === false || !cuentas;
 
 /** How often one of them was sent, since when this page tries, and the last status; null where another tab tries. */
 export const progress = (clave) => running.get(clave) ?? null;
@@ -42,7 +43,7 @@ function drop({ clave }) {
 /** Buys a token for a user at the price that they see. A second wish for the same is the same purchase. */
 export function buy({ id: tokenId, nombre: token, precio }, { id: usuarioId, nombre }) {
   if (outstanding().some((c) => c.tokenId === tokenId && c.usuarioId === usuarioId)) return;
-  const compra = { clave: newKey(), usuarioId, nombre, tokenId, token, precio };
+  const compra = { clave: newKey(), usuarioId, nombre, tokenId, token, precio, cuentas: session.cuentas };
   keep(compra);
   run(compra);
 }
@@ -61,7 +62,7 @@ async function send(compra) {
     state.sent++;
     onOutstanding.call();
     try {
-      await bought(compra, await request("/transacciones", { body: { usuarioId, tokenId, precio }, key: clave }), state);
+      bought(compra, await request("/transacciones", { body: { usuarioId, tokenId, precio }, key: clave }), state);
       break;
     } catch (e) {
       // nothing was decided: the same key goes on once the person has logged in again
@@ -87,26 +88,30 @@ function pause({ status, wait: asked }, { since }) {
   return (eager ? Math.min(asked, PATIENT) : PATIENT) * (0.5 + Math.random());
 }
 
+/** Tells of a purchase before it is forgotten; the balance follows, whose service may be silent. */
 async function bought(compra, { data, pod, ms }, { sent, since }) {
+  const all = performance.now() - since;
+  let balance = () => [];
+  const took = () => (sent > 1 ? t.tookTries({ n: sent, time: span(all) }) : span(ms));
+  const sayAgain = tell("good", () => ({
+    text: t.bought(compra),
+    more: [...balance(), t.answeredBy({ pod, took: took() })],
+    actions: [h("a", { href: `#/tienda/${compra.tokenId}` }, `${t.seePurchase} #${data.id}`)],
+  }));
   drop(compra);
   noticePurchase(data);
   if (compra.usuarioId === buyer?.id) await refresh();
   const saldo = compra.usuarioId === buyer?.id ? buyer.saldo : null;
-  const took = sent > 1 ? t.tookTries({ n: sent, time: span(performance.now() - since) }) : span(ms);
-  const balance = saldo === null ? t.balanceUnknown(compra) : t.balanceNow({ ...compra, saldo });
-  tell({
-    kind: "good",
-    text: t.bought(compra),
-    more: [balance, t.answeredBy({ pod, took })],
-    actions: [h("a", { href: `#/tienda/${compra.tokenId}` }, `${t.seePurchase} #${data.id}`)],
-  });
+  balance = () => [saldo === null ? t.balanceUnknown(compra) : t.balanceNow({ ...compra, saldo })];
+  sayAgain();
+  announce(...balance());
 }
 
 async function refused(compra, failure) {
+  const { say, missing } = await sayRefusal(failure, compra);
+  const add = () => h("a", { href: `#/cuenta?monto=${missing}` }, t.addCredits(missing));
+  tell("bad", () => ({ text: say(), more: [t.nothingCharged], actions: missing && may("tesorero") ? [add()] : [] }));
   drop(compra);
-  const { text, missing } = await sayRefusal(failure, compra);
-  const actions = missing ? [h("a", { href: `#/cuenta?monto=${missing}` }, t.addCredits(missing))] : [];
-  tell({ kind: "bad", text, more: [t.nothingCharged], actions });
 }
 
 /** Begins: what a reload or another visit left is taken up again. */

@@ -39,6 +39,8 @@ function fillPod(row, { times, errors, gone, note }, sum) {
   row.classList.toggle("gone", Boolean(gone));
   setAttribute(share.querySelector(".part"), "width", `${gone ? 0 : 100 * part}%`);
   setText(share.lastChild, note ?? `${percent(part)} (${whole(n)})`);
+  share.colSpan = note ? 3 : 1;
+  p50.hidden = p99.hidden = Boolean(note);
   setText(p50, span(quantile(times, 0.5)));
   setText(p99, span(quantile(times, 0.99)));
   setText(wrong, whole(errors));

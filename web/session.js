@@ -2,44 +2,64 @@
 // be tried, as the API does.
 
 import { onAnswer, request } from "./api.js";
-import { every, signal } from "./dom.js";
+import { every, signal, wait } from "./dom.js";
+import { onStored, save } from "./storage.js";
 
 /** Between two renewals, ms: a session lasts 15 minutes without one. */
 const RENEW = 600_000;
 /** Between two looks at whether one is due, ms. */
 const LOOK = 15_000;
+/** For so long the page waits at its start to know who it is for, ms. */
+const PATIENCE = 700;
 
-/** `cuentas`: whether people log in here; who has logged in has `nombre` and `roles`, and a comprador `usuarioId`. */
-export let session = { cuentas: false };
-/** After somebody logged in or out, or a session ended: `(ended)`. */
+/**
+ * `cuentas`: whether people log in here, null while that is not known; who has logged in has `nombre` and `roles`, and a
+ * comprador `usuarioId`. While it is not known, a person may try what waits for an answer anyway: to look, and to buy.
+ */
+export let session = { cuentas: null, roles: ["comprador", "auditor"] };
+/** After somebody logged in or out, or a session ended: `(ended, other)`; `other` is whether it is another person. */
 export const onSession = signal();
 
 let renewed = -Infinity;
+let turn = 0;
 
 /** Whether the person may do what one of these roles may. */
-export const may = (...roles) => !session.cuentas || roles.some((role) => session.roles?.includes(role));
+export const may = (...roles) => session.cuentas === false || roles.some((role) => session.roles?.includes(role));
 
 /** Whether the person chooses who it is about: in a market without accounts, and where one adds money to others' balances. */
-export const mayChoose = () => !session.cuentas || (may("tesorero") && !session.usuarioId);
+export const mayChoose = () => session.cuentas === false || (may("tesorero") && !session.usuarioId);
 
-async function look(ended = false) {
-  const { data } = await request("/cuenta", { fresh: true });
-  const changed = JSON.stringify([data.cuentas, data.nombre, data.roles]) !== JSON.stringify([session.cuentas, session.nombre, session.roles]);
-  session = data;
-  if (changed) onSession.call(ended);
+function take(now, ended = false) {
+  const before = session;
+  session = now;
+  const differs = (name) => String(before[name]) !== String(now[name]);
+  if (["cuentas", "nombre", "roles", "usuarioId"].some(differs)) onSession.call(ended, before.nombre !== now.nombre);
 }
+
+async function look() {
+  const mine = ++turn;
+  const { data } = await request("/cuenta", { fresh: true });
+  if (mine === turn) take(data);
+}
+const lookAgain = () => look().catch(() => {});
 
 /** Logs in. */
 export async function logIn({ nombre, contrasena }) {
   await request("/sesiones", { body: { nombre, contrasena, cookie: true } });
   renewed = performance.now();
-  await look();
+  await tellAll();
 }
 
 /** Logs out. */
 export async function logOut() {
   await request("/sesiones", { method: "DELETE" });
-  await look();
+  await tellAll();
+}
+
+/** The cookie is that of all tabs: the others look, too. */
+function tellAll() {
+  save("sesion", Date.now());
+  return look();
 }
 
 async function renew() {
@@ -54,22 +74,23 @@ async function renew() {
   }
 }
 
-/** The server's word that the session is over; a probe that is refused shows only that somebody is there. */
-function heard({ status, codigo, probe }) {
-  if (probe || !session.nombre || !(status === 401 || codigo === "sesion-terminada")) return;
-  session = { cuentas: true };
-  onSession.call(true);
+/** The server's word that the session is over, or another one. A probe that is refused shows only that somebody is there. */
+function heard({ service, status, codigo, probe }) {
+  const refused = status === 401 || codigo === "sesion-terminada";
+  if (session.cuentas === null) {
+    if (refused) take({ cuentas: true });
+    else if (probe && service === "usuarios" && status > 0 && status < 429) lookAgain();
+  } else if (!probe && session.nombre) {
+    if (refused) take({ cuentas: true }, true);
+    else if (status === 403) lookAgain();
+  }
 }
 
-/** Begins; called once. Without an answer it is asked again until there is one. */
+/** Begins; called once. Who it is for may still not be known after it: then that is asked as soon as somebody answers. */
 export async function startSession() {
   onAnswer.add(heard);
+  onStored("sesion", lookAgain);
   every(LOOK, renew);
   document.addEventListener("visibilitychange", () => document.hidden || renew());
-  try {
-    await look();
-    renew();
-  } catch {
-    const again = setInterval(() => look().then(() => clearInterval(again), () => {}), LOOK);
-  }
+  await Promise.race([lookAgain().then(renew), wait(PATIENCE)]);
 }

@@ -6,7 +6,6 @@ import { every, h, icon, isShown, reconcile, setText } from "./dom.js";
 import { onPurchase, onReset } from "./events.js";
 import { makeFeed } from "./feed.js";
 import { choices, field, numberField } from "./forms.js";
-import { onHealth } from "./monitor.js";
 import { learn } from "./names.js";
 import { announce } from "./notice.js";
 import { onOutstanding } from "./purchase.js";
@@ -19,10 +18,15 @@ const PAGE = 24;
 const EVERY = 3000;
 /** After the last key until the search, ms. */
 const TYPING = 150;
+/** So near to the list's end more is read, px. */
+const AHEAD = 600;
 /** The most rows of one list. */
 const MOST = 1000;
 /** What can be asked for, as the API calls it. */
 const FIELDS = ["nombre", "vendido", "orden", "precioMin", "precioMax"];
+
+/** Where the shop was left: with its search. */
+export let address = "#/tienda";
 
 function makeFilter(changed) {
   const sought = { name: "nombre", type: "search", autocomplete: "off", maxlength: 100, placeholder: t.searchHint };
@@ -45,7 +49,7 @@ function makeFilter(changed) {
 /** The view: its element, and what the router calls. */
 export function makeShop() {
   const list = h("ul.cards", { id: "cards" });
-  const count = h("p.count.quiet", { role: "status" });
+  const count = h("p.count.quiet");
   const state = h("div.empty", { hidden: true });
   const more = h("button.plain.more", { hidden: true, onclick: () => readMore(true) }, t.more);
   const filter = makeFilter(changed);
@@ -67,6 +71,8 @@ export function makeShop() {
   let failure = null;
   let listed = null;
   let abort = null;
+  /** Whether what is asked now is more than a look in the background. */
+  let waits = false;
   let timer = null;
   /** Sold while they were listed. */
   const soldHere = new Set();
@@ -82,9 +88,12 @@ export function makeShop() {
   function changed() {
     clearTimeout(timer);
     timer = setTimeout(() => {
+      // another view's address is not the search's
+      if (!isShown(element)) return;
       soldHere.clear();
       const text = query().toString();
-      history.replaceState(history.state, "", `#/tienda${text ? `?${text}` : ""}`);
+      address = `#/tienda${text ? `?${text}` : ""}`;
+      history.replaceState(history.state, "", address);
       read(true);
     }, TYPING);
   }
@@ -95,19 +104,24 @@ export function makeShop() {
     if (abort && !fresh) return;
     abort?.abort();
     const mine = (abort = new AbortController());
+    waits = fresh;
     const asked = query();
     listed = asked.toString();
     asked.set("limite", fresh || !rows.length ? PAGE : Math.min(MOST, next ? rows.length : rows.length + PAGE));
     catalogue.ariaBusy = String(fresh);
     try {
       const page = await request(`/tokens?${asked}`, { abort: mine.signal });
-      noteList(page, fresh ? page.data : merge(page.data));
+      // what leads on beyond the most that is asked for is known from the last page
+      const deeper = !fresh && rows.length > MOST;
+      noteList({ ...page, next: deeper ? next : page.next }, fresh ? page.data : merge(page.data));
       failure = null;
       if (fresh) announce(t.found(total));
     } catch (e) {
       if (mine.signal.aborted) return;
       failure = e;
-      if (fresh && e.status === 422) rows = [];
+      if (fresh) announce(say(e));
+      // what was listed before answers another search
+      if (fresh) [rows, next, total] = [[], null, null];
     }
     done(mine);
   }
@@ -122,6 +136,8 @@ export function makeShop() {
     if (abort === mine) abort = null;
     catalogue.ariaBusy = "false";
     draw();
+    // as long as the list's end is near, nothing else will ask
+    if (!failure && next && isShown(element) && more.getBoundingClientRect().top < innerHeight + AHEAD) readMore(false);
   }
 
   /** What the server lists now, and what was sold while it was looked at, which a filter would take away. */
@@ -140,16 +156,20 @@ export function makeShop() {
   }
 
   async function readMore(byHand) {
-    if (!next || abort) return;
+    // a look in the background can wait
+    if (!next || (abort && waits)) return;
+    abort?.abort();
     const mine = (abort = new AbortController());
+    waits = true;
     const first = rows.length;
     try {
       const page = await request(next, { abort: mine.signal });
       const there = new Set(rows.map((token) => token.id));
       noteList(page, [...rows, ...page.data.filter((token) => !there.has(token.id))]);
-    } catch {
+    } catch (e) {
       // a search took its place, or the button stays
       if (mine.signal.aborted) return;
+      failure = e;
     }
     done(mine);
     // the button moved away from under who pressed it
@@ -190,19 +210,17 @@ export function makeShop() {
   onOutstanding.add(() => {
     for (const card of list.children) if (card.token) fillButton(card.querySelector(".buy"), card.token);
   });
-  onHealth.add((service) => {
-    if (service.name === "tokens" && service.down === null && isShown(element)) read();
-  });
   onReset.add(() => {
     soldHere.clear();
     read(true);
   });
-  new IntersectionObserver(([seen]) => seen.isIntersecting && readMore(false), { rootMargin: "600px" }).observe(more);
+  new IntersectionObserver(([seen]) => seen.isIntersecting && readMore(false), { rootMargin: `${AHEAD}px` }).observe(more);
   every(EVERY, () => isShown(element) && read());
 
   return {
     element,
     show(params) {
+      address = location.hash || "#/tienda";
       const asked = query();
       if (FIELDS.some((f) => (params.get(f) ?? "") !== (asked.get(f) ?? ""))) {
         for (const f of FIELDS) filter.elements[f].value = params.get(f) ?? (f === "orden" ? "id" : "");

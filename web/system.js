@@ -18,7 +18,7 @@ export function makeSystem() {
   feed.classList.add("panel");
   const burst = makeBurst();
   // it buys for others
-  burst.element.hidden = session.cuentas;
+  burst.element.hidden = session.cuentas !== false;
   audit.element.hidden = !may("auditor");
   const visits = makeVisits();
   const element = h(

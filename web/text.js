@@ -46,12 +46,16 @@ function sentence(text) {
   return (values) =>
     text.replace(/\{(\w+)(?:(\$)|([:?])([^|}]*)\|([^}]*))?\}/g, (_, name, credits, kind, one, many) => {
       const value = Object(values) === values ? values[name] : values;
-      const written = typeof value === "number" ? whole(value) : (value ?? "?");
+      const written = typeof value === "number" ? whole(value) : isolated(value ?? "?");
       if (credits) return `${written} ${t.creditWord(value)}`;
       const noun = value === 1 ? one : many;
       return kind === ":" ? `${written} ${noun}` : kind ? noun : written;
     });
 }
+
+/** A text that turns nothing around it, where it is written from right to left or has marks of direction in it. */
+const TURNING = /[\u0590-\u08ff\u200e-\u2069\ufb1d-\ufefc]/;
+const isolated = (text) => (TURNING.test(text) ? `\u2068${text}\u2069` : text);
 
 export function changeLanguage() {
   language = LANGUAGES.find((tag) => tag !== language);

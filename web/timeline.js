@@ -3,6 +3,7 @@
 import { LEFT, measure, picture, RIGHT } from "./chart.js";
 import { h, panel, setText, table } from "./dom.js";
 import { blind, marks, quantile, SERVICES, seconds, SHOWN } from "./monitor.js";
+import { may } from "./session.js";
 import { span, t, timeOf, whole } from "./text.js";
 
 /** Seconds of a row in the table. */
@@ -35,16 +36,22 @@ export function makeTimeline() {
   }
 
   function say(n, last) {
-    const text = sentence(n, last);
-    setText(readout, text);
-    place.setAttribute("aria-valuenow", n - last - 1);
-    place.setAttribute("aria-valuetext", text);
+    setText(readout, sentence(n, last));
+    // whoever is at it hears what they ask for, and not each second
+    if (document.activeElement !== place) speak();
+  }
+
+  function speak() {
+    place.setAttribute("aria-valuenow", (cursor ?? 0) - 1);
+    place.setAttribute("aria-valuetext", readout.textContent);
   }
 
   function move(to) {
     cursor = to === null ? null : Math.max(1 - SHOWN, Math.min(0, to));
     draw(performance.now());
+    speak();
   }
+  place.addEventListener("focus", speak);
   place.addEventListener("pointermove", (e) => {
     const box = place.getBoundingClientRect();
     move(Math.round(((e.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT)) * SHOWN) - SHOWN);
@@ -93,7 +100,7 @@ function sentence(n, last) {
     t.nErrors(s.errors),
     `p50 ${span(quantile(s.times, 0.5))}`,
     `p99 ${span(quantile(s.times, 0.99))}`,
-    t.nPurchases(s.purchases),
+    may("auditor") ? t.nPurchases(s.purchases) : `${t.purchases}: ${t.unknown}`,
     t.nRefusals(s.refusals),
     ...SERVICES.filter((name) => silent(name, n)).map(t.wasSilent),
   ];
@@ -108,7 +115,8 @@ function fillTable(body, first, last, now) {
     const times = inside.flatMap((n) => seconds.get(n)?.times ?? []);
     const [p50, p99] = [0.5, 0.99].map((part) => span(quantile(times, part)));
     const gone = SERVICES.filter((name) => inside.some((n) => silent(name, n))).join(", ");
-    const cells = [sum("requests"), sum("errors"), p50, p99, sum("purchases"), sum("refusals"), gone];
+    const bought = may("auditor") ? sum("purchases") : "–";
+    const cells = [sum("requests"), sum("errors"), p50, p99, bought, sum("refusals"), gone];
     const shown = inside.length ? cells : cells.map((_, n) => (n < 6 ? "–" : t.notWatched));
     const time = timeOf(Date.now() - (now - from * 1000));
     rows.push(h("tr", h("th", { scope: "row" }, time), shown.map((text) => h("td.figure", text))));

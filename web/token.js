@@ -4,10 +4,10 @@ import { ask, request } from "./api.js";
 import { buyButton, fillButton, picture, priceOf, stateOf } from "./card.js";
 import { every, h, icon, isShown, setAttribute } from "./dom.js";
 import { onPurchase, onReset } from "./events.js";
-import { onHealth } from "./monitor.js";
 import { fillName, learn } from "./names.js";
 import { onOutstanding } from "./purchase.js";
 import { may } from "./session.js";
+import { address } from "./shop.js";
 import { dateOf, t } from "./text.js";
 import { say } from "./trouble.js";
 
@@ -17,8 +17,8 @@ const EVERY = 5000;
 /** The view of one token. */
 export function makeToken() {
   const element = h("div.token");
-  const back = h("p.back", h("a", { href: "#/tienda" }, icon("back"), t.backToShop));
-  const image = h("img", { width: 400, height: 400 });
+  const back = h("p.back", h("a", icon("back"), t.backToShop));
+  let image = null;
   const button = buyButton(() => token);
   let id = null;
   let token = null;
@@ -50,7 +50,6 @@ export function makeToken() {
   function draw() {
     const had = element.contains(document.activeElement) && document.activeElement.localName;
     fillButton(button, token);
-    setAttribute(image, "src", picture(id));
     setAttribute(image, "alt", t.pictureOf(token.nombre));
     element.replaceChildren(
       back,
@@ -93,7 +92,6 @@ export function makeToken() {
     draw();
   });
   onOutstanding.add(() => token && fillButton(button, token));
-  onHealth.add((service) => service.down === null && read());
   onReset.add(() => {
     sale = undefined;
     read();
@@ -104,9 +102,10 @@ export function makeToken() {
     element,
     show(_, wanted) {
       if (id !== wanted) {
-        [id, token, sale] = [wanted, null, undefined];
+        [id, token, sale, image] = [wanted, null, undefined, picture(wanted, 400)];
         element.replaceChildren(h("h1.quiet", { tabindex: -1 }, t.loading));
       }
+      setAttribute(back.firstChild, "href", address);
       entitle();
       read();
     },

@@ -21,5 +21,5 @@ export const ERROR_WORDS = {
     "Hay demasiado en curso a la vez; repita en un momento.",
     "Too much is under way at once; repeat in a moment.",
   ],
-  "no-listo": ["El servicio está arrancando o por irse.", "The service is starting or leaving."],
+  "no-listo": ["El servicio todavía arranca, o ya termina.", "The service is still starting, or already ending."],
 };

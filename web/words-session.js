@@ -5,7 +5,6 @@ export const SESSION_WORDS = {
   logOut: ["Cerrar la sesión", "Log out"],
   logInFirst: ["Inicie una sesión para comprar y ver lo suyo.", "Log in to buy, and to see what is yours."],
   session: ["Sesión", "Session"],
-  sessionButton: ["{nombre}: mi cuenta", "{nombre}: my account"],
   sessionEnded: ["La sesión ha terminado. Nada se pierde: vuelva a iniciarla.", "The session has ended. Nothing is lost: log in again."],
   accountName: ["Cuenta", "Account"],
   password: ["Contraseña", "Password"],
@@ -26,4 +25,5 @@ export const SESSION_WORDS = {
   lastUse: ["usada {text}", "used {text}"],
   neverUsed: ["sin usar", "not used"],
   revoke: ["Revocar", "Revoke"],
+  revokeSure: ["¿Revocar para siempre?", "Revoke for ever?"],
 };

@@ -35,6 +35,8 @@ export const WORDS = {
   ],
 
   whoBuys: ["¿Quién compra?", "Who buys?"],
+  whoseMoney: ["¿Para quién es el dinero?", "Who is the money for?"],
+  buysNothing: ["{nombre} es una cuenta que no compra.", "{nombre} is an account that does not buy."],
   whoBuysThis: ["Para comprar {nombre} por {precio$}.", "To buy {nombre} for {precio$}."],
   chooseBuyer: ["Elegir quién compra", "Choose who buys"],
   changeBuyer: ["Cambiar", "Change"],
@@ -43,11 +45,9 @@ export const WORDS = {
   moreUsers: ["Hay {n} más: siga escribiendo.", "{n} more: keep typing."],
   nobody: ["Nadie se llama «{text}».", "Nobody is called “{text}”."],
   noUsers: ["Todavía no hay usuarios.", "There are no users yet."],
-  buyerButton: ["{nombre}, {saldo$}. Cambiar quién compra", "{nombre}, {saldo$}. Change who buys"],
-  buyerUnknown: [
-    "{nombre}, saldo desconocido. Cambiar quién compra",
-    "{nombre}, balance not known. Change who buys",
-  ],
+  buyerButton: ["{nombre}, {said}. {what}", "{nombre}, {said}. {what}"],
+  balanceNotKnown: ["saldo desconocido", "balance not known"],
+  changeWho: ["Cambiar quién compra", "Change who buys"],
 
   catalogue: ["Catálogo", "Catalogue"],
   search: ["Buscar", "Search"],
@@ -59,8 +59,8 @@ export const WORDS = {
   order: ["Orden", "Order"],
   byNumber: ["Número", "Number"],
   byNewest: ["Más nuevos", "Newest"],
-  byPrice: ["Precio, menor", "Price, lowest"],
-  byPriceDown: ["Precio, mayor", "Price, highest"],
+  byPrice: ["Menor precio", "Price, lowest"],
+  byPriceDown: ["Mayor precio", "Price, highest"],
   byName: ["Nombre", "Name"],
   found: ["{n:token|tokens}", "{n:token|tokens}"],
   buy: ["Comprar", "Buy"],
@@ -154,6 +154,10 @@ export const WORDS = {
   addMoney: ["Agregar dinero", "Add money"],
   add: ["Agregar", "Add"],
   added: ["Se {monto?agregó|agregaron} {monto$} a {nombre}.", "{monto$} {monto?was|were} added for {nombre}."],
+  addedBefore: [
+    "{monto$} ya se le {monto?había|habían} agregado a {nombre}: no se agregó nada más.",
+    "{monto$} had been added for {nombre} before: nothing more was added.",
+  ],
   abonoUncertain: [
     "Sin respuesta: no se sabe si el dinero llegó. Pulse Agregar otra vez: va con la misma clave, y llega una sola vez.",
     "No answer: it is not known whether the money arrived. Press Add again: it goes under the same key, and arrives once.",
@@ -180,9 +184,11 @@ export const WORDS = {
     saldo: ["Saldo inicial", "Opening balance"],
     monto: ["Monto", "Amount"],
     precioMin: ["Precio desde", "Price from"],
-    precioMax: ["hasta", "to"],
+    precioMax: ["Precio hasta", "Price to"],
     usuarioId: ["Comprador", "Buyer"],
     tokenId: ["Token", "Token"],
+    nueva: ["La nueva", "The new one"],
+    actual: ["La de ahora", "The present one"],
   },
 
   systemSays: ["Lo que esta página ve con sus propias peticiones.", "What this page sees with its own requests."],
@@ -204,7 +210,7 @@ export const WORDS = {
   notKnownYet: ["aún no se sabe", "not known yet"],
   silentFor: ["no responde desde hace {time}", "no answer for {time}"],
   isBack: ["volvió hace {time}, tras {after}", "back for {time}, after {after}"],
-  lastSeen: ["calla hace {time}", "silent for {time}"],
+  lastSeen: ["calla desde hace {time}", "silent for {time}"],
   bannerDown: [
     "{names} no {n?responde|responden} desde hace {time}.",
     "{names} {n?has|have} not answered for {time}.",
@@ -265,6 +271,7 @@ export const WORDS = {
   spread: ["Cómo se repartió", "How it spread"],
   publishing: ["Publicando {i} de {n} tokens…", "Publishing {i} of {n} tokens…"],
   burstDone: ["Terminó.", "Done."],
+  burstStopped: ["Se paró.", "Stopped."],
   burstState: [
     "{done} de {n}, {pace} por segundo: {good} bien, {refused:rechazada|rechazadas}, {uncertain} sin respuesta.",
     "{done} of {n}, {pace} a second: {good} well, {refused} refused, {uncertain} unanswered.",

@@ -4,14 +4,16 @@ use crate::chance::Chance;
 use crate::checker::{self, Verdict};
 use crate::customers::Crowd;
 use crate::experiment::{Experiment, opening};
-use crate::history::{Final, History, Line, Recorder, Token, Usuario};
+use crate::history::{History, Line, Recorder};
 use crate::load::{self, Load};
 use crate::measure::Meter;
 use crate::people::{self, People};
 use crate::plan::Plan;
-use crate::report::{Figure, Outcomes, Report, Run, Story};
+use crate::report::{Ended, Figure, Outcomes, Report, Run, Story};
 use crate::screen::{self, Screen};
+use crate::shown::{Token, Usuario};
 use crate::stop::Stop;
+use crate::words::failed;
 use crate::world::{Shop, Storage, World};
 use crate::{http, reading, t};
 use serde_json::json;
@@ -53,12 +55,12 @@ pub struct Options {
     pub command: String,
 }
 
-/// Runs it.
+/// Runs it to its verdict.
 ///
 /// # Errors
 /// Why it could not be run; the verdict is neither red nor green.
-pub async fn run(o: &Options, stop: &Stop) -> Result<Report, String> {
-    let io = |e: std::io::Error| format!("{}: {e}", o.dir.display());
+pub async fn run(o: &Options, stop: &Stop) -> Result<Ended, String> {
+    let io = |e: std::io::Error| failed(&o.dir, &e);
     opening::fresh(&o.dir)?;
     let began = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let (usuarios, tokens) = seed(o)?;
@@ -80,7 +82,7 @@ pub async fn run(o: &Options, stop: &Stop) -> Result<Report, String> {
     reading::up(&reader, &to, Duration::from_secs(20)).await.map_err(|e| {
         let logs = o.dir.display();
         t!(
-            "el mercado no arrancó: {e}; sus bitácoras están en {logs}",
+            "el mercado no arrancó: {e}; sus registros están en {logs}",
             "the market did not start: {e}; its logs are in {logs}"
         )
     })?;
@@ -106,26 +108,14 @@ pub async fn run(o: &Options, stop: &Stop) -> Result<Report, String> {
     }
     tokio::time::sleep(REST).await;
     let mut verdict = Verdict::default();
-    if let Err(e) = reading::settled(&reader, &to, SETTLING).await {
-        verdict.add("audit", e);
-    }
     recorder.flush()?;
-    let mut end = match reading::public(&reader, &to).await {
-        Ok(end) => end,
-        Err(e) => {
-            verdict.add(
-                "audit",
-                t!("al final no se puede leer el mercado: {e}", "the market cannot be read at the end: {e}"),
-            );
-            Final::default()
-        }
-    };
+    let mut end = reading::recovered(&reader, &to, SETTLING, &mut verdict).await;
     let numbers = match &to.people {
-        Some(people) => people.numbers().await?,
-        None => BTreeMap::new(),
+        Some(people) if end.is_ok() => people.numbers().await?,
+        _ => BTreeMap::new(),
     };
     let stopped = world.stop().await;
-    if let Shop::Market(..) = o.shop {
+    if let (Shop::Market(..), Ok(end)) = (&o.shop, &mut end) {
         if let Err(e) = stopped {
             verdict.add("disk", e);
         }
@@ -136,18 +126,16 @@ pub async fn run(o: &Options, stop: &Stop) -> Result<Report, String> {
         people::translate(&mut disco, &numbers);
         end.disco = Some(disco);
     }
-    let text = serde_json::to_vec(&end).map_err(|e| format!("final.json: {e}"))?;
+    let text = serde_json::to_vec(&end.as_ref().ok()).map_err(|e| format!("final.json: {e}"))?;
     std::fs::write(o.dir.join("final.json"), text).map_err(io)?;
     let history = History::load(&file)?;
-    let checked = checker::check(&history, &end);
-    verdict.findings.extend(checked.findings);
-    verdict.overtaken = checked.overtaken;
+    verdict.extend(checker::check(&history, end.as_ref().ok()));
     let mut story = Story::default();
     story.figures.extend(world.counts().iter().map(|(what, n)| Figure::new(counted(what), n)));
-    story.figures.extend([
-        Figure::new(t!("transacciones al final", "transactions in the end"), end.transacciones.len()),
-        Figure::new(t!("claves rebasadas", "overtaken keys"), verdict.overtaken),
-    ]);
+    story.figures.extend(end.iter().map(|end| {
+        Figure::new(t!("transacciones al final", "transactions in the end"), end.transacciones.len())
+    }));
+    story.figures.push(Figure::new(checker::overtaken(), verdict.overtaken));
     story.figures.extend(to.people.iter().flat_map(|people| people.figures()));
     if let Ok(world) = Arc::try_unwrap(world).map_err(|_| ()) {
         world.close().await;
@@ -163,10 +151,15 @@ pub async fn run(o: &Options, stop: &Stop) -> Result<Report, String> {
         interrupted: stop.heard(),
     };
     let measured = meter.measured();
-    let of = Outcomes { history: &history, end: &end, verdict: &verdict, measured: &measured };
+    let of = Outcomes {
+        history: &history,
+        end: end.as_ref().map_err(String::as_str),
+        verdict: &verdict,
+        measured: &measured,
+    };
     let report = Report::new(&run, &of, story);
-    report.write(&measured, &o.report)?;
-    Ok(report)
+    let written = report.write(&measured, &o.report).map(|_| ());
+    Ok(Ended { report, written, calm: Ok(()) })
 }
 
 /// What was counted, for people.
@@ -238,9 +231,9 @@ fn seed(o: &Options) -> Result<(Vec<Usuario>, Vec<Token>), String> {
         .collect();
     let dir = o.dir.join("semilla");
     let write = |name: &str, value: serde_json::Value| {
-        std::fs::write(dir.join(name), value.to_string()).map_err(|e| format!("{}: {e}", dir.display()))
+        std::fs::write(dir.join(name), value.to_string()).map_err(|e| failed(&dir, &e))
     };
-    std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    std::fs::create_dir_all(&dir).map_err(|e| failed(&dir, &e))?;
     write("usuarios.json", json!(usuarios))?;
     write("tokens.json", json!(pictured))?;
     write("transacciones.json", json!([]))?;

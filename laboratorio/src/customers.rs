@@ -1,10 +1,11 @@
 //! The customers: they buy, add money, rename, change prices and look, and write down every answer.
 
 use crate::chance::Chance;
-use crate::history::{Line, Op, Outcome, Recorder, Request, Token};
+use crate::history::{Line, Op, Outcome, Recorder, Request};
 use crate::http::{self, Addresses};
 use crate::measure::{End, Kind, Meter};
 use crate::people::Subject;
+use crate::shown::Token;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -127,12 +128,12 @@ impl Customer {
         let hasta = recorder.now();
         let kind = match op {
             Op::Buy { .. } => Kind::Buy,
-            Op::ShowToken { .. } | Op::ShowUsuario { .. } => Kind::Read,
+            Op::ShowToken { .. } | Op::ShowUsuario { .. } | Op::ListTokens => Kind::Read,
             Op::Credit { .. } | Op::Rename { .. } | Op::ChangePrecio { .. } | Op::CreateToken { .. } => {
                 Kind::Other
             }
         };
-        let (meter, end) = (&self.crowd.meter, End::of(answer.status));
+        let (meter, end) = (&self.crowd.meter, End::of(&answer));
         if matches!(end, End::Failed | End::Silent) {
             meter.failure(kind, &answer.reason());
         }

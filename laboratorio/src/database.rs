@@ -2,6 +2,7 @@
 //! synchronous standby, so that what is acknowledged is on both disks. Services know one port, [`Database::url`], which
 //! leads to whoever is primary.
 
+use crate::child;
 use crate::disk::Disk;
 use crate::plan::Stop;
 use crate::proxy::{Mode, Proxy};
@@ -11,7 +12,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::process::Command;
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
@@ -69,7 +69,8 @@ impl Database {
             for (path, mode) in [(logs, 0o711), (dir, 0o700)] {
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(io)?;
             }
-            let owned = Command::new("chown").arg(format!("{user}:")).arg(dir).status().await.map_err(io)?;
+            let owned =
+                child::command("chown").arg(format!("{user}:")).arg(dir).status().await.map_err(io)?;
             if !owned.success() {
                 return Err(format!("{}: cannot be given to the user {user}", dir.display()));
             }
@@ -253,10 +254,10 @@ impl Database {
     async fn program(&self, name: &str, args: &[&str]) -> Result<String, String> {
         let (program, mut before) = as_postgres(&self.bin.join(name));
         before.extend(args.iter().map(|a| (*a).to_owned()));
-        let mut command = Command::new(program);
+        let mut command = child::command(program);
         // a standby answers no SERIALIZABLE question
         let reading = ("PGOPTIONS", r"-c default_transaction_isolation=repeatable\ read");
-        command.args(before).current_dir("/").envs([reading, ("PGCONNECT_TIMEOUT", "5")]).kill_on_drop(true);
+        command.args(before).current_dir("/").envs([reading, ("PGCONNECT_TIMEOUT", "5")]);
         let output = timeout(PROGRAM_TIME, command.output()).await.map_err(|_| format!("{name}: no end"))?;
         let output = output.map_err(|e| format!("{name}: {e}"))?;
         if output.status.success() {

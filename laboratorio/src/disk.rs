@@ -1,8 +1,9 @@
 //! A small disk of its own for the data, which can be filled.
 
+use crate::child;
 use std::io::{ErrorKind, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use tokio::process::Command;
 
 /// A mounted tmpfs.
 pub struct Disk(PathBuf);
@@ -14,7 +15,8 @@ impl Disk {
     /// Where this user may not mount.
     pub async fn mount(dir: &Path, mib: u64) -> Result<Self, String> {
         let size = format!("size={mib}m,mode=0700");
-        let done = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir).output().await;
+        let done =
+            child::command("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir).output().await;
         match done {
             Ok(output) if output.status.success() => Ok(Self(dir.to_owned())),
             Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
@@ -61,7 +63,7 @@ impl Disk {
     /// Copies what is on it to the directory below, and gives it back.
     pub async fn unmount(self) {
         let kept = self.0.with_extension("copia");
-        let _ = Command::new("cp").arg("-a").arg(&self.0).arg(&kept).output().await;
+        let _ = child::command("cp").arg("-a").arg(&self.0).arg(&kept).output().await;
         drop(self);
         // `Drop` unmounts
     }
@@ -70,6 +72,6 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         // lazily: a process that is just being killed may have files open
-        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).output();
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).process_group(0).output();
     }
 }

@@ -3,6 +3,7 @@
 //! came, any other write never.
 
 use crate::plan::Service;
+use crate::t;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{self, Bytes, Data};
@@ -10,6 +11,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use futures_util::stream;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -76,6 +78,14 @@ impl Drop for Running {
     }
 }
 
+/// Looks whether it could listen there, before anything is started for it.
+///
+/// # Errors
+/// Where the port is taken.
+pub fn is_free(address: SocketAddr) -> Result<(), String> {
+    TcpListener::bind(address).map(|_| ()).map_err(|e| not_listening(address, &e))
+}
+
 impl Gateway {
     /// Listens; without backends it answers 503.
     ///
@@ -83,7 +93,7 @@ impl Gateway {
     /// Where the port is taken.
     pub async fn start(address: SocketAddr, extra: Option<Extra>) -> Result<Self, String> {
         let wrong = |e: &dyn std::fmt::Display| format!("{address}: {e}");
-        let listener = TcpListener::bind(address).map_err(|e| wrong(&e))?;
+        let listener = TcpListener::bind(address).map_err(|e| not_listening(address, &e))?;
         let address = listener.local_addr().map_err(|e| wrong(&e))?;
         let client =
             reqwest::Client::builder().no_proxy().tcp_nodelay(true).pool_max_idle_per_host(64).build();
@@ -157,6 +167,19 @@ impl Gateway {
         let mut all = self.shared.services.write().unwrap_or_else(PoisonError::into_inner);
         all.values_mut().for_each(|some| some.retain(|b| b.name != name));
     }
+}
+
+fn not_listening(address: SocketAddr, e: &std::io::Error) -> String {
+    if e.kind() == ErrorKind::AddrInUse {
+        return t!(
+            "no se puede escuchar en {address}, donde ya escucha algo: deténgalo, o elija otro puerto con --port",
+            "cannot listen on {address}, where something listens already: stop it, or choose another port with --port"
+        );
+    }
+    t!(
+        "no se puede escuchar en {address}: {e}; elija otro puerto con --port",
+        "cannot listen on {address}: {e}; choose another port with --port"
+    )
 }
 
 impl Shared {
@@ -317,6 +340,14 @@ mod tests {
             let request = if keyed { request.insert_header(key) } else { request };
             assert!(again(&request.to_http_request()) == expected, "{method} {path} {keyed}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_said_with_what_to_do() {
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = other.local_addr().unwrap();
+        let why = Gateway::start(taken, None).await.err().unwrap();
+        assert!(why.contains(&taken.to_string()) && why.contains("--port"), "{why}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! What the clients saw, one JSON line for each request, and what the market is at the end.
+//! What the clients saw, one JSON line for each request, with the market before the first one and after the last.
 
+use crate::shown::{Token, Transaccion, Usuario};
 use crate::t;
-use crate::words::time;
+use crate::words::{credits, failed, time};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -30,6 +31,8 @@ pub enum Op {
     ShowToken { token: u64 },
     #[serde(rename = "verUsuario")]
     ShowUsuario { usuario: u64 },
+    #[serde(rename = "verTokens")]
+    ListTokens,
 }
 
 /// As a finding says it.
@@ -44,27 +47,30 @@ impl fmt::Display for Op {
             }
             Self::Buy { usuario, token, precio: Some(precio) } => {
                 t!(
-                    "comprar el token {token} para el usuario {usuario} en {precio}",
-                    "buying token {token} for user {usuario} at {precio}"
+                    "comprar el token {token} para el usuario {usuario} por {}",
+                    "buying token {token} for user {usuario} at {}",
+                    credits(*precio)
                 )
             }
             Self::Credit { usuario, monto } => {
-                t!("abonar {monto} al usuario {usuario}", "adding {monto} to user {usuario}")
+                t!("abonar {} al usuario {usuario}", "adding {} to user {usuario}", credits(*monto))
             }
             Self::Rename { usuario, nombre } => {
                 t!("llamar «{nombre}» al usuario {usuario}", "renaming user {usuario} \"{nombre}\"")
             }
             Self::ChangePrecio { token, precio } => {
                 t!(
-                    "cambiar a {precio} el precio del token {token}",
-                    "changing token {token}'s price to {precio}"
+                    "cambiar a {} el precio del token {token}",
+                    "changing token {token}'s price to {}",
+                    credits(*precio)
                 )
             }
             Self::CreateToken { nombre, precio } => {
-                t!("crear el token «{nombre}» en {precio}", "making token \"{nombre}\" at {precio}")
+                t!("crear el token «{nombre}» a {}", "making token \"{nombre}\" at {}", credits(*precio))
             }
             Self::ShowToken { token } => t!("ver el token {token}", "looking at token {token}"),
             Self::ShowUsuario { usuario } => t!("ver al usuario {usuario}", "looking at user {usuario}"),
+            Self::ListTokens => t!("ver la lista de tokens", "looking at the list of tokens"),
         })
     }
 }
@@ -99,11 +105,11 @@ pub struct Request {
 /// What an answer means for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// 2xx: it is done.
+    /// 2xx that can be read: it is done.
     Done,
     /// 4xx: it is not done, and will not be unless it is sent again.
     Refused,
-    /// 5xx or no answer: anything may have happened.
+    /// 5xx, no answer, or none that can be read: anything may have happened.
     Open,
 }
 
@@ -111,9 +117,18 @@ impl Request {
     /// What it came to.
     pub fn outcome(&self) -> Outcome {
         match self.estado {
-            Some(200..=299) => Outcome::Done,
+            Some(200..=299) if !self.cuerpo.is_null() => Outcome::Done,
             Some(400..=499) => Outcome::Refused,
             _ => Outcome::Open,
+        }
+    }
+
+    /// Whether it is what no market may answer: an error of its own, or a success that cannot be read.
+    pub fn is_bad(&self) -> bool {
+        match self.estado {
+            Some(200..=299) => self.cuerpo.is_null(),
+            Some(500..=599) => !matches!(self.estado, Some(503 | 507)),
+            _ => false,
         }
     }
 
@@ -143,171 +158,6 @@ impl Request {
     pub fn status(&self) -> String {
         self.estado.map_or_else(|| t!("nada", "nothing"), |status| status.to_string())
     }
-}
-
-/// A user, as the API and the file show one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the API's own words")]
-pub struct Usuario {
-    pub id: u64,
-    pub nombre: String,
-    pub saldo: i64,
-}
-
-/// A token, as the API and the file show one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the API's own words")]
-pub struct Token {
-    pub id: u64,
-    pub nombre: String,
-    pub precio: u64,
-    pub vendido: bool,
-}
-
-/// A purchase, as the API and the file show one; the file names the attempt that bought.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "the API's own words")]
-pub struct Transaccion {
-    pub id: u64,
-    pub usuario_id: u64,
-    pub token_id: u64,
-    pub fecha: String,
-    pub precio: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub intento: Option<String>,
-}
-
-impl Transaccion {
-    /// The key that it was bought under, where the store tells.
-    pub fn clave(&self) -> Option<&str> {
-        Some(self.intento.as_deref()?.rsplit_once('#')?.0)
-    }
-}
-
-/// A line of a ledger. The API signs the amount, the file does not; the file alone names keys.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "the API's own words")]
-pub struct Movimiento {
-    pub id: u64,
-    pub usuario_id: u64,
-    pub tipo: String,
-    pub monto: i64,
-    #[serde(default)]
-    pub confirmado: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clave: Option<String>,
-}
-
-/// As a finding says it.
-impl fmt::Display for Usuario {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, nombre, saldo } = self;
-        f.write_str(&t!("{id} «{nombre}» con {saldo} créditos", "{id} \"{nombre}\" with {saldo} credits"))
-    }
-}
-
-/// As a finding says it.
-impl fmt::Display for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, nombre, precio, vendido } = self;
-        f.write_str(&match vendido {
-            true => t!("{id} «{nombre}» en {precio}, vendido", "{id} \"{nombre}\" at {precio}, sold"),
-            false => t!("{id} «{nombre}» en {precio}, libre", "{id} \"{nombre}\" at {precio}, free"),
-        })
-    }
-}
-
-/// As a finding says it.
-impl fmt::Display for Transaccion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, usuario_id, token_id, fecha, precio, intento } = self;
-        f.write_str(&t!(
-            "transacción {id}, token {token_id} para el usuario {usuario_id} en {precio}, {fecha}",
-            "transaction {id}, token {token_id} for user {usuario_id} at {precio}, {fecha}"
-        ))?;
-        match intento {
-            Some(intento) => write!(f, " ({intento})"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// As a finding says it.
-impl fmt::Display for Movimiento {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, usuario_id, tipo, monto, clave, .. } = self;
-        f.write_str(&t!(
-            "movimiento {id} ({tipo}) de {monto} del usuario {usuario_id}",
-            "movement {id} ({tipo}) of {monto} of user {usuario_id}"
-        ))?;
-        match clave {
-            Some(clave) => write!(f, " ({clave})"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// As a finding says it.
-impl fmt::Display for AuditReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (pending, differences) = (self.pendientes, self.differences());
-        f.write_str(&match self.correcto {
-            true => t!(
-                "la auditoría cuadra, con {pending} pendientes",
-                "the audit agrees, with {pending} pending"
-            ),
-            false => t!(
-                "la auditoría no cuadra ({differences}), con {pending} pendientes",
-                "the audit disagrees ({differences}), with {pending} pending"
-            ),
-        })
-    }
-}
-
-impl AuditReport {
-    /// What the market itself says is wrong.
-    pub fn differences(&self) -> String {
-        self.diferencias.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")
-    }
-}
-
-/// The market's own verdict.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the API's own words")]
-pub struct AuditReport {
-    pub correcto: bool,
-    pub transacciones: u64,
-    pub pendientes: u64,
-    pub diferencias: Vec<Value>,
-}
-
-/// The arrays on disk after a clean stop.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the files' own names")]
-pub struct DiskArrays {
-    pub usuarios: Vec<Usuario>,
-    pub movimientos: Vec<Movimiento>,
-    pub tokens: Vec<Token>,
-    pub transacciones: Vec<Transaccion>,
-}
-
-/// The market at the end.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Final {
-    /// Over the API.
-    pub usuarios: Vec<Usuario>,
-    /// Over the API; a shop without ledgers has none.
-    pub movimientos: Option<Vec<Movimiento>>,
-    /// Over the API.
-    pub tokens: Vec<Token>,
-    /// Over the API.
-    pub transacciones: Vec<Transaccion>,
-    /// Over the API; a shop without an audit has none.
-    pub auditoria: Option<AuditReport>,
-    /// The files; a shop that keeps other ones has none.
-    pub disco: Option<DiskArrays>,
 }
 
 /// A line of the history file.
@@ -380,7 +230,7 @@ impl History {
     /// # Errors
     /// With the file's name, and the line's number where one is bad.
     pub fn load(path: &Path) -> Result<Self, String> {
-        let file = File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let file = File::open(path).map_err(|e| failed(path, &e))?;
         let mut lines = Vec::new();
         for (n, line) in BufReader::new(file).lines().enumerate() {
             let wrong = |e: &dyn fmt::Display| format!("{}:{}: {e}", path.display(), n + 1);
@@ -408,7 +258,7 @@ impl Recorder {
     /// # Errors
     /// With the file's name.
     pub fn create(path: &Path) -> Result<Self, String> {
-        let file = File::create(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let file = File::create(path).map_err(|e| failed(path, &e))?;
         Ok(Self { start: OnceLock::new(), file: Mutex::new(BufWriter::new(file)) })
     }
 
@@ -435,10 +285,10 @@ impl Recorder {
         if matches!(line, Line::Delay { .. }) && self.start.get().is_none() {
             return Ok(());
         }
-        let mut text = serde_json::to_vec(line).map_err(|e| format!("history: {e}"))?;
+        let mut text = serde_json::to_vec(line).map_err(|e| t!("historia: {e}", "history: {e}"))?;
         text.push(b'\n');
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(&text).map_err(|e| format!("history: {e}"))
+        file.write_all(&text).map_err(|e| t!("historia: {e}", "history: {e}"))
     }
 
     /// Notes a fault.
@@ -455,6 +305,6 @@ impl Recorder {
     /// As [`Recorder::write`].
     pub fn flush(&self) -> Result<(), String> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.flush().map_err(|e| format!("history: {e}"))
+        file.flush().map_err(|e| t!("historia: {e}", "history: {e}"))
     }
 }

@@ -96,6 +96,7 @@ pub async fn ask_as(
             client.post(format!("{}/tokens", to.tokens)).json(&json!({"nombre": nombre, "precio": precio}))
         }
         Op::ShowToken { token } => client.get(format!("{}/tokens/{token}", to.tokens)),
+        Op::ListTokens => client.get(format!("{}/tokens?limite=20", to.tokens)),
         Op::ShowUsuario { usuario } => client.get(format!("{}/usuarios/{usuario}", to.usuarios)),
     };
     let request = match clave {

@@ -17,8 +17,8 @@
 //!
 //! Each run starts the three binaries (in the repository it builds them if they are not beside it) on an empty store, lets
 //! customers buy, does something to the market meanwhile, and then the [`checker`] reads the market over its API and from its
-//! files or tables. The exit code is the verdict: 0 right, 1 a rule is broken, 2 it could not be run or was stopped early, 64
-//! bad options. The first Ctrl-C ends the load, undoes what was done, judges and reports; the second one ends at once.
+//! files or tables. The exit code is the verdict: 0 right, 1 a rule is broken, 2 it could not be run or judged, or was stopped
+//! early, 64 bad options. The first Ctrl-C ends the load, undoes what was done, judges and reports; the second one ends at once.
 //!
 //! In an [`experiment`] customers come at a fixed rate ([`load`]), to a market as it runs in a cluster: several processes of
 //! each service behind a [`gateway`] ([`local`]). In [`chaos`] each customer waits for an answer, and a seed's schedule of
@@ -31,9 +31,9 @@
 //!
 //! | what | where |
 //! | --- | --- |
-//! | the command line, what it says and in which language | [`options`], [`screen`], [`words`], [`stop`] |
+//! | the command line, what it says and in which language | [`options`], [`help`], [`screen`], [`words`], [`stop`] |
 //! | the rules, and who breaks them | [`checker`] |
-//! | the history's lines | [`history`] |
+//! | the history's lines; what a market shows of itself | [`history`]; [`shown`] |
 //! | the experiments | [`experiment`] |
 //! | customers at a fixed rate, and what they met | [`load`], [`measure`], [`http`], [`wire`] |
 //! | the report | [`report`] |
@@ -41,7 +41,7 @@
 //! | the market in a cluster, and what an experiment can do to either | [`cluster`], [`site`] |
 //! | the market with controls in its page | [`classroom`] |
 //! | the chaos, and its schedule of faults | [`chaos`], [`plan`] |
-//! | its processes, network, disk and PostgreSQL | [`world`], [`slot`], [`proxy`], [`disk`], [`clock`], [`database`] |
+//! | its processes, network, disk and PostgreSQL | [`world`], [`child`], [`slot`], [`proxy`], [`disk`], [`clock`], [`database`] |
 //! | its customers | [`customers`] |
 //! | accounts and sessions, where people log in | [`people`] |
 //! | the market at the end | [`reading`] |
@@ -62,10 +62,20 @@ macro_rules! say {
     }};
 }
 
+/// Writes a line of complaint. Whoever closed that end, or has no room for it, hears nothing; the exit code says it as well.
+#[macro_export]
+macro_rules! complain {
+    ($($word:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), $($word)*);
+    }};
+}
+
 pub mod attack;
 pub mod chance;
 pub mod chaos;
 pub mod checker;
+pub mod child;
 pub mod classroom;
 pub mod clock;
 pub mod cluster;
@@ -74,6 +84,7 @@ pub mod database;
 pub mod disk;
 pub mod experiment;
 pub mod gateway;
+pub mod help;
 pub mod history;
 pub mod http;
 pub mod load;
@@ -88,6 +99,7 @@ pub mod proxy;
 pub mod reading;
 pub mod report;
 pub mod screen;
+pub mod shown;
 pub mod site;
 pub mod slot;
 pub mod stop;

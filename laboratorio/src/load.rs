@@ -2,10 +2,11 @@
 //! one that does not, and a time counts from when its customer should have been served.
 
 use crate::chance::Chance;
-use crate::history::{Line, Op, Outcome, Recorder, Request, Token};
+use crate::history::{Line, Op, Outcome, Recorder, Request};
 use crate::http::{self, Addresses, Answer};
 use crate::measure::{End, Kind, Meter};
 use crate::people::Subject;
+use crate::shown::Token;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,14 +17,17 @@ use tokio::task::JoinSet;
 const PATIENCE: Duration = Duration::from_secs(12);
 /// How long a customer repeats one key before the key counts as one that does not end.
 const INSISTENCE: Duration = Duration::from_secs(30);
+/// How long customers still wait for their turn after the end. Under overload there are more of them than could be served in
+/// the time of the run; those who then have no turn were not answered.
+pub const TAIL: Duration = Duration::from_secs(5);
 /// Requests under way at once; beyond them customers wait, and their waiting counts.
 const AT_ONCE: usize = 1000;
 /// Of a hundred purchases: those that two customers make at once for one token.
 const RACES: u64 = 6;
 /// Of a hundred purchases: those that are sent again, under their key, after they were bought.
 const REPEATED: u64 = 5;
-/// Of a hundred reads: those whose answer is held against what is known of the token.
-const JUDGED: u64 = 15;
+/// Of a hundred reads: those whose answer is held against what is known.
+const JUDGED: u64 = 20;
 
 /// Below it are customers of other kinds.
 const FIRST: u64 = 1_000_000;
@@ -92,7 +96,7 @@ impl Load {
         }))
     }
 
-    /// They come until [`Load::stop`]; it returns when the last one has gone.
+    /// They come until [`Load::stop`]; it returns when the last one has gone, who waits at most [`TAIL`] for a turn.
     ///
     /// # Errors
     /// Where the history cannot be written.
@@ -124,7 +128,11 @@ impl Load {
             while under_way.try_join_next().is_some() {}
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        while under_way.join_next().await.is_some() {}
+        let all = async { while under_way.join_next().await.is_some() {} };
+        if tokio::time::timeout(TAIL, all).await.is_err() {
+            self.places.close();
+            while under_way.join_next().await.is_some() {}
+        }
         match self.broken.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(e) => Err(e),
             None => Ok(()),
@@ -163,24 +171,24 @@ impl Load {
 
     async fn read(&self, intended: Instant) {
         let (customer, mut chance) = self.chance();
-        let Ok(_place) = self.places.acquire().await else { return };
+        let Ok(_place) = self.places.acquire().await else {
+            self.meter.sample(intended, Kind::Read, End::Left, None);
+            return;
+        };
         let token = self.recent(&mut chance);
         let usuario = chance.pick(&self.plan.usuarios).copied().unwrap_or(1);
-        let answer = match chance.between(1..=100) {
-            1..=JUDGED => self.ask(&self.market, customer, Op::ShowToken { token }, None).await.1,
-            16..=20 => self.ask(&self.market, customer, Op::ShowUsuario { usuario }, None).await.1,
-            n => {
-                // what is not judged is not kept: it would be most of a history
-                let base = &self.market.tokens;
-                let url = if n > 60 {
-                    format!("{base}/tokens?limite=20")
-                } else {
-                    format!("{base}/tokens/{token}")
-                };
-                http::look(&self.client, &url, PATIENCE).await
-            }
+        let which = chance.between(1..=100);
+        let op = match which {
+            16..=JUDGED => Op::ShowUsuario { usuario },
+            61.. => Op::ListTokens,
+            _ => Op::ShowToken { token },
         };
-        let end = End::of(answer.status);
+        let (request, answer) = self.send(&self.market, customer, op, None).await;
+        // of what is not judged only what is bad in itself is kept: it would be most of a history
+        if which <= JUDGED || request.is_bad() {
+            self.note(request);
+        }
+        let end = End::of(&answer);
         if matches!(end, End::Failed | End::Silent) {
             self.meter.failure(Kind::Read, &answer.reason());
         }
@@ -197,7 +205,10 @@ impl Load {
 
     async fn buy(&self, intended: Instant) {
         let (customer, mut chance) = self.chance();
-        let Ok(_place) = self.places.acquire().await else { return };
+        let Ok(_place) = self.places.acquire().await else {
+            self.meter.sample(intended, Kind::Buy, End::Left, None);
+            return;
+        };
         let usuario = chance.pick(&self.plan.usuarios).copied().unwrap_or(1);
         let next = self.next.fetch_add(1, Ordering::Relaxed);
         let Some(token) = self.plan.tokens.get(next % self.plan.tokens.len().max(1)) else { return };
@@ -210,13 +221,13 @@ impl Load {
             let (mine, others) =
                 tokio::join!(self.insist(customer, &op, &clave), self.insist(customer, &theirs, &rival));
             for answer in [mine, others] {
-                self.meter.sample(intended, Kind::Buy, End::of(answer.status), answer.pod.as_deref());
+                self.meter.sample(intended, Kind::Buy, End::of(&answer), answer.pod.as_deref());
             }
             return;
         }
         let answer = self.insist(customer, &op, &clave).await;
-        self.meter.sample(intended, Kind::Buy, End::of(answer.status), answer.pod.as_deref());
-        if End::of(answer.status) == End::Done && chance.percent(REPEATED) {
+        self.meter.sample(intended, Kind::Buy, End::of(&answer), answer.pod.as_deref());
+        if End::of(&answer) == End::Done && chance.percent(REPEATED) {
             self.insist(customer, &op, &clave).await;
         }
     }
@@ -244,8 +255,21 @@ impl Load {
         Addresses { people: self.market.people.clone(), ..Addresses::one(url) }
     }
 
+    /// What a reading shows; nothing where it does not succeed.
+    pub async fn look(&self, customer: u64, op: Op) -> Option<serde_json::Value> {
+        let (outcome, answer) = self.ask(&self.market, customer, op, None).await;
+        (outcome == Outcome::Done).then_some(answer.body)
+    }
+
     /// Sends it once, and writes down what came.
     pub async fn ask(&self, to: &Addresses, customer: u64, op: Op, clave: Option<&str>) -> (Outcome, Answer) {
+        let (request, answer) = self.send(to, customer, op, clave).await;
+        let outcome = request.outcome();
+        self.note(request);
+        (outcome, answer)
+    }
+
+    async fn send(&self, to: &Addresses, customer: u64, op: Op, clave: Option<&str>) -> (Request, Answer) {
         let desde = self.recorder.now();
         let answer = http::ask(&self.client, to, &op, clave, PATIENCE).await;
         let hasta = self.recorder.now();
@@ -261,12 +285,61 @@ impl Load {
             cuerpo: answer.body.clone(),
             pod: answer.pod.clone(),
         };
-        let outcome = request.outcome();
+        (request, answer)
+    }
+
+    fn note(&self, request: Request) {
         if let Err(e) = self.recorder.write(&Line::Request(request)) {
             // a history with holes proves nothing
             *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(e);
             self.stop();
         }
-        (outcome, answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker;
+    use crate::history::History;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// Answers everything so; its address.
+    async fn market(answer: &'static str) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        format!("http://{address}")
+    }
+
+    #[tokio::test]
+    async fn every_read_that_is_a_500_or_unreadable_breaks_the_rule() {
+        for (answer, bad) in [
+            ("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n<html>hola", 50),
+            ("HTTP/1.1 500 No\r\nconnection: close\r\n\r\n{}", 50),
+            ("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n[]", 0),
+        ] {
+            let dir = tempfile::TempDir::new().unwrap();
+            let file = dir.path().join("historia.jsonl");
+            let recorder = Arc::new(Recorder::create(&file).unwrap());
+            recorder.begin();
+            let meter = Arc::new(Meter::since(recorder.start()));
+            let plan = Plan { reads: 1.0, purchases: 0.0, seed: 7, usuarios: vec![1], tokens: Vec::new() };
+            let to = Addresses::one(&market(answer).await);
+            let load = Load::new(to, Arc::clone(&recorder), Arc::clone(&meter), plan, String::new()).unwrap();
+            for _ in 0..50 {
+                load.read(Instant::now()).await;
+            }
+            recorder.flush().unwrap();
+            let verdict = checker::check(&History::load(&file).unwrap(), None);
+            assert_eq!(verdict.by_rule().get("error").copied().unwrap_or(0), bad, "{answer}");
+            let failed = meter.measured().count(Kind::Read, |end| end == End::Failed);
+            assert_eq!(failed, bad as u64, "{answer}");
+        }
     }
 }

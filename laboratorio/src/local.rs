@@ -6,11 +6,13 @@ use crate::history::Recorder;
 use crate::plan::Service;
 use crate::proxy::{Mode, Proxy};
 use crate::slot::{Recipe, Slot};
-use crate::{clock, people, t};
+use crate::{clock, people, t, words};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,17 +48,13 @@ pub struct Replica {
     backend: Arc<Backend>,
 }
 
-/// What a process is doing.
+/// What a process is doing. Its network is another matter: it stays as it is, whatever becomes of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// It runs.
     Runs,
     /// SIGSTOP was sent.
     Frozen,
-    /// Its network is cut.
-    Cut,
-    /// Its network is slow.
-    Slow,
     /// It was killed, and nobody starts it.
     Dead,
 }
@@ -65,6 +63,11 @@ impl Replica {
     /// Whether the gateway's last probe was answered.
     pub fn ready(&self) -> bool {
         self.backend.ready()
+    }
+
+    /// What its network does.
+    pub fn network(&self) -> Mode {
+        self.door.mode()
     }
 
     /// Where it can be asked directly, whatever process is there.
@@ -130,7 +133,7 @@ impl Local {
     /// What could not be started.
     pub async fn start(setup: Setup) -> Result<Arc<Self>, String> {
         let data = setup.dir.join("datos");
-        std::fs::create_dir_all(&data).map_err(|e| format!("{}: {e}", data.display()))?;
+        std::fs::create_dir_all(&data).map_err(|e| words::failed(&data, &e))?;
         let gateway = Gateway::start(setup.address, setup.extra).await?;
         let mut internal = BTreeMap::new();
         for service in Service::ALL {
@@ -310,7 +313,7 @@ impl Local {
                 let log = self.dir.join(format!("{name}.log"));
                 let (seconds, log) = (START_TIME.as_secs(), log.display());
                 return Err(t!(
-                    "{name} no está listo después de {seconds} s; su bitácora es {log}",
+                    "{name} no está listo después de {seconds} s; su registro es {log}",
                     "{name} is not ready after {seconds} s; its log is {log}"
                 ));
             }
@@ -325,11 +328,16 @@ impl Local {
     /// Where it did not end well.
     pub async fn remove(&self, name: &str) -> Result<(), String> {
         let replica = self.named(name)?;
+        // one that is starting does not know of signals yet, and ends by this one
+        let is_starting = !replica.ready();
+        let is_well = |status: ExitStatus| {
+            status.success() || (is_starting && status.signal() == Some(Signal::TERM.as_raw()))
+        };
         self.gateway.remove(name);
         let ended = tokio::time::timeout(LEAVE_TIME, replica.slot.retire(Signal::TERM)).await;
         self.lock().retain(|r| r.name != name);
         match ended {
-            Ok(Some(status)) if !status.success() && !self.naive() => {
+            Ok(Some(status)) if !is_well(status) && !self.naive() => {
                 Err(t!("{name} terminó con {status} tras SIGTERM", "{name} ended with {status} on SIGTERM"))
             }
             Err(_) => Err(t!("{name} no terminó tras SIGTERM", "{name} did not end on SIGTERM")),
@@ -364,12 +372,16 @@ impl Local {
         Ok(())
     }
 
-    /// Starts a process in a place that has none.
+    /// Starts a process in a place that has none. Its network stays as it is.
     ///
     /// # Errors
-    /// Where there is no place of this name.
+    /// Where there is no place of this name, or a process in it.
     pub fn revive(&self, name: &str) -> Result<(), String> {
-        self.named(name)?.slot.start();
+        let replica = self.named(name)?;
+        if replica.state != State::Dead {
+            return Err(t!("{name} no está muerto", "{name} is not dead"));
+        }
+        replica.slot.start();
         self.set(name, State::Runs);
         Ok(())
     }
@@ -377,9 +389,13 @@ impl Local {
     /// SIGSTOP, or SIGCONT.
     ///
     /// # Errors
-    /// Where there is none of this name.
+    /// Where there is none of this name, or no process in its place.
     pub fn freeze(&self, name: &str, frozen: bool) -> Result<(), String> {
-        self.named(name)?.slot.signal(if frozen { Signal::STOP } else { Signal::CONT });
+        let replica = self.named(name)?;
+        if replica.state == State::Dead {
+            return Err(t!("{name} está muerto", "{name} is dead"));
+        }
+        replica.slot.signal(if frozen { Signal::STOP } else { Signal::CONT });
         self.set(name, if frozen { State::Frozen } else { State::Runs });
         Ok(())
     }
@@ -390,14 +406,6 @@ impl Local {
     /// Where there is none of this name.
     pub fn network(&self, name: &str, mode: Mode) -> Result<(), String> {
         self.named(name)?.door.set(mode);
-        self.set(
-            name,
-            match mode {
-                Mode::Pass => State::Runs,
-                Mode::Cut | Mode::Hold => State::Cut,
-                Mode::Slow(_) => State::Slow,
-            },
-        );
         Ok(())
     }
 
@@ -441,7 +449,7 @@ impl Local {
             replica.door.set(Mode::Pass);
             match replica.state {
                 State::Runs => {}
-                State::Frozen | State::Cut | State::Slow => replica.slot.signal(Signal::CONT),
+                State::Frozen => replica.slot.signal(Signal::CONT),
                 State::Dead => replica.slot.start(),
             }
             self.set(&replica.name, State::Runs);

@@ -1,19 +1,20 @@
 //! `laboratorio --help` shows what it can do; [`laboratorio`] says why.
 
-use clap::Parser;
+use clap::FromArgMatches;
 use laboratorio::attack;
 use laboratorio::chaos;
 use laboratorio::checker;
 use laboratorio::classroom::{self, place::Place};
-use laboratorio::experiment::{self, Experiment, Target};
+use laboratorio::experiment::{self, Experiment, Target, opening, point};
 use laboratorio::history::History;
 use laboratorio::local::Programs;
 use laboratorio::options::{Chaos, Classroom, Cli, Common, Cuentas, Order, Store};
-use laboratorio::report::{Report, compare};
+use laboratorio::report::{Ended, Report, compare, rules};
+use laboratorio::shown::Final;
 use laboratorio::stop::Stop;
-use laboratorio::words::{Lang, speak};
+use laboratorio::words::{self, Lang, counted, speak, whole};
 use laboratorio::world::{Shop, Storage};
-use laboratorio::{naive, programs, say, t};
+use laboratorio::{complain, help, naive, options, programs, say, t};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -27,8 +28,9 @@ const USAGE: u8 = 64;
 enum Word {
     Right,
     Wrong,
-    /// Nothing wrong was seen, and it was stopped before its end.
-    Stopped,
+    /// Nothing wrong was seen, and it was stopped before its end, or the market could not be read; or something went wrong
+    /// after the verdict.
+    Undecided,
     /// Options that do not go together.
     BadOptions,
 }
@@ -43,10 +45,13 @@ fn main() -> ExitCode {
         Some("es") => Lang::Es,
         _ => Lang::of_locale(),
     });
-    let cli = match Cli::try_parse() {
+    let cli = match help::command().try_get_matches().and_then(|typed| Cli::from_arg_matches(&typed)) {
         Ok(cli) => cli,
         Err(e) => {
-            let _ = e.print();
+            match help::wrong(&e) {
+                Some(said) => complain!("{said}"),
+                None => _ = e.print(),
+            }
             return if e.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
@@ -62,10 +67,10 @@ fn main() -> ExitCode {
     match result {
         Ok(Word::Right) => ExitCode::SUCCESS,
         Ok(Word::Wrong) => ExitCode::from(1),
-        Ok(Word::Stopped) => ExitCode::from(2),
+        Ok(Word::Undecided) => ExitCode::from(2),
         Ok(Word::BadOptions) => ExitCode::from(USAGE),
         Err(e) => {
-            eprintln!("{}", t!("no se pudo correr: {e}", "could not run: {e}"));
+            complain!("{}", t!("no se pudo correr: {e}", "could not run: {e}"));
             ExitCode::from(2)
         }
     }
@@ -103,29 +108,53 @@ fn this() -> Result<PathBuf, String> {
     std::env::current_exe().map_err(|e| t!("este programa: {e}", "this executable: {e}"))
 }
 
-/// What was typed, with the seed that makes it the same again, and without an API key: reports are sent around.
+/// Runs it in this directory. What has not begun leaves no new one behind.
+async fn within<T>(dir: &Path, run: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let new = !dir.exists();
+    let done = run.await;
+    if new && done.is_err() {
+        opening::forget(dir);
+    }
+    done
+}
+
+/// As it can be typed again.
 fn command(seed: Option<u64>, chosen: u64) -> String {
-    const KEY: &str = "--clave-api";
-    let mut words: Vec<_> = std::env::args().skip(1).collect();
-    if let Some(at) = words.iter().position(|word| word == KEY || word.starts_with("--clave-api=")) {
-        if words.get(at).is_some_and(|word| word == KEY) {
-            words.remove(at);
-        }
-        words.remove(at);
-    }
-    if seed.is_none() {
-        words.extend(["--semilla".to_owned(), chosen.to_string()]);
-    }
+    let words = options::again(std::env::args().skip(1), seed.is_none().then_some(chosen));
+    let words: Vec<_> = words.iter().map(|word| options::quoted(word)).collect();
     format!("cargo run --release -p laboratorio -- {}", words.join(" "))
 }
 
 async fn experiment(what: &Experiment, c: Common, stop: &Stop) -> Result<Word, String> {
+    if matches!(what, Experiment::Point { points } if points.is_empty()) {
+        let known = point::OF_NAIVE.join(", ");
+        complain!(
+            "{}",
+            t!(
+                "la tienda ingenua no tiene ese punto; con --ingenuo, --en puede ser: {known}",
+                "the naive shop has no such point; with --ingenuo, --en may be: {known}"
+            )
+        );
+        return Ok(Word::BadOptions);
+    }
+    let purchases = c.compras * c.segundos;
+    if purchases > opening::MOST_PURCHASES {
+        let [purchases, most] = [purchases, opening::MOST_PURCHASES].map(|n| whole(n as u64));
+        complain!(
+            "{}",
+            t!(
+                "--compras por --segundos son {purchases} compras, y un experimento tiene tokens para {most}: pida menos",
+                "--compras times --segundos are {purchases} purchases, and an experiment has tokens for {most}: ask for fewer"
+            )
+        );
+        return Ok(Word::BadOptions);
+    }
     match &c.k8s {
         Some(_) if matches!(what, Experiment::Point { .. }) => {
-            eprintln!(
+            complain!(
                 "{}",
                 t!(
-                    "fallo es sólo para esta máquina: las imágenes no tienen puntos en que morir; en un clúster use caida",
+                    "fallo es solo para esta máquina: las imágenes no tienen puntos en que morir; en un clúster use caida",
                     "fallo is for this machine only: images have no points to die at; in a cluster use caida"
                 )
             );
@@ -158,8 +187,8 @@ async fn experiment(what: &Experiment, c: Common, stop: &Stop) -> Result<Word, S
         namespace: c.k8s,
     };
     began(seed, &options.dir);
-    let report = experiment::run(&options, what, stop).await?;
-    Ok(tell(&report, &options.report, &options.dir))
+    let ended = within(&options.dir, Box::pin(experiment::run(&options, what, stop))).await?;
+    Ok(tell(&ended, &options.report, &options.dir))
 }
 
 async fn chaos(c: Chaos, stop: &Stop) -> Result<Word, String> {
@@ -189,7 +218,7 @@ async fn chaos(c: Chaos, stop: &Stop) -> Result<Word, String> {
         Store::Postgres => Storage::Postgres { serializable: c.serializable },
         Store::Json if c.serializable => {
             let why = t!("--serializable va con --store postgres", "--serializable is for --store postgres");
-            eprintln!("{why}");
+            complain!("{why}");
             return Ok(Word::BadOptions);
         }
         Store::Json => Storage::Json,
@@ -215,8 +244,8 @@ async fn chaos(c: Chaos, stop: &Stop) -> Result<Word, String> {
         dir,
     };
     began(seed, &options.dir);
-    let report = chaos::run(&options, stop).await?;
-    Ok(tell(&report, &options.report, &options.dir))
+    let ended = within(&options.dir, Box::pin(chaos::run(&options, stop))).await?;
+    Ok(tell(&ended, &options.report, &options.dir))
 }
 
 async fn class(c: Classroom, stop: &Stop) -> Result<Word, String> {
@@ -236,15 +265,16 @@ async fn class(c: Classroom, stop: &Stop) -> Result<Word, String> {
         seed: c.semilla.unwrap_or_else(now),
         dir: c.dir.unwrap_or_else(fresh),
     };
-    classroom::run(options, stop).await.map(|()| Word::Right)
+    let dir = options.dir.clone();
+    within(&dir, Box::pin(classroom::run(options, stop))).await.map(|()| Word::Right)
 }
 
 /// A cluster's market is reached by its gateway, as its customers reach it. Which address that is differs from cluster to cluster.
 fn no_url(namespace: &str, port: u16) -> Word {
-    eprintln!(
+    complain!(
         "{}",
         t!(
-            "--k8s necesita --url, la dirección del gateway: deje corriendo «kubectl -n {namespace} port-forward service/gateway {port}:80» y agregue --url http://127.0.0.1:{port}",
+            "--k8s necesita --url, la dirección de la puerta de enlace: deje corriendo «kubectl -n {namespace} port-forward service/gateway {port}:80» y agregue --url http://127.0.0.1:{port}",
             "--k8s needs --url, the gateway's address: leave \"kubectl -n {namespace} port-forward service/gateway {port}:80\" running and add --url http://127.0.0.1:{port}"
         )
     );
@@ -264,44 +294,70 @@ fn began(seed: u64, dir: &Path) {
     say!("{}", t!("semilla {seed}, directorio {dir}", "seed {seed}, directory {dir}"));
 }
 
-/// Says on the terminal what the report says.
-fn tell(report: &Report, file: &Path, dir: &Path) -> Word {
+/// Says on the terminal what the report says, and then what went wrong after the verdict.
+fn tell(ended: &Ended, file: &Path, dir: &Path) -> Word {
+    let report = &ended.report;
     say!("");
     for figure in &report.cifras {
         say!("{:<44} {}", figure.nombre, figure.valor);
     }
     say!("");
     for o in &report.operaciones {
-        let (name, failed) = (&o.nombre, o.fallidas + o.sin_respuesta);
-        let [p50, p99] = [o.p50_micros, o.p99_micros].map(laboratorio::words::time);
-        let (done, refused) = (o.hechas, o.rechazadas);
+        let (name, failed) = (&o.nombre, whole(o.fallidas + o.sin_respuesta));
+        let done = counted(o.hechas, ["hecha", "hechas"], ["done", "done"]);
+        let [p50, p99] = [o.p50_micros, o.p99_micros].map(words::measured);
+        let refused = counted(o.rechazadas, ["rechazada", "rechazadas"], ["refused", "refused"]);
         say!(
             "{}",
             t!(
-                "{name}: {done} hechas, {refused} rechazadas, {failed} sin éxito; 50 % en {p50}, 99 % en {p99}",
-                "{name}: {done} done, {refused} refused, {failed} failed; 50 % within {p50}, 99 % within {p99}"
+                "{name}: {done}, {refused}, {failed} sin éxito; 50 % en {p50}, 99 % en {p99}",
+                "{name}: {done}, {refused}, {failed} failed; 50 % within {p50}, 99 % within {p99}"
             )
         );
     }
     say!("");
     for rule in report.reglas.iter().filter(|r| !r.correcto) {
+        say!("{}: {}", rule.dice, rule.state());
         for found in rule.hallazgos.iter().take(OF_EACH) {
-            say!("{}: {found}", rule.regla);
+            say!("  {found}");
         }
         let more = rule.more(OF_EACH);
         if more > 0 {
-            say!("{}: {}", rule.regla, t!("… y {more} más", "… and {more} more"));
+            say!("  {}", t!("… y {more} más", "… and {more} more"));
         }
     }
-    let light = if report.correcto { t!("VERDE", "GREEN") } else { t!("ROJO", "RED") };
-    say!("{light}: {}", report.veredicto);
+    for rule in &report.reglas {
+        if let Some(why) = &rule.unchecked {
+            say!("{}: {} ({why})", rule.dice, rule.state());
+        }
+    }
+    say!("{}: {}", report.light(), report.veredicto);
     let (html, history) = (file.display(), dir.join("historia.jsonl"));
     let history = history.display();
-    say!("{}", t!("informe: {html}\nhistoria: {history}", "report: {html}\nhistory: {history}"));
-    match (report.correcto, report.interrumpido) {
-        (false, _) => Word::Wrong,
-        (true, true) => Word::Stopped,
-        (true, false) => Word::Right,
+    if ended.written.is_ok() {
+        say!("{}", t!("informe: {html}", "report: {html}"));
+    }
+    say!("{}", t!("historia: {history}", "history: {history}"));
+    if let Err(e) = &ended.written {
+        let dir = options::quoted(&dir.to_string_lossy());
+        complain!(
+            "{}",
+            t!(
+                "el informe no se pudo escribir: {e}; «laboratorio revisar {dir}» juzga de nuevo esta corrida",
+                "the report could not be written: {e}; \"laboratorio revisar {dir}\" judges this run again"
+            )
+        );
+    }
+    if let Err(e) = &ended.calm {
+        complain!("{}", t!("el mercado no quedó como estaba: {e}", "the market is not as it was: {e}"));
+    }
+    if ended.written.is_err() || ended.calm.is_err() {
+        return Word::Undecided;
+    }
+    match (report.right(), report.interrumpido) {
+        (Some(false), _) => Word::Wrong,
+        (None, _) | (_, true) => Word::Undecided,
+        (Some(true), false) => Word::Right,
     }
 }
 
@@ -319,13 +375,21 @@ fn compared(a: &Path, b: &Path) -> Result<Word, String> {
 fn review(dir: &Path) -> Result<Word, String> {
     let history = History::load(&dir.join("historia.jsonl"))?;
     let path = dir.join("final.json");
-    let text = std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let end = serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.display()))?;
-    let verdict = checker::check(&history, &end);
+    let text = std::fs::read(&path).map_err(|e| words::failed(&path, &e))?;
+    let end: Option<Final> = serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+    let verdict = checker::check(&history, end.as_ref());
     for h in &verdict.findings {
-        say!("{}: {}", h.rule, h.detail);
+        say!("{}: {}", rules::title(h.rule), h.detail);
     }
     let (n, keys) = (verdict.findings.len(), verdict.overtaken);
-    say!("{}", t!("{n} hallazgos, {keys} claves rebasadas", "{n} finding(s), {keys} overtaken key(s)"));
-    Ok(if verdict.findings.is_empty() { Word::Right } else { Word::Wrong })
+    say!("{}", t!("hallazgos: {n}", "findings: {n}"));
+    say!("{}: {keys}", checker::overtaken());
+    if end.is_none() {
+        say!("{}", t!("no se pudo leer el mercado", "the market could not be read"));
+    }
+    Ok(match (verdict.findings.is_empty(), end) {
+        (false, _) => Word::Wrong,
+        (true, Some(_)) => Word::Right,
+        (true, None) => Word::Undecided,
+    })
 }

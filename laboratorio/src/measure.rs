@@ -1,5 +1,6 @@
 //! What the customers met: a sample for each operation, and what was done to the market meanwhile.
 
+use crate::wire::Answer;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,10 +22,10 @@ pub enum Kind {
 }
 
 impl End {
-    /// Of an answer with this status.
-    pub const fn of(status: Option<u16>) -> Self {
-        match status {
-            Some(200..=399) => Self::Done,
+    /// Of an answer.
+    pub fn of(answer: &Answer) -> Self {
+        match answer.status {
+            Some(200..=399) if !answer.body.is_null() => Self::Done,
             Some(400..=499) => Self::Refused,
             Some(_) => Self::Failed,
             None => Self::Silent,
@@ -35,14 +36,16 @@ impl End {
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
-    /// 2xx.
+    /// 2xx that can be read.
     Done,
     /// 4xx: the market said no.
     Refused,
-    /// 5xx.
+    /// 5xx, or a success that cannot be read.
     Failed,
     /// No whole answer.
     Silent,
+    /// The run ended while its customer still waited for a turn: nothing was sent.
+    Left,
 }
 
 /// An operation.
@@ -58,6 +61,17 @@ pub struct Sample {
     pub end: End,
     /// Who answered: an index into [`Measured::pods`].
     pub pod: Option<u16>,
+}
+
+impl Sample {
+    /// When it ended, in microseconds of the run.
+    pub const fn ended(&self) -> u64 {
+        self.at + self.took
+    }
+}
+
+fn per_second(n: usize, from: u64, to: u64) -> f64 {
+    n as f64 * 1e6 / to.saturating_sub(from).max(1) as f64
 }
 
 /// Something that was done to the market.
@@ -174,14 +188,24 @@ impl Meter {
         all.failed_at.push(now);
     }
 
-    /// Something that was done, from then to now.
-    pub fn mark(&self, from: u64, what: String, fault: bool) {
-        self.mark_to(from, self.now(), what, fault);
+    /// Something that was done, from then to now; its number, for [`Meter::lasts`].
+    pub fn mark(&self, from: u64, what: String, fault: bool) -> usize {
+        self.mark_to(from, self.now(), what, fault)
     }
 
     /// The same where its end is known.
-    pub fn mark_to(&self, from: u64, to: u64, what: String, fault: bool) {
-        self.lock().marks.push(Mark { from, to, what, fault });
+    pub fn mark_to(&self, from: u64, to: u64, what: String, fault: bool) -> usize {
+        let mut all = self.lock();
+        all.marks.push(Mark { from, to, what, fault });
+        all.marks.len() - 1
+    }
+
+    /// What has this number goes on until now.
+    pub fn lasts(&self, mark: usize) {
+        let now = self.now();
+        if let Some(mark) = self.lock().marks.get_mut(mark) {
+            mark.to = now;
+        }
     }
 
     /// How it goes.
@@ -213,6 +237,20 @@ impl Measured {
             times.saturating_record(s.took.max(1));
         }
         times
+    }
+
+    /// Answers of this kind that came in this time, a second; refusals, and those of operations that were to begin earlier, are
+    /// among them.
+    pub fn answered(&self, kind: Kind, from: u64, to: u64) -> f64 {
+        let is_answer = |end| matches!(end, End::Done | End::Refused);
+        let came = |s: &&Sample| s.kind == kind && is_answer(s.end) && (from..to).contains(&s.ended());
+        per_second(self.samples.iter().filter(came).count(), from, to)
+    }
+
+    /// Operations of this kind that were to begin in this time, a second.
+    pub fn offered(&self, kind: Kind, from: u64, to: u64) -> f64 {
+        let due = |s: &&Sample| s.kind == kind && (from..to).contains(&s.at);
+        per_second(self.samples.iter().filter(due).count(), from, to)
     }
 
     /// How many operations of this kind ended so.

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::history::{Token, Transaccion, Usuario};
+use crate::shown::{Token, Transaccion, Usuario};
 
 /// As long as a call to another service takes.
 const CALL: Duration = Duration::from_millis(2);

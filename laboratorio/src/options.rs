@@ -2,7 +2,7 @@
 
 use crate::attack;
 use crate::experiment::Experiment;
-use crate::experiment::point::POINTS;
+use crate::experiment::point::{OF_NAIVE, POINTS};
 use crate::plan::Service;
 use crate::words::Lang;
 use clap::builder::PossibleValuesParser;
@@ -75,7 +75,7 @@ pub struct Common {
     #[arg(long, value_name = "NAMESPACE", conflicts_with_all = ["local", "ingenuo"])]
     pub k8s: Option<String>,
     /// With --url, where people log in: an API key of an account that is tesorero, publicador and auditor
-    #[arg(long, env = "CLAVE_API", hide_env_values = true, value_name = "CLAVE")]
+    #[arg(long, env = "CLAVE_API", hide_env_values = true, value_name = "KEY")]
     pub clave_api: Option<String>,
     /// Whether people log in, in a market that is started for it
     #[arg(long, value_enum, default_value_t = Cuentas::No, conflicts_with_all = ["url", "ingenuo"])]
@@ -89,8 +89,8 @@ pub struct Common {
     /// How long
     #[arg(long, value_name = "N", default_value_t = 60.0, value_parser = seconds)]
     pub segundos: f64,
-    /// Of everything by chance; the time if left out
-    #[arg(long, value_name = "N")]
+    /// The seed of everything by chance; the time if left out
+    #[arg(long, value_name = "N", value_parser = natural)]
     pub semilla: Option<u64>,
     /// Reads a second, whatever their answers take
     #[arg(long, value_name = "N", default_value_t = 50.0, value_parser = rate)]
@@ -113,7 +113,7 @@ pub struct Scale {
     #[arg(long, value_enum, default_value = "tokens")]
     pub servicio: Service,
     /// From one process to so many
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = replicas)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = several)]
     pub replicas: usize,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it")]
@@ -130,7 +130,7 @@ pub struct Crash {
     #[arg(long, value_name = "N", value_parser = replicas)]
     pub replicas: Option<usize>,
     /// Seconds between two deaths
-    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
+    #[arg(long, value_name = "N", default_value_t = 5.0, value_parser = seconds)]
     pub cada: f64,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it")]
@@ -141,7 +141,7 @@ pub struct Crash {
 #[derive(Args, Debug)]
 pub struct Point {
     /// Where in a purchase; each of them in turn if left out
-    #[arg(long, value_name = "PUNTO", value_parser = PossibleValuesParser::new(POINTS))]
+    #[arg(long, value_name = "POINT", value_parser = PossibleValuesParser::new(POINTS))]
     pub en: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it")]
@@ -158,7 +158,7 @@ pub struct Chaos {
     #[arg(long, value_name = "NAMESPACE", conflicts_with_all = ["local", "ingenuo", "store", "kills"])]
     pub k8s: Option<String>,
     /// With --url, where people log in: an API key of an account that is tesorero, publicador and auditor
-    #[arg(long, env = "CLAVE_API", hide_env_values = true, value_name = "CLAVE")]
+    #[arg(long, env = "CLAVE_API", hide_env_values = true, value_name = "KEY")]
     pub clave_api: Option<String>,
     /// Whether people log in: each customer then buys with a session of their own, and some try to buy with somebody else's
     #[arg(long, value_enum, default_value_t = Cuentas::No, conflicts_with_all = ["url", "ingenuo"])]
@@ -167,19 +167,19 @@ pub struct Chaos {
     #[arg(long, value_name = "URL", value_parser = url, conflicts_with_all = ["ingenuo", "store", "kills"])]
     pub url: Option<String>,
     /// How long, in minutes
-    #[arg(long, value_name = "MINUTOS", value_parser = seconds, conflicts_with = "segundos")]
+    #[arg(long, value_name = "N", value_parser = seconds, conflicts_with = "segundos")]
     pub minutos: Option<f64>,
     /// How long; a minute if left out
     #[arg(long, value_name = "N", value_parser = seconds)]
     pub segundos: Option<f64>,
     /// Instead: until so many processes were killed
-    #[arg(long)]
+    #[arg(long, value_name = "N", value_parser = natural)]
     pub kills: Option<u64>,
-    /// The schedule of faults; the time if left out
-    #[arg(long, value_name = "SEMILLA")]
+    /// The seed of the schedule of faults; the time if left out
+    #[arg(long, value_name = "N", value_parser = natural)]
     pub semilla: Option<u64>,
     /// Customers at once, each of whom waits for an answer before the next request
-    #[arg(long, value_name = "CLIENTES", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = customers)]
     pub clientes: u64,
     /// Besides, reads a second, whatever their answers take
     #[arg(long, value_name = "N", default_value_t = 0.0, value_parser = rate)]
@@ -209,7 +209,7 @@ pub struct Chaos {
 #[derive(Args, Debug)]
 pub struct Classroom {
     /// Port of the page, on 127.0.0.1
-    #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 8080, value_parser = port)]
     pub port: u16,
     /// What the services keep their data in: files, or PostgreSQL, which is started for it
     #[arg(long, value_enum, default_value_t = Store::Json)]
@@ -221,17 +221,45 @@ pub struct Classroom {
     #[arg(long, value_name = "URL", value_parser = url, requires = "k8s")]
     pub url: Option<String>,
     /// With --k8s, where people log in: an API key of an account that is tesorero, publicador and auditor
-    #[arg(long, env = "CLAVE_API", hide_env_values = true, value_name = "CLAVE")]
+    #[arg(long, env = "CLAVE_API", hide_env_values = true, value_name = "KEY")]
     pub clave_api: Option<String>,
     /// Opens no browser
     #[arg(long)]
     pub sin_navegador: bool,
-    /// Of what customers ask for; the time if left out
-    #[arg(long, value_name = "N")]
+    /// The seed of what customers ask for; the time if left out
+    #[arg(long, value_name = "N", value_parser = natural)]
     pub semilla: Option<u64>,
     /// An empty directory for the data, the logs and the reports; a fresh one if left out
     #[arg(long)]
     pub dir: Option<PathBuf>,
+}
+
+/// What was typed, with the seed that makes it the same again. Without an API key: reports are sent around. Without the
+/// directory: it is not empty any more.
+pub fn again(typed: impl Iterator<Item = String>, seed: Option<u64>) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut value = false;
+    for word in typed {
+        let dropped = ["--clave-api", "--dir"].iter().any(|o| word == *o);
+        let joined = ["--clave-api=", "--dir="].iter().any(|o| word.starts_with(o));
+        if !(dropped || joined || value) {
+            words.push(word);
+        }
+        value = dropped;
+    }
+    if let Some(seed) = seed {
+        words.extend(["--semilla".to_owned(), seed.to_string()]);
+    }
+    words
+}
+
+/// A word as a shell takes it for one.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Whether people log in.
@@ -263,8 +291,10 @@ impl Order {
             }
             Self::Rollout(common) => (Experiment::Rollout, common.clone()),
             Self::Point(o) => {
+                let known = if o.common.ingenuo { &OF_NAIVE[..] } else { &POINTS };
                 let wanted = |p: &&str| o.en.as_deref().is_none_or(|en| en == *p);
-                (Experiment::Point { points: POINTS.into_iter().filter(wanted).collect() }, o.common.clone())
+                let points = known.iter().copied().filter(wanted).collect();
+                (Experiment::Point { points }, o.common.clone())
             }
             _ => return None,
         })
@@ -291,11 +321,36 @@ fn rate(text: &str) -> Result<f64, String> {
     number(text, 0.0, 20_000.0)
 }
 
+fn natural(text: &str) -> Result<u64, String> {
+    let wrong =
+        |_| crate::t!("debe ser un número entero, sin signo", "must be a whole number, without a sign");
+    text.parse().map_err(wrong)
+}
+
+/// A whole number within these bounds.
+fn within<N: TryFrom<u64>>(text: &str, least: u64, most: u64) -> Result<N, String> {
+    let n = natural(text)?;
+    N::try_from(n)
+        .ok()
+        .filter(|_| (least..=most).contains(&n))
+        .ok_or_else(|| crate::t!("debe estar entre {least} y {most}", "must be between {least} and {most}"))
+}
+
+fn customers(text: &str) -> Result<u64, String> {
+    within(text, 1, 10_000)
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    within(text, 1, u16::MAX.into())
+}
+
 fn replicas(text: &str) -> Result<usize, String> {
-    number(text, 1.0, 20.0).and_then(|n| match n.fract() {
-        0.0 => Ok(n as usize),
-        _ => Err(crate::t!("debe ser un número entero", "must be a whole number")),
-    })
+    within(text, 1, 20)
+}
+
+/// More than the one that a scaling begins with.
+fn several(text: &str) -> Result<usize, String> {
+    within(text, 2, 20)
 }
 
 fn url(text: &str) -> Result<String, String> {
@@ -314,5 +369,33 @@ fn html(text: &str) -> Result<PathBuf, String> {
     match path.extension().and_then(|e| e.to_str()) {
         Some("html") => Ok(path),
         _ => Err(crate::t!("debe terminar en .html", "must end in .html")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{again, quoted};
+    use std::os::unix::process::CommandExt;
+
+    #[test]
+    fn a_word_is_one_for_a_shell_as_well() {
+        let words = ["--informe=/tmp/a-b_1.html", "http://127.0.0.1:1/?a=1", "a b", "it's", "$HOME", ""];
+        let said = words.map(quoted).join(" ");
+        let print = format!("printf '%s\\n' {said}");
+        let output = std::process::Command::new("sh").args(["-c", &print]).process_group(0).output();
+        let heard = String::from_utf8(output.unwrap().stdout).unwrap();
+        assert_eq!(heard.lines().collect::<Vec<_>>(), words);
+        assert_eq!(quoted(words[0]), words[0]);
+    }
+
+    #[test]
+    fn a_command_to_repeat_has_no_directory_and_no_key() {
+        let said = |typed: &str| again(typed.split(' ').map(str::to_owned), Some(7)).join(" ");
+        let kept = "caida --cada 2 --semilla 7";
+        for typed in
+            ["--dir /tmp/x", "--dir=/tmp/x", "--clave-api k", "--clave-api=k", "--dir d --clave-api k"]
+        {
+            assert_eq!(said(&format!("caida {typed} --cada 2")), kept);
+        }
     }
 }

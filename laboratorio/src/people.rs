@@ -3,8 +3,10 @@
 //!
 //! A session is renewed long before it ends, so that short runs renew some. One that is over is begun again by the API key.
 
-use crate::history::{DiskArrays, Op, Usuario};
+use crate::child;
+use crate::history::Op;
 use crate::report::Figure;
+use crate::shown::{DiskArrays, Usuario};
 use crate::t;
 use crate::wire::{self, Answer};
 use reqwest::RequestBuilder;
@@ -49,7 +51,7 @@ impl Subject {
                 Self::Buyer(*usuario)
             }
             Op::Credit { .. } | Op::ChangePrecio { .. } | Op::CreateToken { .. } => Self::Office,
-            Op::ShowToken { .. } => Self::Visitor,
+            Op::ShowToken { .. } | Op::ListTokens => Self::Visitor,
         }
     }
 
@@ -100,15 +102,10 @@ impl Person {
 /// What the program says.
 pub async fn found(usuarios: &Path, store: &str, seed: &Path) -> Result<String, String> {
     let password = random()?;
-    let mut command = tokio::process::Command::new(usuarios);
+    let mut command = child::command(usuarios);
     command.args(["cuenta", "crear", OFFICE]);
     command.args(ROLES.iter().flat_map(|role| ["--rol", role]));
-    command
-        .env_clear()
-        .env("STORE", store)
-        .env("SEED_DIR", seed)
-        .env("CONTRASENA", &password)
-        .kill_on_drop(true);
+    command.env_clear().env("STORE", store).env("SEED_DIR", seed).env("CONTRASENA", &password);
     let output = command.output().await.map_err(|e| format!("{}: {e}", usuarios.display()))?;
     match output.status.success() {
         true => Ok(password),

@@ -79,6 +79,11 @@ impl Proxy {
         self.mode.send_replace(mode);
     }
 
+    /// What it does now.
+    pub fn mode(&self) -> Mode {
+        *self.mode.borrow()
+    }
+
     async fn connection(self: Arc<Self>, client: TcpStream) {
         if *self.mode.borrow() == Mode::Cut {
             return;

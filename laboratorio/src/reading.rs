@@ -1,9 +1,10 @@
 //! Reads the market at the end: over the API, and from its files or tables after a clean stop.
 
+use crate::checker::Verdict;
 use crate::database::Database;
-use crate::history::{AuditReport, DiskArrays, Final, Movimiento, Token, Transaccion, Usuario};
 use crate::http::Addresses;
 use crate::people::Subject;
+use crate::shown::{AuditReport, DiskArrays, Final, Movimiento, Token, Transaccion, Usuario};
 use crate::t;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -86,6 +87,25 @@ pub async fn settled(client: &reqwest::Client, to: &Addresses, within: Duration)
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// The market that this laboratory has started, after its faults: it settles, and can be read. Where it is not so, the market
+/// has not come back from what was mended, which breaks a rule.
+///
+/// # Errors
+/// What could not be read.
+pub async fn recovered(
+    client: &reqwest::Client,
+    to: &Addresses,
+    within: Duration,
+    verdict: &mut Verdict,
+) -> Result<Final, String> {
+    let settled = settled(client, to, within).await;
+    let end = public(client, to).await;
+    if let Err(why) = end.as_ref().map_or_else(|e| Err(e.clone()), |_| settled) {
+        verdict.add("audit", why);
+    }
+    end
 }
 
 /// Waits until the three services answer.
@@ -235,4 +255,18 @@ pub async fn counter(client: &reqwest::Client, process: SocketAddr, name: &str) 
     let request = client.get(format!("http://{process}/metrics")).timeout(Duration::from_millis(200));
     let text = request.send().await.ok()?.text().await.ok()?;
     text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_market_that_does_not_come_back_breaks_a_rule() {
+        let to = Addresses::one("http://127.0.0.1:1");
+        let mut verdict = Verdict::default();
+        let end = recovered(&reqwest::Client::new(), &to, Duration::ZERO, &mut verdict).await;
+        assert!(end.is_err());
+        assert_eq!(verdict.by_rule().into_iter().collect::<Vec<_>>(), [("audit", 1)]);
+    }
 }

@@ -5,6 +5,7 @@ use crate::cluster::Cluster;
 use crate::local::Local;
 use crate::plan::Service;
 use crate::t;
+use crate::words::counted;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,11 @@ use std::time::{Duration, Instant};
 const DOWN: Duration = Duration::from_millis(300);
 /// A process that is not back by then stays away.
 const BACK: Duration = Duration::from_secs(20);
+
+/// So many, in words.
+pub fn new_pods(n: usize) -> String {
+    counted(n, ["pod nuevo", "pods nuevos"], ["new pod", "new pods"])
+}
 
 /// Whose processes.
 #[derive(Clone)]
@@ -119,7 +125,8 @@ impl Site {
         match (self, part) {
             (Self::Cluster(cluster), Part::Deployment(service)) => {
                 let n = cluster.roll(*service).await?;
-                Ok((n, t!("{n} pods nuevos de {name}", "{n} new pods of {name}")))
+                let new = new_pods(n);
+                Ok((n, t!("{new} de {name}", "{new} of {name}")))
             }
             (Self::Local(local), _) => {
                 let new = local.replace(name).await?;

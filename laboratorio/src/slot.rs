@@ -1,5 +1,6 @@
 //! A place for one process of a service: starts it, signals it, and starts it again when it has died.
 
+use crate::child;
 use crate::history::{Line, Recorder};
 use crate::proxy::Proxy;
 use rustix::process::{Pid, Signal, kill_process};
@@ -10,7 +11,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot};
 
 /// How to start a process of a service.
@@ -151,7 +152,8 @@ async fn supervise(recipe: Recipe, mut orders: mpsc::UnboundedReceiver<Order>, t
                 order = orders.recv() => match order {
                     // the run is over: the child goes with this task, see `kill_on_drop`
                     None => return,
-                    Some(Order::Start) => {}
+                    // where it is ending, the next one starts once it has ended
+                    Some(Order::Start) => wanted = true,
                     Some(Order::Signal(signal)) => send(&child, signal),
                     Some(Order::Kill(signal, after)) => {
                         send(&child, signal);
@@ -195,7 +197,7 @@ fn spawn(recipe: &Recipe) -> std::io::Result<(Child, [SocketAddr; 2])> {
     drop(free);
     let log = File::options().create(true).append(true).open(&recipe.log)?;
     let [public, internal] = ports.map(|a| a.port().to_string());
-    let child = Command::new(&recipe.program)
+    let child = child::command(&recipe.program)
         .args(&recipe.args)
         .env_clear()
         .envs(recipe.environment.iter().map(|(k, v)| (k, v)))
@@ -204,7 +206,6 @@ fn spawn(recipe: &Recipe) -> std::io::Result<(Child, [SocketAddr; 2])> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
-        .kill_on_drop(true)
         .spawn()?;
     Ok((child, ports))
 }
@@ -219,5 +220,38 @@ fn route(recipe: &Recipe, [public, internal]: [SocketAddr; 2], on: bool) {
     recipe.public.iter().for_each(|p| switch(p, public));
     if let Some(proxy) = &recipe.internal {
         switch(proxy, internal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::timeout;
+
+    /// It ends by itself a while after it was asked to end, as a service that finishes what it began.
+    #[tokio::test]
+    async fn one_that_is_started_while_the_one_before_ends_starts_after_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let slot = Slot::new(Recipe {
+            name: "sleeper".to_owned(),
+            program: "sleep".into(),
+            args: vec!["0.3".to_owned()],
+            environment: Vec::new(),
+            port: "PORT",
+            log: dir.path().join("log"),
+            public: Vec::new(),
+            internal: None,
+            delays: None,
+        });
+        let started = async |n| {
+            while slot.starts() < n {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        slot.start();
+        timeout(Duration::from_secs(20), started(1)).await.expect("it starts");
+        let (ended, ()) = tokio::join!(slot.retire(Signal::CONT), async { slot.start() });
+        assert!(ended.is_some_and(|status| status.success()));
+        timeout(Duration::from_secs(20), started(2)).await.expect("the next one starts");
     }
 }

@@ -1,12 +1,32 @@
-//! Ctrl-C and SIGTERM: the first one ends a run early and in order, the second one at once.
+//! Ctrl-C, SIGTERM and a terminal that closes: the first one ends a run early and in order, the second one at once, as
+//! SIGQUIT does. What was started here has process groups of its own, and ends by nobody else.
 
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// Whether it is to end.
 #[derive(Clone)]
 pub struct Stop(watch::Receiver<u32>);
+
+fn listen(kind: SignalKind, name: &str) -> Result<Signal, String> {
+    signal(kind).map_err(|e| format!("{name}: {e}"))
+}
+
+async fn next(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => _ = signal.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether this process was started to ignore the signal.
+fn ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    mask & (1 << (kind.as_raw_value() - 1)) != 0
+}
 
 impl Stop {
     /// Listens from now on.
@@ -14,16 +34,24 @@ impl Stop {
     /// # Errors
     /// Where signals cannot be heard.
     pub fn listen() -> Result<Self, String> {
-        let mut term = signal(SignalKind::terminate()).map_err(|e| format!("SIGTERM: {e}"))?;
-        let mut int = signal(SignalKind::interrupt()).map_err(|e| format!("SIGINT: {e}"))?;
+        let mut term = listen(SignalKind::terminate(), "SIGTERM")?;
+        let mut int = listen(SignalKind::interrupt(), "SIGINT")?;
+        let mut quit = listen(SignalKind::quit(), "SIGQUIT")?;
+        // nohup ignores it for us
+        let mut hangup = match ignored(SignalKind::hangup()) {
+            true => None,
+            false => Some(listen(SignalKind::hangup(), "SIGHUP")?),
+        };
         let (heard, stop) = watch::channel(0);
         tokio::spawn(async move {
             loop {
-                tokio::select! {
-                    _ = term.recv() => {}
-                    _ = int.recv() => {}
-                }
-                heard.send_modify(|n| *n += 1);
+                let times = tokio::select! {
+                    _ = term.recv() => 1,
+                    _ = int.recv() => 1,
+                    () = next(&mut hangup) => 1,
+                    _ = quit.recv() => 2,
+                };
+                heard.send_modify(|n| *n += times);
             }
         });
         Ok(Self(stop))

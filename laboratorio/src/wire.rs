@@ -20,6 +20,7 @@ impl Answer {
     pub fn reason(&self) -> String {
         let code = self.body.get("codigo").and_then(Value::as_str).unwrap_or_default();
         match self.status {
+            Some(200..=399) if self.body.is_null() => t!("respuesta ilegible", "unreadable answer"),
             Some(status) => format!("{status} {code}").trim_end().to_owned(),
             None => t!("sin respuesta", "no answer"),
         }

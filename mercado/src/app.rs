@@ -4,9 +4,10 @@ use crate::config::Config;
 use crate::web;
 use actix_web::web::Data;
 use http_kit::exit::StartError;
+use market::backend::Backend;
 use market::host::{Host, Port, Serving, share_visits};
 use market::participant::Local;
-use market::store::{Sample, ServiceStore};
+use market::store::Sample;
 use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
@@ -20,22 +21,19 @@ pub const SAMPLE: Sample = &[
     ("transacciones", include_str!("../../transacciones/transacciones.json")),
 ];
 
-struct Stores {
-    usuarios: ServiceStore<usuarios::store::state::State>,
-    tokens: ServiceStore<tokens::store::state::State>,
-    transacciones: ServiceStore<transacciones::store::state::State>,
-}
+/// A service's store, and what the host keeps of it.
+type Opened<S> = (S, Arc<dyn Backend>);
+type Stores =
+    (Opened<usuarios::store::Store>, Opened<tokens::store::Store>, Opened<transacciones::store::Store>);
 
-impl Stores {
-    /// Opens all three at once: loading is parsing, and each has files of its own.
-    fn open(host: &Host<'_>) -> Result<Self, StartError> {
-        std::thread::scope(|scope| {
-            let usuarios = scope.spawn(|| host.open(SAMPLE));
-            let tokens = scope.spawn(|| host.open(SAMPLE));
-            let transacciones = host.open(SAMPLE);
-            Ok(Self { usuarios: joined(usuarios)?, tokens: joined(tokens)?, transacciones: transacciones? })
-        })
-    }
+/// Opens all three at once: loading is parsing, and each has files of its own.
+fn open(host: &Host<'_>) -> Result<Stores, StartError> {
+    std::thread::scope(|scope| {
+        let usuarios = scope.spawn(|| usuarios::store::Store::open(host, SAMPLE));
+        let tokens = scope.spawn(|| tokens::store::Store::open(host, SAMPLE));
+        let transacciones = transacciones::store::Store::open(host, SAMPLE);
+        Ok((joined(usuarios)?, joined(tokens)?, transacciones?))
+    })
 }
 
 /// What a thread opened; a panic there goes on here.
@@ -52,20 +50,18 @@ pub fn build(config: &Config) -> Result<Serving, StartError> {
     config.accounts.mode(&config.host)?;
     let pictures = Data::new(tokens::pictures::Pictures::open(config.pictures.as_deref())?);
     let mut host = Host::new("mercado", &config.server, &config.store);
-    let Stores { usuarios, tokens, transacciones } = Stores::open(&host)?;
-    host.keep(&usuarios);
-    host.keep(&tokens);
-    host.keep(&transacciones);
-    let usuarios = usuarios::store::Store::new(usuarios);
+    let ((usuarios, kept_usuarios), (tokens, kept_tokens), (transacciones, kept_transacciones)) =
+        open(&host)?;
+    [kept_usuarios, kept_tokens, kept_transacciones].into_iter().for_each(|kept| host.keep(kept));
     let people = People::start(usuarios, &config.host, &config.accounts, &config.logins, &host.edge.metrics)?;
     host.require(people.readiness());
     let mut ops = host.ops(openapi(people.accounts.is_on()), &people.accounts)?;
     let redis = config.redis_url.as_ref().map(|url| share_visits(&mut ops, url));
 
-    let tokens = tokens::store::Store::new(tokens).searching(config.searches_at_once);
+    let tokens = tokens.searching(config.searches_at_once);
     tokens.searches().measure(&host.edge.metrics);
     let engine = Engine::start(
-        transacciones::store::Store::new(transacciones).signed(&config.server.hostname),
+        transacciones.signed(&config.server.hostname),
         Arc::new(Local(tokens.clone())),
         Arc::new(Local(people.charges.clone())),
         config.purchase,

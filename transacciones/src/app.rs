@@ -11,7 +11,6 @@ use crate::recovery::{Recovery, Tally};
 use crate::routes;
 use crate::service::Service;
 use crate::store::Store;
-use crate::store::state::State;
 use actix_web::web::{Data, ServiceConfig};
 use http_kit::exit::StartError;
 use http_kit::metrics::Metrics;
@@ -166,10 +165,10 @@ pub fn build(config: &Config) -> Result<Serving, StartError> {
     let tokens = Arc::new(Http::<ReservaRequest>::at(&config.tokens_url, options.internal_token()?)?);
     let usuarios = Arc::new(Http::<CargoRequest>::at(&config.usuarios_url, options.internal_token()?)?);
     let mut host = Host::new("transacciones", &options.server, &options.store);
-    let opened = host.open::<State>(&[])?;
-    host.keep(&opened);
+    let (store, kept) = Store::open(&host, &[])?;
+    host.keep(kept);
     let ops = host.ops(routes::openapi(), &accounts)?;
-    let store = Store::new(opened).signed(&options.server.hostname);
+    let store = store.signed(&options.server.hostname);
     let engine = Engine::start(store, tokens, usuarios, config.purchase, &host.edge.metrics)?;
     let service = Data::new(engine.service.clone());
     let public = options.public(move |c: &mut ServiceConfig| {

@@ -6,7 +6,6 @@ use crate::accounts::options::LoginOptions;
 use crate::config::Config;
 use crate::routes;
 use crate::store::Store;
-use crate::store::state::State;
 use actix_web::web::{Data, ServiceConfig};
 use http_kit::exit::StartError;
 use http_kit::metrics::Metrics;
@@ -15,6 +14,7 @@ use market::accounts::verifier::Verifier;
 use market::accounts::{AccountOptions, Accounts, Mode};
 use market::host::{Host, Serving};
 use market::participant;
+use std::sync::Arc;
 
 /// The service's own part of a process: its store, and where people log in, their accounts. Clones share everything.
 #[derive(Clone)]
@@ -45,9 +45,10 @@ impl People {
             Mode::Off => (Accounts::off(), None),
             Mode::On => {
                 let verifier = Verifier::default();
-                let accounts = Accounts::on(verifier.clone(), options.is_behind_gateway());
                 let loopback = is_loopback(host);
-                (accounts, Some(Directory::start(store.clone(), logins, verifier, loopback, metrics)))
+                let directory = Directory::start(store.clone(), logins, verifier.clone(), loopback, metrics);
+                let sessions = Arc::new(directory.clone());
+                (Accounts::on(verifier, options.is_behind_gateway(), Some(sessions)), Some(directory))
             }
         };
         let charges = Charges::new(store.clone(), directory.clone());
@@ -94,10 +95,9 @@ pub fn build(config: &Config) -> Result<Serving, StartError> {
     let options = &config.host;
     options.accounts.mode(&options.host)?;
     let mut host = Host::new("usuarios", &options.server, &options.store);
-    let opened = host.open::<State>(&[])?;
-    host.keep(&opened);
-    let (store, metrics) = (Store::new(opened), &host.edge.metrics);
-    let people = People::start(store, &options.host, &options.accounts, &config.logins, metrics)?;
+    let (store, kept) = Store::open(&host, &[])?;
+    host.keep(kept);
+    let people = People::start(store, &options.host, &options.accounts, &config.logins, &host.edge.metrics)?;
     host.require(people.readiness());
     let ops = host.ops(routes::openapi(people.accounts.is_on()), &people.accounts)?;
     host.serve(ops, options.public(people.public()), Some(options.internal(people.internal())?))

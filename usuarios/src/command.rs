@@ -8,17 +8,21 @@ use crate::error::Error;
 use crate::store::state::State;
 use crate::store::{NewAccount, Store};
 use clap::Subcommand;
-use http_kit::exit::{EX_USAGE, StartError};
+use futures_util::future::LocalBoxFuture;
+use http_kit::exit::{EX_USAGE, Report, StartError};
 use http_kit::metrics::Metrics;
 use http_kit::problem::Text;
+use journal::Model;
 use market::accounts::rules::Role;
 use market::domain::UsuarioId;
-use market::store::{Place, Sample, StoreOptions};
-use std::io::Write;
+use market::store::{Place, Sample, StoreOptions, StoreUrl};
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 /// Of `sysexits.h`: what was asked for cannot be done with the data that there are.
 const EX_DATA: i32 = 65;
+/// There is no store.
+const EX_NO_INPUT: i32 = 66;
 /// The store cannot be reached.
 const EX_UNAVAILABLE: i32 = 69;
 const EX_IO: i32 = 74;
@@ -69,15 +73,27 @@ fn usuario(text: &str) -> Result<UsuarioId, String> {
     id.ok_or_else(|| "expected the id of a usuario".to_owned())
 }
 
-/// Runs the command on a store, which begins with the sample where it was never used; its report goes to `out`.
+/// Runs the command on a store, which `crear` begins with the sample where there is none; its report goes to `out`.
 ///
 /// # Errors
-/// Exit code 64 for a bad password, 65 where the account cannot be made or is not there, 69 where the store cannot be reached.
-pub async fn run(
+/// Exit code 64 for a bad password, 65 where the account cannot be made or is not there, 66 where there is no store, 69 where it
+/// cannot be reached, 74 where nothing can be printed.
+pub fn run<'a>(
+    command: &'a AccountCommand,
+    place: (&'a StoreOptions, Sample),
+    out: &'a mut Report,
+) -> LocalBoxFuture<'a, Result<(), StartError>> {
+    Box::pin(run_on(command, place, out))
+}
+
+async fn run_on(
     command: &AccountCommand,
     (options, sample): (&StoreOptions, Sample),
-    out: &mut impl Write,
+    out: &mut Report,
 ) -> Result<(), StartError> {
+    if !matches!(command, AccountCommand::Crear { .. }) {
+        is_there(&options.store)?;
+    }
     let opened = Place::of(options, "usuarios@cuenta", &Metrics::new()).open::<State>(sample)?;
     let backend = opened.backend();
     let started = Instant::now();
@@ -92,35 +108,36 @@ pub async fn run(
     done
 }
 
-async fn on(store: &Store, command: &AccountCommand, out: &mut impl Write) -> Result<(), StartError> {
-    let said = match command {
+/// Another command than `crear` works on a store that is there: a name that was mistyped makes none.
+fn is_there(store: &StoreUrl) -> Result<(), StartError> {
+    let StoreUrl::Json(dir) = store else { return Ok(()) };
+    let arrays = State::COLLECTIONS.iter().map(|name| format!("{name}.json"));
+    let mut files = arrays.chain([format!("{}.journal", State::NAME)]);
+    if files.any(|file| dir.join(file).exists()) {
+        return Ok(());
+    }
+    let dir = dir.display();
+    Err(StartError::new(
+        EX_NO_INPUT,
+        format!("--store (STORE): {dir}: there is no store of accounts here; nothing was made"),
+    ))
+}
+
+async fn on(store: &Store, command: &AccountCommand, out: &mut Report) -> Result<(), StartError> {
+    let done = match command {
         AccountCommand::Crear { nombre, roles, usuario, contrasena } => {
-            let (password, shown) = password(contrasena.as_deref())?;
-            let contrasena = Hasher::new(1).hash(password).await.map_err(|e| refused(&e))?;
-            let (nombre, roles) = (nombre.clone(), roles.clone());
-            let new = NewAccount { nombre, contrasena, roles, usuario_id: *usuario, demo: false };
-            let account = store.add_account(new).await.map_err(|e| refused(&e))?;
-            format!("{}: {}{shown}", account.nombre, names(&account.roles))
+            return create(store, (nombre, roles, *usuario), contrasena.as_deref(), out).await;
         }
         AccountCommand::Listar => return list(store, out).await,
         AccountCommand::Contrasena { nombre, contrasena } => {
-            let (password, shown) = password(contrasena.as_deref())?;
-            let hash = Hasher::new(1).hash(password).await.map_err(|e| refused(&e))?;
-            let change = move |account: &mut Account| {
-                account.contrasena = hash.clone();
-                account.demo = false;
-                account.end_all();
-                Ok(())
-            };
-            store.change_account(number(store, nombre).await?, change).await.map_err(|e| refused(&e))?;
-            format!("{nombre}: another password{shown}")
+            return change(store, nombre, contrasena.as_deref(), out).await;
         }
         AccountCommand::Revocar { nombre } => {
             let revoke = |account: &mut Account| {
                 account.revoke();
                 Ok(())
             };
-            store.change_account(number(store, nombre).await?, revoke).await.map_err(|e| refused(&e))?;
+            store.change_account(found(store, nombre).await?.id, revoke).await.map_err(|e| refused(&e))?;
             format!("{nombre}: revoked")
         }
         AccountCommand::RotarFirma => {
@@ -130,10 +147,79 @@ async fn on(store: &Store, command: &AccountCommand, out: &mut impl Write) -> Re
             format!("keys: {}", names.join(", "))
         }
     };
-    writeln!(out, "{said}").map_err(|e| StartError::new(EX_IO, e.to_string()))
+    say_done(&done, out)
 }
 
-async fn list(store: &Store, out: &mut impl Write) -> Result<(), StartError> {
+async fn create(
+    store: &Store,
+    (name, roles, usuario_id): (&AccountName, &[Role], Option<UsuarioId>),
+    chosen: Option<&str>,
+    out: &mut Report,
+) -> Result<(), StartError> {
+    let (password, made) = password(chosen)?;
+    let contrasena = Hasher::new(1).hash(password).await.map_err(|e| refused(&e))?;
+    if store.account_named(name.clone()).await.map_err(|e| refused(&e))?.is_some() {
+        return Err(refused(&Error::AccountTaken));
+    }
+    let line = format!("{name}: {}", names(roles));
+    let (nombre, roles) = (name.clone(), roles.to_vec());
+    let new = NewAccount { nombre, contrasena, roles, usuario_id, demo: false };
+    let add = async { store.add_account(new).await.map(drop) };
+    take_effect(add, (&line, made), "the account was not made", out).await
+}
+
+async fn change(
+    store: &Store,
+    name: &AccountName,
+    chosen: Option<&str>,
+    out: &mut Report,
+) -> Result<(), StartError> {
+    let (password, made) = password(chosen)?;
+    let hash = Hasher::new(1).hash(password).await.map_err(|e| refused(&e))?;
+    let account = found(store, name).await?;
+    if account.revocada {
+        return Err(StartError::new(EX_DATA, format!("{name} is revoked: nobody logs in with it any more")));
+    }
+    let change = store.change_account(account.id, move |account: &mut Account| {
+        account.set_password(hash.clone());
+        Ok(())
+    });
+    take_effect(change, (&format!("{name}: another password"), made), "the password was not changed", out)
+        .await
+}
+
+/// Lets a password take effect, and says so. One that was made is printed before: else it might be the account's, and nobody
+/// have seen it.
+async fn take_effect(
+    effect: impl Future<Output = Result<(), Error>>,
+    (line, made): (&str, Option<String>),
+    without: &str,
+    out: &mut Report,
+) -> Result<(), StartError> {
+    let Some(made) = made else {
+        effect.await.map_err(|e| refused(&e))?;
+        return say_done(line, out);
+    };
+    out.deliver(&format!("{line}; its password: {made}\n"))
+        .map_err(|e| StartError::new(EX_IO, format!("the password cannot be printed: {e}; {without}")))?;
+    effect.await.map_err(|e| {
+        let StartError { message, exit_code } = refused(&e);
+        let printed = match e {
+            Error::Store(_) => "whether the password that was printed counts is not known",
+            _ => &format!("{without}: the password that was printed is nobody's"),
+        };
+        StartError::new(exit_code, format!("{message}; {printed}"))
+    })
+}
+
+/// What was done is done, also where that cannot be said.
+fn say_done(done: &str, out: &mut Report) -> Result<(), StartError> {
+    let said = writeln!(out, "{done}").and_then(|()| out.flush());
+    said.map_err(|e| StartError::new(EX_IO, format!("it was done, but cannot be printed: {e}: {done}")))
+}
+
+async fn list(store: &Store, out: &mut Report) -> Result<(), StartError> {
+    let unsaid = |e: io::Error| StartError::new(EX_IO, format!("the accounts cannot be printed: {e}"));
     let mut after = 0;
     loop {
         let page = store.accounts(after, PAGE).await.map_err(|e| refused(&e))?;
@@ -143,9 +229,11 @@ async fn list(store: &Store, out: &mut impl Write) -> Result<(), StartError> {
             let keys = account.claves.len();
             let line =
                 format!("{}: {}{usuario}, API keys: {keys}{state}", account.nombre, names(&account.roles));
-            writeln!(out, "{line}").map_err(|e| StartError::new(EX_IO, e.to_string()))?;
+            writeln!(out, "{line}").map_err(unsaid)?;
         }
-        let Some(last) = page.rows.last().filter(|_| page.next.is_some()) else { return Ok(()) };
+        let Some(last) = page.rows.last().filter(|_| page.next.is_some()) else {
+            return out.flush().map_err(unsaid);
+        };
         after = last.id;
     }
 }
@@ -154,27 +242,25 @@ fn names(roles: &[Role]) -> String {
     roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ")
 }
 
-async fn number(store: &Store, name: &AccountName) -> Result<u64, StartError> {
+async fn found(store: &Store, name: &AccountName) -> Result<Account, StartError> {
     let found = store.account_named(name.clone()).await.map_err(|e| refused(&e))?;
-    found
-        .map(|account| account.id)
-        .ok_or_else(|| StartError::new(EX_DATA, format!("there is no account {name}")))
+    found.ok_or_else(|| StartError::new(EX_DATA, format!("there is no account {name}")))
 }
 
-/// The password, and what is printed of it: one that was chosen is not shown.
-fn password(chosen: Option<&str>) -> Result<(Password, String), StartError> {
+/// The password; and its text, where it was made here and has to be shown.
+fn password(chosen: Option<&str>) -> Result<(Password, Option<String>), StartError> {
     match chosen {
         Some(text) => {
             let wrong = |detail: Text| {
                 StartError::new(EX_USAGE, format!("--contrasena (CONTRASENA): it {}", detail.en))
             };
-            Ok((Password::chosen(text).map_err(wrong)?, String::new()))
+            Ok((Password::chosen(text).map_err(wrong)?, None))
         }
         None => {
             let fresh = Password::fresh();
             let (password, text) =
                 fresh.ok_or_else(|| StartError::new(71, "the system gives no random bytes"))?;
-            Ok((password, format!("; its password: {text}")))
+            Ok((password, Some(text)))
         }
     }
 }

@@ -35,9 +35,15 @@ pub enum Error {
     /// The debit under this attempt is settled.
     #[error("the cargo under {0} is confirmed")]
     IntentoConfirmed(Intento),
-    /// There is no such account, or no such API key.
-    #[error("there is no such account or key")]
+    /// There is no such account.
+    #[error("there is no such account")]
     AccountNotFound,
+    /// The account has no such API key.
+    #[error("there is no such API key")]
+    KeyNotFound,
+    /// Over the network only accounts of compradores are revoked.
+    #[error("the account is not that of a comprador")]
+    NotABuyer,
     /// The name is another account's, or the usuario has an account.
     #[error("an account has this name already, or this usuario has an account")]
     AccountTaken,
@@ -65,7 +71,7 @@ pub enum Error {
     /// The keys that sign sessions are not there yet.
     #[error("no session can be signed yet")]
     NotReady,
-    /// The session was ended, or its account revoked.
+    /// The session was ended, or its account revoked, or has another password.
     #[error("the session has ended")]
     SessionEnded,
     /// A session that was begun with an API key does not make keys, and changes no password.
@@ -100,6 +106,8 @@ impl Error {
             Self::SessionEnded => Some(Refusal::SessionEnded),
             Self::SaldoTooHigh { .. }
             | Self::AccountNotFound
+            | Self::KeyNotFound
+            | Self::NotABuyer
             | Self::AccountTaken
             | Self::BuyerNeedsUsuario
             | Self::TooManyKeys

@@ -79,10 +79,12 @@ class Axe(PageCase):
         market = self.market()
         for dark in (False, True):
             browser = self.shop(market, buyer=(1, "Ana"), dark=dark, size=(390, 844))
+            self.buy(browser, 113)
+            browser.until("document.querySelector('.actions a')")
             for view in ("tienda", "cuenta", "sistema"):
                 browser.value(f"location.hash = '#/{view}'")
                 browser.until("document.querySelector('main > :not([hidden]) h1')?.innerText")
-                small = browser.value("""[...document.querySelectorAll('button, input, select, summary, nav a, .pill')]
+                small = browser.value("""[...document.querySelectorAll('button, input, select, summary, nav a, .pill, .actions a, footer a')]
                     .filter((e) => e.offsetParent).map((e) => [e.outerHTML.slice(0, 90), e.getBoundingClientRect()])
                     .filter(([, r]) => r.height < 43.5 || r.width < 43.5).map(([t]) => t)""")
                 self.assertEqual(small, [], view)
@@ -163,6 +165,18 @@ class Keyboard(PageCase):
                 const top = document.elementFromPoint(r.left + r.width / 2, r.top + r.height / 2);
                 return top?.closest('.tray, .top') && !e.closest('.top') ? e.outerHTML.slice(0, 80) : null; })()""")
             self.assertIsNone(covered)
+
+    def test_the_footers_links_are_not_under_the_receipts(self):
+        self.expected.append("409")
+        browser = self.shop(self.market(), buyer=(1, "Ana"), size=(1280, 900))
+        for n, token in enumerate((101, 102, 103), 1):
+            self.buy(browser, token)
+            browser.until(f"document.querySelectorAll('.receipt').length === {n}")
+        browser.value("scrollTo(0, document.documentElement.scrollHeight)")
+        browser.until("""[...document.querySelectorAll('footer a')].every((e) => {
+            const r = e.getBoundingClientRect();
+            return document.elementFromPoint(r.left + r.width / 2, r.top + r.height / 2) === e; })""")
+        self.clean(browser)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 import unittest
 
-from .case import CARDS, PageCase
+from k8s.tests.gateway.world import World
+
+from .case import CARDS, HELD, PageCase
 from .market import Api
 
 LOGGED_IN = "document.querySelector('#buyer .name, #buyer span')?.innerText"
@@ -19,6 +21,12 @@ class Accounts(PageCase):
     def account(self, browser):
         browser.value("location.hash = '#/cuenta'")
         browser.until("document.querySelector('.account .session')")
+
+    def enter(self, browser, name, shown):
+        browser.click("#buyer")
+        self.log_in(browser, name)
+        browser.until_text("#buyer", shown)
+        browser.until("!document.querySelector('dialog')")
 
     def shown(self, browser, css):
         return browser.value(f"Boolean(document.querySelector('{css}')?.offsetParent)")
@@ -77,6 +85,142 @@ class Accounts(PageCase):
         self.log_in(browser, "ana", "gato-cosmico")
         # what was under way goes on under its key
         browser.until_text("#receipts", "Gato Cósmico")
+        self.clean(browser)
+
+    def test_another_tab_logs_in_as_somebody_else(self):
+        browser = self.shop(self.mercado)
+        self.enter(browser, "ana", "Ana")
+        self.buy(browser, 101)
+        browser.until_text("#receipts", "Gato Cósmico")
+        browser.until_text("#buyer", "50")
+        self.assertEqual(browser.value("document.querySelector('#buyer').ariaLabel"), "Ana, 50 créditos. Mi cuenta")
+        ana = browser.command("/window", method="GET")
+        luis = browser.command("/window/new", {"type": "window"})["handle"]
+        browser.command("/window", {"handle": luis})
+        browser.open(self.mercado.url + "#/cuenta")
+        browser.until("document.querySelector('.account .session button')")
+        browser.click(".account .session button")
+        browser.until_text("#buyer", "Iniciar sesión")
+        self.assertEqual(browser.focused(), "Mi cuenta", "the focus did not fall to the body")
+        self.enter(browser, "luis", "Luis")
+        browser.command("/window", {"handle": ana})
+        browser.until_text("#buyer", "Luis")
+        self.assertEqual(browser.text("#receipts"), "", "what Ana was told is hers")
+        self.clean(browser)
+
+    def test_a_refusal_shows_that_the_session_is_another_one(self):
+        """Its cookie was changed by a page that tells nobody."""
+        browser = self.shop(self.mercado)
+        self.enter(browser, "ana", "Ana")
+        browser.run("""fetch('/sesiones', {method: 'POST', headers: {'content-type': 'application/json'},
+            body: '{"nombre":"luis","contrasena":"demo-luis","cookie":true}'}).then(() => done(1))""")
+        browser.value("location.hash = '#/cuenta'")
+        browser.until_text("#buyer", "Luis")
+        browser.until_text(".account .who-head", "Luis")
+        self.clean(browser)
+
+    def test_a_token_that_is_sold_is_not_said_to_be_held(self):
+        browser = self.shop(self.mercado, script=HELD)
+        self.enter(browser, "ana", "Ana")
+        browser.until(f"{CARDS} === 16")
+        others = Api(self.mercado.host, self.mercado.port)
+        session = others.post("/sesiones", nombre="luis", contrasena="demo-luis")
+        browser.value("window.holding = /tokens\\?/")
+        headers = {"Authorization": f"Bearer {session['token']}"}
+        self.assertEqual(others.client.request("POST", "/transacciones", {"tokenId": 102}, headers).status, 201)
+        self.buy(browser, 102)
+        browser.until_text(".receipt.bad", "Ana no pudo comprar Paisaje Lunar. El token ya no está libre.")
+        browser.value("window.release()")
+        self.clean(browser)
+
+    def test_a_tesorero_adds_money_to_others_and_stays_who_it_is(self):
+        browser = self.shop(self.mercado, path="#/cuenta", n=0)
+        self.enter(browser, "tesorero", "tesorero")
+        browser.click(".who-head button")
+        browser.until_text("dialog h2", "¿Para quién es el dinero?")
+        browser.until("document.querySelectorAll('.people li').length > 1")
+        browser.write("dialog input", "ana")
+        browser.press("enter")
+        browser.until_text(".who-head", "Ana")
+        self.assertEqual(browser.text("#buyer"), "tesorero")
+        browser.click(".add-money button.primary")
+        browser.until_text("#receipts", "Se agregaron 50 créditos a Ana.")
+        browser.write(".new-user [name=nombre]", "Zoe")
+        browser.click(".new-user button.primary")
+        browser.until_text("#receipts", "Zoe ya está en el mercado")
+        self.assertNotIn("Ahora compra", browser.text("#receipts"))
+        self.clean(browser)
+
+    def test_a_login_by_buy_keeps_the_focus_and_who_buys_nothing_is_told(self):
+        browser = self.shop(self.mercado)
+        self.buy(browser, 101)
+        self.log_in(browser, "publicador")
+        browser.until_text("#receipts", "publicador es una cuenta que no compra.")
+        self.assertEqual(browser.focused(), "Tienda")
+        self.clean(browser)
+
+
+    def test_a_key_is_revoked_by_a_second_press_and_no_name_widens_the_page(self):
+        browser = self.shop(self.mercado, path="#/cuenta", n=0, size=(390, 844))
+        browser.click("#buyer")
+        self.log_in(browser, "ana")
+        browser.until("document.querySelector('.account .keys [name=nombre]')")
+        browser.write(".account .keys [name=nombre]", "W" * 100)
+        browser.click(".account .keys button.primary")
+        browser.until("document.querySelectorAll('ul.keys li').length === 1")
+        self.assertLessEqual(browser.value("document.documentElement.scrollWidth"), 390)
+        browser.value("document.querySelector('ul.keys button').focus()")
+        browser.press("enter")
+        browser.until_text("ul.keys button", "¿Revocar para siempre?")
+        browser.press("enter")
+        browser.until("document.querySelectorAll('ul.keys li').length === 0")
+        browser.until("document.activeElement.name === 'nombre'")
+        self.clean(browser)
+
+    def test_who_is_no_auditor_is_told_that_others_purchases_are_not_known(self):
+        browser = self.shop(self.mercado, path="#/sistema", n=0)
+        browser.until_text(".readout", "Compras: no se sabe")
+        browser.click("summary")
+        browser.until("document.querySelector('.as-table tbody td:nth-child(6)')?.innerText === '–'")
+        self.assertIn("Compras por segundo: no se sabe", browser.value("document.querySelector('.chart').textContent"))
+        self.clean(browser)
+
+
+class Unknown(PageCase):
+    expected = ("401", "403", "503", "502", "eventos")
+
+    def world(self):
+        world = World(accounts=True).market().open()
+        self.addCleanup(world.close)
+        return world, f"http://{world.client.host}:{world.client.port}/"
+
+    def test_whether_people_log_in_is_not_known_until_somebody_says_it(self):
+        world, url = self.world()
+        old = world.pods["usuarios"][0]
+        old.kill()
+        # nobody says that a visitor is one
+        browser = self.browser(script=HELD + "window.holding = /transacciones/;")
+        browser.open(url)
+        browser.until(f"{CARDS} === 16")
+        self.assertEqual(browser.text("#buyer"), "no se sabe")
+        self.buy(browser, 101)
+        browser.until_text("#receipts", "El mercado no responde.")
+        self.assertFalse(browser.value("Boolean(document.querySelector('dialog'))"))
+        browser.value("location.hash = '#/cuenta'")
+        browser.until_text(".account", "No se sabe ahora")
+        for word in ("Crear un usuario", "Publicar", "Elegir"):
+            self.assertNotIn(word, browser.text(".account"))
+        world.pods["usuarios"][0] = world.start("usuarios", address=old.address).ready()
+        browser.until_text("#buyer", "Iniciar sesión", 12)
+        self.clean(browser)
+
+    def test_a_service_that_stands_still_does_not_keep_the_page_from_opening(self):
+        _, url = self.world()
+        browser = self.browser(script=HELD + "window.holding = /^.cuenta$/;")
+        browser.open(url)
+        browser.until(f"{CARDS} === 16", 6)
+        browser.value("window.release()")
+        browser.until_text("#buyer", "Iniciar sesión")
         self.clean(browser)
 
 

@@ -59,17 +59,27 @@ class Settings(PageCase):
 
     def test_no_name_makes_the_page_wider_than_a_phone(self):
         wide = "W" * 100
-        market = self.market(seeds([user(1, wide, 100)], [token(101, wide, 50), token(102, "Luna", 70)]))
+        market = self.market(seeds([user(1, wide, 100)], [token(101, wide, 50), token(102, "Luna", 2**53 - 1)]))
         browser = self.shop(market, buyer=(1, wide), n=2, size=(390, 844))
         self.buy(browser, 101)
         browser.until("document.querySelector('.receipt.good')")
-        for view in ("tienda", "tienda/101", "cuenta", "sistema"):
+        for view in ("tienda", "tienda/101", "tienda/102", "cuenta", "sistema"):
             browser.value(f"location.hash = '#/{view}'")
-            browser.until("document.querySelector('main > :not([hidden]) h1')?.innerText")
+            browser.until("document.querySelector('main > :not([hidden]) h1, main > :not([hidden]) .price.large')?.innerText")
             self.assertLessEqual(browser.value("document.documentElement.scrollWidth"), 390, view)
         browser.click("#buyer")
         browser.until("document.querySelector('.people li')")
         self.assertLessEqual(browser.value("document.querySelector('dialog').scrollWidth"), 390)
+        browser.press("escape")
+        # on the smallest phone nothing lies upon another
+        browser.size(320, 700)
+        browser.value("location.hash = '#/sistema'")
+        browser.until("document.querySelector('.pods tbody td.figure')?.innerText")
+        outside = """[...document.querySelectorAll('.buyer > *, .pods thead th, .pods td')].filter((e) => e.offsetParent)
+            .filter((e) => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflow === 'visible' && e.clientWidth
+              || e.getBoundingClientRect().left < e.parentElement.getBoundingClientRect().left)
+            .map((e) => e.outerHTML)"""
+        self.assertEqual(browser.value(outside), [])
         self.clean(browser)
 
     def test_a_clock_that_is_wrong_changes_no_age(self):

@@ -82,15 +82,17 @@ class Controls(PageCase):
         browser.until("document.querySelector(\"[data-process='tokens-2']\").dataset.ready === 'true'")
         browser.until_text(PROCESS.format("tokens-2"), "corre")
 
-        # frozen, and resumed
-        browser.click("[data-order='congelar transacciones-1']")
+        # frozen by the keyboard, which stays at the process, and resumed
+        browser.value("document.querySelector(\"[data-order='congelar transacciones-1']\").focus()")
+        browser.press("enter")
         browser.until_text(PROCESS.format("transacciones-1"), "congelado")
+        self.assertEqual(browser.value("document.activeElement.dataset.order"), "reanudar transacciones-1")
         browser.click("[data-order='reanudar transacciones-1']")
         browser.until_text(PROCESS.format("transacciones-1"), "corre")
 
         # all of a service, one by one
         browser.click("[aria-label='Reemplazar todo: usuarios']")
-        browser.until_text(".lab-log", "todo usuarios reemplazado", 30)
+        browser.until_text(".lab-log", "todos los procesos de usuarios, reemplazados", 30)
         browser.until("document.querySelectorAll('[data-process^=usuarios][data-ready=true]').length === 2")
 
         # ended in order, and started again
@@ -103,13 +105,36 @@ class Controls(PageCase):
         # one more, one less, and customers
         browser.click("[aria-label='Un proceso más: tokens']")
         browser.until("document.querySelectorAll('[data-process^=tokens]').length === 4", 20)
+        browser.until_text(".service[data-service=tokens]", "tokens-4", 20)
         browser.click("[aria-label='Uno menos: tokens']")
         browser.until("document.querySelectorAll('[data-process^=tokens]').length === 3", 20)
+        # the last one of a service stays
+        browser.click("[aria-label='Uno menos: usuarios']")
+        browser.until("document.querySelector(\"[aria-label='Uno menos: usuarios']\").ariaDisabled === 'true'", 20)
+        browser.until_text(".lab-log", "1 proceso de usuarios")
+        browser.click("[aria-label='Un proceso más: usuarios']")
+        browser.until("document.querySelectorAll('[data-process^=usuarios][data-ready=true]').length === 2", 20)
+
+        # who was taken away is quiet, who was killed is not
+        colour = "getComputedStyle([...document.querySelectorAll('.gone')].find((e) => e.innerText.includes('tokens-4'))).color"
+        browser.until("[...document.querySelectorAll('.gone')].some((e) => e.innerText.includes('tokens-4'))", 20)
+        self.assertEqual(browser.value(colour), browser.value("getComputedStyle(document.querySelector('.lab > .quiet')).color"))
         browser.click(".lab-row:has(input[type=number]) button")
         browser.until_text(".lab-log", "carga: 20 lecturas y 5 compras por segundo", 30)
+        browser.until_text(".lab", "Vienen 20 lecturas y 5 compras por segundo.")
 
-        browser.click(".lab-row:has(+ .lab-reports) button")
+        # a frozen process keeps customers, so that the report takes its time
+        browser.click("[data-order='congelar transacciones-1']")
+        browser.click("[data-order='informe']")
+        browser.until("document.querySelector('[data-order=informe]').ariaDisabled === 'true'")
+        browser.until_text(".lab", "Los clientes esperan mientras se saca el informe")
+        self.assertEqual(browser.text("[data-order='informe']"), "Sacando un informe…")
+        load = {"orden": "carga", "lecturas": 1, "compras": 1}
+        self.assertEqual(self.aula.control("orden", load, x_laboratorio=self.aula.token), 409)
         browser.until_text(".lab-reports", "bien: El dinero cuadra", 60)
+        browser.until_text("[data-order='informe']", "Sacar un informe")
+        browser.click("[data-order='reanudar transacciones-1']")
+        browser.until_text(".lab", "Vienen 20 lecturas y 5 compras por segundo.")
         link = browser.value("document.querySelector('.lab-reports a').href")
         browser.open(link)
         browser.until("document.querySelectorAll('svg').length === 5")
@@ -128,6 +153,18 @@ class Controls(PageCase):
             browser.until("document.querySelector(\"[data-process='tokens-3']\").dataset.ready === 'true'")
             browser.until_text(PROCESS.format("tokens-3"), "corre")
 
+        # a network is not the process: it stays as it is whatever becomes of it, is shown, and can be repaired
+        for order, word in (("cortar", "sin red"), ("demorar", "red lenta")):
+            browser.click(f"[data-order='{order} tokens-3']")
+            for change, state in (("matar", "muerto"), ("iniciar", "corre"), ("congelar", "congelado")):
+                browser.click(f"[data-order='{change} tokens-3']")
+                browser.until_text(PROCESS.format("tokens-3"), f"{state}, {word}")
+            browser.click("[data-order='sanar tokens-3']")
+            browser.until(f"!document.querySelector(\"[data-process='tokens-3']\").innerText.includes('{word}')")
+            self.assertIn("congelado", browser.text(PROCESS.format("tokens-3")), "repaired, and still frozen")
+            browser.click("[data-order='reanudar tokens-3']")
+            browser.until("document.querySelector(\"[data-process='tokens-3']\").dataset.ready === 'true'")
+
         def status_of_a_write():
             return aula.client.post("/usuarios", {"nombre": "Zoe", "saldo": 0}).status
 
@@ -135,6 +172,7 @@ class Controls(PageCase):
         self.addCleanup(aula.control, "orden", {"orden": "disco", "lleno": False}, x_laboratorio=aula.token)
         browser.click("[data-order='disco lleno']")
         browser.until_text(".lab-log", "disco lleno")
+        browser.until_text(".lab", "El disco está lleno.")
         eventually(lambda: status_of_a_write() == 503, what="no write is refused for want of room")
         browser.click("[data-order='disco vacío']")
         browser.until_text(".lab-log", "disco con espacio")
@@ -146,10 +184,12 @@ class Controls(PageCase):
             return round((made - datetime.now(timezone.utc)).total_seconds() / 3600, 1)
 
         browser.click("[data-order='reloj transacciones 3600']")
-        browser.until_text(".lab-log", "reloj de transacciones a +3600 s")
+        browser.until_text(".lab-log", "el reloj de transacciones, una hora adelantado")
+        browser.open(aula.page.replace("#", "&otra#"))
+        browser.until_text(".lab", "El reloj de transacciones va 1 h 0 min adelantado.")
         self.assertEqual(hours_ahead(101), 1.0)
         browser.click("[data-order='reloj transacciones 0']")
-        browser.until_text(".lab-log", "reloj de transacciones a +0 s")
+        browser.until_text(".lab-log", "el reloj de transacciones, de nuevo en hora")
         self.assertEqual(hours_ahead(103), 0.0)
         self.clean(browser)
 
@@ -182,6 +222,14 @@ class Controls(PageCase):
         self.assertEqual(aula.control("estado", x_laboratorio=right, Origin=here), 200)
         self.assertEqual(aula.control("orden", {"orden": "matar", "proceso": "nadie"}, x_laboratorio=right), 409)
         self.assertEqual(aula.control("orden", {"orden": "formatear"}, x_laboratorio=right), 400)
+        for order in (
+            {"orden": "carga", "lecturas": 99999, "compras": 5},
+            {"orden": "replicas", "servicio": "usuarios", "n": 0},
+            {"orden": "replicas", "servicio": "usuarios", "n": 9},
+            {"orden": "reloj", "servicio": "tokens", "segundos": 90000},
+            {"orden": "iniciar", "proceso": "tokens-1"},
+        ):
+            self.assertEqual(aula.control("orden", order, x_laboratorio=right), 409, order)
         self.assertEqual(aula.control("informes/..%2Fhistoria.jsonl?clave=" + right), 403)
         # an address of the machine that others could reach has no listener
         other = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=False).stdout.split()

@@ -8,7 +8,7 @@ from .case import HELD, PageCase
 from .market import ROOT
 
 # bytes of all files of the page, without the pictures of tokens
-LARGEST = 158_000
+LARGEST = 169_000
 STATE = ".service[data-service={}] .state"
 
 
@@ -45,7 +45,7 @@ class Deaths(PageCase):
         gone.kill()
         browser.until(
             "[...document.querySelectorAll('.service[data-service=tokens] .gone')].map((e) => e.innerText)"
-            f".some((text) => text.includes('{gone.name}') && text.includes('calla hace'))"
+            f".some((text) => text.includes('{gone.name}') && text.includes('calla desde hace'))"
         )
         self.assertIn(browser.text(STATE.format("tokens"))[:8], ("responde", "volvió h"))
         browser.until(
@@ -178,17 +178,17 @@ class Bursts(PageCase):
         browser.until("document.querySelector('.burst form')?.elements.n.value === '200'")
         browser.write(".burst [name=rate]", "200")
         browser.click(".burst .primary")
-        browser.until_text(".burst [role=status]", "Terminó. 200 de 200")
+        browser.until_text(".burst .said", "Terminó. 200 de 200")
         for pod in market.pods("tokens"):
             self.assertIn(pod.name, browser.text(".burst tbody"))
-        self.assertIn("200 bien, 0 rechazadas", browser.text(".burst [role=status]"))
+        self.assertIn("200 bien, 0 rechazadas", browser.text(".burst .said"))
 
         browser.click(".burst [value=purchases]")
         self.assertEqual(browser.value("document.querySelector('.burst form').elements.n.value"), "50")
         browser.write(".burst [name=n]", "20")
         browser.click(".burst .primary")
-        browser.until_text(".burst [role=status]", "Terminó. 20 de 20")
-        self.assertIn("20 bien", browser.text(".burst [role=status]"))
+        browser.until_text(".burst .said", "Terminó. 20 de 20")
+        self.assertIn("20 bien", browser.text(".burst .said"))
         browser.until_text("[data-figure=transacciones]", "20")
         browser.until_text(".verdict", "El dinero cuadra")
         browser.until_text(".system .feed", "Ensayo de carga → Ensayo 0")

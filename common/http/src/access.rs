@@ -4,12 +4,13 @@
 //! The check comes before the request is read, so that nobody makes the server read a body that is refused anyway.
 
 use crate::problem::{General, Problem, Text};
+use crate::validate::query_name;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{Error, FromRequest, Handler, HttpRequest};
 use futures_util::FutureExt;
-use futures_util::future::{Either, Map, Ready, ready};
+use futures_util::future::{Either, LocalBoxFuture, Map, Ready, ready};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -26,7 +27,9 @@ static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-prot
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pattern(pub(crate) &'static str);
 
-type Check = dyn Fn(&HttpRequest, &'static str) -> Result<(), Problem> + Send + Sync;
+/// Whether a request may be answered; where somebody has to be asked first, their answer.
+pub type Verdict = Result<Option<LocalBoxFuture<'static, Result<(), Problem>>>, Problem>;
+type Check = dyn Fn(&HttpRequest, &'static str) -> Verdict + Send + Sync;
 
 /// Decides before each handler whether a request may be answered, by the request and the pattern of its route.
 #[derive(Clone)]
@@ -39,19 +42,17 @@ impl Access {
     }
 
     /// Asks `check`.
-    pub fn by(
-        check: impl Fn(&HttpRequest, &'static str) -> Result<(), Problem> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn by(check: impl Fn(&HttpRequest, &'static str) -> Verdict + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(check)))
     }
 }
 
 /// Whether a request may be answered. Where nobody said who decides, it may not.
-fn permit(req: &HttpRequest) -> Result<(), Problem> {
+fn permit(req: &HttpRequest) -> Verdict {
     let Some(access) = req.app_data::<Access>() else {
         return Err(Problem::internal("a route of a port that does not say who may use it"));
     };
-    let Some(check) = &access.0 else { return Ok(()) };
+    let Some(check) = &access.0 else { return Ok(None) };
     let Some(Pattern(pattern)) = req.app_data::<Pattern>() else {
         return Err(Problem::internal("a route without a pattern"));
     };
@@ -79,15 +80,23 @@ type Mapped<A> =
 
 impl<A: FromRequest> FromRequest for Permitted<A> {
     type Error = Error;
-    type Future = Either<Ready<Result<Self, Error>>, Mapped<A>>;
+    type Future =
+        Either<Either<Ready<Result<Self, Error>>, Mapped<A>>, LocalBoxFuture<'static, Result<Self, Error>>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         match permit(req) {
-            Err(problem) => Either::Left(ready(Err(problem.into()))),
-            Ok(()) => {
+            Err(problem) => Either::Left(Either::Left(ready(Err(problem.into())))),
+            Ok(None) => {
                 let wrapped: fn(Result<A, A::Error>) -> Result<Self, Error> =
                     |args| args.map(Permitted).map_err(Into::into);
-                Either::Right(A::from_request(req, payload).map(wrapped))
+                Either::Left(Either::Right(A::from_request(req, payload).map(wrapped)))
+            }
+            Ok(Some(asked)) => {
+                let (req, mut payload) = (req.clone(), payload.take());
+                Either::Right(Box::pin(async move {
+                    asked.await?;
+                    A::from_request(&req, &mut payload).await.map(Permitted).map_err(Into::into)
+                }))
             }
         }
     }
@@ -107,7 +116,7 @@ pub enum Carrier {
 /// # Errors
 /// 401 `no-autenticado` for more than one token, for one in the query, and for a header that is no `Bearer`.
 pub fn credential<'r>(req: &'r HttpRequest, cookie: &str) -> Result<Option<(Carrier, &'r str)>, Problem> {
-    let in_query = |pair: &str| IN_THE_QUERY.contains(&pair.split('=').next().unwrap_or_default());
+    let in_query = |pair: &str| IN_THE_QUERY.contains(&query_name(pair).as_str());
     if req.query_string().split('&').any(in_query) {
         return Err(not_authenticated(Text::new(
             "El token no va en la dirección, que se guarda y se registra: envíe Authorization: Bearer.",
@@ -179,6 +188,13 @@ fn cookie_value<'r>(headers: &'r HeaderMap, name: &str) -> Result<Option<&'r str
     }
 }
 
+/// Which site's page sends a request. Of two, and of one that is no text, it is a name that no server has.
+pub(crate) fn origin(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::ORIGIN);
+    let value = values.next()?;
+    Some(if values.next().is_some() { "?" } else { value.to_str().unwrap_or("?") })
+}
+
 /// Refuses a write that a page of another site may have sent. A browser says in `Origin` whose page writes, and in
 /// `Sec-Fetch-Site` whether that is the same site; who says neither is no browser, and has no use for a cookie.
 ///
@@ -186,7 +202,7 @@ fn cookie_value<'r>(headers: &'r HeaderMap, name: &str) -> Result<Option<&'r str
 /// 403 `origen-no-permitido`.
 pub fn check_origin(req: &HttpRequest) -> Result<(), Problem> {
     let text = |name| req.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok());
-    let own = match (text(header::ORIGIN), text(header::HOST)) {
+    let own = match (origin(req.headers()), text(header::HOST)) {
         (Some(origin), Some(host)) => {
             origin.split_once("://").is_some_and(|(_, from)| is_same_host(from, host))
         }
@@ -285,6 +301,8 @@ mod tests {
             (&[("cookie", "s=a"), ("cookie", "s=a")], ""),
             (&[], "access_token=abc"),
             (&[("authorization", "Bearer abc")], "a=1&token=abc"),
+            (&[], "%74oken=abc"),
+            (&[], "a&%61cces%73%5Ftoken"),
         ] {
             let refused = found(headers, query).expect_err("refused");
             assert_eq!(refused, General::NotAuthenticated, "{headers:?} {query}");
@@ -323,6 +341,12 @@ mod tests {
                 ("sec-fetch-site", "same-origin"),
             ],
             &[("origin", "https://shop.example")],
+            &[
+                ("host", "shop.example"),
+                ("origin", "https://shop.example"),
+                ("origin", "https://evil.example"),
+            ],
+            &[("host", "shop.example"), ("origin", "\u{f1}"), ("sec-fetch-site", "same-origin")],
         ] {
             assert!(!allowed(other), "{other:?}");
         }

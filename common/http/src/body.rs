@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::problem::{FieldError, General, Problem, Text};
 use crate::text;
-use crate::validate::{Fields, Raw};
+use crate::validate::{Fields, Raw, whole};
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
@@ -11,6 +11,9 @@ use futures_util::StreamExt;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,14 +34,16 @@ impl FromRequest for JsonBody {
     }
 }
 
-/// Reads the members of the JSON object that is a request's body.
+/// Reads the members of the JSON object that is a request's body. Such a request has no field in its query.
 ///
 /// # Errors
 /// 400, 408, 413, 415 or 422 of a body that is none.
 pub async fn members(req: &HttpRequest, mut payload: Payload) -> Result<Fields, Problem> {
     let body = read(req, &mut payload).await;
     check_type(req)?;
-    parse(&body?)
+    let mut fields = parse(&body?)?;
+    fields.refuse_query(req);
+    Ok(fields)
 }
 
 fn check_type(req: &HttpRequest) -> Result<(), Problem> {
@@ -91,7 +96,7 @@ fn too_large() -> Problem {
 
 fn parse(body: &[u8]) -> Result<Fields, Problem> {
     match serde_json::from_slice(body) {
-        Ok(Members::Object(fields)) => Ok(fields),
+        Ok(Members::Object(members)) => Ok(fields(members, body)),
         Ok(Members::Other) => {
             let detalle = Text::new("el cuerpo debe ser un objeto JSON", "the body must be a JSON object");
             Err(Problem::invalid(vec![FieldError { campo: String::new(), detalle }]))
@@ -100,10 +105,30 @@ fn parse(body: &[u8]) -> Result<Fields, Problem> {
     }
 }
 
+/// The members as fields. A number that is whole by its text is one, also where it is written as a fraction.
+fn fields(members: Vec<(String, Value)>, body: &[u8]) -> Fields {
+    // few bodies have such a number, so the others are read once
+    let texts: HashMap<Cow<str>, &RawValue> = if members.iter().any(|(_, value)| value.is_f64()) {
+        serde_json::from_slice(body).unwrap_or_default()
+    } else {
+        HashMap::new()
+    };
+    let mut fields = Fields::default();
+    for (name, value) in members {
+        let text = texts.get(name.as_str()).filter(|_| value.is_f64());
+        let value = match text.and_then(|text| whole(text.get())) {
+            Some(n) => n.into(),
+            None => value,
+        };
+        fields.add(name, Raw::Json(value));
+    }
+    fields
+}
+
 /// A JSON value, of which only the members of an object matter. serde_json's own map would let the last of two equal
 /// members win without a word: the buyer of `{"buyer":1,"buyer":2}` would be anybody's guess.
 enum Members {
-    Object(Fields),
+    Object(Vec<(String, Value)>),
     Other,
 }
 
@@ -123,11 +148,11 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-        let mut fields = Fields::default();
-        while let Some((name, value)) = map.next_entry::<String, Value>()? {
-            fields.add(name, Raw::Json(value));
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
         }
-        Ok(Members::Object(fields))
+        Ok(Members::Object(members))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Members, A::Error> {
@@ -167,7 +192,7 @@ fn malformed(e: &dyn std::fmt::Display) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::validate::integer;
+    use crate::validate::{MAX_INTEGER, integer};
 
     #[test]
     fn a_member_that_comes_twice_is_an_error_that_names_it() {
@@ -179,6 +204,33 @@ mod tests {
             (problem.errores[0].campo.as_str(), &*problem.errores[0].detalle.en),
             ("amount", "comes twice")
         );
+    }
+
+    #[test]
+    fn a_fraction_is_no_whole_number_however_little_is_missing() {
+        let read = |number: &str| {
+            let mut f = parse(format!(r#"{{"a":"x","am\u006funt":{number}}}"#).as_bytes()).unwrap();
+            f.required("amount", integer(0..=MAX_INTEGER))
+        };
+        for (written, n) in
+            [("7.0", 7), ("1e2", 100), ("100e-2", 1), ("-0", 0), ("9007199254740991.0", MAX_INTEGER)]
+        {
+            assert_eq!(read(written), Some(n), "{written}");
+        }
+        for wrong in [
+            "4503599627370497.5",
+            "0.99999999999999999999",
+            "1.9999999999999999",
+            "1e-400",
+            "9007199254740991.1",
+            "9007199254740992.0",
+            "-1",
+            "\"7.0\"",
+            "[7.0]",
+        ] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        assert_eq!(parse(br#"{"amount":1e400}"#).unwrap_err().codigo, General::InvalidJson);
     }
 
     #[test]

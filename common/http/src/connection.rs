@@ -4,11 +4,13 @@
 //! its answer is written. Whatever waits for the client has a deadline, and gives way first when connections run out.
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::ResponseHead;
+use actix_web::http::{Method, header};
 use actix_web::web::Bytes;
 use futures_util::task::AtomicWaker;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -16,8 +18,11 @@ use std::time::{Duration, Instant};
 const CHUNKED: u64 = 32 * 1024;
 /// How long what still comes of a request is thrown away after its answer.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
-/// The most bytes of an answer's body that are written at once.
+/// The most bytes of an answer's body that the framework gets at once. It copies them.
 pub(crate) const SLICE: usize = 64 * 1024;
+/// Bodies of such lengths go to the kernel as they are, past the framework. Below, a copy costs nothing; above, the framework's
+/// patience with an idle connection could end before a slow client has the body.
+const HANDED: std::ops::RangeInclusive<usize> = 16 * 1024..=256 * 1024;
 
 /// What a connection does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +36,7 @@ pub(crate) enum Phase {
     Parsed,
     /// A request is served.
     Served,
-    /// The answer was given before its request's body had come: what still comes is thrown away, for a moment.
+    /// The last answer was given, or one before its request's body had come: what still comes is thrown away, for a moment.
     Closing,
 }
 
@@ -53,10 +58,16 @@ pub struct Connection {
     body: AtomicU64,
     /// The whole answer has been handed to the stream.
     answered: AtomicBool,
+    /// The answer says that the connection ends with it.
+    last: AtomicBool,
     /// The client has sent bytes ahead, and nobody is woken for them.
     ahead: AtomicBool,
     cut: AtomicBool,
+    /// Another connection has its place.
+    replaced: AtomicBool,
     waker: AtomicWaker,
+    /// What is to be written after what the framework writes.
+    handed: Mutex<Bytes>,
 }
 
 impl Connection {
@@ -73,9 +84,12 @@ impl Connection {
             blocked: AtomicU64::new(0),
             body: AtomicU64::new(0),
             answered: AtomicBool::new(false),
+            last: AtomicBool::new(false),
             ahead: AtomicBool::new(false),
             cut: AtomicBool::new(false),
+            replaced: AtomicBool::new(false),
             waker: AtomicWaker::new(),
+            handed: Mutex::default(),
         }
     }
 
@@ -144,6 +158,21 @@ impl Connection {
         self.answered.store(true, Ordering::Relaxed);
     }
 
+    /// The rest of an answer's body that the stream writes by itself.
+    pub(crate) fn handed(&self) -> MutexGuard<'_, Bytes> {
+        self.handed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer under way says that the connection ends with it.
+    pub(crate) fn ends(&self) {
+        self.last.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an answer has said so: what comes after its request is none.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.last.load(Ordering::Relaxed)
+    }
+
     /// How many bytes of the body may still be read.
     pub(crate) fn body(&self) -> u64 {
         self.body.load(Ordering::Relaxed)
@@ -185,7 +214,8 @@ impl Connection {
         if self.phase() != Phase::Served || !self.answered.load(Ordering::Relaxed) {
             return;
         }
-        self.enter(if self.body() == 0 { Phase::Idle } else { Phase::Closing });
+        let goes_on = self.body() == 0 && !self.has_ended();
+        self.enter(if goes_on { Phase::Idle } else { Phase::Closing });
         if self.ahead.swap(false, Ordering::Relaxed) {
             self.waker.wake();
         }
@@ -217,6 +247,17 @@ impl Connection {
         self.cut.load(Ordering::Acquire)
     }
 
+    /// Ends it as soon as its worker has looked whether what the client has sent is a whole head. A request that is there is
+    /// answered first.
+    pub(crate) fn replace(&self) {
+        self.replaced.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Acquire)
+    }
+
     /// Who is woken by what happens elsewhere.
     pub(crate) fn register(&self, cx: &Context<'_>) {
         self.waker.register(cx.waker());
@@ -235,23 +276,40 @@ pub(crate) fn ago(since: u64) -> Duration {
     Duration::from_millis(now().saturating_sub(since))
 }
 
-/// An answer's body in slices, so that a client that does not read holds one slice and no more. It tells its connection
-/// when all of it has been handed to the stream.
+/// An answer's body, in slices, so that a client that does not read holds one slice and no more; or as a whole for the stream. It
+/// tells its connection when all of it has been handed to the stream.
 pub(crate) struct Sliced {
     size: BodySize,
     body: Source,
-    connection: Option<Arc<Connection>>,
+    connection: Arc<Connection>,
 }
 
 enum Source {
     Whole(Bytes),
     Parts(BoxBody),
+    Handed(Bytes),
 }
 
 impl Sliced {
-    pub(crate) fn new(body: BoxBody, connection: Option<Arc<Connection>>) -> Self {
-        let size = body.size();
+    /// The body of an answer to a request of this method.
+    pub(crate) fn new(
+        method: &Method,
+        head: &mut ResponseHead,
+        body: BoxBody,
+        connection: Arc<Connection>,
+    ) -> Self {
+        let mut size = body.size();
         let body = match body.try_into_bytes() {
+            // a HEAD is answered without the body, and after an unfinished request the framework waits for its end
+            Ok(bytes)
+                if *method == Method::GET && connection.body() == 0 && HANDED.contains(&bytes.len()) =>
+            {
+                // to the framework it is empty, and of no length that it would know of
+                head.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
+                head.no_chunking(true);
+                size = BodySize::Stream;
+                Source::Handed(bytes)
+            }
             Ok(bytes) => Source::Whole(bytes),
             Err(body) => Source::Parts(body),
         };
@@ -261,9 +319,7 @@ impl Sliced {
 
 impl Drop for Sliced {
     fn drop(&mut self) {
-        if let Some(connection) = &self.connection {
-            connection.answers();
-        }
+        self.connection.answers();
     }
 }
 
@@ -275,7 +331,12 @@ impl MessageBody for Sliced {
     }
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        match &mut self.get_mut().body {
+        let Self { body, connection, .. } = self.get_mut();
+        match body {
+            Source::Handed(bytes) => {
+                *connection.handed() = std::mem::take(bytes);
+                Poll::Ready(None)
+            }
             Source::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Source::Whole(bytes) => Poll::Ready(Some(Ok(bytes.split_to(SLICE.min(bytes.len()))))),
             Source::Parts(body) => Pin::new(body).poll_next(cx),

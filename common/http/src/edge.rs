@@ -4,12 +4,13 @@
 //! may do with the answer, problems written in the reader's language, metrics, the access log, and a polite
 //! `Connection: close` once a connection is old or the process is leaving.
 
+use crate::access::origin;
 use crate::connection::{Connection, Sliced};
 use crate::context::{Context, X_REQUEST_ID};
 use crate::gate::Tally;
 use crate::metrics::Metrics;
 use crate::openapi::Product;
-use crate::problem::{General, Lang, MEDIA_TYPE, Problem, Text};
+use crate::problem::{General, Lang, MEDIA_TYPE, Problem, Text, shown};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::ConnectionType;
@@ -138,10 +139,14 @@ impl Edge {
         next: Next<B>,
     ) -> Result<ServiceResponse<BoxBody>, Error> {
         let start = Instant::now();
+        let connection = req.conn_data::<Arc<Connection>>().cloned();
+        if connection.as_ref().is_some_and(|connection| connection.has_ended()) {
+            // The client was told that this is not answered, and sends it again. The stream ends the connection, and this future.
+            return std::future::pending().await;
+        }
         // a guard: the client may hang up, and this future is dropped then
         let _active = Counted::new(&self.active);
         self.seen.fetch_add(1, Ordering::Relaxed);
-        let connection = req.conn_data::<Arc<Connection>>().cloned();
         let length = body_length(req.headers());
         if let Some(connection) = &connection {
             connection.begin(length);
@@ -168,6 +173,7 @@ impl Edge {
         // what comes after a body that does not say its length cannot be told from it
         if length.is_none() || self.leaving() || connection.as_ref().is_some_and(last) {
             res.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            connection.iter().for_each(|connection| connection.ends());
         }
         let headers = res.headers_mut();
         headers.insert(X_POD.clone(), self.pod.clone());
@@ -177,8 +183,9 @@ impl Edge {
         if log::log_enabled!(target: "access", log::Level::Debug) {
             context.scope(async { access_log(&res, start) }).await;
         }
-        if connection.is_some() {
-            res = res.map_body(|_, body| BoxBody::new(Sliced::new(body, connection)));
+        if let Some(connection) = connection {
+            let method = res.request().method().clone();
+            res = res.map_body(|head, body| BoxBody::new(Sliced::new(&method, head, body, connection)));
         }
         Ok(res)
     }
@@ -203,7 +210,6 @@ fn refusal(req: &HttpRequest, connection: &Connection) -> Option<Problem> {
         return None;
     }
     // another site's page can give its own name this machine's address (DNS rebinding), and then read and write here
-    let text = |name| req.headers().get(name).map(|v: &HeaderValue| v.to_str().unwrap_or("?"));
     let named = req.headers().get_all(header::HOST).map(|v: &HeaderValue| v.to_str().unwrap_or("?"));
     if req.uri().authority().map(|a| a.as_str()).into_iter().chain(named).any(|host| !is_this_machine(host)) {
         let detail = Text::new(
@@ -212,7 +218,7 @@ fn refusal(req: &HttpRequest, connection: &Connection) -> Option<Problem> {
         );
         return Some(Problem::new(General::Misdirected, detail));
     }
-    let origin = text(header::ORIGIN).filter(|_| !req.method().is_safe())?;
+    let origin = origin(req.headers()).filter(|_| !req.method().is_safe())?;
     let own = origin.split_once("://").is_some_and(|(_, host)| is_this_machine(host));
     let detail = Text::new(
         "La petición viene de la página de otro sitio.",
@@ -281,7 +287,7 @@ pub async fn not_found(req: HttpRequest) -> Result<&'static str, Problem> {
 
 /// 404 `ruta-no-encontrada`.
 pub fn no_route(req: &HttpRequest) -> Problem {
-    let path = req.path();
+    let path = shown(req.path());
     Problem::new(
         General::RouteNotFound,
         crate::text!("No hay nada en {path}; vea /docs.", "There is nothing at {path}; see /docs."),

@@ -33,7 +33,6 @@ pub fn unread(e: &clap::Error, command: &clap::Command) -> StartError {
         _ => None,
     };
     let Some(arg) = found else { return StartError::new(EX_USAGE, e.to_string().trim_end()) };
-    let variable = arg.get_env().map(|v| v.to_string_lossy().into_owned()).unwrap_or_default();
     let wrong = match std::error::Error::source(e) {
         // clap's message has the value in it, which here is a secret
         Some(reason) if arg.is_hide_env_values_set() => {
@@ -41,7 +40,11 @@ pub fn unread(e: &clap::Error, command: &clap::Command) -> StartError {
         }
         _ => e.to_string(),
     };
-    StartError::new(EX_USAGE, format!("{wrong}\nIts environment variable is {variable}."))
+    let variable = arg.get_env().map(|v| format!("\nIts environment variable is {}.", v.to_string_lossy()));
+    StartError::new(
+        EX_USAGE,
+        variable.map_or_else(|| wrong.trim_end().to_owned(), |said| format!("{wrong}{said}")),
+    )
 }
 
 fn argument<'a>(command: &'a clap::Command, arg: &str) -> Option<&'a clap::Arg> {
@@ -75,6 +78,15 @@ impl Report {
     /// Of this process.
     pub fn new() -> Self {
         Self(std::io::stdout())
+    }
+
+    /// Writes what somebody has to see: that its reader has gone is an error here.
+    ///
+    /// # Errors
+    /// It was not written.
+    pub fn deliver(&mut self, text: &str) -> std::io::Result<()> {
+        self.0.write_all(text.as_bytes())?;
+        self.0.flush()
     }
 }
 

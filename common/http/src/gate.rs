@@ -1,10 +1,11 @@
 //! Who is let in. Connections are counted below the file limit; when they run out, the one that has waited for its client
-//! the longest gives way, and the last few places are for probes.
+//! the longest gives way. The last few places, the reserve, are for probes: there one gives way as soon as another one comes.
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Phase};
 use crate::exit::{EX_USAGE, StartError};
 use crate::logging::Seldom;
 use rustix::process::{Resource, getrlimit, setrlimit};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,10 +14,16 @@ use std::time::Duration;
 /// The most connections of a port, where nobody says and the file limit allows it.
 const MOST: u64 = 2048;
 /// Files that are no connections: the store's, the database's, the libraries'.
-const OTHER_FILES: u64 = 96;
+const OTHER_FILES: u64 = 76;
+/// What a worker needs on two ports to wait for its connections, and one connection too many on each ([`each_worker`] rounds up).
+const FILES_OF_A_WORKER: u64 = 10;
+/// Connections of a port that are taken and that the gate has not judged yet, or has refused and not closed yet. The others wait
+/// in the kernel's queue, where they are no open files: workers that are behind must not use up the file limit.
+const AT_THE_GATE: usize = 16;
 /// The places for probes, of small limits a quarter.
 const RESERVE: usize = 16;
-/// A connection that has waited for its client so long gives way, when another one needs its place.
+/// A connection that has waited for its client so long gives way, when another one needs its place; one with a place of the
+/// reserve does so at once, or clients that send no whole head would keep probes out for so long.
 const GIVES_WAY: Duration = Duration::from_secs(1);
 
 /// What the gates of a process have counted.
@@ -43,12 +50,13 @@ pub(crate) fn raise_file_limit() -> u64 {
     limit.current.unwrap_or(u64::MAX)
 }
 
-/// How many connections a port may take: what was asked for, or what the file limit allows two ports.
+/// How many connections a port may take: what was asked for, or what the file limit allows two ports with so many workers.
 ///
 /// # Errors
 /// Exit code 64 where more was asked for than there can be files.
-pub(crate) fn most(asked: Option<u32>, files: u64) -> Result<usize, StartError> {
-    let possible = files.saturating_sub(OTHER_FILES).max(8);
+pub(crate) fn most(asked: Option<u32>, files: u64, workers: usize) -> Result<usize, StartError> {
+    let others = OTHER_FILES + FILES_OF_A_WORKER * workers as u64;
+    let possible = files.saturating_sub(others).max(8);
     let most = match asked.map(u64::from) {
         Some(asked) if asked > possible => {
             return Err(StartError::new(
@@ -62,6 +70,12 @@ pub(crate) fn most(asked: Option<u32>, files: u64) -> Result<usize, StartError> 
         None => (possible / 2).min(MOST),
     };
     Ok(usize::try_from(most).unwrap_or(usize::MAX))
+}
+
+/// How many connections of a port may be with each of so many workers: more than the gate's places in all, or none would come to
+/// the gate where another one gives way.
+pub(crate) fn each_worker(most: usize, workers: usize) -> usize {
+    (most + AT_THE_GATE).div_ceil(workers)
 }
 
 /// The gate of one port.
@@ -120,17 +134,30 @@ impl Gate {
         Some((id, connection))
     }
 
-    /// Ends the connection that has waited for its client the longest; whether there is one.
+    /// Makes the connection give way that has waited for its client the longest; whether there is one.
     fn make_room(&self, open: &mut Open, reserved: bool) -> bool {
         let waits = |(id, connection): (&u64, &Arc<Connection>)| {
-            let waited = connection.waited().filter(|w| *w >= GIVES_WAY)?;
-            (open.reserved.contains(id) == reserved).then_some((waited, *id))
+            if open.reserved.contains(id) != reserved {
+                return None;
+            }
+            let has_head = connection.phase() == Phase::Parsed;
+            let patience = if reserved && !has_head { Duration::ZERO } else { GIVES_WAY };
+            let waited = connection.waited().filter(|w| *w >= patience)?;
+            // of those of one millisecond the first
+            Some(((waited, Reverse(*id)), patience))
         };
-        let Some((_, id)) = open.all.iter().filter_map(waits).max() else { return false };
+        let Some(((_, Reverse(id)), patience)) = open.all.iter().filter_map(waits).max() else {
+            return false;
+        };
         if let Some(connection) = open.all.remove(&id) {
             open.reserved.remove(&id);
-            connection.cut();
-            self.count_cut();
+            if patience.is_zero() {
+                // its worker may not have looked at it yet, and it may be a probe
+                connection.replace();
+            } else {
+                connection.cut();
+                self.count_cut();
+            }
         }
         true
     }
@@ -173,6 +200,8 @@ mod tests {
         let taken: Vec<_> = (0..8).map(|_| gate.admit().unwrap()).collect();
         let reserved: Vec<_> = taken.iter().map(|(_, c)| c.reserved()).collect();
         assert_eq!(reserved, [false, false, false, false, false, false, true, true]);
+        taken[6].1.head_ends();
+        taken[7].1.begin(Some(0));
         assert!(gate.admit().is_none());
         assert_eq!(gate.tally.refused.load(Ordering::Relaxed), 1);
         gate.left(taken[0].0);
@@ -196,10 +225,23 @@ mod tests {
     }
 
     #[test]
+    fn a_place_of_the_reserve_without_a_whole_head_is_given_on_at_once_and_the_oldest_first() {
+        let gate = gate(8);
+        let taken: Vec<_> = (0..8).map(|_| gate.admit().unwrap().1).collect();
+        taken[7].head_begins();
+        let next: Vec<_> = (0..2).map(|_| gate.admit().unwrap().1).collect();
+        assert!(next.iter().all(|c| c.reserved()));
+        let replaced: Vec<_> = taken.iter().map(|c| c.is_replaced()).collect();
+        assert_eq!(replaced, [false, false, false, false, false, false, true, true]);
+        assert!(!next.iter().any(|c| c.is_replaced()) && !taken.iter().any(|c| c.is_cut()));
+    }
+
+    #[test]
     fn more_connections_than_files_are_refused() {
-        assert_eq!(most(None, 256).unwrap(), 80);
-        assert_eq!(most(None, 1 << 20).unwrap(), 2048);
-        assert_eq!(most(Some(100), 256).unwrap(), 100);
-        assert_eq!(most(Some(200), 256).unwrap_err().exit_code, EX_USAGE);
+        assert_eq!(most(None, 256, 2).unwrap(), 80);
+        assert_eq!(most(None, 1 << 20, 64).unwrap(), 2048);
+        assert_eq!(most(Some(100), 256, 2).unwrap(), 100);
+        assert_eq!(most(Some(200), 256, 2).unwrap_err().exit_code, EX_USAGE);
+        assert_eq!(most(None, 1024, 64).unwrap(), 154);
     }
 }

@@ -5,10 +5,10 @@
 use crate::problem::Problem;
 use crate::reply::Representation;
 use crate::request::Field;
-use crate::validate::{Parsed, Raw, integer};
+use crate::validate::{Parsed, Raw, integer, query_name};
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::web::{Bytes, Query};
+use actix_web::web::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
@@ -140,7 +140,10 @@ impl Written {
         let json = HeaderValue::from_static("application/json");
         let mut representation = Representation::new(self.body, json).header(X_TOTAL_COUNT.clone(), total);
         if let Some(next) = &self.head.next {
-            let kept = req.query_string().split('&').filter(|pair| !pair.is_empty() && !is_cursor(pair));
+            let kept = req
+                .query_string()
+                .split('&')
+                .filter(|pair| !pair.is_empty() && query_name(pair) != "despues");
             let query = kept.chain([format!("despues={next}").as_str()]).collect::<Vec<_>>().join("&");
             let link = format!("<{}?{query}>; rel=\"next\"", req.path());
             let link = HeaderValue::try_from(link).map_err(Problem::internal)?;
@@ -172,11 +175,4 @@ impl Written {
         let mut body = head.split_off(head.iter().position(|b| *b == b'\n')?);
         Some(Self { head: serde_json::from_slice(&head).ok()?, body: body.split_off(1) })
     }
-}
-
-/// Whether a pair of a query is `despues`, in any of the spellings that percent-encoding allows.
-fn is_cursor(pair: &str) -> bool {
-    let name = pair.split('=').next().unwrap_or_default();
-    Query::<Vec<(String, String)>>::from_query(name)
-        .is_ok_and(|found| found.iter().any(|(n, _)| n == "despues"))
 }

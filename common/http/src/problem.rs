@@ -51,6 +51,14 @@ macro_rules! text {
     };
 }
 
+/// What an answer repeats of a text that a client has sent: the first 100 characters.
+pub(crate) fn shown(sent: &str) -> Cow<'_, str> {
+    match sent.char_indices().nth(100) {
+        Some((end, _)) => format!("{}…", &sent[..end]).into(),
+        None => sent.into(),
+    }
+}
+
 /// The reader's language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lang {

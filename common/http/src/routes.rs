@@ -2,7 +2,7 @@
 //! check of [`crate::access`].
 
 use crate::access::{Guarded, Pattern};
-use crate::problem::{General, Problem};
+use crate::problem::{General, Problem, shown};
 use crate::text;
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, web};
@@ -98,6 +98,7 @@ impl Methods {
 }
 
 fn not_allowed(method: &Method, allow: &str) -> Problem {
+    let method = shown(method.as_str());
     let detail = text!("{method} no; {allow} sí.", "Not {method}, but {allow}.");
     Problem { allow: Some(allow.to_owned()), ..Problem::new(General::MethodNotAllowed, detail) }
 }

@@ -25,6 +25,7 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::ServiceConfig;
 use actix_web::{App, Error, web};
+use futures_util::future::BoxFuture;
 use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 use std::future::ready;
@@ -218,13 +219,14 @@ impl Server {
     fn serve_routes(&mut self, listener: TcpListener, routes: Arc<Routes>) -> Result<(), StartError> {
         let unusable = |e| StartError::new(69, format!("cannot serve: {e}"));
         let loopback = address(&listener)?.ip().is_loopback();
-        let most = gate::most(self.max_connections, gate::raise_file_limit())?;
+        let most = gate::most(self.max_connections, gate::raise_file_limit(), self.workers)?;
         let gate = Arc::new(Gate::new(most, self.client_time, loopback, Arc::clone(self.edge.tally())));
         self.gates.push(Arc::clone(&gate));
         self.listeners.push(listener.try_clone().map_err(unusable)?.into());
         let edge = Arc::clone(&self.edge);
         let builder = actix_server::Server::build()
             .workers(self.workers)
+            .max_concurrent_connections(gate::each_worker(most, self.workers))
             .shutdown_timeout(self.grace.as_secs())
             .disable_signals();
         let leaving = builder.graceful_shutdown_signal();
@@ -257,13 +259,19 @@ impl Server {
     ///
     /// # Errors
     /// Exit code 74 where a listener failed.
-    pub async fn run(self, leave: impl Future<Output = Leave>) -> Result<Leave, StartError> {
+    pub fn run(
+        self,
+        leave: impl Future<Output = Leave> + Send + 'static,
+    ) -> BoxFuture<'static, Result<Leave, StartError>> {
+        Box::pin(self.run_until(Box::pin(leave)))
+    }
+
+    async fn run_until(self, mut leave: BoxFuture<'static, Leave>) -> Result<Leave, StartError> {
         let handles: Vec<_> = self.running.iter().map(actix_web::dev::Server::handle).collect();
         let mut servers = tokio::task::JoinSet::new();
         for server in self.running {
             servers.spawn(server);
         }
-        tokio::pin!(leave);
         let why = tokio::select! {
             why = &mut leave => why,
             ended = servers.join_next() => {

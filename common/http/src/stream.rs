@@ -7,7 +7,9 @@
 use crate::connection::{Connection, LINGER, Phase, SLICE, ago};
 use crate::gate::Gate;
 use actix_web::rt::net::TcpStream;
-use std::io::{Error, ErrorKind, Result};
+use actix_web::web::Buf;
+use socket2::SockRef;
+use std::io::{Error, ErrorKind, IoSlice, Read, Result, Write};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -19,8 +21,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 const MAX_HEAD: usize = 16 * 1024;
 /// A client must take so many bytes of an answer, or what is left of it, within each deadline.
 const PACE: usize = SLICE;
-/// The most bytes of a body that are read at once.
-const PART: usize = 4096;
+/// The most bytes of a body that are read at once: a few hundred chunks of a byte each, of which the parser makes a queue.
+const PART: usize = 2048;
 
 /// One connection's stream.
 pub(crate) struct Stream {
@@ -36,12 +38,14 @@ pub(crate) struct Stream {
     /// Bytes that the client has taken since its answer began to wait for it.
     taken: usize,
     sleep: Option<Pin<Box<Sleep>>>,
+    /// A part of a body was given, and the handler has not had the time to take it.
+    fed: bool,
 }
 
 impl Stream {
     pub(crate) fn new(io: TcpStream, gate: Arc<Gate>, (id, connection): (u64, Arc<Connection>)) -> Self {
         let (held, end) = (Vec::new(), HeadEnd::default());
-        Self { io, connection, gate, id, held, end, head: 0, taken: 0, sleep: None }
+        Self { io, connection, gate, id, held, end, head: 0, taken: 0, sleep: None, fed: false }
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {
@@ -85,7 +89,11 @@ impl Stream {
         let before = buf.filled().len();
         if self.held.is_empty() {
             if Pin::new(&mut self.io).poll_read(cx, buf)?.is_pending() {
-                return self.poll_head_time(cx);
+                if !self.connection.is_replaced() {
+                    return self.poll_head_time(cx);
+                }
+                let read = (&*SockRef::from(&self.io)).read(buf.initialize_unfilled());
+                buf.advance(self.last(read)?);
             }
         } else {
             self.take_held(buf, usize::MAX);
@@ -109,6 +117,17 @@ impl Stream {
             self.connection.head_ends();
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// What came of a call past the runtime, which a connection that is replaced makes instead of waiting: the runtime does not
+    /// know of a socket what was so before its worker first waited for it. An error where the kernel would wait, too.
+    fn last<T>(&self, done: Result<T>) -> Result<T> {
+        done.map_err(|e| if e.kind() == ErrorKind::WouldBlock { self.replaced() } else { e })
+    }
+
+    fn replaced(&self) -> Error {
+        self.gate.count_cut();
+        place_needed()
     }
 
     fn take_held(&mut self, buf: &mut ReadBuf<'_>, most: usize) -> usize {
@@ -151,13 +170,26 @@ impl Stream {
         Poll::Pending
     }
 
+    /// The client has taken so many bytes.
+    fn takes(&mut self, n: usize) {
+        self.taken += n;
+        if self.taken >= PACE {
+            self.taken = 0;
+            self.connection.blocks_anew();
+        }
+    }
+
     fn check(&self, cx: &Context<'_>) -> Result<()> {
         self.connection.register(cx);
         if self.connection.is_cut() {
-            return Err(Error::new(ErrorKind::ConnectionAborted, "another connection needs the place"));
+            return Err(place_needed());
         }
         Ok(())
     }
+}
+
+fn place_needed() -> Error {
+    Error::new(ErrorKind::ConnectionAborted, "another connection needs the place")
 }
 
 impl Drop for Stream {
@@ -174,9 +206,15 @@ impl AsyncRead for Stream {
             Phase::Idle | Phase::Head => this.poll_head(cx, buf),
             Phase::Parsed => this.poll_gone(cx),
             Phase::Served if this.connection.body() == 0 => this.poll_gone(cx),
+            // one part at a time: else all that the client has sent would wait in the parser's queue before the handler runs
+            Phase::Served if std::mem::take(&mut this.fed) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             Phase::Served => {
                 let n = ready!(this.poll_part(cx, buf, this.connection.body()))?;
                 this.connection.body_came(n as u64);
+                this.fed = this.connection.body() > 0;
                 Poll::Ready(Ok(()))
             }
             Phase::Closing => {
@@ -188,7 +226,11 @@ impl AsyncRead for Stream {
                         "the rest of the body does not come",
                     )));
                 }
-                this.poll_part(cx, buf, u64::MAX).map_ok(drop)
+                let part = this.poll_part(cx, buf, u64::MAX);
+                if part.is_pending() && this.connection.is_replaced() {
+                    return Poll::Ready(Err(this.replaced()));
+                }
+                part.map_ok(drop)
             }
         }
     }
@@ -198,17 +240,31 @@ impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         let this = self.get_mut();
         this.check(cx)?;
-        let Poll::Ready(n) = Pin::new(&mut this.io).poll_write(cx, bytes)? else { return this.poll_pace(cx) };
-        this.taken += n;
-        if this.taken >= PACE {
-            this.taken = 0;
-            this.connection.blocks_anew();
+        let mut handed = this.connection.handed();
+        let io = Pin::new(&mut this.io);
+        let parts = [IoSlice::new(bytes), IoSlice::new(&handed)];
+        let mut written =
+            if handed.is_empty() { io.poll_write(cx, bytes) } else { io.poll_write_vectored(cx, &parts) };
+        if written.is_pending() && this.connection.is_replaced() {
+            let past_the_runtime = (&*SockRef::from(&this.io)).write_vectored(&parts);
+            written = Poll::Ready(this.last(past_the_runtime));
         }
-        Poll::Ready(Ok(n))
+        let Poll::Ready(n) = written? else {
+            drop(handed);
+            return this.poll_pace(cx);
+        };
+        let of_bytes = n.min(bytes.len());
+        handed.advance(n - of_bytes);
+        drop(handed);
+        this.takes(n);
+        Poll::Ready(Ok(of_bytes))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let this = self.get_mut();
+        while !this.connection.handed().is_empty() {
+            ready!(Pin::new(&mut *this).poll_write(cx, &[]))?;
+        }
         this.taken = 0;
         this.connection.flushed();
         Pin::new(&mut this.io).poll_flush(cx)

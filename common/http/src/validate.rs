@@ -8,7 +8,7 @@
 //! let (vendido, edad) = f.finish((vendido, edad))?; // 422 with all that was wrong, unknown fields included
 //! ```
 
-use crate::problem::{FieldError, MAX_DETAILS, Problem, Text};
+use crate::problem::{FieldError, MAX_DETAILS, Problem, Text, shown};
 use crate::text;
 use actix_web::HttpRequest;
 use serde_json::Value;
@@ -41,18 +41,23 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// The parameters of the query; one that comes twice is an error.
+    /// The parameters of the query; one that comes twice is an error, and so is one that is no text.
     pub fn query(req: &HttpRequest) -> Self {
         let mut fields = Self::default();
-        match actix_web::web::Query::<Vec<(String, String)>>::from_query(req.query_string()) {
-            Ok(pairs) => {
-                for (name, value) in pairs.into_inner() {
-                    fields.add(name, Raw::Plain(value));
-                }
+        for (name, value) in query_pairs(req.query_string()) {
+            match String::from_utf8(value) {
+                Ok(value) => fields.add(name, Raw::Plain(value)),
+                Err(_) => fields.wrong(&name, Text::new("debe ser UTF-8", "must be UTF-8")),
             }
-            Err(e) => fields.wrong("?", text!("no se puede leer: {e}", "cannot be read: {e}")),
         }
         fields
+    }
+
+    /// Notes every parameter of the query as an error, where a request has its fields in its body.
+    pub(crate) fn refuse_query(&mut self, req: &HttpRequest) {
+        for (name, _) in query_pairs(req.query_string()) {
+            self.wrong(&name, unknown());
+        }
     }
 
     /// Adds a field to be read; a second one of the same name is an error.
@@ -90,11 +95,8 @@ impl Fields {
     pub fn wrong(&mut self, campo: &str, detalle: Text) {
         self.wrong += 1;
         if self.errors.len() < MAX_DETAILS {
-            let shown = campo
-                .char_indices()
-                .nth(100)
-                .map_or(campo.to_owned(), |(end, _)| format!("{}…", &campo[..end]));
-            self.errors.push(FieldError { campo: shown, detalle });
+            let campo = shown(campo).into_owned();
+            self.errors.push(FieldError { campo, detalle });
         }
     }
 
@@ -127,13 +129,35 @@ impl Fields {
     /// 422 `datos-invalidos` that names every bad field.
     pub fn finish<T: Complete>(mut self, values: T) -> Result<T::Values, Problem> {
         for campo in std::mem::take(&mut self.left).into_keys() {
-            self.wrong(&campo, Text::new("no se conoce este campo", "is not a known field"));
+            self.wrong(&campo, unknown());
         }
         match values.complete() {
             Some(values) if self.wrong == 0 => Ok(values),
             _ => Err(Problem::invalid_of(self.wrong, self.errors)),
         }
     }
+}
+
+fn unknown() -> Text {
+    Text::new("no se conoce este campo", "is not a known field")
+}
+
+/// The names and the values of a query, decoded. A name that is no UTF-8 is no field's.
+fn query_pairs(query: &str) -> impl Iterator<Item = (String, Vec<u8>)> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let value = pair.split_once('=').map_or("", |(_, value)| value);
+        (query_name(pair), decoded(value))
+    })
+}
+
+/// The name of one pair of a query, in whatever spelling that percent-encoding allows it came.
+pub(crate) fn query_name(pair: &str) -> String {
+    let name = pair.split('=').next().unwrap_or_default();
+    String::from_utf8_lossy(&decoded(name)).into_owned()
+}
+
+fn decoded(text: &str) -> Vec<u8> {
+    percent_encoding::percent_decode_str(&text.replace('+', " ")).collect()
 }
 
 /// A tuple of what was read, each `None` where it was wrong.
@@ -160,11 +184,11 @@ complete!(A 0, B 1, C 2, D 3, E 4);
 complete!(A 0, B 1, C 2, D 3, E 4, F 5);
 complete!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
 
-/// A whole number in a range. `7`, `7.0` and in a query `"7"` are seven: JSON knows one kind of number.
+/// A whole number in a range, in a query by its digits alone.
 pub fn integer(range: RangeInclusive<u64>) -> impl FnOnce(&Raw) -> Parsed<u64> {
     move |raw| {
         let n = match raw {
-            Raw::Json(Value::Number(n)) => n.as_u64().or_else(|| whole_float(n.as_f64()?)),
+            Raw::Json(Value::Number(n)) => n.as_u64(),
             Raw::Plain(s) if s.bytes().all(|b| b.is_ascii_digit()) => s.parse().ok(),
             _ => None,
         };
@@ -175,10 +199,21 @@ pub fn integer(range: RangeInclusive<u64>) -> impl FnOnce(&Raw) -> Parsed<u64> {
     }
 }
 
-fn whole_float(x: f64) -> Option<u64> {
-    // 2^53 and less: beyond that a double no longer tells whole numbers apart
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-    (x.fract() == 0.0 && (0.0..=MAX_INTEGER as f64).contains(&x)).then_some(x as u64)
+/// The whole number that a JSON number is: `7`, `7.0`, `70e-1` and `0.7e1` are seven, as JSON knows one kind of number. It
+/// is read from the text, since a double would round a fraction away.
+pub(crate) fn whole(number: &str) -> Option<u64> {
+    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (int, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = [int.trim_start_matches('-'), fraction].concat();
+    let significant = digits.trim_end_matches('0');
+    if significant.is_empty() {
+        return Some(0);
+    }
+    // bodies are short, so the lengths fit
+    let place = i64::try_from(digits.len() - significant.len()).ok()? - i64::try_from(fraction.len()).ok()?;
+    let zeros = u32::try_from(exponent.parse::<i64>().ok()?.checked_add(place)?).ok()?;
+    let negative = int.starts_with('-');
+    significant.parse::<u64>().ok()?.checked_mul(10_u64.checked_pow(zeros)?).filter(|_| !negative)
 }
 
 /// `true` or `false`.
@@ -205,6 +240,14 @@ pub fn one_of<T: Copy>(words: &'static [(&'static str, T)]) -> impl FnOnce(&Raw)
     }
 }
 
+/// Refuses a query, where nothing of the request is read.
+///
+/// # Errors
+/// 422 that names every parameter.
+pub fn no_query(req: &HttpRequest) -> Result<(), Problem> {
+    Fields::query(req).finish((Some(()),)).map(drop)
+}
+
 /// The one segment of a path that is read, where there is nothing else to read: no query.
 ///
 /// # Errors
@@ -219,6 +262,7 @@ pub fn path<T>(req: &HttpRequest, name: &str, parse: impl FnOnce(&Raw) -> Parsed
 mod tests {
     use super::*;
     use crate::problem::General;
+    use actix_web::test::TestRequest;
 
     fn body(json: &str) -> Fields {
         let mut fields = Fields::default();
@@ -248,7 +292,6 @@ mod tests {
     fn numbers_are_whole_and_in_range() {
         let read = |json: &str| any()(&Raw::Json(serde_json::from_str(json).unwrap())).ok();
         assert_eq!(read("7"), Some(7));
-        assert_eq!(read("7.0"), Some(7));
         assert_eq!(read("9007199254740991"), Some(MAX_INTEGER));
         for wrong in
             ["9007199254740992", "1e300", "-1", "1.5", "\"7\"", "null", "true", "[]", "18446744073709551616"]
@@ -256,7 +299,52 @@ mod tests {
             assert_eq!(read(wrong), None, "{wrong}");
         }
         assert!(any()(&Raw::Plain("+7".into())).is_err());
+        assert!(any()(&Raw::Plain("0.99999999999999999999".into())).is_err());
         assert!(integer(1..=MAX_INTEGER)(&Raw::Plain("0".into())).is_err());
         assert!(any()(&Raw::Plain("9223372036854775808".into())).is_err());
+    }
+
+    #[test]
+    fn a_number_is_whole_by_its_text() {
+        for seven in ["7", "7.0", "7.000", "7e0", "70e-1", "7000.0E-3", "0.7e1", "0.007e+3", "007"] {
+            assert_eq!(whole(seven), Some(7), "{seven}");
+        }
+        assert_eq!(whole("1e2"), Some(100));
+        assert_eq!(whole("12.50e2"), Some(1250));
+        for zero in ["0", "-0", "0.0", "-0.0e5", "0e99999999999999999999"] {
+            assert_eq!(whole(zero), Some(0), "{zero}");
+        }
+        for wrong in [
+            "4503599627370497.5",
+            "0.99999999999999999999",
+            "1.9999999999999999",
+            "1e-400",
+            "1e-99999999999999999999",
+            "15e-1",
+            "-1.0",
+            "1e20",
+            "1e300",
+            "99999999999999999999999",
+        ] {
+            assert_eq!(whole(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_text() {
+        let req = |query: &str| TestRequest::with_uri(&format!("/?{query}")).to_http_request();
+        let wrong = |query: &str| {
+            let mut f = Fields::query(&req(query));
+            let name = f.optional("a b", boolean);
+            f.finish((name,)).err().map_or(vec![], |p| p.errores.into_iter().map(|e| e.campo).collect())
+        };
+        for right in ["", "&", "a+b=true", "a%20b=tru%65&", "&%61%20b=false"] {
+            assert!(wrong(right).is_empty(), "{right}");
+        }
+        assert_eq!(wrong("a%20b=%ff"), ["a b"], "named once");
+        assert_eq!(wrong("a+b=true&a%20b=true"), ["a b"]);
+        assert_eq!(wrong("%ff=1&x"), ["x", "\u{fffd}"]);
+        assert_eq!(no_query(&req("c=%ff&d")).unwrap_err().errores.len(), 2);
+        assert!(no_query(&req("")).is_ok());
     }
 }

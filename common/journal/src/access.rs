@@ -1,6 +1,6 @@
 //! Who may read a store's files. A file that is made can be read and written by its owner only, in a directory that nobody else
-//! may enter; where a group shares the directory (pods with an `fsGroup`), by that group as well. A file that is there
-//! already is never opened further than it is.
+//! may enter; where a group shares the directory (pods with an `fsGroup`), by that group as well. A file or directory that is
+//! there already is never opened further than it is.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
@@ -13,8 +13,14 @@ const OWNER: u32 = 0o600;
 const GROUP: u32 = 0o660;
 /// On a directory: what is made in it belongs to its group.
 const SETGID: u32 = 0o2000;
+/// On a directory like `/tmp`: each removes only files of his own.
+const STICKY: u32 = 0o1000;
+/// How the names of stores' files end, but for edits that were set aside.
+const ENDINGS: [&str; 6] = [".json", ".journal", ".lock", ".turn", ".compact", ".tmp"];
 /// Of a mode: what is not the owner's own.
 const OTHERS: u32 = 0o077;
+/// Of a mode: what is neither the owner's nor the group's.
+const EVERYBODY: u32 = 0o007;
 
 /// Whether a directory is a group's. One that everybody may write (`/tmp`) is nobody's.
 fn is_shared(dir: u32) -> bool {
@@ -88,6 +94,41 @@ pub(super) fn tighten(path: &Path) -> io::Result<()> {
     narrow(path, now, most(path)?)
 }
 
+/// Takes away from the edits that were set aside in a directory what it does not give, and then from the directory itself what it
+/// gives to everybody. The directory is left as it is where another user owns it than the files, as a pod's volume; and, with a
+/// warning, where it is not for stores alone.
+pub(super) fn tighten_dir(dir: &Path, edited: &str) -> io::Result<()> {
+    let edited = format!(".json.{edited}-");
+    let meta = fs::metadata(dir)?;
+    let (mut is_ours, mut is_anothers) = (meta.mode() & STICKY == 0, false);
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // a compaction may have renamed it meanwhile
+        let Ok(file) = entry.metadata() else { continue };
+        let is_edit = file.is_file() && name.contains(&edited);
+        if is_edit {
+            tighten(&entry.path())?;
+        }
+        let is_known = is_edit || ENDINGS.iter().any(|ending| name.ends_with(ending));
+        is_ours &= is_known && file.is_file();
+        is_anothers |= is_known && file.uid() != meta.uid();
+    }
+    let now = meta.mode() & 0o7777;
+    if is_anothers {
+        return Ok(());
+    }
+    if now & EVERYBODY != 0 && !is_ours {
+        log::warn!(
+            "{}: everybody may look into this directory (mode {now:o}), which stays so: it is not the store's alone",
+            dir.display()
+        );
+        return Ok(());
+    }
+    let most = if is_shared(now) || now & EVERYBODY == 0 { OTHERS & !EVERYBODY } else { 0 };
+    narrow(dir, now, most)
+}
+
 /// Puts a file in the place of another, and makes it no more open than that one was.
 pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     if let Ok(replaced) = mode(to) {
@@ -139,6 +180,30 @@ mod tests {
                 assert_eq!(mode(made).unwrap(), expected, "{} under {above:o}", made.display());
             }
             assert_eq!(mode(dir.path()).unwrap(), above, "what was there stays as it is");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_was_there_is_closed_to_everybody_where_only_stores_use_it() {
+        for (before, other, after) in [
+            (0o755, None, 0o700),
+            (0o777, None, 0o700),
+            (0o775, None, 0o770),
+            (0o2755, None, 0o2750),
+            (0o750, None, 0o750),
+            (0o1777, None, 0o1777),
+            (0o755, Some("index.html"), 0o755),
+        ] {
+            let dir = made(before);
+            for name in ["a.json", "a.journal", "a.json.edited-1"].into_iter().chain(other) {
+                fs::write(dir.path().join(name), "").unwrap();
+                let open = Permissions::from_mode(0o644);
+                fs::set_permissions(dir.path().join(name), open).unwrap();
+            }
+            tighten_dir(dir.path(), "edited").unwrap();
+            assert_eq!(mode(dir.path()).unwrap(), after, "{before:o} with {other:?}");
+            let kept = if is_shared(before) { 0o640 } else { 0o600 };
+            assert_eq!(mode(&dir.path().join("a.json.edited-1")).unwrap(), kept, "in {before:o}");
         }
     }
 

@@ -24,6 +24,8 @@ pub(super) trait FileSystem: fmt::Debug + Send + Sync {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
     /// Takes away from a file the rights of everybody who does not share its directory.
     fn tighten(&self, path: &Path) -> io::Result<()>;
+    /// The same with the edits that were set aside in a directory, and with the directory where only stores use it.
+    fn tighten_dir(&self, dir: &Path, edited: &str) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// The type of a network file system, where the directory is on one.
@@ -105,6 +107,10 @@ impl FileSystem for Real {
 
     fn tighten(&self, path: &Path) -> io::Result<()> {
         access::tighten(path)
+    }
+
+    fn tighten_dir(&self, dir: &Path, edited: &str) -> io::Result<()> {
+        access::tighten_dir(dir, edited)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -252,9 +258,12 @@ impl Volume {
     /// Takes away from a file the rights of everybody who does not share its directory. Where the system refuses that, since
     /// another user owns the file, the file stays as it is.
     pub(super) fn tighten(&self, path: &Path) {
-        if let Err(e) = self.0.tighten(path) {
-            log::warn!("{}: who may read it could not be limited: {e}", path.display());
-        }
+        warn_open(path, self.0.tighten(path));
+    }
+
+    /// The same with a directory, and with the edits that were set aside there.
+    pub(super) fn tighten_dir(&self, dir: &Path, edited: &str) {
+        warn_open(dir, self.0.tighten_dir(dir, edited));
     }
 
     /// Makes the names in a directory durable.
@@ -374,5 +383,11 @@ impl File {
     /// Takes a share of the `flock` unless somebody has all of it.
     pub(super) fn share(&self) -> Result<bool, Failure> {
         self.named(self.file.share())
+    }
+}
+
+fn warn_open(path: &Path, tightened: io::Result<()>) {
+    if let Err(e) = tightened {
+        log::warn!("{}: who may read it could not be limited: {e}", path.display());
     }
 }

@@ -50,6 +50,7 @@ pub(super) fn open<M: Model>(volume: Volume, options: Options) -> Result<Store<M
         None => begin(paths, options, &locks, mark)?,
     };
     store.paths.all(M::COLLECTIONS).iter().for_each(|path| store.paths.volume.tighten(path));
+    store.paths.volume.tighten_dir(&store.paths.dir, store.paths.words.edited);
     store.load = started.elapsed();
     let state = store.state.load();
     let counts: Vec<_> = M::COLLECTIONS.iter().map(|c| format!("{} {c}", state.model.count(c))).collect();

@@ -22,6 +22,8 @@ pub(super) fn put_in_place(paths: &Paths, collection: &str, entry: &ArrayEntry) 
     let there = fingerprint(paths, &path)?;
     if there.is_some_and(|there| Some(there) != entry.before && there != entry.now) {
         let kept = free_name(paths, &path)?;
+        // an editor makes files that everybody may read
+        paths.volume.tighten(&path);
         paths.volume.rename(&path, &kept)?;
         paths.volume.sync_dir(&paths.dir)?;
         log::warn!(

@@ -87,6 +87,29 @@ async fn files_are_their_owners_whatever_they_were() {
 }
 
 #[tokio::test]
+async fn an_edit_that_is_set_aside_is_its_owners() {
+    let dir = tempfile::tempdir().unwrap();
+    let open_to_all = |name: &str| {
+        fs::set_permissions(dir.path().join(name), Permissions::from_mode(0o644)).unwrap();
+    };
+    let journal = open(dir.path());
+    put(&journal, 1, 1).await;
+    fs::write(dir.path().join("accounts.json"), "[]").unwrap();
+    open_to_all("accounts.json");
+    put(&journal, 2, 2).await;
+    journal.close().unwrap();
+    assert_eq!(kept(dir.path(), "edited"), ["[]"]);
+    all_are(dir.path(), 0o600);
+    // as an earlier version left it
+    let (edit, _) = files(dir.path()).into_iter().find(|(name, _)| name.contains(".edited-")).unwrap();
+    open_to_all(&edit);
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+    drop(open(dir.path()));
+    all_are(dir.path(), 0o600);
+    assert_eq!(fs::metadata(dir.path()).unwrap().permissions().mode() & 0o7777, 0o700);
+}
+
+#[tokio::test]
 async fn files_are_a_groups_in_a_directory_that_the_group_shares() {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), Permissions::from_mode(0o2770)).unwrap();

@@ -7,7 +7,7 @@ http_kit::codes! {
     /// Errors of the market. Names never change; new ones may come. `docs/ERRORS.md` repeats them, and a test holds the two
     /// together.
     pub enum MarketCode {
-        /// The session was ended, or its account revoked.
+        /// The session was ended, or its account revoked, or has another password.
         SessionEnded = "sesion-terminada", FORBIDDEN, "La sesión ha terminado", "The session has ended";
         /// No such user.
         UsuarioNotFound = "usuario-no-encontrado", NOT_FOUND, "No existe este usuario", "There is no such user";
@@ -15,8 +15,10 @@ http_kit::codes! {
         TokenNotFound = "token-no-encontrado", NOT_FOUND, "No existe este token", "There is no such token";
         /// No such purchase.
         TransaccionNotFound = "transaccion-no-encontrada", NOT_FOUND, "No existe esta transacción", "There is no such transaction";
-        /// No such account, or no such API key.
+        /// No such account.
         AccountNotFound = "cuenta-no-encontrada", NOT_FOUND, "No existe esta cuenta", "There is no such account";
+        /// No such API key.
+        KeyNotFound = "clave-no-encontrada", NOT_FOUND, "No existe esta clave de API", "There is no such API key";
         /// No hold is known under this attempt.
         IntentoNotFound = "intento-no-encontrado", NOT_FOUND, "No existe este intento", "There is no such attempt";
         /// The name is another account's, or the usuario has an account.
@@ -45,8 +47,8 @@ pub fn of_store(cause: StoreError) -> Problem {
     match cause {
         StoreError::Full => Problem::store_full(),
         StoreError::Busy => Problem::too_busy(Text::new(
-            "Demasiadas escrituras esperan al almacén; no se guardó nada. Repita la petición.",
-            "Too many writes wait for the store; nothing was saved. Repeat the request.",
+            "Demasiadas operaciones esperan al almacén; no se guardó nada. Repita la petición.",
+            "Too many operations wait for the store; nothing was saved. Repeat the request.",
         )),
         // the same will fail again: nobody is told to try
         StoreError::Rejected { .. } => Problem::internal(cause),

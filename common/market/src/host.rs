@@ -9,13 +9,12 @@ use crate::openapi::{PRODUCT, with_schemas};
 use crate::store::{Place, Sample, ServiceStore, StoreOptions};
 use actix_web::web::{Data, ServiceConfig};
 use clap::Args;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use http_kit::config::{InternalToken, ServerOptions, ServiceUrl};
 use http_kit::edge::Edge;
 use http_kit::exit::{EX_USAGE, StartError};
 use http_kit::ops::Ops;
 use http_kit::server::{self, Leave, Server};
-use journal::Model;
 use pg::Tables;
 use pg::redis::{Redis, RedisUrl};
 use std::net::SocketAddr;
@@ -62,7 +61,7 @@ impl HostOptions {
         }
         let verifier = Verifier::default();
         fetch::keep(verifier.clone(), usuarios, self.internal_token()?)?;
-        Ok(Accounts::on(verifier, self.accounts.is_behind_gateway()))
+        Ok(Accounts::on(verifier, self.accounts.is_behind_gateway(), None))
     }
 
     /// The port of the public API.
@@ -153,7 +152,8 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// Opens a store; [`Host::keep`] then puts it into this host's care. Blocking.
+    /// Opens a store; [`Host::keep`] then puts it into this host's care. Blocking. To be called by the crate of the service, in a
+    /// function that is not generic: a store is compiled anew for each crate that opens it.
     ///
     /// # Errors
     /// One line for the operator and an exit code.
@@ -162,8 +162,7 @@ impl<'a> Host<'a> {
     }
 
     /// From now on this process is as ready as the store is, shows the store's numbers, and closes it at its end.
-    pub fn keep<M: Model>(&mut self, opened: &ServiceStore<M>) {
-        let store = opened.backend();
+    pub fn keep(&mut self, store: Arc<dyn Backend>) {
         store.measure(&self.edge.metrics);
         self.stores.push(store);
     }
@@ -277,7 +276,14 @@ impl Serving {
     ///
     /// # Errors
     /// One line for the operator and an exit code.
-    pub async fn run(self, leave: impl Future<Output = Leave>) -> Result<(), StartError> {
+    pub fn run(
+        self,
+        leave: impl Future<Output = Leave> + Send + 'static,
+    ) -> BoxFuture<'static, Result<(), StartError>> {
+        Box::pin(self.run_until(Box::pin(leave)))
+    }
+
+    async fn run_until(self, leave: BoxFuture<'static, Leave>) -> Result<(), StartError> {
         let served = self.server.run(leave).await;
         self.background.await;
         let closed = join_all(self.stores.iter().map(|store| store.close())).await;

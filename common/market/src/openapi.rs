@@ -29,6 +29,8 @@ http_kit::responses! {
     Cuenta = [MarketCode::AccountTaken, MarketCode::TooManyKeys];
     /// The errors of what is below one account.
     NoCuenta = [MarketCode::AccountNotFound];
+    /// The errors of what is below one API key.
+    NoClave = [MarketCode::KeyNotFound];
     /// The errors of an abono.
     Abono = [General::InvalidJson, MarketCode::UsuarioNotFound, General::BodyTooLarge, General::UnsupportedType,
         General::InvalidData, MarketCode::ClaveReused, MarketCode::SaldoTooHigh, General::StoreFull];

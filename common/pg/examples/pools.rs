@@ -11,7 +11,6 @@
 #[expect(dead_code, reason = "the measurement needs a part of it")]
 mod connect;
 #[path = "../src/link.rs"]
-#[expect(dead_code, reason = "the measurement needs a part of it")]
 mod link;
 #[path = "../src/pool.rs"]
 #[expect(dead_code, reason = "the measurement needs a part of it")]

@@ -3,6 +3,7 @@
 //! Why so: ADR 0015.
 
 use crate::fate::Failed;
+use crate::lanes::ENOUGH;
 use crate::link::Link;
 use crate::pool::{Lease, Waits};
 use crate::turns::{Turn, Turns};
@@ -13,14 +14,12 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 /// How many requests go at once. More of them gain nothing (`docs/SCALE.md`), and hold their rows for longer.
 const ROWS: usize = 128;
-/// How many batches of a process are under way at once, of all operations together. More of them are smaller ones.
-pub(super) const LANES: usize = 2;
 
 /// An operation whose requests can go together. It is repeatable: a second run finds what an earlier one did.
 pub trait Operation: Send + Sync + 'static {
@@ -59,6 +58,8 @@ impl<O: Operation> Clone for Batcher<O> {
 
 struct Shared<O: Operation> {
     schema: Schema,
+    /// Told when [`ENOUGH`] requests wait.
+    enough: Notify,
     gathered: Mutex<Gathered<O>>,
 }
 
@@ -101,7 +102,7 @@ impl<O: Operation> Batcher<O> {
     /// Of an operation on a schema.
     pub fn new(schema: &Schema) -> Self {
         let gathered = Mutex::new(Gathered { queue: VecDeque::new(), next: 0, served: false });
-        Self(Arc::new(Shared { schema: schema.clone(), gathered }))
+        Self(Arc::new(Shared { schema: schema.clone(), enough: Notify::new(), gathered }))
     }
 
     /// The answer to a request, within [`PATIENCE`].
@@ -142,6 +143,9 @@ impl<O: Operation> Shared<O> {
         let number = gathered.next;
         gathered.next += 1;
         gathered.queue.push_back(Member { number, request, deadline, answer, waits: Some(waits) });
+        if gathered.queue.len() >= ENOUGH {
+            self.enough.notify_one();
+        }
         if !std::mem::replace(&mut gathered.served, true) {
             let shared = Arc::clone(self);
             // on the runtime of the process: that of a caller may end, and the batch is of many callers
@@ -183,7 +187,7 @@ impl<O: Operation> Shared<O> {
         let database = &self.schema.database.0;
         // Without a lane: tables that are not there keep no other schema's operations waiting.
         self.schema.wait_for_tables(deadline).await?;
-        let _lane = if O::READS { None } else { database.lane().await };
+        let _lane = if O::READS { None } else { database.lanes.enter(self.wait_for_enough()).await };
         let mut turns = Turns::of_batch(&self.schema, deadline);
         let begun = turns.begin().await?;
         // Whoever is ready to run asks first: the answers of one batch wake the requests of the next one, and it should go whole.
@@ -196,10 +200,19 @@ impl<O: Operation> Shared<O> {
         Ok(())
     }
 
+    /// Until [`ENOUGH`] requests wait.
+    async fn wait_for_enough(&self) {
+        while self.gathered().queue.len() < ENOUGH {
+            self.enough.notified().await;
+        }
+    }
+
     fn take(&self) -> Lot<O> {
         let mut gathered = self.gathered();
-        let many = gathered.queue.len().min(ROWS);
-        let mut lot: Lot<O> = gathered.queue.drain(..many).filter(|m| !m.answer.is_closed()).collect();
+        let all = gathered.queue.len();
+        let many = if O::READS { all } else { self.schema.database.0.lanes.share(all) };
+        let mut lot: Lot<O> =
+            gathered.queue.drain(..many.min(ROWS)).filter(|m| !m.answer.is_closed()).collect();
         lot.iter_mut().for_each(|member| drop(member.waits.take()));
         lot
     }

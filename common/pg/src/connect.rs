@@ -56,7 +56,12 @@ impl Connector {
     ///
     /// # Errors
     /// Of the last host that was tried.
-    pub async fn connect(&self) -> Result<Connected, Error> {
+    pub fn connect(&self) -> BoxFuture<'_, Result<Connected, Error>> {
+        // boxed for the reason of `link`
+        Box::pin(self.connect_to_any())
+    }
+
+    async fn connect_to_any(&self) -> Result<Connected, Error> {
         let name = self.name();
         let (count, first) = (self.hosts.len(), self.right.load(Ordering::Relaxed));
         let mut last = Error::Configuration("no host is named".into());
@@ -80,16 +85,13 @@ impl Connector {
         Err(last)
     }
 
-    fn connect_to<'a>(&'a self, options: &'a PgConnectOptions) -> BoxFuture<'a, Result<PgConnection, Error>> {
-        // boxed for the reason of `link`
-        Box::pin(async {
-            let mut connection = options.connect().await?;
-            if self.read_write && is_read_only(&mut connection).await? {
-                leave(connection).await;
-                return Err(Error::Configuration("none of its hosts takes writes".into()));
-            }
-            Ok(connection)
-        })
+    async fn connect_to(&self, options: &PgConnectOptions) -> Result<PgConnection, Error> {
+        let mut connection = options.connect().await?;
+        if self.read_write && is_read_only(&mut connection).await? {
+            leave(connection).await;
+            return Err(Error::Configuration("none of its hosts takes writes".into()));
+        }
+        Ok(connection)
     }
 }
 

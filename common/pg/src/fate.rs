@@ -13,11 +13,16 @@ pub(super) struct Failed {
     pub conflict: bool,
     /// Whether the same will fail in the same way until somebody changes the data or the database.
     pub permanent: bool,
+    /// Whether that may be because a table, a column or a privilege is missing.
+    pub of_tables: bool,
     /// Whether the server has no room on its disk.
     pub full: bool,
     /// Whether too many operations waited already.
     pub busy: bool,
-    /// Whether the connection leads to no server that writes. Neither this connection nor an older one is used again then.
+    /// Whether the server does not know this connection's statements, or takes them for another one's.
+    pub mixed_up: bool,
+    /// Whether the connection leads to no server that writes, or is mixed up with others. Neither this connection nor an
+    /// older one is used again then.
     pub cut: bool,
     /// For the log.
     pub reason: String,
@@ -30,8 +35,10 @@ impl Failed {
             passing: false,
             conflict: false,
             permanent: false,
+            of_tables: false,
             full: false,
             busy: false,
+            mixed_up: false,
             cut: false,
             reason,
         }
@@ -54,7 +61,7 @@ impl Failed {
 
     /// Of an error that a statement or its commit met.
     pub fn of(e: &Error) -> Self {
-        let failed = Self::new(e.to_string());
+        let failed = Self::new(said(e));
         match e {
             // Our own time limit: the connection is well, and its statement is still under way.
             Error::Io(io) if io.kind() == std::io::ErrorKind::TimedOut => {
@@ -65,7 +72,10 @@ impl Failed {
             Error::Decode(_) => Self { permanent: true, ..failed },
             Error::Database(answer) => {
                 let code = answer.code().unwrap_or_default();
-                let cut = matches!(&*code, "25006" | "57P01" | "57P02" | "57P03") || code.starts_with("08");
+                let mixed_up = is_of_sessions(e);
+                let cut = matches!(&*code, "25006" | "57P01" | "57P02" | "57P03")
+                    || code.starts_with("08")
+                    || mixed_up;
                 let conflict = matches!(&*code, "40001" | "40P01");
                 Self {
                     maybe_done: !is_refusal(&code),
@@ -73,8 +83,9 @@ impl Failed {
                     conflict,
                     full: code == "53100",
                     busy: false,
-                    // the data, or a constraint
-                    permanent: matches!(code.get(..2), Some("22" | "23")),
+                    permanent: is_permanent(&code) && !mixed_up,
+                    of_tables: matches!(&*code, "3F000" | "42501" | "42703" | "42P01"),
+                    mixed_up,
                     cut,
                     reason: format!("{} ({code})", failed.reason),
                 }
@@ -111,7 +122,37 @@ fn is_refusal(code: &str) -> bool {
                 | "53"
                 | "54"
                 | "55"
+                | "P0"
         )
+}
+
+/// The data (21, 22, 44), a constraint (23), what is there and who may do what with it (3F, 42), a limit that the request
+/// passed (54), or a trigger that raised an exception (P0).
+fn is_permanent(code: &str) -> bool {
+    matches!(code.get(..2), Some("21" | "22" | "23" | "3F" | "42" | "44" | "54" | "P0"))
+}
+
+/// What an error says, and what is to be done about it where that is known.
+pub(super) fn said(e: &Error) -> String {
+    if is_of_sessions(e) {
+        format!(
+            "{e}; a proxy gives the sessions of one process to others: set PgBouncer to pool_mode = session, or use its \
+             version 1.21 or later with max_prepared_statements"
+        )
+    } else {
+        e.to_string()
+    }
+}
+
+/// Whether the server has no prepared statement of this session under a name, or has another session's: a proxy that shares
+/// sessions does not know of prepared statements. Somebody else's statement may also take other parameters (08P01).
+fn is_of_sessions(e: &Error) -> bool {
+    let Some(answer) = e.as_database_error() else { return false };
+    match answer.code().as_deref() {
+        Some("42P05" | "26000") => true,
+        Some("08P01") => answer.message().contains("prepared statement"),
+        _ => false,
+    }
 }
 
 /// Whether a sequence has given its last number (`sequence_generator_limit_exceeded`).

@@ -2,12 +2,15 @@
 //! is busy is no reason to send requests elsewhere.
 
 use crate::connect::{Connected, Connector, leave};
+use crate::fate;
+use crate::link::Link;
 use crate::pool::Pool;
 use crate::{LOOK, PATIENCE, Word};
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Error, Row, raw_sql};
+use sqlx::{AssertSqlSafe, Error, Row, query, raw_sql};
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -19,7 +22,7 @@ pub(super) async fn keep(
     pool: Arc<Pool>,
     said: watch::Sender<Word>,
 ) {
-    let mut keeper = Keeper { connector, pool, own: None, write: None };
+    let mut keeper = Keeper { connector, pool, own: None, by_name: false, write: None };
     loop {
         let looked = timeout(PATIENCE, keeper.look()).await;
         let mut word = looked.unwrap_or_else(|_| Err("it does not answer in time".into()));
@@ -51,6 +54,8 @@ struct Keeper {
     pool: Arc<Pool>,
     /// What it asks on.
     own: Option<Connected>,
+    /// It asks by a prepared statement with a name, as requests do, since one of them was taken for another session's.
+    by_name: bool,
     /// A write that the server has not committed yet. Its connection is another one then.
     write: Option<Write>,
 }
@@ -64,12 +69,15 @@ impl Keeper {
     /// Whether the database answers, as a server that writes, and can hold what is written.
     async fn look(&mut self) -> Word {
         self.collect().await;
+        if !self.by_name && self.pool.mixed_up.load(Ordering::Relaxed) {
+            (self.by_name, self.own) = (true, None);
+        }
         // where this is given up half-way, the connection goes
         let mut own = match self.own.take() {
             Some(own) => own,
-            None => self.connector.connect().await.map_err(|e| said(&e))?,
+            None => self.connect().await?,
         };
-        settings(&mut own.connection).await?;
+        settings(&mut own.connection, self.by_name).await?;
         let mut open: Vec<_> = self.pool.open_ends();
         open.extend(self.write.as_ref().map(|write| write.name.clone()));
         if !open.is_empty() {
@@ -77,6 +85,18 @@ impl Keeper {
         }
         self.own = Some(own);
         Ok(())
+    }
+
+    /// Makes a connection. Where it asks by name, and does not only help one whose write hangs, another session is here before
+    /// it and prepares a statement under the same name: a proxy that shares sessions, and does not know of prepared statements,
+    /// then gives the second session what the first one left.
+    async fn connect(&self) -> Result<Connected, Arc<str>> {
+        if self.by_name && self.write.is_none() {
+            let mut before = self.connector.connect().await.map_err(|e| said(&e))?;
+            settings(&mut before.connection, true).await?;
+            leave(before.connection).await;
+        }
+        self.connector.connect().await.map_err(|e| said(&e))
     }
 
     /// Takes the connection of a write back that was committed after all.
@@ -135,14 +155,18 @@ impl Keeper {
 }
 
 fn said(e: &Error) -> Arc<str> {
-    e.to_string().into()
+    fate::said(e).into()
 }
 
-/// By a simple query, which needs nothing of the session. In recovery the first one is "on", too; and where a disk is nearly
-/// full some operators set it.
-async fn settings(connection: &mut PgConnection) -> Word {
-    let ask = raw_sql("select current_setting('transaction_read_only'), current_setting('server_encoding')");
-    let row = ask.fetch_one(connection).await.map_err(|e| said(&e))?;
+/// In recovery the first one is "on", too; and where a disk is nearly full some operators set it. By a simple query, which
+/// needs nothing of the session; or by a statement with a name, which whichever server answers must know.
+async fn settings(connection: &mut PgConnection, by_name: bool) -> Word {
+    let ask = "select current_setting('transaction_read_only'), current_setting('server_encoding')";
+    let row = match by_name {
+        false => raw_sql(ask).fetch_one(connection).await,
+        true => query(ask).fetch_one(&mut Link::of(connection)).await,
+    };
+    let row = row.map_err(|e| said(&e))?;
     let read = |n: usize| row.try_get::<String, _>(n).map_err(|e| said(&e));
     if read(0)? == "on" {
         return Err("it takes no writes (a standby, or read-only)".into());

@@ -8,11 +8,13 @@
 //! | `connect` | to which host, and under which name |
 //! | `fate` | what an error says of the statement that met it |
 //! | `keeper` | whether the database is there, and commits |
+//! | `lanes` | how many batches are under way at once |
 //! | `link` | what statements run on: [`Link`] |
 //! | `pool` | connections kept open between statements |
 //! | `posting` | what is counted after the requests, in lots |
 //! | `prepare` | migrations, and the seed of an empty database |
 //! | `redis` | Redis, for what may be lost |
+//! | `scans` | how many lists that count rows run at once |
 //! | `turns` | an operation is run until it is answered: [`run!`] |
 //! | `url` | `STORE=postgres://…` |
 //! | `whole` | schemas read or filled as a whole, for a command that moves them |
@@ -34,11 +36,13 @@ mod batch;
 mod connect;
 mod fate;
 mod keeper;
+mod lanes;
 mod link;
 mod pool;
 mod posting;
 mod prepare;
 pub mod redis;
+mod scans;
 mod turns;
 mod url;
 mod value;
@@ -55,15 +59,17 @@ pub use value::{read, row_limit, written};
 pub use whole::{Part, Version, WholeDatabase};
 
 use connect::Connector;
+use futures_util::future::BoxFuture;
 use http_kit::metrics::Metrics;
 use journal::StoreError;
+use lanes::Lanes;
 pub use pool::Lease;
 use pool::Pool;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -89,8 +95,8 @@ struct Inner {
     word: watch::Receiver<Word>,
     retries: AtomicU64,
     conflicts: AtomicU64,
-    /// How many batches may be under way at once, of all operations together.
-    lanes: Arc<Semaphore>,
+    lanes: Lanes,
+    scans: Arc<Semaphore>,
     batches: AtomicU64,
     batched: AtomicU64,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -99,14 +105,6 @@ struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.tasks.get_mut().unwrap_or_else(PoisonError::into_inner).iter().for_each(JoinHandle::abort);
-    }
-}
-
-impl Inner {
-    /// Leave to have a batch under way, in the order in which it was asked for.
-    async fn lane(&self) -> Option<SemaphorePermit<'_>> {
-        // never closed
-        self.lanes.acquire().await.ok()
     }
 }
 
@@ -140,7 +138,8 @@ impl Database {
             word,
             retries: AtomicU64::new(0),
             conflicts: AtomicU64::new(0),
-            lanes: Arc::new(Semaphore::new(size.min(batch::LANES))),
+            lanes: Lanes::new(size),
+            scans: scans::turns(size),
             batches: AtomicU64::new(0),
             batched: AtomicU64::new(0),
             tasks,
@@ -218,7 +217,7 @@ impl Database {
         self.0.pool.close().await;
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
         let task = self.0.runtime.spawn(task);
         self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
     }
@@ -230,16 +229,23 @@ pub struct Schema {
     name: &'static str,
     database: Database,
     prepared: watch::Receiver<Word>,
+    /// Whether its tables are there, and the role may do with them what the service does. Requests do not wait for it.
+    whole: watch::Receiver<Word>,
+    /// Told where a statement failed as if this were not so.
+    doubted: Arc<Notify>,
 }
 
 impl Schema {
     /// Migrates the service's schema and fills it from `seed` where it was never filled, as soon as the database is there.
     /// Returns at once; operations wait for it.
     pub fn open<M: Tables>(database: &Database, seed: M) -> Self {
-        let (said, prepared) = watch::channel(Err("its tables are not there yet".into()));
+        let missing = || watch::channel(Err("its tables are not there yet".into()));
+        let ((said, prepared), (said_whole, whole)) = (missing(), missing());
         let (connector, word) = (database.0.unhurried.with(|options| options), database.0.word.clone());
-        database.spawn(prepare::prepare(connector, word, seed, said));
-        Self { name: M::NAME, database: database.clone(), prepared }
+        let doubted = Arc::new(Notify::new());
+        let told = prepare::Told { prepared: said, whole: said_whole, doubted: Arc::clone(&doubted) };
+        database.spawn(prepare::prepare(connector, word, Box::new(seed), told));
+        Self { name: M::NAME, database: database.clone(), prepared, whole, doubted }
     }
 
     /// The schema's name.
@@ -257,7 +263,7 @@ impl Schema {
     /// # Errors
     /// Why not.
     pub fn health(&self) -> Result<(), StoreError> {
-        for word in [&self.database.0.word, &self.prepared] {
+        for word in [&self.database.0.word, &self.prepared, &self.whole] {
             word.borrow().clone().map_err(|reason| self.not_done(&reason))?;
         }
         Ok(())
@@ -291,17 +297,19 @@ impl Schema {
         Turns::new(self, false)
     }
 
-    async fn wait_for_tables(&self, deadline: Instant) -> Result<(), StoreError> {
-        if self.prepared.borrow().is_ok() {
-            return Ok(());
-        }
-        let mut prepared = self.prepared.clone();
-        let waited = timeout_at(deadline, prepared.wait_for(Result::is_ok)).await;
-        if matches!(waited, Ok(Ok(_))) {
-            Ok(())
-        } else {
-            self.health().and(Err(self.not_done("not in time")))
-        }
+    fn wait_for_tables(&self, deadline: Instant) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            if self.prepared.borrow().is_ok() {
+                return Ok(());
+            }
+            let mut prepared = self.prepared.clone();
+            let waited = timeout_at(deadline, prepared.wait_for(Result::is_ok)).await;
+            if matches!(waited, Ok(Ok(_))) {
+                Ok(())
+            } else {
+                self.health().and(Err(self.not_done("not in time")))
+            }
+        })
     }
 
     /// Starts a background task that does some work every `period`, from when the tables are there until the database is
@@ -311,13 +319,13 @@ impl Schema {
         F: Future<Output = Result<(), StoreError>> + Send,
     {
         let (name, mut prepared) = (self.name, self.prepared.clone());
-        self.database.spawn(async move {
+        self.database.spawn(Box::pin(async move {
             while prepared.wait_for(Result::is_ok).await.is_ok() {
                 if let Err(e) = work().await {
                     log::warn!("{name}: {trouble}: {e}");
                 }
                 sleep(period).await;
             }
-        });
+        }));
     }
 }

@@ -29,16 +29,6 @@ impl<'c> Link<'c> {
     }
 }
 
-/// Makes durable what a transaction did.
-pub(super) fn commit(transaction: Transaction<'_, Postgres>) -> BoxFuture<'_, Result<(), Error>> {
-    Box::pin(transaction.commit())
-}
-
-/// Ends a transaction; nothing of it was done.
-pub(super) fn rollback(transaction: Transaction<'_, Postgres>) -> BoxFuture<'_, Result<(), Error>> {
-    Box::pin(transaction.rollback())
-}
-
 /// What any statement comes to.
 struct Plain {
     sql: SqlStr,

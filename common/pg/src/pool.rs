@@ -10,7 +10,7 @@ use crate::link::Link;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Error, raw_sql};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -42,6 +42,9 @@ pub(super) struct Pool {
     open_ends: Mutex<HashMap<String, oneshot::Sender<()>>>,
     /// Somebody's statement has an open end.
     pub left_open: Notify,
+    /// A server took a connection's statements for another one's: what looks whether the database is there looks for that, too,
+    /// from then on.
+    pub mixed_up: AtomicBool,
 }
 
 #[derive(Default)]
@@ -93,6 +96,7 @@ impl Pool {
             idle: Mutex::default(),
             open_ends: Mutex::default(),
             left_open: Notify::new(),
+            mixed_up: AtomicBool::new(false),
         })
     }
 
@@ -268,10 +272,19 @@ impl Queue {
     /// # Errors
     /// How many wait, where that is as many as may.
     pub fn enter(self: &Arc<Self>) -> Result<Waits, usize> {
+        self.enter_below(self.most)
+    }
+
+    /// The same for a caller that waits for a scan: half of the places are for the others.
+    pub fn enter_to_scan(self: &Arc<Self>) -> Result<Waits, usize> {
+        self.enter_below(self.most.div_ceil(2))
+    }
+
+    fn enter_below(self: &Arc<Self>, most: usize) -> Result<Waits, usize> {
         let waits = Waits(Arc::clone(self));
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.most {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= most {
             self.turned_away.fetch_add(1, Ordering::Relaxed);
-            return Err(self.most);
+            return Err(most);
         }
         Ok(waits)
     }

@@ -1,8 +1,9 @@
 //! Posting: what requests have settled is counted afterwards, in lots. Whoever needs the totals first does it, or else a
 //! background task in every process. No request waits for the row that all lots write. Why so: `docs/SCALE.md`.
 
-use crate::link::{Link, commit};
+use crate::link::Link;
 use crate::{Schema, run};
+use futures_util::future::BoxFuture;
 use journal::StoreError;
 use sqlx::Error;
 
@@ -10,7 +11,7 @@ use sqlx::Error;
 pub const LOT: usize = 500;
 
 /// The statements that post the rows of one service.
-pub trait Posting {
+pub trait Posting: 'static {
     /// Whether a row is not posted yet. Runs outside of a transaction and locks nothing, so it has to be cheap.
     ///
     /// # Errors
@@ -32,18 +33,36 @@ impl Schema {
     ///
     /// # Errors
     /// [`StoreError`]; the lots that were committed before it stay posted.
-    pub async fn post<P: Posting>(&self) -> Result<(), StoreError> {
-        while run!(self.repeatable(), |connection, _| post_lot::<P>(connection).await)? == LOT {}
-        Ok(())
+    pub fn post<P: Posting>(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.post_lots(Statements {
+            is_due: |connection| Box::pin(P::is_due(connection)),
+            post_lot: |connection| Box::pin(P::post_lot(connection, crate::row_limit(LOT))),
+        })
+    }
+
+    fn post_lots(&self, statements: Statements) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            while run!(self.repeatable(), |connection, _| statements.run(connection).await)? == LOT {}
+            Ok(())
+        })
     }
 }
 
-async fn post_lot<P: Posting>(connection: &mut Link<'_>) -> Result<usize, Error> {
-    if !P::is_due(connection).await? {
-        return Ok(0);
+/// A [`Posting`] without its type: what awaits it is compiled once.
+#[derive(Clone, Copy)]
+struct Statements {
+    is_due: for<'a> fn(&'a mut Link<'_>) -> BoxFuture<'a, Result<bool, Error>>,
+    post_lot: for<'a> fn(&'a mut Link<'_>) -> BoxFuture<'a, Result<usize, Error>>,
+}
+
+impl Statements {
+    async fn run(self, connection: &mut Link<'_>) -> Result<usize, Error> {
+        if !(self.is_due)(connection).await? {
+            return Ok(0);
+        }
+        let mut transaction = connection.begin().await?;
+        let posted = (self.post_lot)(&mut Link::of(&mut transaction)).await?;
+        transaction.commit().await?;
+        Ok(posted)
     }
-    let mut transaction = connection.begin().await?;
-    let posted = P::post_lot(&mut Link::of(&mut transaction), crate::row_limit(LOT)).await?;
-    commit(transaction).await?;
-    Ok(posted)
 }

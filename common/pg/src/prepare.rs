@@ -1,16 +1,17 @@
 //! A service's tables: migrations, and the seed of a database that was never filled.
 
 use crate::connect::{Connected, Connector, leave};
-use crate::link::{self, Link};
-use crate::{LOOK, Word};
+use crate::link::Link;
+use crate::{LOOK, PATIENCE, Word};
 use futures_util::future::BoxFuture;
 use journal::Model;
 use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Connection, Error, SqlSafeStr};
-use std::collections::HashMap;
-use tokio::sync::watch;
-use tokio::time::sleep;
+use sqlx::{AssertSqlSafe, Connection, Error, Row, SqlSafeStr};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
 
 /// What a service keeps, as tables.
 pub trait Tables: Model {
@@ -18,6 +19,10 @@ pub trait Tables: Model {
     /// before can live with, since both run during an update. The first migration makes `NAME.siembra`, whose row says that
     /// the schema was filled.
     fn migrations() -> Migrator;
+
+    /// The tables of the schema that requests use, and what they do with each: privileges as PostgreSQL names them, with
+    /// blanks between.
+    const USES: &'static [(&'static str, &'static str)];
 
     /// Writes all that the service keeps into empty tables.
     ///
@@ -54,19 +59,80 @@ const UNDEFINED_FUNCTION: &str = "42883";
 /// The advisory lock of whoever migrates, in any schema of a database: "migrates" in ASCII.
 const LOCK: i64 = 0x6d69_6772_6174_6573;
 
-/// Tries until the schema is prepared, each time that the database is there.
-pub(super) async fn prepare<M: Tables>(
+/// The tables of one service, with what fills them. Without a type of the service's: what awaits it is compiled once.
+pub(super) trait Seeded: Send + Sync {
+    /// [`Model::NAME`].
+    fn name(&self) -> &'static str;
+    /// [`Tables::migrations`].
+    fn migrations(&self) -> Migrator;
+    /// [`Tables::USES`].
+    fn uses(&self) -> &'static [(&'static str, &'static str)];
+    /// [`Tables::fill`].
+    fn fill<'a>(&'a self, connection: &'a mut Link<'_>) -> BoxFuture<'a, Result<(), Error>>;
+    /// [`Tables::renew`].
+    fn renew<'a>(&'a self, connection: &'a mut Link<'_>) -> BoxFuture<'a, Result<(), Error>>;
+}
+
+impl<M: Tables> Seeded for M {
+    fn name(&self) -> &'static str {
+        M::NAME
+    }
+
+    fn migrations(&self) -> Migrator {
+        M::migrations()
+    }
+
+    fn uses(&self) -> &'static [(&'static str, &'static str)] {
+        M::USES
+    }
+
+    fn fill<'a>(&'a self, connection: &'a mut Link<'_>) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(Tables::fill(self, connection))
+    }
+
+    fn renew<'a>(&'a self, connection: &'a mut Link<'_>) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(M::renew(connection))
+    }
+}
+
+/// What a schema hears of its preparation.
+pub(super) struct Told {
+    /// Whether requests may begin.
+    pub prepared: watch::Sender<Word>,
+    /// Whether what the service uses is there.
+    pub whole: watch::Sender<Word>,
+    /// That a request met something which may be missing.
+    pub doubted: Arc<Notify>,
+}
+
+/// Tries until the schema is prepared, each time that the database is there. Then looks, whenever that is in doubt, until
+/// what the service uses is there.
+pub(super) fn prepare(
     connector: Connector,
+    database: watch::Receiver<Word>,
+    seed: Box<dyn Seeded>,
+    told: Told,
+) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        prepared(&connector, database.clone(), &*seed, &told).await;
+        keep_whole(&connector, database, &*seed, &told).await;
+    })
+}
+
+async fn prepared(
+    connector: &Connector,
     mut database: watch::Receiver<Word>,
-    seed: M,
-    said: watch::Sender<Word>,
+    seed: &dyn Seeded,
+    told: &Told,
 ) {
+    let said = &told.prepared;
     loop {
         if database.wait_for(Result::is_ok).await.is_err() {
             return; // it is being closed
         }
-        match once::<M>(&connector, &seed).await {
-            Ok(()) => {
+        match once(connector, seed).await {
+            Ok(whole) => {
+                tell(seed, told, whole);
                 said.send_modify(|word| *word = Ok(()));
                 return;
             }
@@ -76,7 +142,7 @@ pub(super) async fn prepare<M: Tables>(
                 if news {
                     log::warn!(
                         "{}: its tables cannot be prepared: {why}; trying again every second",
-                        M::NAME
+                        seed.name()
                     );
                 }
                 said.send_modify(|word| *word = Err(why.into()));
@@ -86,22 +152,97 @@ pub(super) async fn prepare<M: Tables>(
     }
 }
 
-async fn once<M: Tables>(connector: &Connector, seed: &M) -> Result<(), MigrateError> {
+async fn keep_whole(
+    connector: &Connector,
+    mut database: watch::Receiver<Word>,
+    seed: &dyn Seeded,
+    told: &Told,
+) {
+    loop {
+        let is_whole = told.whole.borrow().is_ok();
+        if is_whole {
+            told.doubted.notified().await;
+        }
+        if database.wait_for(Result::is_ok).await.is_err() {
+            return; // it is being closed
+        }
+        let look = async {
+            let Connected { mut connection, .. } = connector.connect().await?;
+            let whole = whole(seed, &mut connection).await?;
+            leave(connection).await;
+            Ok::<_, Error>(whole)
+        };
+        // without an answer, the task that looks for the database knows more
+        if let Ok(Ok(whole)) = timeout(PATIENCE, look).await {
+            tell(seed, told, whole);
+        }
+        sleep(LOOK).await;
+    }
+}
+
+fn tell(seed: &dyn Seeded, told: &Told, whole: Word) {
+    told.whole.send_if_modified(|before| {
+        match (&before, &whole) {
+            (Err(old), Err(new)) if old == new => return false,
+            (_, Err(why)) => {
+                log::warn!("{}: {why}; not ready, and looking again every second", seed.name());
+            }
+            (Err(_), Ok(())) => log::info!("{}: its tables are there, and may be used", seed.name()),
+            (Ok(()), Ok(())) => return false,
+        }
+        *before = whole;
+        true
+    });
+}
+
+/// Whether the tables are there, and the role has the privileges on them. An engine that cannot tell is taken at its word.
+async fn whole(seed: &dyn Seeded, connection: &mut PgConnection) -> Result<Word, Error> {
+    let uses = seed.uses().iter().flat_map(|(table, privileges)| {
+        privileges.split(' ').map(move |privilege| format!("('{}.{table}', '{privilege}')", seed.name()))
+    });
+    // a simple query, as all that prepares: it needs nothing of the session
+    let ask = format!(
+        "select tabla, derecho, to_regclass(tabla) is null from (values {}) as u (tabla, derecho)
+         where not coalesce(has_table_privilege(to_regclass(tabla), derecho), false)",
+        uses.collect::<Vec<_>>().join(", ")
+    );
+    let rows = match sqlx::raw_sql(AssertSqlSafe(ask)).fetch_all(connection).await {
+        Ok(rows) => rows,
+        Err(e) if matches!(code(&e).as_deref(), Some("42883" | "0A000")) => return Ok(Ok(())),
+        // the role may not even look into the schema
+        Err(e) if code(&e).as_deref() == Some("42501") => return Ok(Err(e.to_string().into())),
+        Err(e) => return Err(e),
+    };
+    if rows.is_empty() {
+        return Ok(Ok(()));
+    }
+    let mut said = BTreeSet::new();
+    for row in rows {
+        let (table, privilege): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        said.insert(match row.try_get(2)? {
+            true => format!("{table} is missing"),
+            false => format!("its role may not {privilege} in {table}"),
+        });
+    }
+    Ok(Err(said.into_iter().collect::<Vec<_>>().join(", ").into()))
+}
+
+async fn once(connector: &Connector, seed: &dyn Seeded) -> Result<Word, MigrateError> {
     // No statement timeout: a migration may take long, and a process that waits for another one's waits for its lock.
     let Connected { mut connection, .. } = connector.connect().await?;
-    migrate(M::NAME, M::migrations(), &mut connection).await?;
-    let mut link = Link::of(&mut connection);
-    let mut tx = link.begin().await?;
-    if claim(M::NAME, &mut tx).await? {
+    migrate(seed.name(), seed.migrations(), &mut connection).await?;
+    let mut tx = connection.begin().await?;
+    if claim(seed.name(), &mut tx).await? {
         seed.fill(&mut Link::of(&mut tx)).await?;
-        link::commit(tx).await?;
-        log::info!("{}: its tables were empty and have been filled", M::NAME);
+        tx.commit().await?;
+        log::info!("{}: its tables were empty and have been filled", seed.name());
     } else {
-        link::rollback(tx).await?;
+        tx.rollback().await?;
     }
-    M::renew(&mut link).await?;
+    seed.renew(&mut Link::of(&mut connection)).await?;
+    let whole = whole(seed, &mut connection).await?;
     leave(connection).await;
-    Ok(())
+    Ok(whole)
 }
 
 /// Whether a schema is ours to fill, in this transaction. A second process waits here for the first one's commit, and then

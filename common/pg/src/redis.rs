@@ -33,6 +33,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 /// One warning in so long.
 const SELDOM: Duration = Duration::from_secs(60);
 
+/// The most characters of what a server says that are kept.
+const LINE: usize = 200;
+
 /// A parsed `REDIS_URL`. It is printed without user and password.
 #[derive(Clone)]
 pub struct RedisUrl {
@@ -158,7 +161,7 @@ async fn ask(link: &MultiplexedConnection, command: &Cmd) -> Result<Option<Value
     match timeout(BOUND, command.query_async(&mut connection)).await {
         Ok(Ok(value)) => Ok(Some(value)),
         Ok(Err(e)) if RedisError::code(&e) == Some("WRONGTYPE") => Ok(None),
-        Ok(Err(e)) => Err(e.to_string()),
+        Ok(Err(e)) => Err(said(&e)),
         Err(_) => Err(format!("no answer within {BOUND:?}")),
     }
 }
@@ -204,11 +207,16 @@ async fn keep(url: RedisUrl, probe: Cmd, shared: Arc<Shared>) {
     }
 }
 
+/// What an error says, for the log. It may be the server's own words: they are no lines of their own, and not longer than one.
+fn said(e: &RedisError) -> String {
+    e.to_string().chars().take(LINE).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 async fn connect(url: &RedisUrl, probe: &Cmd) -> Result<Arc<MultiplexedConnection>, String> {
     let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
     let connecting = url.client.get_multiplexed_async_connection_with_config(&config);
     let link = match timeout(CONNECTING, connecting).await {
-        Ok(connected) => connected.map_err(|e| e.to_string())?,
+        Ok(connected) => connected.map_err(|e| said(&e))?,
         Err(_) => return Err(format!("no connection within {CONNECTING:?}")),
     };
     prove(&link, probe).await?;
@@ -230,6 +238,14 @@ mod tests {
             let url: RedisUrl = url.parse().unwrap();
             assert_eq!((url.to_string(), format!("{url:?}")), (shown.to_owned(), shown.to_owned()));
         }
+    }
+
+    #[test]
+    fn what_a_server_says_is_one_short_line() {
+        let long = format!("ERR \u{1b}[2J\nINFO all is well {}", "x".repeat(100_000));
+        let said = said(&RedisError::from((redis::ErrorKind::Parse, "no answer", long)));
+        assert!(said.len() <= LINE && said.contains("all is well"), "{said}");
+        assert!(!said.contains(char::is_control), "{said:?}");
     }
 
     #[test]

@@ -105,26 +105,42 @@ impl<'a> Turns<'a> {
     /// What the operation comes to; `None` where another turn is to be taken.
     #[doc(hidden)]
     pub async fn end<T>(&mut self, lease: Lease, answer: Result<T, Error>) -> Option<Result<T, StoreError>> {
-        let failed = match answer {
+        match answer {
             Ok(value) => {
                 lease.keep();
-                return Some(Ok(value));
+                Some(Ok(value))
             }
-            Err(e) => Failed::of(&e),
-        };
+            Err(e) => self.failed(lease, &e).await.err().map(Err),
+        }
+    }
+
+    /// Waits for the next turn after one that failed.
+    fn failed(&mut self, lease: Lease, why: &Error) -> BoxFuture<'_, Result<(), StoreError>> {
+        let failed = Failed::of(why);
         if failed.cut {
             lease.discard();
+            let pool = &self.schema.database.0.pool;
+            if failed.mixed_up {
+                pool.mixed_up.store(true, Ordering::Relaxed);
+            }
             // a server that went away took its other connections with it
-            self.schema.database.0.pool.renew();
+            pool.renew();
         } else {
             drop(lease);
         }
-        self.after(failed).await.err().map(Err)
+        self.after(failed)
     }
 
     /// Waits for the next turn.
-    pub(super) async fn after(&mut self, failed: Failed) -> Result<(), StoreError> {
-        let Failed { maybe_done, passing, conflict, permanent, full, busy, reason, .. } = failed;
+    pub(super) fn after(&mut self, failed: Failed) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.wait(failed))
+    }
+
+    async fn wait(&mut self, failed: Failed) -> Result<(), StoreError> {
+        let Failed { maybe_done, passing, conflict, permanent, of_tables, full, busy, reason, .. } = failed;
+        if of_tables {
+            self.schema.doubted.notify_one();
+        }
         if maybe_done {
             self.left_open = Some(reason.clone());
         }

@@ -1,5 +1,5 @@
-//! A private PgBouncer before a private PostgreSQL: in transaction mode, where a session is somebody else's after each
-//! transaction.
+//! A private PgBouncer before a private PostgreSQL. In transaction mode a session is somebody else's after each transaction;
+//! Debian's version 1.18 does not know of prepared statements there.
 
 use crate::postgres::{Server, as_postgres_user, own};
 use crate::{PATIENCE, eventually, free_port};
@@ -17,15 +17,15 @@ pub struct PgBouncer {
 const SHELL: &str = r#"pgbouncer -q pgbouncer.ini >/dev/null 2>&1 & cat >/dev/null; kill -9 $! 2>&-; wait"#;
 
 impl PgBouncer {
-    /// Before all databases of a server. It ignores these parameters of a client's start, and refuses all others that it
-    /// does not know.
-    pub async fn before(server: &Server, ignored: &str) -> Self {
+    /// Before all databases of a server, in this `pool_mode`. It ignores these parameters of a client's start, and refuses
+    /// all others that it does not know. More lines of its configuration may follow them.
+    pub async fn before(server: &Server, mode: &str, ignored: &str) -> Self {
         let dir = TempDir::with_prefix("mercado-bouncer-").expect("a directory");
         let port = free_port();
         let ini = format!(
             "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
-             unix_socket_dir =\nauth_type = trust\nauth_file = users.txt\npool_mode = transaction\n\
-             default_pool_size = 2\nignore_startup_parameters = {ignored}\n",
+             unix_socket_dir =\nauth_type = trust\nauth_file = users.txt\npool_mode = {mode}\n\
+             ignore_startup_parameters = {ignored}\n",
             server.port()
         );
         std::fs::write(dir.path().join("pgbouncer.ini"), ini).expect("its configuration");

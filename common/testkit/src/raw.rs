@@ -64,6 +64,14 @@ impl RawConnection {
         self.stream.write_all(bytes.as_ref()).await
     }
 
+    /// Says that nothing more will be sent; answers can still be read.
+    ///
+    /// # Errors
+    /// Where the connection is gone.
+    pub async fn finish(&mut self) -> Result<()> {
+        self.stream.shutdown().await
+    }
+
     /// Asks for a path, and reads the answer.
     ///
     /// # Errors

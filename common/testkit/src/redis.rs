@@ -42,12 +42,17 @@ impl Process {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.server]).status();
         assert!(sent.expect("kill").success(), "SIG{name} was not sent");
     }
+
+    /// `SIGKILL`; returns when it is gone, and its port is free.
+    fn end(&mut self) {
+        drop(self.shell.stdin.take());
+        let _ = self.shell.wait();
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        drop(self.shell.stdin.take());
-        let _ = self.shell.wait();
+        self.end();
     }
 }
 
@@ -114,9 +119,9 @@ impl RedisServer {
         self.process.signal("CONT");
     }
 
-    /// `SIGKILL`; it forgets everything.
-    pub fn kill(&self) {
-        self.process.signal("KILL");
+    /// `SIGKILL`; returns when it is gone. It forgets everything.
+    pub fn kill(&mut self) {
+        self.process.end();
     }
 
     /// A new process on the port of the one that was killed.
@@ -124,5 +129,20 @@ impl RedisServer {
         self.process = Process::start(&self.dir, self.port);
         self.password.clear();
         self.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_was_killed_has_left_its_port() {
+        let mut redis = RedisServer::start().await;
+        for _ in 0..3 {
+            redis.kill();
+            drop(std::net::TcpListener::bind(("127.0.0.1", redis.port)).expect("a free port"));
+            redis.restart().await;
+        }
     }
 }

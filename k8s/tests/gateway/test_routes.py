@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import socket
 import threading
 import unittest
 from urllib.parse import unquote
@@ -123,16 +124,18 @@ class Routes(unittest.TestCase):
         offered = set(re.findall(r'url: "([^"]+)"', chooser))
         self.assertEqual(offered, {f"/openapi/{s}.json" for s in SERVICES})
 
+    def protected(self, headers, what):
+        self.assertEqual(headers.get_all("X-Content-Type-Options"), ["nosniff"], what)
+        self.assertEqual(headers.get_all("Referrer-Policy"), ["same-origin"], what)
+        (policy,) = headers.get_all("Content-Security-Policy")
+        self.assertIn("frame-ancestors 'none'", policy, what)
+
     def test_every_answer_says_what_a_browser_may_do_with_it(self):
         own = ("/web/index.html", "/web/mercado.js", "/openapi.json", "/docs", "/docs/swagger-initializer.js")
         for path in (*own, "/livez", "/readyz", "/nada", "/web/nada"):
-            headers = self.client.get(path).headers
-            self.assertEqual(headers.get_all("X-Content-Type-Options"), ["nosniff"], path)
-            self.assertEqual(headers.get_all("Referrer-Policy"), ["same-origin"], path)
-            (policy,) = headers.get_all("Content-Security-Policy")
-            self.assertIn("frame-ancestors 'none'", policy, path)
+            self.protected(self.client.get(path).headers, path)
         # those of a service come through as they are
-        for path in ("/tokens", "/docs/", "/tokens/none"):
+        for path in ("/tokens", "/docs/", "/tokens/none", "/tokens/101/imagen"):
             direct = Client(self.world.pods["tokens"][0].address, 8000).get(path).headers
             through = self.client.get(path).headers
             for name in ("X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy"):
@@ -164,6 +167,23 @@ class Routes(unittest.TestCase):
     def test_what_is_no_http_gets_no_body(self):
         answer = self.client.get("/" + "x" * 100_000)
         self.assertEqual((answer.status, answer.body), (400, b""))
+
+    def test_what_nginx_does_not_do_is_no_page_of_its_own(self):
+        for head in ("GET /web/style.css HTTP/3.0", "GET /web/style.css HTTP/1.1\r\nTransfer-Encoding: gzip"):
+            with self.subTest(head=head), socket.create_connection((self.client.host, self.client.port)) as raw:
+                raw.sendall(f"{head}\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+                answer = http.client.HTTPResponse(raw)
+                answer.begin()
+                self.assertIn(answer.status, (501, 505))
+                self.assertEqual(answer.read(), b"")
+                self.protected(answer.headers, head)
+        whole = self.client.get("/web/style.css")
+        for name, value in (("Range", "bytes=9999999-"), ("Range", "bytes=0-9"), ("If-Match", '"x"')):
+            answer = self.client.request("GET", "/web/style.css", None, {name: value})
+            self.protected(answer.headers, value)
+            self.assertNotIn(b"<html", answer.body)
+            if name == "Range":
+                self.assertEqual((answer.status, answer.body), (200, whole.body))
 
     def test_a_purchase_and_its_event(self):
         events = Client(self.client.host, self.client.port)

@@ -3,7 +3,7 @@
 use super::customers::Customers;
 use super::probes::{Met, Probes};
 use super::{Scale, raw, warden::Warden};
-use crate::t;
+use crate::{child, t};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 /// How long something may take that must come: a start, a recovery.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -291,7 +291,7 @@ impl Arena {
         let ports = self.ports(service);
         let log = File::options().create(true).append(true).open(self.log(service))?;
         let internal = |s| format!("http://{}", self.ports(s).internal);
-        let mut command = Command::new(self.program(service.name()));
+        let mut command = child::command(self.program(service.name()));
         command
             .env_clear()
             .env("HOST", "127.0.0.1")
@@ -307,8 +307,7 @@ impl Arena {
             .env("CLIENT_SECONDS", self.scale.client_seconds.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
-            .kill_on_drop(true);
+            .stderr(log);
         match service {
             Service::Transacciones => {
                 command.env("USUARIOS_URL", internal(Service::Usuarios));

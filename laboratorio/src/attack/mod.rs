@@ -50,13 +50,13 @@ pub struct Options {
     #[arg(long, required = true)]
     pub local: bool,
     /// How long each kind goes on, in minutes; ten seconds if left out
-    #[arg(long = "minutos", value_name = "MINUTOS", value_parser = minutes, conflicts_with = "short")]
+    #[arg(long = "minutos", value_name = "N", value_parser = minutes, conflicts_with = "short")]
     pub minutes: Option<Duration>,
     /// Each kind for a second or two, and one restart at the end
     #[arg(long = "corto")]
     pub short: bool,
     /// Only this kind; may be given several times
-    #[arg(long = "solo", value_name = "CLASE", value_parser = clap::builder::PossibleValuesParser::new(kinds::names()))]
+    #[arg(long = "solo", value_name = "KIND", value_parser = clap::builder::PossibleValuesParser::new(kinds::names()))]
     pub only: Vec<String>,
     /// A cgroup in which this process may make others: each service gets one with its memory limit. If left out, the
     /// laboratory looks at the memory itself, and kills a process that takes too much
@@ -73,11 +73,13 @@ const SECONDS: f64 = 10.0;
 const MAX_MINUTES: f64 = 60.0;
 
 fn minutes(text: &str) -> Result<Duration, String> {
-    let minutes: f64 = text.parse().map_err(|_| format!("{text} is no number"))?;
-    if !(minutes > 0.0 && minutes <= MAX_MINUTES) {
-        return Err(format!("above 0 and at most {MAX_MINUTES}"));
+    match text.parse::<f64>() {
+        Ok(minutes) if minutes > 0.0 && minutes <= MAX_MINUTES => Ok(Duration::from_secs_f64(minutes * 60.0)),
+        _ => Err(t!(
+            "debe ser un número mayor que 0, y a lo más {MAX_MINUTES}",
+            "must be a number above 0, and at most {MAX_MINUTES}"
+        )),
     }
-    Ok(Duration::from_secs_f64(minutes * 60.0))
 }
 
 /// How large everything is.

@@ -1,31 +1,33 @@
 //! The catalogue, readings and the market as a whole: `oversold`, `sold`, `read`, `edit`, `audit`, `disk`, `error`.
 
 use super::{CONFIRMATION, Verdict};
-use crate::history::{Final, History, Movimiento, Op, Outcome, Request, Token, Transaccion};
+use crate::history::{History, Op, Outcome, Request};
+use crate::shown::{Final, Movimiento, Token, Transaccion};
 use crate::t;
-use crate::words::{Lang, lang, time};
+use crate::words::{Lang, credits, lang, listed, time};
 use std::collections::{BTreeMap, HashMap};
 
 pub(super) fn check(h: &History, f: &Final, v: &mut Verdict) {
     sales(f, v);
-    readings(h, v);
     catalogue(h, f, v);
     audit(f, v);
     disk(f, v);
-    for p in &h.requests {
-        if matches!(p.estado, Some(500..=599)) && !matches!(p.estado, Some(503 | 507)) {
-            v.add(
-                "error",
-                t!(
-                    "a {} ({}) se le contestó {} {}",
-                    "{} ({}) was answered {} {}",
-                    p.name(),
-                    p.op,
-                    p.status(),
-                    p.body()
-                ),
-            );
-        }
+}
+
+pub(super) fn answers(h: &History, v: &mut Verdict) {
+    readings(h, v);
+    for p in h.requests.iter().filter(|p| p.is_bad()) {
+        let body = if p.cuerpo.is_null() { t!("ilegible", "unreadable") } else { p.body() };
+        v.add(
+            "error",
+            t!(
+                "a {} ({}) se le contestó {} {body}",
+                "{} ({}) was answered {} {body}",
+                p.name(),
+                p.op,
+                p.status()
+            ),
+        );
     }
 }
 
@@ -58,23 +60,24 @@ fn sales(f: &Final, v: &mut Verdict) {
                 t!("el token {} está vendido, a nadie", "token {} is sold, to nobody", token.id),
             ),
             (false, Some(to)) => {
-                let ids: Vec<_> = to.iter().map(|t| t.id).collect();
+                let ids: Vec<_> = to.iter().map(|t| t.id.to_string()).collect();
+                let ids = listed(&ids);
                 v.add(
                     "sold",
                     t!(
-                        "el token {} está comprado (transacciones {ids:?}) y no vendido",
-                        "token {} is bought (transactions {ids:?}) and not sold",
+                        "el token {} está comprado (transacciones {ids}) y no vendido",
+                        "token {} is bought (transactions {ids}) and not sold",
                         token.id
                     ),
                 );
             }
             (true, Some(to)) => {
                 if let Some(t) = to.iter().find(|t| t.precio != token.precio) {
-                    let (id, at, costs) = (token.id, t.precio, token.precio);
+                    let (id, at, costs) = (token.id, credits(t.precio), token.precio);
                     v.add(
                         "sold",
                         t!(
-                            "el token {id} se compró en {at} (transacción {}) y cuesta {costs}",
+                            "el token {id} se compró por {at} (transacción {}) y cuesta {costs}",
                             "token {id} was bought for {at} (transaction {}) and costs {costs}",
                             t.id
                         ),
@@ -192,7 +195,7 @@ fn catalogue(h: &History, f: &Final, v: &mut Verdict) {
                 t!(
                     "el token {id} cuesta {}, que no es su último precio confirmado",
                     "token {id} costs {}, which is not its last acknowledged price",
-                    token.precio
+                    credits(token.precio)
                 ),
             );
         }
@@ -242,14 +245,7 @@ fn audit(f: &Final, v: &mut Verdict) {
         );
     }
     if a.pendientes > 0 {
-        v.add(
-            "audit",
-            t!(
-                "{} intentos quedaron pendientes para siempre",
-                "{} attempts were left pending for ever",
-                a.pendientes
-            ),
-        );
+        v.add("audit", t!("quedaron pendientes para siempre: {}", "left pending for ever: {}", a.pendientes));
     }
     if a.transacciones != f.transacciones.len() as u64 {
         let listed = f.transacciones.len();

@@ -1,9 +1,10 @@
 //! Money: `money`, `ledger`, `negative`, `conserved`, and `kept` and `invented` for abonos.
 
 use super::Verdict;
-use crate::history::{Final, History, Op, Outcome, Request};
+use crate::history::{History, Op, Outcome, Request};
+use crate::shown::Final;
 use crate::t;
-use crate::words::{Lang, lang, time};
+use crate::words::{Lang, credits, lang, time};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// An abono's key, as the clients know it.
@@ -25,7 +26,7 @@ impl Abono<'_> {
 }
 
 pub(super) fn check(h: &History, f: &Final, v: &mut Verdict) {
-    let abonos = abonos(h, v);
+    let abonos = abonos(h);
     balances(h, f, &abonos, v);
     if let Some(disco) = &f.disco {
         let mut seen: HashSet<&str> = HashSet::new();
@@ -61,7 +62,7 @@ pub(super) fn check(h: &History, f: &Final, v: &mut Verdict) {
                     t!(
                         "el abono {clave} de {} al usuario {}: se contestó 201 y ya no existe",
                         "abono {clave} of {} to user {}: 201, and gone",
-                        a.monto,
+                        credits(a.monto),
                         a.usuario
                     ),
                 );
@@ -72,7 +73,7 @@ pub(super) fn check(h: &History, f: &Final, v: &mut Verdict) {
     negative(h, f, v);
 }
 
-fn abonos<'a>(h: &'a History, v: &mut Verdict) -> BTreeMap<&'a str, Abono<'a>> {
+fn abonos(h: &History) -> BTreeMap<&str, Abono<'_>> {
     let mut abonos: BTreeMap<&str, Abono<'_>> = BTreeMap::new();
     for p in &h.requests {
         if let (Op::Credit { usuario, monto }, Some(clave)) = (&p.op, &p.clave) {
@@ -80,7 +81,11 @@ fn abonos<'a>(h: &'a History, v: &mut Verdict) -> BTreeMap<&'a str, Abono<'a>> {
             abonos.entry(clave).or_insert_with(new).requests.push(p);
         }
     }
-    for (clave, a) in &abonos {
+    abonos
+}
+
+pub(super) fn answers(h: &History, v: &mut Verdict) {
+    for (clave, a) in &abonos(h) {
         let mut done = a.requests.iter().filter(|p| p.outcome() == Outcome::Done);
         if let Some(first) = done.next()
             && let Some(other) = done.find(|p| p.cuerpo != first.cuerpo)
@@ -96,7 +101,6 @@ fn abonos<'a>(h: &'a History, v: &mut Verdict) -> BTreeMap<&'a str, Abono<'a>> {
             );
         }
     }
-    abonos
 }
 
 fn balances(h: &History, f: &Final, abonos: &BTreeMap<&str, Abono<'_>>, v: &mut Verdict) {
@@ -131,8 +135,9 @@ fn balances(h: &History, f: &Final, abonos: &BTreeMap<&str, Abono<'_>>, v: &mut 
             v.add(
                 "money",
                 t!(
-                    "el usuario {id} tiene {saldo} créditos, {by} {what}: apertura {} + abonos contestados {added} - compras {paid} = {least}, y {open} sin respuesta",
-                    "user {id} has {saldo} credits, {by} {what}: opening {} + abonos acknowledged {added} - purchases {paid} = {least}, and {open} unanswered",
+                    "el usuario {id} tiene {}, {by} {what}: apertura {} + abonos contestados {added} - compras {paid} = {least}, y {open} sin respuesta",
+                    "user {id} has {}, {by} {what}: opening {} + abonos acknowledged {added} - purchases {paid} = {least}, and {open} unanswered",
+                    credits(saldo),
                     opening.saldo
                 ),
             );
@@ -173,10 +178,10 @@ fn ledgers(f: &Final, v: &mut Verdict) {
             v.add(
                 "ledger",
                 t!(
-                    "el usuario {} tiene {} créditos y movimientos por {sum}",
-                    "user {} has {} credits and movements of {sum}",
+                    "el usuario {} tiene {} y movimientos que suman {sum}",
+                    "user {} has {} and movements that sum to {sum}",
                     u.id,
-                    u.saldo
+                    credits(u.saldo)
                 ),
             );
         }
@@ -207,7 +212,7 @@ fn negative(h: &History, f: &Final, v: &mut Verdict) {
     for u in f.usuarios.iter().filter(|u| u.saldo < 0) {
         v.add(
             "negative",
-            t!("el usuario {} terminó con {} créditos", "user {} ended with {} credits", u.id, u.saldo),
+            t!("el usuario {} terminó con {}", "user {} ended with {}", u.id, credits(u.saldo)),
         );
     }
     for p in h.requests.iter().filter(|p| p.estado == Some(200)) {
@@ -218,8 +223,9 @@ fn negative(h: &History, f: &Final, v: &mut Verdict) {
             v.add(
                 "negative",
                 t!(
-                    "el usuario {usuario} se vio con {saldo} créditos en {}",
-                    "user {usuario} was seen with {saldo} credits at {}",
+                    "el usuario {usuario} se vio con {} en {}",
+                    "user {usuario} was seen with {} at {}",
+                    credits(saldo),
                     time(p.hasta)
                 ),
             );

@@ -1,29 +1,45 @@
 //! Purchases: `kept`, `replay`, `once`, `refusal`, `own`, `invented`.
 
 use super::Verdict;
-use crate::history::{Final, History, Op, Outcome, Request, Transaccion};
+use crate::history::{History, Op, Outcome, Request};
+use crate::shown::{Final, Transaccion};
 use crate::t;
 use crate::words::time;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub(super) fn check(h: &History, f: &Final, v: &mut Verdict) {
-    let compras: Vec<_> = h.requests.iter().filter(|p| matches!(p.op, Op::Buy { .. })).collect();
+    let compras = compras(h);
     let by_id: HashMap<u64, &Transaccion> = f.transacciones.iter().map(|t| (t.id, t)).collect();
     kept(&compras, &by_id, v);
-    ids(&compras, v);
-    let mut by_key: BTreeMap<&str, Vec<&Request>> = BTreeMap::new();
-    for p in &compras {
-        if let Some(clave) = &p.clave {
-            by_key.entry(clave).or_default().push(p);
-        }
-    }
+    let by_key = by_key(&compras);
     let bought = bought(&by_key, f, v);
     for (clave, requests) in &by_key {
-        replays(clave, requests, v);
         refusal(clave, requests, bought.get(clave).copied(), h, v);
     }
     own(&compras, &by_key, f, v);
     invented(&compras, &by_key, f, v);
+}
+
+pub(super) fn answers(h: &History, v: &mut Verdict) {
+    let compras = compras(h);
+    ids(&compras, v);
+    for (clave, requests) in &by_key(&compras) {
+        replays(clave, requests, v);
+    }
+}
+
+fn compras(h: &History) -> Vec<&Request> {
+    h.requests.iter().filter(|p| matches!(p.op, Op::Buy { .. })).collect()
+}
+
+fn by_key<'a>(compras: &[&'a Request]) -> BTreeMap<&'a str, Vec<&'a Request>> {
+    let mut by_key: BTreeMap<&str, Vec<&Request>> = BTreeMap::new();
+    for p in compras {
+        if let Some(clave) = &p.clave {
+            by_key.entry(clave).or_default().push(p);
+        }
+    }
+    by_key
 }
 
 fn asked_for(p: &Request) -> (u64, u64, Option<u64>) {

@@ -4,11 +4,12 @@ use super::place::Place;
 use super::{Class, order};
 use crate::checker::{self, Verdict};
 use crate::experiment::opening;
-use crate::history::{Final, History, Line};
+use crate::history::{History, Line};
 use crate::http::{self, Addresses};
 use crate::load::{Load, Plan};
 use crate::people::People;
 use crate::report::{Outcomes, Report, Run, Story};
+use crate::shown::Final;
 use crate::site::Site;
 use crate::{reading, t};
 use std::sync::{Arc, PoisonError};
@@ -18,6 +19,8 @@ use std::time::{Duration, Instant};
 const STOCK: f64 = 400.0;
 /// Customers who are still at it when a report is asked for.
 const LAST_CUSTOMERS: Duration = Duration::from_secs(40);
+/// How long a market may be silent when a report is asked for; one that is silent for longer cannot be read.
+const ALIVE: Duration = Duration::from_secs(3);
 /// What is pending when a report is asked for.
 const SETTLING: Duration = Duration::from_secs(20);
 
@@ -26,6 +29,13 @@ pub(super) struct Customers {
     pub(super) load: Arc<Load>,
     opened: opening::Opened,
     market: Addresses,
+}
+
+fn reporting() -> String {
+    t!(
+        "se saca un informe: los clientes esperan hasta que esté",
+        "a report is being taken: customers wait until it is there"
+    )
 }
 
 impl Class {
@@ -46,6 +56,8 @@ impl Class {
 
     /// Nobody buys any more, and no account of a customer is left.
     pub(super) async fn dismiss(&self) {
+        // an experiment hears of the end by itself, and takes its own market with it
+        drop(self.experimenting.lock().await);
         if let Some(customers) = self.customers() {
             customers.load.stop();
         }
@@ -57,8 +69,11 @@ impl Class {
 
     /// Customers of the classroom's own, who come from now on as often as that.
     pub(super) async fn set_load(&self, reads: f64, purchases: f64) -> Result<(), String> {
-        let rates = [reads.clamp(0.0, order::MOST_RATE), purchases.clamp(0.0, order::MOST_RATE)];
+        let rates = order::rates(reads, purchases)?;
         let _hiring = self.hiring.lock().await;
+        if self.paused.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            return Err(reporting());
+        }
         if let Some(customers) = self.customers() {
             customers.load.set_rates(rates);
             return Ok(());
@@ -98,51 +113,86 @@ impl Class {
         Ok(())
     }
 
-    /// Holds the market against every answer of its own customers so far. They wait meanwhile.
+    /// Arrivals a second: reads, purchases.
+    pub(super) fn rates(&self) -> [f64; 2] {
+        self.customers().map_or([0.0; 2], |customers| customers.load.rates())
+    }
+
+    /// Holds the market against every answer of its own customers so far. They wait meanwhile: what they buy while it is read
+    /// would not be in what was read.
     pub(super) async fn report(&self) -> Result<(), String> {
+        let rates = self.pause().await?;
+        let done = self.look().await;
+        if let Some(customers) = self.customers() {
+            customers.load.set_rates(rates);
+        }
+        *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        done
+    }
+
+    /// No customer comes until the report is there; how often they came.
+    async fn pause(&self) -> Result<[f64; 2], String> {
+        let _hiring = self.hiring.lock().await;
+        let rates = self.rates();
+        {
+            let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+            if paused.is_some() {
+                return Err(reporting());
+            }
+            *paused = Some(rates);
+        }
+        if rates != [0.0; 2] {
+            let what =
+                t!("clientes en espera: se saca un informe", "customers wait: a report is being taken");
+            self.did(self.meter.now(), what, None, false);
+        }
+        Ok(rates)
+    }
+
+    async fn look(&self) -> Result<(), String> {
         let client = http::client(false)?;
         let customers = self.customers();
+        if let Some(customers) = &customers {
+            customers.load.set_rates([0.0; 2]);
+        }
         let market = match &customers {
             Some(customers) => customers.market.clone(),
             None => self.market().await?,
         };
-        let load = customers.as_ref().map(|customers| &customers.load);
-        let rates = load.map(|load| load.rates());
-        if let Some(load) = load {
-            load.set_rates([0.0; 2]);
-            let deadline = Instant::now() + LAST_CUSTOMERS;
-            while load.busy() > 0 && Instant::now() < deadline {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-        let done = self.judge(&client, &market).await;
-        if let (Some(load), Some(rates)) = (load, rates) {
-            load.set_rates(rates);
-        }
-        done
+        let mut verdict = Verdict::default();
+        let end = self.read(&client, &market, customers.as_deref(), &mut verdict).await;
+        self.judge(verdict, end.as_ref().map_err(String::as_str))
     }
 
-    async fn judge(&self, client: &reqwest::Client, market: &Addresses) -> Result<(), String> {
-        let mut verdict = Verdict::default();
-        match (reading::settled(client, market, SETTLING).await, self.site()?) {
-            (Err(e), Site::Local(_)) => verdict.add("audit", e),
-            // what is pending in a market of others may be theirs
-            (Err(_), Site::Cluster(_)) | (Ok(_), _) => {}
+    /// The market after its last customers, or why it cannot be read. Nobody waits for the customers of a market that is dead.
+    async fn read(
+        &self,
+        client: &reqwest::Client,
+        market: &Addresses,
+        customers: Option<&Customers>,
+        verdict: &mut Verdict,
+    ) -> Result<Final, String> {
+        reading::up(client, market, ALIVE).await?;
+        let deadline = Instant::now() + LAST_CUSTOMERS;
+        while customers.is_some_and(|c| c.load.busy() > 0) && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let opened = self.customers().map(|c| (c.opened.usuarios.clone(), c.opened.tokens.clone()));
+        let settled = reading::settled(client, market, SETTLING).await;
+        let opened = customers.map(|c| (c.opened.usuarios.as_slice(), c.opened.tokens.as_slice()));
         let (usuarios, tokens) = opened.unwrap_or_default();
-        let end = match reading::own(client, market, &usuarios, &tokens).await {
-            Ok(end) => end,
-            Err(e) => {
-                verdict
-                    .add("audit", t!("no se puede leer el mercado: {e}", "the market cannot be read: {e}"));
-                Final::default()
-            }
-        };
+        let end = reading::own(client, market, usuarios, tokens).await?;
+        // what is pending in a market of others may be theirs
+        if let (Err(e), Site::Local(_)) = (settled, self.site()?) {
+            verdict.add("audit", e);
+        }
+        Ok(end)
+    }
+
+    fn judge(&self, mut verdict: Verdict, end: Result<&Final, &str>) -> Result<(), String> {
         self.recorder.flush()?;
         let history = History::load(&self.options.dir.join("historia.jsonl"))?;
-        let checked = checker::check(&history, &end);
-        verdict.findings.extend(checked.findings);
+        verdict.extend(checker::check(&history, end.ok()));
+        self.broken_still();
         let measured = self.meter.measured();
         let run = Run {
             experiment: "aula",
@@ -154,14 +204,14 @@ impl Class {
             },
             seed: self.options.seed,
             command: self.options.place.command(),
-            began: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            began: self.began.clone(),
             interrupted: false,
         };
-        let of = Outcomes { history: &history, end: &end, verdict: &verdict, measured: &measured };
+        let of = Outcomes { history: &history, end, verdict: &verdict, measured: &measured };
         let report = Report::new(&run, &of, Story::default());
         let name = format!("aula-{}.html", self.start.elapsed().as_secs());
         report.write(&measured, &self.reports().join(&name))?;
-        self.reported(&name, report.correcto, &report.veredicto);
+        self.reported(&name, report.right(), &report.veredicto);
         Ok(())
     }
 }

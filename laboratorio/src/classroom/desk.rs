@@ -11,6 +11,7 @@ use actix_web::{HttpRequest, HttpResponse, guard};
 use serde::Deserialize;
 use serde_json::json;
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -217,7 +218,12 @@ pub fn open(url: &str) {
     let display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|v| std::env::var_os(v).is_some());
     if let Some(program) = windows.or(display.then_some("xdg-open")) {
         let null = std::process::Stdio::null;
-        let _ = std::process::Command::new(program).arg(url).stdout(null()).stderr(null()).spawn();
+        let _ = std::process::Command::new(program)
+            .arg(url)
+            .stdout(null())
+            .stderr(null())
+            .process_group(0)
+            .spawn();
     }
 }
 

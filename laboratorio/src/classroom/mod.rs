@@ -5,17 +5,18 @@
 //! | what can be ordered | [`order`] |
 //! | who may order it, over HTTP, and the page | [`desk`] |
 //! | who buys there, and the report on that | `customers` |
+//! | what of the machine can be broken | `machine` |
 //! | whose market it is, and that of a cluster | [`place`], `remote` |
 //! | the controls in the page | `controls.js`, which [`desk`] puts into the page of `web/` |
 
 mod customers;
 pub mod desk;
+mod machine;
 pub mod order;
 pub mod place;
 mod remote;
 
 use crate::database::Database;
-use crate::disk::Disk;
 use crate::experiment::opening;
 use crate::history::Recorder;
 use crate::local::{Local, Programs, Setup, State};
@@ -26,10 +27,11 @@ use crate::proxy::Mode;
 use crate::report::Report;
 use crate::site::Site;
 use crate::stop::Stop;
-use crate::{clock, t};
+use crate::{child, clock, gateway, t, words};
 use customers::Customers;
 use desk::Desk;
-use order::Order;
+use machine::Machine;
+use order::{Order, Thing};
 use place::Place;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -37,7 +39,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
-use tokio::process::Command;
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use tokio::task::JoinSet;
 
@@ -71,50 +72,46 @@ pub struct Class {
     market: OnceLock<String>,
     recorder: Arc<Recorder>,
     meter: Arc<Meter>,
-    disk: SharedDisk,
-    fills: bool,
-    clocks: bool,
+    machine: Machine,
     customers: Mutex<Option<Arc<Customers>>>,
     /// Held while customers are made ready: there is one load, whoever asks for it twice.
     hiring: AsyncMutex<()>,
+    /// While a report is made: the rates at which customers come again after it.
+    paused: Mutex<Option<[f64; 2]>>,
     /// Those who have accounts in a market that is somebody's.
     guests: Mutex<Option<Arc<People>>>,
     /// What was done, in words, with seconds.
     log: Mutex<Vec<(f64, String)>>,
+    /// What is out of order, and the number of its mark.
+    broken: Mutex<BTreeMap<Thing, usize>>,
     reports: Mutex<Vec<Value>>,
     running: Mutex<Option<String>>,
+    /// Held while an experiment runs, whose market must end before the class does.
+    experimenting: AsyncMutex<()>,
+    /// Whether the class is to end, once it serves.
+    stop: OnceLock<Stop>,
     options: Options,
     start: Instant,
+    /// The same as RFC 3339.
+    began: String,
 }
 
-/// A disk of its own for the data, where this user may mount one. Whoever serves requests keeps the class for ever, so that the
-/// one who ends it must give the disk back.
-type SharedDisk = Arc<AsyncMutex<Option<Disk>>>;
-
-/// Gives the disk back, however the class ends.
-struct Borrowed(SharedDisk);
-
-impl Drop for Borrowed {
-    fn drop(&mut self) {
-        // nobody fills it any more, or the order to do so has ended with this class
-        if let Ok(mut disk) = self.0.try_lock() {
-            drop(disk.take());
-        }
-    }
-}
-
-/// The processes of this machine, as the controls show them.
+/// The processes of this machine, as the controls show them: what they do, and what is wrong with their networks.
 fn processes(local: &Local) -> Vec<Value> {
     let replicas = local.replicas();
     let shown = replicas.iter().map(|r| {
         let state = match r.state {
             State::Runs => "corre",
             State::Frozen => "congelado",
-            State::Cut => "sin-red",
-            State::Slow => "red-lenta",
             State::Dead => "muerto",
         };
-        json!({"nombre": r.name, "servicio": r.service.name(), "estado": state, "listo": r.ready()})
+        let network = match r.network() {
+            Mode::Pass => None,
+            Mode::Cut | Mode::Hold => Some("sin-red"),
+            Mode::Slow(_) => Some("red-lenta"),
+        };
+        let service = r.service.name();
+        json!({"nombre": r.name, "servicio": service, "estado": state, "red": network, "listo": r.ready()})
     });
     shown.collect()
 }
@@ -132,17 +129,17 @@ pub async fn run(o: Options, stop: &Stop) -> Result<(), String> {
 
 /// On this machine.
 async fn here(o: Options, programs: PathBuf, stop: &Stop) -> Result<(), String> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, o.port));
+    gateway::is_free(address)?;
     opening::fresh(&o.dir)?;
     desk::samples(&o.dir)?;
     let data = o.dir.join("datos");
-    std::fs::create_dir_all(&data).map_err(|e| format!("{}: {e}", data.display()))?;
-    let disk = Disk::mount(&data, if o.postgres { 512 } else { 192 }).await.ok();
-    let fills = disk.is_some();
-    let disk: SharedDisk = Arc::new(AsyncMutex::new(disk));
-    let _borrowed = Borrowed(Arc::clone(&disk));
-    let database = if o.postgres { Some(Database::start(&data, &o.dir, false).await?) } else { None };
+    std::fs::create_dir_all(&data).map_err(|e| words::failed(&data, &e))?;
     let faketime = clock::library();
-    let class = Class::new(&o, disk, fills, faketime.is_some())?;
+    let mib = if o.postgres { 512 } else { 192 };
+    let (machine, _borrowed) = Machine::new(&data, mib, faketime.is_some()).await;
+    let database = if o.postgres { Some(Database::start(&data, &o.dir, false).await?) } else { None };
+    let class = Class::new(&o, machine)?;
     let (orders, ordered) = mpsc::channel(16);
     let desk = Desk::new(orders, Arc::clone(&class), o.port)?;
     let token = desk.token.clone();
@@ -151,7 +148,7 @@ async fn here(o: Options, programs: PathBuf, stop: &Stop) -> Result<(), String> 
         dir: o.dir.clone(),
         store: database.as_ref().map(Database::url),
         replicas: BTreeMap::from([(Service::Usuarios, 2), (Service::Tokens, 3), (Service::Transacciones, 2)]),
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, o.port)),
+        address,
         extra: Some(desk.routes()),
         clocks: faketime,
         recorder: Some(Arc::clone(&class.recorder)),
@@ -166,24 +163,20 @@ async fn here(o: Options, programs: PathBuf, stop: &Stop) -> Result<(), String> 
     class.serve(ordered, stop).await.detach_all();
     say!("{}", t!("se cierra el mercado", "the market closes"));
     class.dismiss().await;
-    if let Some(disk) = class.disk.lock().await.as_ref() {
-        disk.free().await?;
-    }
+    class.machine.free().await?;
     local.calm();
     let ended = local.stop().await;
     if let Some(database) = database {
         database.stop().await;
     }
     let dir = o.dir.display();
-    say!("{}", t!("los datos, bitácoras e informes están en {dir}", "data, logs and reports are in {dir}"));
-    if let Some(disk) = class.disk.lock().await.take() {
-        disk.unmount().await;
-    }
+    say!("{}", t!("los datos, registros e informes están en {dir}", "data, logs and reports are in {dir}"));
+    class.machine.unmount().await;
     ended
 }
 
 impl Class {
-    fn new(o: &Options, disk: SharedDisk, fills: bool, clocks: bool) -> Result<Arc<Self>, String> {
+    fn new(o: &Options, machine: Machine) -> Result<Arc<Self>, String> {
         let recorder = Arc::new(Recorder::create(&o.dir.join("historia.jsonl"))?);
         recorder.begin();
         Ok(Arc::new(Self {
@@ -191,16 +184,19 @@ impl Class {
             market: OnceLock::new(),
             meter: Arc::new(Meter::since(recorder.start())),
             recorder,
-            disk,
-            fills,
-            clocks,
+            machine,
             customers: Mutex::default(),
             hiring: AsyncMutex::default(),
+            paused: Mutex::default(),
             guests: Mutex::default(),
             log: Mutex::default(),
+            broken: Mutex::default(),
             reports: Mutex::default(),
             running: Mutex::default(),
+            experimenting: AsyncMutex::default(),
+            stop: OnceLock::new(),
             start: Instant::now(),
+            began: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
             options: o.clone(),
         }))
     }
@@ -219,6 +215,7 @@ impl Class {
 
     /// Obeys until somebody wants the end; orders that are still being obeyed.
     async fn serve(self: &Arc<Self>, mut ordered: mpsc::Receiver<desk::Ordered>, stop: &Stop) -> JoinSet<()> {
+        let _ = self.stop.set(stop.clone());
         let mut orders = JoinSet::new();
         loop {
             tokio::select! {
@@ -247,7 +244,8 @@ impl Class {
                 (remote::pods(cluster), remote::offers(cluster), cluster.rights.missing())
             }
         };
-        let [reads, purchases] = self.customers().map_or([0.0; 2], |customers| customers.load.rates());
+        let paused = *self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        let [reads, purchases] = paused.unwrap_or_else(|| self.rates());
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let log: Vec<_> =
             log.iter().rev().take(12).map(|(at, what)| json!({"en": at, "que": what})).collect();
@@ -256,8 +254,8 @@ impl Class {
             "ofrece": offers,
             "faltan": missing,
             "carga": {"lecturas": reads, "compras": purchases},
-            "disco": self.fills,
-            "reloj": self.clocks,
+            "informando": paused.is_some(),
+            "maquina": self.machine.state(),
             "hecho": log,
             "corriendo": *self.running.lock().unwrap_or_else(PoisonError::into_inner),
             "informes": *self.reports.lock().unwrap_or_else(PoisonError::into_inner),
@@ -269,19 +267,45 @@ impl Class {
         self.options.dir.join("informes")
     }
 
-    fn did(&self, from: u64, what: String, fault: bool) {
+    /// Notes what was done to a thing. What was wrong with that thing before is over now, and so is what was wrong with a process
+    /// that is gone.
+    fn did(&self, from: u64, what: String, thing: Option<Thing>, fault: bool) {
         say!("{:6.1} s  {what}", self.start.elapsed().as_secs_f64());
         self.log
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push((self.start.elapsed().as_secs_f64(), what.clone()));
-        self.meter.mark(from, what, fault);
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = |process: &str| match self.site.get() {
+            Some(Site::Local(local)) => !process.is_empty() && local.named(process).is_err(),
+            Some(Site::Cluster(_)) | None => false,
+        };
+        broken.retain(|other, mark| {
+            let over = thing.as_ref() == Some(other) || gone(&other.1);
+            if over {
+                self.meter.lasts(*mark);
+            }
+            !over
+        });
+        let mark = self.meter.mark(from, what, fault);
+        if let Some(thing) = thing.filter(|_| fault) {
+            broken.insert(thing, mark);
+        }
+    }
+
+    /// What is out of order was so until now.
+    fn broken_still(&self) {
+        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.values().for_each(|mark| self.meter.lasts(*mark));
     }
 
     async fn obey(self: Arc<Self>, order: Order) -> Result<(), String> {
         let from = self.meter.now();
         let (mut what, fault) = (order.said(), order.fault());
-        match (self.site()?, order) {
+        let site = self.site()?;
+        // a cluster mends by itself, and does not say when
+        let thing = order.thing().filter(|_| matches!(site, Site::Local(_)));
+        match (site, order) {
             (_, Order::Load { lecturas, compras }) => self.set_load(lecturas, compras).await?,
             (_, Order::Report) => return self.report().await,
             (Site::Cluster(cluster), order) => what = remote::obey(cluster, order).await?,
@@ -296,44 +320,31 @@ impl Class {
             }
             (Site::Local(local), Order::Heal { proceso }) => local.network(&proceso, Mode::Pass)?,
             (Site::Local(local), Order::Replicas { servicio, n }) => {
-                local.scale(servicio, n.clamp(1, order::MOST)).await?;
+                let wanted = order::replicas(n)?;
+                if local.of(servicio).len() == wanted {
+                    let (name, n) = (servicio.name(), order::processes(n));
+                    return Err(t!("{name} ya tiene {n}", "{name} has {n} already"));
+                }
+                local.scale(servicio, wanted).await?;
             }
             (Site::Local(local), Order::Roll { servicio }) => {
                 for process in local.of(servicio) {
                     local.replace(&process.name).await?;
                 }
             }
-            (Site::Local(local), Order::Disk { lleno }) => {
-                let disk = self.disk.lock().await;
-                let disk = disk.as_ref().ok_or_else(|| {
-                    t!(
-                        "llenar el disco requiere un usuario que pueda montar",
-                        "filling the disk needs a user who may mount"
-                    )
-                })?;
-                if lleno {
-                    disk.fill().await?;
-                } else {
-                    disk.free().await?;
-                    local.reopen();
-                }
-            }
+            (Site::Local(local), Order::Disk { lleno }) => self.machine.fill(local, lleno).await?,
             (Site::Local(local), Order::Clock { servicio, segundos }) => {
-                if !self.clocks {
-                    return Err(t!("falta el paquete faketime", "the package faketime is not installed"));
-                }
-                clock::set(local.dir(), servicio, segundos.into())?;
-                tokio::time::sleep(clock::JUMP).await;
+                self.machine.turn(local, servicio, segundos).await?;
             }
             (Site::Local(_), Order::Experiment { nombre, ingenuo }) => {
                 return self.experiment(nombre.name(), ingenuo).await;
             }
         }
-        self.did(from, what, fault);
+        self.did(from, what, thing, fault);
         Ok(())
     }
 
-    fn reported(&self, file: &str, right: bool, says: &str) {
+    fn reported(&self, file: &str, right: Option<bool>, says: &str) {
         let report = json!({"archivo": file, "correcto": right, "veredicto": says});
         self.reports.lock().unwrap_or_else(PoisonError::into_inner).push(report);
     }
@@ -350,19 +361,54 @@ impl Class {
         }
         let file = format!("{}-{}.html", called.replace(' ', ""), self.start.elapsed().as_secs());
         let path = self.reports().join(&file);
-        let mut command = Command::new(&self.options.exe);
-        command
-            .args([name, "--segundos", SECONDS, "--idioma", crate::words::lang().code(), "--informe"])
-            .arg(&path);
-        command.args(naive.then_some("--ingenuo")).stdin(std::process::Stdio::null()).kill_on_drop(true);
-        let output = command.output().await;
+        let _experimenting = self.experimenting.lock().await;
+        let mut command = child::command(&self.options.exe);
+        command.args([name, "--segundos", SECONDS, "--idioma", words::lang().code(), "--informe"]).arg(&path);
+        command.args(naive.then_some("--ingenuo"));
+        let ended = child::laboratory(command, self.stop.get()).await;
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let output = output.map_err(|e| format!("{called}: {e}"))?;
+        let said = ended.map_err(|e| format!("{called}: {e}"))?;
         if !path.exists() {
-            return Err(format!("{called}: {}", String::from_utf8_lossy(&output.stderr).trim()));
+            return Err(format!("{called}: {}", said.trim()));
         }
         let report = Report::load(&path.with_extension("json"))?;
-        self.reported(&file, report.correcto, &report.veredicto);
+        self.reported(&file, report.right(), &report.veredicto);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_lasts_until_it_is_mended() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let options = Options {
+            place: Place::Local(PathBuf::new()),
+            exe: PathBuf::new(),
+            port: 0,
+            postgres: false,
+            browser: false,
+            seed: 7,
+            dir: dir.path().to_owned(),
+        };
+        let class = Class::new(&options, Machine::default()).unwrap();
+        let order = |text: &str| serde_json::from_str::<Order>(text).unwrap();
+        let mut times = Vec::new();
+        for what in ["congelar", "cortar", "reanudar"] {
+            let order = order(&format!(r#"{{"orden": "{what}", "proceso": "tokens-1"}}"#));
+            times.push(class.meter.now());
+            class.did(class.meter.now(), order.said(), order.thing(), order.fault());
+            // what comes next is later
+            while class.meter.now() == times[times.len() - 1] {
+                std::thread::yield_now();
+            }
+        }
+        let [frozen, cut, _] = class.meter.measured().marks.try_into().unwrap();
+        assert!(frozen.fault && frozen.to >= times[2], "until it went on: {frozen:?}");
+        assert!(cut.fault && cut.to < times[2], "its network is not mended by that: {cut:?}");
+        class.broken_still();
+        assert!(class.meter.measured().marks[1].to > times[2], "and so it lasts until it is looked at");
     }
 }

@@ -1,14 +1,15 @@
 //! The classroom of a cluster: the same page and controls, on this machine and before the cluster's gateway.
 
 use super::order::{self, Order};
-use super::{Class, Options, desk::Desk};
+use super::{Class, Options, desk::Desk, machine::Machine};
 use crate::cluster::Cluster;
 use crate::cluster::rights::Deed;
 use crate::experiment::opening;
-use crate::gateway::Gateway;
+use crate::gateway::{self, Gateway};
 use crate::plan::Service;
-use crate::site::Site;
+use crate::site::{Site, new_pods};
 use crate::stop::Stop;
+use crate::words::counted;
 use crate::{http, t};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,12 +27,13 @@ pub(super) async fn run(o: Options, namespace: &str, url: &str, stop: &Stop) -> 
     if http::look(&client, &format!("{url}/tokens?limite=1"), PATIENCE).await.status != Some(200) {
         return Err(t!("en {url} no contesta ningún mercado", "no market answers at {url}"));
     }
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, o.port));
+    gateway::is_free(address)?;
     opening::fresh(&o.dir)?;
-    let class = Class::new(&o, Arc::default(), false, false)?;
+    let class = Class::new(&o, Machine::default())?;
     let (orders, ordered) = mpsc::channel(16);
     let desk = Desk::new(orders, Arc::clone(&class), o.port)?;
     let token = desk.token.clone();
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, o.port));
     let gateway = Gateway::start(address, Some(desk.routes())).await?;
     let _before = gateway.add(&Service::ALL, "gateway", url);
     let _ = class.market.set(url.to_owned());
@@ -86,18 +88,19 @@ pub(super) async fn obey(cluster: &Cluster, order: Order) -> Result<String, Stri
             Ok(t!("{proceso} borrado", "{proceso} deleted"))
         }
         Order::Replicas { servicio, n } => {
-            let (name, n) = (servicio.name(), n.clamp(1, order::MOST));
+            let n = order::replicas(n)?;
             cluster.scale(servicio, n).await?;
-            Ok(t!("{n} pods de {name}", "{n} pods of {name}"))
+            let (name, pods) = (servicio.name(), counted(n, ["pod", "pods"], ["pod", "pods"]));
+            Ok(t!("{pods} de {name}", "{pods} of {name}"))
         }
         Order::Roll { servicio } => {
-            let (n, name) = (cluster.roll(servicio).await?, servicio.name());
-            Ok(t!("{n} pods nuevos de {name}", "{n} new pods of {name}"))
+            let (new, name) = (new_pods(cluster.roll(servicio).await?), servicio.name());
+            Ok(t!("{new} de {name}", "{new} of {name}"))
         }
         other => {
             let what = other.said();
             Err(t!(
-                "sólo en esta máquina, no en un clúster: {what}",
+                "solo en esta máquina, no en un clúster: {what}",
                 "on this machine only, not in a cluster: {what}"
             ))
         }

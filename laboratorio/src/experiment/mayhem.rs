@@ -6,7 +6,9 @@ use crate::chance::Chance;
 use crate::cluster::Cluster;
 use crate::cluster::rights::Deed;
 use crate::plan::Service;
+use crate::site::new_pods;
 use crate::t;
+use crate::words::counted;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -45,7 +47,8 @@ pub(super) async fn script(lab: &Lab<'_>, cluster: &Cluster) -> Result<Story, St
         lab.did(from, what, deed == Deed::Delete);
     }
     let done: usize = counts.values().sum();
-    let sentence = t!("Al clúster se le hizo algo {done} veces.", "{done} things were done to the cluster.");
+    let sentence =
+        t!("Cosas que se le hicieron al clúster: {done}.", "Things that were done to the cluster: {done}.");
     let figures = counts.into_iter().map(|(kind, n)| Figure::new(kind, n)).collect();
     Ok(Story { figures, sentence, ..Story::default() })
 }
@@ -62,11 +65,12 @@ async fn done(
         Deed::Scale => {
             let n = chance.between(1..=MOST);
             cluster.scale(service, usize::try_from(n).unwrap_or(1)).await?;
-            Ok((t!("cambios de réplicas", "scalings"), t!("{name}: {n} réplicas", "{name}: {n} replicas")))
+            let replicas = counted(n, ["réplica", "réplicas"], ["replica", "replicas"]);
+            Ok((t!("cambios de réplicas", "scalings"), format!("{name}: {replicas}")))
         }
         Deed::Roll => {
-            let n = cluster.roll(service).await?;
-            Ok((t!("despliegues", "rollouts"), t!("{n} pods nuevos de {name}", "{n} new pods of {name}")))
+            let new = new_pods(cluster.roll(service).await?);
+            Ok((t!("despliegues", "rollouts"), t!("{new} de {name}", "{new} of {name}")))
         }
         Deed::Delete | Deed::Watch => {
             let force = chance.percent(FORCED);

@@ -24,17 +24,17 @@ pub mod scale;
 
 pub use run::run;
 
-use crate::history::{Token, Usuario};
 use crate::load::Load;
 use crate::local::Programs;
 use crate::measure::{Kind, Measured, Meter};
 use crate::plan::Service;
 use crate::report::{Figure, Rule, Story};
 use crate::screen::Screen;
+use crate::shown::{Token, Usuario};
 use crate::site::Site;
 use crate::stop::Stop;
 use crate::t;
-use crate::words::time;
+use crate::words::measured;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -256,10 +256,10 @@ impl Experiment {
 
 /// Load and nothing else.
 async fn plain(lab: &Lab<'_>) -> Result<Story, String> {
-    lab.screen.next(t!("sólo carga, hasta el final", "only load, to the end"));
+    lab.screen.next(t!("solo carga, hasta el final", "only load, to the end"));
     lab.rest().await;
     let sentence = t!(
-        "Sólo se cargó y se juzgó: el laboratorio no inició este mercado, así que no le hizo nada.",
+        "Solo se cargó y se juzgó: el laboratorio no inició este mercado, así que no le hizo nada.",
         "There was only load and judgement: the laboratory did not start this market, and so did nothing to it."
     );
     Ok(Story { sentence, ..Story::default() })
@@ -272,9 +272,15 @@ fn reads(m: &Measured) -> Rule {
         regla: "lecturas".to_owned(),
         dice: t!("Ninguna lectura falla", "No read fails"),
         correcto: reasons.is_empty(),
+        unchecked: none(m, Kind::Read).then(|| t!("no hubo lecturas", "there were no reads")),
         veces: reasons.iter().map(|(_, n)| **n).sum(),
         hallazgos: reasons.into_iter().map(|((_, reason), n)| format!("{reason}: {n}")).collect(),
     }
+}
+
+/// Whether no operation of this kind was measured.
+fn none(m: &Measured, kind: Kind) -> bool {
+    !m.samples.iter().any(|s| s.kind == kind)
 }
 
 /// The slowest operation of a kind.
@@ -284,5 +290,5 @@ fn slowest(m: &Measured, kind: Kind) -> Figure {
         Kind::Buy => t!("la compra más lenta", "the slowest purchase"),
         Kind::Read | Kind::Other => t!("la lectura más lenta", "the slowest read"),
     };
-    Figure::new(name, time(most))
+    Figure::new(name, measured(most))
 }

@@ -1,10 +1,12 @@
 //! What a market has before the first customer comes.
 
 use crate::chance::Chance;
-use crate::history::{Op, Token, Usuario};
+use crate::history::Op;
 use crate::http::{self, Addresses};
 use crate::people::Subject;
+use crate::shown::{Token, Usuario};
 use crate::t;
+use crate::words::failed;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -14,6 +16,8 @@ use std::time::Duration;
 pub const SPARE: usize = 60;
 /// Customers with money. After them come one who has little, and two of the experiment's own: one with money and one without.
 const RICH: u64 = 20;
+/// Purchases that a run has tokens for. More would need more memory than a class's machine has.
+pub const MOST_PURCHASES: f64 = 250_000.0;
 /// Users that no customer buys for.
 pub const OWN: usize = 2;
 /// Of the one who has little: some purchases are refused.
@@ -38,7 +42,7 @@ pub struct Opened {
 /// Where it is not.
 pub fn fresh(dir: &Path) -> Result<(), String> {
     let name = dir.display();
-    let io = |e: std::io::Error| format!("{name}: {e}");
+    let io = |e: std::io::Error| failed(dir, &e);
     std::fs::create_dir_all(dir).map_err(io)?;
     if std::fs::read_dir(dir).map_err(io)?.next().is_some() {
         return Err(t!(
@@ -47,6 +51,15 @@ pub fn fresh(dir: &Path) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// Takes away the directory of a run that has not begun: one with no more than an empty history.
+pub fn forget(dir: &Path) {
+    let history = dir.join("historia.jsonl");
+    if history.metadata().is_ok_and(|of| of.len() == 0) {
+        let _ = std::fs::remove_file(history);
+    }
+    let _ = std::fs::remove_dir(dir);
 }
 
 /// Enough for so many purchases.
@@ -80,9 +93,9 @@ pub fn seed(dir: &Path, opened: &Opened) -> Result<(), String> {
         .map(|t| json!({"id": t.id, "nombre": t.nombre, "imagen": "ficha.svg", "precio": t.precio, "vendido": false}))
         .collect();
     let write = |name: &str, value: Value| {
-        std::fs::write(dir.join(name), value.to_string()).map_err(|e| format!("{}: {e}", dir.display()))
+        std::fs::write(dir.join(name), value.to_string()).map_err(|e| failed(&dir, &e))
     };
-    std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    std::fs::create_dir_all(&dir).map_err(|e| failed(&dir, &e))?;
     write("usuarios.json", json!(opened.usuarios))?;
     write("tokens.json", json!(tokens))?;
     write("transacciones.json", json!([]))
@@ -98,6 +111,14 @@ pub async fn create(client: &reqwest::Client, to: &Addresses, wanted: Opened) ->
         let code = answer.body.get("codigo").and_then(Value::as_str).unwrap_or_default().to_owned();
         match answer.status {
             None => t!("en {url} no contesta ningún mercado", "no market answers at {url}"),
+            Some(401) => t!(
+                "{url} no permite crear {what} a quien no inició sesión ({code}): agregue --clave-api, o CLAVE_API, con la clave de una cuenta que sea tesorero, publicador y auditor",
+                "{url} does not let us make {what} without a session ({code}): add --clave-api, or CLAVE_API, with the key of an account that is tesorero, publicador and auditor"
+            ),
+            Some(403) => t!(
+                "{url} no permite crear {what} con esa clave ({code}): --clave-api debe ser de una cuenta que sea tesorero, publicador y auditor",
+                "{url} does not let us make {what} with that key ({code}): --clave-api must be of an account that is tesorero, publicador and auditor"
+            ),
             Some(status) => {
                 t!(
                     "{url} no permite crear {what}: {status} {code}",

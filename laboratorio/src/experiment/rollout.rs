@@ -1,9 +1,10 @@
 //! `despliegue`: every process is replaced by a new one while customers buy.
 
-use super::{Figure, Lab, Measured, Story, reads, slowest};
-use crate::measure::{End, Kind};
+use super::{Figure, Lab, Measured, Story, none, reads, slowest};
+use crate::measure::Kind;
 use crate::site::Site;
 use crate::t;
+use crate::words::measured;
 
 pub(super) async fn script(lab: &Lab<'_>, site: &Site) -> Result<Story, String> {
     let all = site.parts();
@@ -34,17 +35,25 @@ pub(super) async fn script(lab: &Lab<'_>, site: &Site) -> Result<Story, String> 
 
 pub(super) fn told(story: &mut Story, m: &Measured) {
     story.rules.push(reads(m));
-    let replaced = story.figures.first().map(|f| f.valor.clone()).unwrap_or_default();
-    let failed = m.count(Kind::Read, |e| matches!(e, End::Failed | End::Silent));
+    // nothing of somebody's market is replaced
+    let replaced = story.figures.first().map(|f| f.valor.clone());
+    let failed: u64 = m.failures.iter().filter(|((kind, _), _)| *kind == Kind::Read).map(|(_, n)| n).sum();
     let repeated: u64 = m.failures.iter().filter(|((kind, _), _)| *kind == Kind::Buy).map(|(_, n)| n).sum();
+    let counted = |kind, n: u64| if none(m, kind) { measured(0) } else { n.to_string() };
+    let (failed, repeated) = (counted(Kind::Read, failed), counted(Kind::Buy, repeated));
     story.figures.extend([
-        Figure::new(t!("lecturas que fallaron", "reads that failed"), failed),
-        Figure::new(t!("compras que hubo que repetir", "purchases that had to be repeated"), repeated),
+        Figure::new(t!("lecturas que fallaron", "reads that failed"), &failed),
+        Figure::new(t!("compras que hubo que repetir", "purchases that had to be repeated"), &repeated),
         slowest(m, Kind::Read),
         slowest(m, Kind::Buy),
     ]);
+    let first = match replaced {
+        Some(n) => t!("Procesos reemplazados: {n}", "Processes replaced: {n}"),
+        None => t!("{} No se reemplazó ningún proceso", "{} No process was replaced", story.sentence),
+    };
+    let first = first.trim();
     story.sentence = t!(
-        "Procesos reemplazados: {replaced}; lecturas que fallaron: {failed}; compras que hubo que repetir: {repeated}.",
-        "Processes replaced: {replaced}; reads that failed: {failed}; purchases that had to be repeated: {repeated}."
+        "{first}; lecturas que fallaron: {failed}; compras que hubo que repetir: {repeated}.",
+        "{first}; reads that failed: {failed}; purchases that had to be repeated: {repeated}."
     );
 }

@@ -4,18 +4,20 @@ use super::opening::Opened;
 use super::{Experiment, Lab, Options, Target, needs, opening};
 use crate::checker::{self, Verdict};
 use crate::cluster::Cluster;
-use crate::history::{Final, History, Line, Recorder, Token, Usuario};
+use crate::history::{History, Line, Recorder};
 use crate::http::{self, Addresses};
-use crate::load::{Load, Plan};
+use crate::load::{self, Load, Plan};
 use crate::local::{Local, Programs, Setup};
 use crate::measure::Meter;
 use crate::people::{self, People};
 use crate::reading;
-use crate::report::{Outcomes, Report, Rule, Run};
+use crate::report::{Ended, Outcomes, Report, Rule, Run};
 use crate::screen::{self, Screen};
+use crate::shown::{Final, Token, Usuario};
 use crate::site::Site;
 use crate::stop::Stop;
 use crate::t;
+use crate::words::failed;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -28,11 +30,11 @@ const SETTLING_OF_OTHERS: Duration = Duration::from_secs(20);
 /// For background tasks of the last purchases.
 const REST: Duration = Duration::from_millis(300);
 
-/// Runs it; whether everything was right.
+/// Runs it to its verdict.
 ///
 /// # Errors
 /// Why it could not be run: the verdict is neither right nor wrong.
-pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Report, String> {
+pub async fn run(o: &Options, what: &Experiment, stop: &Stop) -> Result<Ended, String> {
     let mut guests = None;
     let report = attend(o, what, stop, &mut guests).await;
     // also where it could not be run to its end: whose market it is keeps no account that nobody knows
@@ -48,7 +50,7 @@ async fn attend(
     what: &Experiment,
     stop: &Stop,
     guests: &mut Option<Arc<People>>,
-) -> Result<Report, String> {
+) -> Result<Ended, String> {
     let cluster = match &o.namespace {
         Some(namespace) => {
             let cluster = Cluster::connect(namespace).await?;
@@ -117,22 +119,23 @@ async fn attend(
         None => Ok(()),
     };
     let mut story = story?;
-    screen.next(t!("terminan los últimos clientes", "the last customers end"));
-    customers.await.map_err(|e| format!("load: {e}"))??;
+    last(&load, &screen);
+    tokio::select! {
+        ended = customers => ended.map_err(|e| format!("load: {e}"))??,
+        never = screen::watch(&screen, &meter) => match never {},
+    }
     tokio::time::sleep(REST).await;
     let (end, mut verdict) = judge(o, local.as_deref(), &client, &market, &usuarios, &tokens).await?;
     recorder.flush()?;
     screen.done();
-    let text = serde_json::to_vec(&end).map_err(|e| format!("final.json: {e}"))?;
-    std::fs::write(o.dir.join("final.json"), text).map_err(|e| format!("{}: {e}", o.dir.display()))?;
+    let text = serde_json::to_vec(&end.as_ref().ok()).map_err(|e| format!("final.json: {e}"))?;
+    std::fs::write(o.dir.join("final.json"), text).map_err(|e| failed(&o.dir, &e))?;
     let history = History::load(&file)?;
-    let checked = checker::check(&history, &end);
-    verdict.findings.extend(checked.findings);
-    verdict.overtaken = checked.overtaken;
+    verdict.extend(checker::check(&history, end.as_ref().ok()));
     let measured = meter.measured();
     what.told(&mut story, &measured);
     story.figures.extend(market.people.iter().flat_map(|people| people.figures()));
-    story.rules.push(keys(&load));
+    story.rules.push(keys(&load, &history));
     let title = what.title();
     let place = match &o.target {
         Target::Local(_) => t!("esta máquina", "this machine"),
@@ -148,12 +151,27 @@ async fn attend(
         began,
         interrupted: stop.heard(),
     };
-    let of = Outcomes { history: &history, end: &end, verdict: &verdict, measured: &measured };
+    let of = Outcomes {
+        history: &history,
+        end: end.as_ref().map_err(String::as_str),
+        verdict: &verdict,
+        measured: &measured,
+    };
     let report = Report::new(&run, &of, story);
-    report.write(&measured, &o.report)?;
-    // whoever must put something back by hand has the report all the same
-    calm?;
-    Ok(report)
+    let written = report.write(&measured, &o.report).map(|_| ());
+    Ok(Ended { report, written, calm })
+}
+
+/// Says who is waited for.
+fn last(load: &Load, screen: &Screen) {
+    screen.next(t!("terminan los últimos clientes", "the last customers end"));
+    let (n, most) = (load.busy(), load::TAIL.as_secs());
+    if n > 0 {
+        screen.event(&t!(
+            "clientes que aún esperan respuesta: {n}; quien en {most} s no tenga turno se queda sin ella",
+            "customers who still wait for an answer: {n}; who has no turn within {most} s gets none"
+        ));
+    }
 }
 
 /// A market, where customers find it, and what is in it.
@@ -209,7 +227,7 @@ async fn found(
     Ok((None, market, opened))
 }
 
-/// The market at the end, and what is wrong with it before anybody compares it.
+/// The market at the end or why it cannot be read, and what is wrong with it before anybody compares it.
 async fn judge(
     o: &Options,
     local: Option<&Local>,
@@ -217,33 +235,20 @@ async fn judge(
     market: &Addresses,
     usuarios: &[Usuario],
     tokens: &[Token],
-) -> Result<(Final, Verdict), String> {
+) -> Result<(Result<Final, String>, Verdict), String> {
     let mut verdict = Verdict::default();
     let Some(local) = local else {
         // others' holds may be pending for ever
         let _ = reading::settled(client, market, SETTLING_OF_OTHERS).await;
-        let end = reading::own(client, market, usuarios, tokens).await?;
-        return Ok((end, verdict));
+        return Ok((reading::own(client, market, usuarios, tokens).await, verdict));
     };
-    if let Err(e) = reading::settled(client, market, SETTLING).await {
-        verdict.add("audit", e);
-    }
-    let mut end = match reading::public(client, market).await {
-        Ok(end) => end,
-        Err(e) => {
-            verdict.add(
-                "audit",
-                t!("al final no se puede leer el mercado: {e}", "the market cannot be read at the end: {e}"),
-            );
-            Final::default()
-        }
-    };
+    let mut end = reading::recovered(client, market, SETTLING, &mut verdict).await;
     let numbers = match &market.people {
-        Some(people) => people.numbers().await?,
-        None => BTreeMap::new(),
+        Some(people) if end.is_ok() => people.numbers().await?,
+        _ => BTreeMap::new(),
     };
     let stopped = local.stop().await;
-    if matches!(&o.target, Target::Local(Programs::Market(_))) {
+    if let (Target::Local(Programs::Market(_)), Ok(end)) = (&o.target, &mut end) {
         if let Err(e) = stopped {
             verdict.add("disk", e);
         }
@@ -255,12 +260,17 @@ async fn judge(
 }
 
 /// Every key ends.
-fn keys(load: &Load) -> Rule {
+fn keys(load: &Load, history: &History) -> Rule {
     let endless = load.endless();
     Rule {
         regla: "claves".to_owned(),
         dice: t!("Toda clave llega a una respuesta definitiva", "Every key comes to an answer for good"),
         correcto: endless.is_empty(),
+        unchecked: history
+            .requests
+            .iter()
+            .all(|p| p.clave.is_none())
+            .then(|| t!("nadie compró", "nobody bought")),
         veces: endless.len() as u64,
         hallazgos: endless.into_iter().take(20).collect(),
     }

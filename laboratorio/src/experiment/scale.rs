@@ -1,11 +1,12 @@
 //! `escala`: from one process to many and back. Does more do more, and does anybody notice the change?
 
-use super::{Figure, Lab, Measured, Story, reads};
+use super::{Figure, Lab, Measured, Story, none, reads};
 use crate::measure::{End, Kind};
 use crate::plan::Service;
+use crate::report::{name, short};
 use crate::site::Site;
 use crate::t;
-use crate::words::time;
+use crate::words::{measured, time, whole};
 
 /// A process has its share once it answers half of what an even one would be, over a second.
 const WINDOW: u64 = 1_000_000;
@@ -62,24 +63,35 @@ pub(super) async fn script(
     Ok(Story { phases, ..Story::default() })
 }
 
+/// Operations a second that were answered in a part of the run, and how many were to be where that is more.
+fn rate(m: &Measured, kind: Kind, from: u64, to: u64) -> String {
+    let (done, wanted) = (m.answered(kind, from, to), m.offered(kind, from, to));
+    match () {
+        () if wanted == 0.0 => "0".to_owned(),
+        () if short(done, wanted) => t!("{done:.0} de {wanted:.0}", "{done:.0} of {wanted:.0}"),
+        () => format!("{done:.0}"),
+    }
+}
+
 pub(super) fn told(story: &mut Story, m: &Measured, service: Service) {
     story.rules.push(reads(m));
-    let rate = |from: u64, to: u64| {
-        let done = |s: &&crate::measure::Sample| {
-            s.kind == Kind::Read && s.end == End::Done && (from..to).contains(&s.at)
-        };
-        m.samples.iter().filter(done).count() as f64 * 1e6 / to.saturating_sub(from).max(1) as f64
+    // what its processes answer
+    let kind = match service {
+        Service::Transacciones => Kind::Buy,
+        Service::Usuarios | Service::Tokens => Kind::Read,
     };
-    let p99 = |from, to| time(m.times(Kind::Read, from, to).value_at_quantile(0.99));
+    let what = name(kind);
+    let p99 = |from, to| measured(m.times(kind, from, to).value_at_quantile(0.99));
     for (name, from, to) in &story.phases {
-        let (rate, p99) = (rate(*from, *to), p99(*from, *to));
-        story.figures.push(Figure::new(
-            name.clone(),
-            t!("{rate:.0} lecturas/s, p99 {p99}", "{rate:.0} reads/s, p99 {p99}"),
-        ));
+        let (rate, p99) = (rate(m, kind, *from, *to), p99(*from, *to));
+        story.figures.push(Figure::new(name.clone(), format!("{rate} {what}/s, p99 {p99}")));
+    }
+    let left = m.count(kind, |e| e == End::Left);
+    if left > 0 {
+        story.figures.push(Figure::new(t!("{what} sin contestar", "{what} not answered"), whole(left)));
     }
     let [(_, a, b), (_, c, d), ..] = story.phases.as_slice() else { return };
-    let slowest = joined(m, service, *b, *d);
+    let slowest = joined(m, kind, service, *b, *d);
     if let Some((pod, micros)) = slowest {
         let after = time(micros);
         story.figures.push(Figure::new(
@@ -87,38 +99,52 @@ pub(super) fn told(story: &mut Story, m: &Measured, service: Service) {
             t!("{after} después de pedirlo ({pod})", "{after} after it was asked for ({pod})"),
         ));
     }
-    let (one, many) = (rate(*a, *b), rate(*c, *d));
+    if none(m, kind) {
+        story.sentence = t!(
+            "No hubo {what}: no se midió cuántas se contestan.",
+            "There were no {what}: how many are answered was not measured."
+        );
+        return;
+    }
+    let (one, many) = (rate(m, kind, *a, *b), rate(m, kind, *c, *d));
     let (p_one, p_many) = (p99(*a, *b), p99(*c, *d));
-    let failed: u64 = m.failures.iter().filter(|((kind, _), _)| *kind == Kind::Read).map(|(_, n)| n).sum();
+    let failed: u64 = m.failures.iter().filter(|((of, _), _)| *of == kind).map(|(_, n)| n).sum();
     story.sentence = t!(
-        "Con un proceso se contestaron {one:.0} lecturas por segundo (99 de cada 100 en {p_one} o menos); con todos, {many:.0} (en {p_many}). Lecturas que fallaron: {failed}.",
-        "One process answered {one:.0} reads a second (99 of 100 within {p_one}); all together {many:.0} (within {p_many}). Reads that failed: {failed}."
+        "Con un proceso se contestaron {one} {what} por segundo (99 de cada 100 en {p_one} o menos); con todos, {many} (en {p_many}). Respuestas que fallaron: {failed}.",
+        "One process answered {one} {what} a second (99 of 100 within {p_one}); all together {many} (within {p_many}). Answers that failed: {failed}."
     );
+    if left > 0 {
+        let left = whole(left);
+        story.sentence.push_str(&t!(
+            " Al terminar, {left} {what} aún esperaban turno: no se contestaron.",
+            " At the end {left} {what} still waited for their turn: they were not answered."
+        ));
+    }
 }
 
 /// The last of the new processes to have its share, and how long after the change began.
-fn joined(m: &Measured, service: Service, from: u64, to: u64) -> Option<(String, u64)> {
+fn joined(m: &Measured, kind: Kind, service: Service, from: u64, to: u64) -> Option<(String, u64)> {
     let of = |pod: &String| pod.starts_with(service.name()) || pod.starts_with("tienda");
-    let mut reads: Vec<(u64, u16)> = m
+    let mut answers: Vec<(u64, u16)> = m
         .samples
         .iter()
-        .filter(|s| s.kind == Kind::Read && (from..to + WINDOW).contains(&(s.at + s.took)))
-        .filter_map(|s| Some((s.at + s.took, s.pod?)))
+        .filter(|s| s.kind == kind && (from..to + WINDOW).contains(&s.ended()))
+        .filter_map(|s| Some((s.ended(), s.pod?)))
         .filter(|(_, pod)| m.pods.get(usize::from(*pod)).is_some_and(of))
         .collect();
-    reads.sort_unstable();
-    let pods: std::collections::BTreeSet<_> = reads.iter().map(|(_, pod)| *pod).collect();
-    let before = |pod: u16| m.samples.iter().any(|s| s.pod == Some(pod) && s.at + s.took < from);
+    answers.sort_unstable();
+    let pods: std::collections::BTreeSet<_> = answers.iter().map(|(_, pod)| *pod).collect();
+    let before = |pod: u16| m.samples.iter().any(|s| s.pod == Some(pod) && s.ended() < from);
     pods.iter()
         .filter(|pod| !before(**pod))
         .filter_map(|pod| {
             let mut at = from;
             while at + WINDOW <= to + WINDOW {
                 let within = |(t, _): &&(u64, u16)| (at..at + WINDOW).contains(t);
-                let all = reads.iter().filter(within).count();
-                let its = reads.iter().filter(within).filter(|(_, p)| p == pod).count();
+                let all = answers.iter().filter(within).count();
+                let its = answers.iter().filter(within).filter(|(_, p)| p == pod).count();
                 if all > 0 && its * 2 * pods.len() >= all {
-                    let first = reads.iter().filter(within).find(|(_, p)| p == pod).map_or(at, |(t, _)| *t);
+                    let first = answers.iter().filter(within).find(|(_, p)| p == pod).map_or(at, |(t, _)| *t);
                     return Some((m.pods.get(usize::from(*pod))?.clone(), first - from));
                 }
                 at += STEP;
@@ -126,4 +152,69 @@ fn joined(m: &Measured, service: Service, from: u64, to: u64) -> Option<(String,
             None
         })
         .max_by_key(|(_, after)| *after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Story, told};
+    use crate::measure::{End, Kind, Measured, Sample};
+    use crate::plan::Service;
+
+    const SECOND: u64 = 1_000_000;
+
+    /// A hundred reads a second for four seconds, of which one process answers ten a second in turn: the first two seconds are
+    /// its own, then three do.
+    fn overloaded() -> Measured {
+        let pods = ["tokens-1", "tokens-2", "tokens-3"].map(str::to_owned).to_vec();
+        let mut m = Measured { pods, ..Measured::default() };
+        for n in 0..400 {
+            let at = n * SECOND / 100;
+            let (end, ended, pod) = match n {
+                0..20 => (End::Done, (n + 1) * SECOND / 10 - 1, Some(0)),
+                20..80 => (End::Done, 2 * SECOND + (n - 19) * SECOND / 30 - 1, Some((n % 3) as u16)),
+                _ => (End::Left, 4 * SECOND, None),
+            };
+            m.samples.push(Sample { at, took: ended - at.min(ended), kind: Kind::Read, end, pod });
+        }
+        m
+    }
+
+    #[test]
+    fn under_overload_what_was_answered_is_told_and_what_was_asked_for_beside_it() {
+        let m = overloaded();
+        let phases = [("1 de tokens", 0, 2), ("3 de tokens", 2, 4)];
+        let phases = phases.map(|(name, from, to)| (name.to_owned(), from * SECOND, to * SECOND)).to_vec();
+        let mut story = Story { phases, ..Story::default() };
+        told(&mut story, &m, Service::Tokens);
+        assert!(story.sentence.starts_with("Con un proceso se contestaron 10 de 100 lecturas por segundo"));
+        assert!(story.sentence.contains("con todos, 30 de 100"), "{}", story.sentence);
+        assert!(story.sentence.contains("320 lecturas aún esperaban turno"), "{}", story.sentence);
+    }
+
+    #[test]
+    fn a_service_that_answers_no_reads_is_measured_by_its_purchases() {
+        let mut m = overloaded();
+        m.samples.iter_mut().for_each(|s| s.kind = Kind::Buy);
+        // who is told no was answered as well
+        m.samples.iter_mut().step_by(3).filter(|s| s.end == End::Done).for_each(|s| s.end = End::Refused);
+        let phases = [("1", 0, 2), ("3", 2, 4)];
+        let phases = phases.map(|(name, from, to)| (name.to_owned(), from * SECOND, to * SECOND)).to_vec();
+        let mut story = Story { phases, ..Story::default() };
+        told(&mut story, &m, Service::Transacciones);
+        assert!(
+            story
+                .sentence
+                .starts_with("Con un proceso se contestaron 10 de 100 peticiones de compra por segundo")
+        );
+        assert!(!story.sentence.contains("lecturas"), "{}", story.sentence);
+    }
+
+    #[test]
+    fn without_reads_there_is_nothing_to_tell() {
+        let phases = vec![("1".to_owned(), 0, SECOND), ("3".to_owned(), SECOND, 2 * SECOND)];
+        let mut story = Story { phases, ..Story::default() };
+        told(&mut story, &Measured::default(), Service::Tokens);
+        assert!(story.sentence.starts_with("No hubo lecturas"), "{}", story.sentence);
+        assert!(story.figures.iter().all(|f| f.valor.ends_with("no se midió")), "{:?}", story.figures);
+    }
 }

@@ -1,10 +1,10 @@
 //! One HTML file that needs no network and no script.
 
-use super::{Report, Rule, svg};
-use crate::measure::Measured;
+use super::{Money, Phase, Report, Rule, name, short, svg};
+use crate::measure::{Kind, Measured};
 use crate::report::svg::escape;
 use crate::t;
-use crate::words::{time, whole};
+use crate::words::{measured, whole};
 use std::fmt::Write;
 
 const STYLE: &str = include_str!("style.css");
@@ -15,7 +15,11 @@ const MOST_ROWS: usize = 120;
 pub fn page(r: &Report, m: &Measured) -> String {
     let mut html = String::new();
     let title = escape(&r.titulo);
-    let (class, mark) = if r.correcto { ("right", "✓") } else { ("wrong", "✗") };
+    let (class, mark, word) = match r.right() {
+        Some(true) => ("right", "✓", t!("Bien.", "Right.")),
+        Some(false) => ("wrong", "✗", t!("Mal.", "Wrong.")),
+        None => ("unchecked", "–", t!("Sin veredicto.", "No verdict.")),
+    };
     let _ = write!(
         html,
         r#"<!doctype html>
@@ -37,7 +41,7 @@ pub fn page(r: &Report, m: &Measured) -> String {
 "#,
         r.idioma,
         escape(&r.pregunta),
-        if r.correcto { t!("Bien.", "Right.") } else { t!("Mal.", "Wrong.") },
+        word,
         escape(&r.veredicto)
     );
     if r.interrumpido {
@@ -99,7 +103,7 @@ fn phases(r: &Report, html: &mut String) {
     let head = [
         t!("parte", "part"),
         t!("lecturas/s", "reads/s"),
-        t!("compras/s", "purchases/s"),
+        t!("peticiones de compra/s", "purchase requests/s"),
         t!("fallidas", "failed"),
         t!("mitad de las lecturas", "half of the reads"),
         t!("99 de 100", "99 of 100"),
@@ -114,11 +118,11 @@ fn phases(r: &Report, html: &mut String) {
             .collect();
         vec![
             p.nombre.clone(),
-            format!("{:.1}", p.lecturas_por_segundo),
+            reads(p),
             format!("{:.1}", p.compras_por_segundo),
             whole(p.fallidas),
-            time(p.p50_micros),
-            time(p.p99_micros),
+            measured(p.p50_micros),
+            measured(p.p99_micros),
             share.join(", "),
         ]
     });
@@ -128,6 +132,15 @@ fn phases(r: &Report, html: &mut String) {
         t!("Por partes", "Part by part"),
         table(&head, rows)
     );
+}
+
+/// Reads a second that were answered, and how many were to be where that is more.
+fn reads(p: &Phase) -> String {
+    let answered = p.lecturas_por_segundo;
+    match p.lecturas_pedidas_por_segundo.filter(|wanted| short(answered, *wanted)) {
+        Some(wanted) => t!("{answered:.1} de {wanted:.1}", "{answered:.1} of {wanted:.1}"),
+        None => format!("{answered:.1}"),
+    }
 }
 
 fn section(
@@ -156,15 +169,11 @@ fn section(
 }
 
 fn pictures(r: &Report, m: &Measured, html: &mut String) {
-    let kinds = || {
-        vec![
-            ("read", t!("lecturas", "reads")),
-            ("buy", t!("compras", "purchases")),
-            ("refused", t!("rechazos (el mercado dijo que no)", "refusals (the market said no)")),
-            ("failed", t!("sin éxito", "failed")),
-        ]
-    };
-    let mut with_marks = kinds();
+    let all = [("read", Kind::Read), ("buy", Kind::Buy), ("other", Kind::Other)];
+    let kinds: Vec<_> = all.into_iter().filter(|(_, k)| *k != Kind::Other || r.of(*k).is_some()).collect();
+    let mut with_marks: Vec<_> = kinds.iter().map(|(class, kind)| (*class, name(*kind))).collect();
+    with_marks.push(("refused", t!("rechazos (el mercado dijo que no)", "refusals (the market said no)")));
+    with_marks.push(("failed", t!("sin éxito", "failed")));
     with_marks.push(("fault", t!("falla en curso", "a fault under way")));
     with_marks.push(("step", t!("paso del experimento", "a step of the experiment")));
     let done = table(
@@ -182,7 +191,7 @@ fn pictures(r: &Report, m: &Measured, html: &mut String) {
         ],
         r.operaciones.iter().map(|o| {
             let counts = [o.hechas, o.rechazadas, o.fallidas, o.sin_respuesta].map(whole);
-            let times = [o.p50_micros, o.p90_micros, o.p99_micros, o.p999_micros, o.max_micros].map(time);
+            let times = [o.p50_micros, o.p90_micros, o.p99_micros, o.p999_micros, o.max_micros].map(measured);
             [vec![o.nombre.clone()], counts.to_vec(), times.to_vec()].concat()
         }),
     );
@@ -190,8 +199,8 @@ fn pictures(r: &Report, m: &Measured, html: &mut String) {
         html,
         &t!("Cada operación", "Each operation"),
         &t!(
-            "Un punto por operación: a la derecha las que empezaron después; más arriba, las que tardaron más. El tiempo cuenta desde que debió empezar.",
-            "A dot for each operation: further right is later, higher up took longer. Time counts from when it should have begun."
+            "Un punto por operación: a la derecha las que empezaron después; más arriba, las que tardaron más. El tiempo cuenta desde que debió empezar. Una compra que se vuelve a pedir con su clave, cuando ya está hecha, cuenta aquí otra vez y no es otra compra.",
+            "A dot for each operation: further right is later, higher up took longer. Time counts from when it should have begun. A purchase that is asked for again under its key, after it was made, counts once more here and is no second purchase."
         ),
         &with_marks,
         &svg::dots(r, m),
@@ -202,21 +211,28 @@ fn pictures(r: &Report, m: &Measured, html: &mut String) {
         r.serie.iter().step_by(every)
     };
     let second = || t!("segundo", "second");
+    let step = r.paso_segundos;
     section(
         html,
         &t!("Respuestas por segundo", "Answers a second"),
-        &t!("Lo que los clientes obtuvieron en cada momento.", "What customers got at each moment."),
+        &t!(
+            "Lo que los clientes obtuvieron en cada momento; «sin éxito» cuenta también lo que después se repitió y salió bien. La tabla va de {step} en {step} s.",
+            "What customers got at each moment; \"failed\" counts also what was repeated and went well then. The table has slices of {step} s."
+        ),
         &with_marks,
         &svg::rates(r),
         &table(
             &[
-                second(),
-                t!("lecturas", "reads"),
-                t!("compras", "purchases"),
-                t!("rechazos", "refusals"),
-                t!("sin éxito", "failed"),
-            ],
-            slices().map(|b| [b.segundo, b.lecturas, b.compras, b.rechazos, b.errores].map(whole).to_vec()),
+                vec![second()],
+                kinds.iter().map(|(_, kind)| name(*kind)).collect(),
+                vec![t!("rechazos", "refusals"), t!("sin éxito", "failed")],
+            ]
+            .concat(),
+            slices().map(|b| {
+                let done = [b.lecturas, b.compras, b.otras].into_iter().take(kinds.len());
+                let counts = [b.segundo].into_iter().chain(done).chain([b.rechazos, b.errores]);
+                counts.map(whole).collect()
+            }),
         ),
     );
     let names = svg::pods(r);
@@ -249,21 +265,23 @@ fn pictures(r: &Report, m: &Measured, html: &mut String) {
             "De izquierda a derecha, de la más rápida a la más lenta: en «99 %» se lee el tiempo que 99 de cada 100 no rebasaron.",
             "From the fastest to the slowest: at \"99 %\" one reads the time that 99 of 100 did not exceed."
         ),
-        &kinds()[..2],
+        with_marks.get(..2).unwrap_or_default(),
         &svg::latency(r),
         &table(
-            &["%".to_owned(), t!("lecturas", "reads"), t!("compras", "purchases")],
-            r.latencia
-                .iter()
-                .map(|p| vec![p.percentil.to_string(), time(p.lecturas_micros), time(p.compras_micros)]),
+            &["%".to_owned(), name(Kind::Read), name(Kind::Buy)],
+            r.latencia.iter().map(|p| {
+                vec![p.percentil.to_string(), measured(p.lecturas_micros), measured(p.compras_micros)]
+            }),
         ),
     );
-    money(r, html);
+    if let Some(d) = &r.dinero {
+        money(d, html);
+    }
 }
 
-fn money(r: &Report, html: &mut String) {
-    let d = &r.dinero;
-    let row = |name: String, n: i64| vec![name, n.to_string()];
+fn money(d: &Money, html: &mut String) {
+    let sign = |n: i64| if n < 0 { "−" } else { "" };
+    let row = |name: String, n: i64| vec![name, format!("{}{}", sign(n), whole(n.unsigned_abs()))];
     let mut rows = vec![
         row(t!("antes", "before"), d.antes),
         row(t!("abonado", "paid in"), d.abonado),
@@ -297,7 +315,7 @@ fn money(r: &Report, html: &mut String) {
             "What was there, what came in, what was spent, and what is left, in credits."
         ),
         &[],
-        &svg::money(r),
+        &svg::money(d),
         &table(&[t!("concepto", "item"), t!("créditos o número", "credits or number")], rows.into_iter()),
     );
 }
@@ -318,18 +336,18 @@ fn happenings(r: &Report, html: &mut String) {
 fn rules(r: &Report, html: &mut String) {
     let _ = write!(html, "<section><h2>{}</h2><ul class=\"rules\">", t!("Las reglas", "The rules"));
     let mut sorted: Vec<&Rule> = r.reglas.iter().collect();
-    sorted.sort_by_key(|rule| rule.correcto);
+    sorted.sort_by_key(|rule| (rule.correcto, rule.unchecked.is_none()));
     for rule in sorted {
-        let (class, mark, word) = match rule.correcto {
-            true => ("right", "✓", t!("se cumplió", "kept")),
-            false => ("wrong", "✗", t!("se rompió", "broken")),
+        let (class, mark, why) = match (rule.correcto, &rule.unchecked) {
+            (false, _) => ("wrong", "✗", String::new()),
+            (true, None) => ("right", "✓", String::new()),
+            (true, Some(why)) => ("unchecked", "–", format!(": {}", escape(why))),
         };
-        let times = if rule.veces > 1 { format!(" × {}", rule.veces) } else { String::new() };
         let _ = write!(
             html,
-            r#"<li class="{class}"><span aria-hidden="true">{mark}</span> {} <small>({}: {word}{times})</small>"#,
+            r#"<li class="{class}"><span aria-hidden="true">{mark}</span> {} <small>({}{why})</small>"#,
             escape(&rule.dice),
-            escape(&rule.regla)
+            rule.state()
         );
         if !rule.hallazgos.is_empty() {
             html.push_str("<ul>");

@@ -11,11 +11,13 @@ pub mod svg;
 mod tests;
 
 use crate::checker::Verdict;
-use crate::history::{Final, History};
+use crate::history::History;
 use crate::measure::{End, Kind, Measured};
+use crate::shown::Final;
 use crate::t;
-use crate::words::lang;
+use crate::words::{failed, lang};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 pub use series::{Bucket, Percentile, Share};
@@ -47,7 +49,11 @@ impl Figure {
 pub struct Rule {
     pub regla: String,
     pub dice: String,
+    /// Nothing was found against it.
     pub correcto: bool,
+    /// Why it could not be checked; nothing where it was.
+    #[serde(default, rename = "noComprobado", skip_serializing_if = "Option::is_none")]
+    pub unchecked: Option<String>,
     /// How often it was broken.
     pub veces: u64,
     /// The first of them, in words.
@@ -55,6 +61,16 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Kept, broken or not checked, in words.
+    pub fn state(&self) -> String {
+        match (self.correcto, &self.unchecked, self.veces) {
+            (false, _, ..=1) => t!("se rompió", "broken"),
+            (false, _, n) => t!("se rompió × {n}", "broken × {n}"),
+            (true, None, _) => t!("se cumplió", "kept"),
+            (true, Some(_), _) => t!("no se comprobó", "not checked"),
+        }
+    }
+
     /// How many findings there are besides the first so many.
     pub fn more(&self, told: usize) -> u64 {
         // a rule of an experiment may put many into one finding
@@ -90,6 +106,9 @@ pub struct Phase {
     pub desde_micros: u64,
     pub hasta_micros: u64,
     pub lecturas_por_segundo: f64,
+    /// Reads that were to begin; older reports have none.
+    #[serde(default)]
+    pub lecturas_pedidas_por_segundo: Option<f64>,
     pub compras_por_segundo: f64,
     pub fallidas: u64,
     pub p50_micros: u64,
@@ -153,7 +172,8 @@ pub struct Report {
     pub paso_segundos: u64,
     pub serie: Vec<Bucket>,
     pub latencia: Vec<Percentile>,
-    pub dinero: Money,
+    /// Nothing where the market could not be read.
+    pub dinero: Option<Money>,
     pub reglas: Vec<Rule>,
     pub entorno: Vec<Figure>,
 }
@@ -192,12 +212,22 @@ pub struct Run {
     pub interrupted: bool,
 }
 
+/// A run that came to its verdict.
+pub struct Ended {
+    /// What it says.
+    pub report: Report,
+    /// Whether that could be written to its files.
+    pub written: Result<(), String>,
+    /// Whether the market is as it was.
+    pub calm: Result<(), String>,
+}
+
 /// What came of a run.
 pub struct Outcomes<'a> {
     /// The answers.
     pub history: &'a History,
-    /// The market at the end.
-    pub end: &'a Final,
+    /// The market at the end, or why it could not be read.
+    pub end: Result<&'a Final, &'a str>,
     /// The checker's word.
     pub verdict: &'a Verdict,
     /// What the customers met.
@@ -211,9 +241,8 @@ impl Report {
         let ends = measured.samples.iter().map(|s| s.at + s.took).chain(measured.marks.iter().map(|m| m.to));
         let length = ends.max().unwrap_or(0);
         let mut rules = story.rules;
-        rules.extend(checked(of.verdict));
-        let money = Money::of(of.history, of.end);
-        let right = rules.iter().all(|r| r.correcto);
+        rules.extend(rules::checked(run, of));
+        let money = of.end.map(|end| Money::of(of.history, end));
         let (step, series) = series::buckets(measured, length);
         let phases =
             story.phases.into_iter().map(|(name, from, to)| phase(measured, name, from, to)).collect();
@@ -223,9 +252,9 @@ impl Report {
             titulo: run.title[0].clone(),
             pregunta: run.title[1].clone(),
             idioma: lang().code().to_owned(),
-            correcto: right,
+            correcto: money.is_ok() && rules.iter().all(|r| r.correcto),
             interrumpido: run.interrupted,
-            veredicto: money::sentence(right, &money, &rules, &story.sentence),
+            veredicto: money::sentence(money.as_ref(), &rules, &story.sentence),
             ingenuo: run.naive,
             donde: run.place.clone(),
             cuando: run.began.clone(),
@@ -257,9 +286,32 @@ impl Report {
             paso_segundos: step,
             serie: series,
             latencia: series::percentiles(measured),
-            dinero: money,
+            dinero: money.ok(),
             reglas: rules,
             entorno: environment(),
+        }
+    }
+
+    /// Whether all is right; nothing where no rule is broken and most could not be checked.
+    pub fn right(&self) -> Option<bool> {
+        (self.correcto || self.reglas.iter().any(|rule| !rule.correcto)).then_some(self.correcto)
+    }
+
+    /// Its operations of this kind; nothing where there were none.
+    pub fn of(&self, kind: Kind) -> Option<&Operations> {
+        self.operaciones.iter().find(|o| o.tipo == word(kind))
+    }
+
+    /// The word that stands before the verdict.
+    pub fn light(&self) -> String {
+        let light = match self.right() {
+            Some(true) => t!("VERDE", "GREEN"),
+            Some(false) => t!("ROJO", "RED"),
+            None => t!("SIN VEREDICTO", "NO VERDICT"),
+        };
+        match self.interrumpido {
+            true => t!("{light} (se interrumpió antes de su fin)", "{light} (interrupted before its end)"),
+            false => light,
         }
     }
 
@@ -269,26 +321,35 @@ impl Report {
     /// With the file's name.
     pub fn write(&self, measured: &Measured, file: &Path) -> Result<PathBuf, String> {
         let json = file.with_extension("json");
-        let wrong = |path: &Path, e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
         if let Some(dir) = file.parent().filter(|d| !d.as_os_str().is_empty()) {
-            std::fs::create_dir_all(dir).map_err(|e| wrong(dir, &e))?;
+            std::fs::create_dir_all(dir).map_err(|e| failed(dir, &e))?;
         }
-        let text = serde_json::to_string_pretty(self).map_err(|e| wrong(&json, &e))?;
-        std::fs::write(&json, text + "\n").map_err(|e| wrong(&json, &e))?;
-        std::fs::write(file, html::page(self, measured)).map_err(|e| wrong(file, &e))?;
+        let text = serde_json::to_string_pretty(self).map_err(|e| failed(&json, &e.into()))?;
+        std::fs::write(&json, text + "\n").map_err(|e| failed(&json, &e))?;
+        std::fs::write(file, html::page(self, measured)).map_err(|e| failed(file, &e))?;
         Ok(json)
     }
 
-    /// Looks whether a report can be written there, before a run that would be for nothing.
+    /// Looks whether a report and its JSON can be written there, before a run that would be for nothing. It leaves nothing there:
+    /// the run may not start, and its own directory must be empty.
     ///
     /// # Errors
     /// With the file's name.
     pub fn place(file: &Path) -> Result<(), String> {
-        let wrong = |e: std::io::Error| format!("{}: {e}", file.display());
-        if let Some(dir) = file.parent().filter(|d| !d.as_os_str().is_empty()) {
-            std::fs::create_dir_all(dir).map_err(wrong)?;
+        let dirs = file.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty());
+        let new: Vec<_> = dirs.take_while(|dir| !dir.exists()).collect();
+        let tried = [file.to_owned(), file.with_extension("json")].iter().try_for_each(|path| {
+            if let Some(dir) = new.first() {
+                std::fs::create_dir_all(dir).map_err(|e| (path.clone(), e))?;
+            }
+            let there = path.exists();
+            std::fs::File::options().create(true).append(true).open(path).map_err(|e| (path.clone(), e))?;
+            if there { Ok(()) } else { std::fs::remove_file(path).map_err(|e| (path.clone(), e)) }
+        });
+        for dir in new {
+            let _ = std::fs::remove_dir(dir);
         }
-        std::fs::File::options().create(true).append(true).open(file).map(|_| ()).map_err(wrong)
+        tried.map_err(|(path, e)| failed(&path, &e))
     }
 
     /// Reads a report's JSON.
@@ -296,12 +357,22 @@ impl Report {
     /// # Errors
     /// With the file's name.
     pub fn load(path: &Path) -> Result<Self, String> {
-        let text = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let text = std::fs::read(path).map_err(|e| failed(path, &e))?;
         let wrong = |e: serde_json::Error| {
             let path = path.display();
             t!("{path}: no es un informe del laboratorio: {e}", "{path}: not a report of the laboratory: {e}")
         };
-        serde_json::from_slice(&text).map_err(wrong)
+        let report: Value = serde_json::from_slice(&text).map_err(wrong)?;
+        match report.get("esquema").and_then(Value::as_str) {
+            Some(SCHEMA) | None => serde_json::from_value(report).map_err(wrong),
+            Some(other) => {
+                let path = path.display();
+                Err(t!(
+                    "{path}: este laboratorio lee informes {SCHEMA}, y éste es {other}: compárelo con el laboratorio que lo hizo",
+                    "{path}: this laboratory reads reports {SCHEMA}, and this one is {other}: compare it by the laboratory that made it"
+                ))
+            }
+        }
     }
 }
 
@@ -309,8 +380,17 @@ impl Report {
 pub fn name(kind: Kind) -> String {
     match kind {
         Kind::Read => t!("lecturas", "reads"),
-        Kind::Buy => t!("compras", "purchases"),
-        Kind::Other => t!("otras", "others"),
+        Kind::Buy => t!("peticiones de compra", "purchase requests"),
+        Kind::Other => t!("otras peticiones", "other requests"),
+    }
+}
+
+/// What the JSON calls it.
+const fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Read => "lectura",
+        Kind::Buy => "compra",
+        Kind::Other => "otra",
     }
 }
 
@@ -318,17 +398,12 @@ fn operations(m: &Measured, kind: Kind) -> Operations {
     let times = m.times(kind, 0, u64::MAX);
     let at = |q| times.value_at_quantile(q);
     Operations {
-        tipo: match kind {
-            Kind::Read => "lectura",
-            Kind::Buy => "compra",
-            Kind::Other => "otra",
-        }
-        .to_owned(),
+        tipo: word(kind).to_owned(),
         nombre: name(kind),
         hechas: m.count(kind, |e| e == End::Done),
         rechazadas: m.count(kind, |e| e == End::Refused),
         fallidas: m.count(kind, |e| e == End::Failed),
-        sin_respuesta: m.count(kind, |e| e == End::Silent),
+        sin_respuesta: m.count(kind, |e| matches!(e, End::Silent | End::Left)),
         p50_micros: at(0.5),
         p90_micros: at(0.9),
         p99_micros: at(0.99),
@@ -337,39 +412,27 @@ fn operations(m: &Measured, kind: Kind) -> Operations {
     }
 }
 
+/// Whether fewer were answered than were to be: more than what the edges of a part explain.
+pub fn short(answered: f64, wanted: f64) -> bool {
+    answered < wanted * 0.95 && wanted - answered >= 1.0
+}
+
+/// A part of the run. Answers are of the part in which they came, times of those that were to begin in it.
 fn phase(m: &Measured, nombre: String, from: u64, to: u64) -> Phase {
-    let within = || m.samples.iter().filter(|s| (from..to).contains(&s.at));
-    let rate = |kind| {
-        let n = within().filter(|s| s.kind == kind && s.end == End::Done).count();
-        n as f64 * 1e6 / to.saturating_sub(from).max(1) as f64
-    };
+    let came = || m.samples.iter().filter(|s| (from..to).contains(&s.ended()));
     let times = m.times(Kind::Read, from, to);
     Phase {
         nombre,
         desde_micros: from,
         hasta_micros: to,
-        lecturas_por_segundo: rate(Kind::Read),
-        compras_por_segundo: rate(Kind::Buy),
-        fallidas: within().filter(|s| matches!(s.end, End::Failed | End::Silent)).count() as u64,
+        lecturas_por_segundo: m.answered(Kind::Read, from, to),
+        lecturas_pedidas_por_segundo: Some(m.offered(Kind::Read, from, to)),
+        compras_por_segundo: m.answered(Kind::Buy, from, to),
+        fallidas: came().filter(|s| matches!(s.end, End::Failed | End::Silent)).count() as u64,
         p50_micros: times.value_at_quantile(0.5),
         p99_micros: times.value_at_quantile(0.99),
-        reparto: series::shares(m, within().filter(|s| s.kind == Kind::Read)),
+        reparto: series::shares(m, came().filter(|s| s.kind == Kind::Read)),
     }
-}
-
-/// The checker's rules, kept or broken.
-fn checked(verdict: &Verdict) -> Vec<Rule> {
-    let rule = |name: &str| {
-        let found: Vec<_> = verdict.findings.iter().filter(|f| f.rule == name).collect();
-        Rule {
-            regla: name.to_owned(),
-            dice: rules::title(name),
-            correcto: found.is_empty(),
-            veces: found.len() as u64,
-            hallazgos: found.iter().take(OF_EACH).map(|f| f.detail.clone()).collect(),
-        }
-    };
-    rules::RULES.iter().map(|(name, ..)| rule(name)).collect()
 }
 
 /// The machine, as far as it says.
@@ -383,9 +446,17 @@ fn environment() -> Vec<Figure> {
     vec![
         Figure::new(t!("procesador", "processor"), after(&file("/proc/cpuinfo"), "model name")),
         Figure::new(t!("núcleos", "cores"), cores),
-        Figure::new(t!("memoria", "memory"), after(&file("/proc/meminfo"), "MemTotal")),
+        Figure::new(t!("memoria", "memory"), gib(&after(&file("/proc/meminfo"), "MemTotal"))),
         Figure::new(t!("núcleo de Linux", "kernel"), file("/proc/sys/kernel/osrelease").trim()),
         Figure::new("laboratorio", env!("CARGO_PKG_VERSION")),
         Figure::new(t!("compilado", "built"), if cfg!(debug_assertions) { "debug" } else { "release" }),
     ]
+}
+
+/// What the kernel says in kB.
+fn gib(kernels: &str) -> String {
+    match kernels.trim_end_matches(" kB").parse::<f64>() {
+        Ok(kb) => format!("{:.1} GiB", kb / f64::from(1 << 20)),
+        Err(_) => kernels.to_owned(),
+    }
 }

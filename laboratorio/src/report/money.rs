@@ -1,10 +1,26 @@
 //! The money before and after, and the verdict's sentence about it.
 
-use super::{Money, Rule, rules};
-use crate::history::{Final, History, Op, Outcome};
+use super::{Money, Rule};
+use crate::history::{History, Op, Outcome};
+use crate::shown::Final;
 use crate::t;
-use crate::words::whole;
+use crate::words::{credits, whole};
 use std::collections::BTreeMap;
+
+/// Rules of which a broken one means that somebody has lost or gained money, or a purchase.
+const OF_MONEY: [&str; 11] = [
+    "kept",
+    "once",
+    "refusal",
+    "own",
+    "invented",
+    "money",
+    "ledger",
+    "negative",
+    "oversold",
+    "conserved",
+    "audit",
+];
 
 impl Money {
     /// What a history and the market at its end come to.
@@ -55,9 +71,32 @@ impl Money {
     }
 }
 
-/// The verdict in one sentence: the money first.
-pub(super) fn sentence(right: bool, money: &Money, rules: &[Rule], seen: &str) -> String {
-    let paid = whole(money.pagado.unsigned_abs());
+/// The verdict in one sentence: the money first, or why the market could not be read.
+pub(super) fn sentence(money: Result<&Money, &&str>, rules: &[Rule], seen: &str) -> String {
+    let broken = rules.iter().filter(|r| !r.correcto);
+    let (of_money, others): (Vec<&Rule>, Vec<&Rule>) =
+        broken.partition(|r| money.is_ok() && OF_MONEY.contains(&r.regla.as_str()));
+    let mut said = match money {
+        Err(why) => t!(
+            "No se comprobó si el dinero cuadra, porque no se pudo leer el mercado: {why}.",
+            "Whether the money is right was not checked, because the market could not be read: {why}."
+        ),
+        Ok(money) if of_money.is_empty() => right(money, &others),
+        Ok(money) => wrong(money, &of_money),
+    };
+    if !seen.is_empty() {
+        said.push(' ');
+        said.push_str(seen);
+    }
+    for rule in others {
+        let (what, n) = (&rule.dice, rule.veces);
+        said.push_str(&t!(" No se cumplió: {what} ({n}).", " Not kept: {what} ({n})."));
+    }
+    said
+}
+
+fn right(money: &Money, broken: &[&Rule]) -> String {
+    let paid = credits(money.pagado);
     let bought = match money.compras {
         1 => t!("una compra", "one purchase"),
         n => {
@@ -65,57 +104,47 @@ pub(super) fn sentence(right: bool, money: &Money, rules: &[Rule], seen: &str) -
             t!("{n} compras", "{n} purchases")
         }
     };
-    let money_right = rules.iter().filter(|r| rules::RULES.iter().any(|(name, ..)| r.regla == *name));
-    let mut said = if money_right.clone().all(|r| r.correcto) {
-        t!(
-            "El dinero cuadra: {bought} por {paid} créditos en total, y ninguna respuesta resultó falsa.",
-            "The money is right: {bought} for {paid} credits in all, and no answer turned out to be false."
-        )
-    } else {
-        let mut wrong = Vec::new();
-        let (sold, credits) =
-            (money.tokens_vendidos_de_mas, whole(money.creditos_vendidos_de_mas.unsigned_abs()));
-        if sold > 0 {
-            wrong.push(t!(
-                "tokens vendidos más de una vez: {sold} ({credits} créditos cobrados de más)",
-                "tokens sold more than once: {sold} ({credits} credits charged too many)"
-            ));
-        }
-        let (lost, credits) = (money.compras_perdidas, whole(money.creditos_perdidos.unsigned_abs()));
-        if lost > 0 {
-            wrong.push(t!(
-                "compras confirmadas que ya no existen: {lost} ({credits} créditos)",
-                "acknowledged purchases that are gone: {lost} ({credits} credits)"
-            ));
-        }
-        let by = whole(money.diferencia.unsigned_abs());
-        match money.diferencia {
-            ..=-1 => wrong.push(t!(
-                "faltan {by} créditos que nadie gastó",
-                "{by} credits are missing that nobody spent"
-            )),
-            1.. => wrong.push(t!(
-                "sobran {by} créditos que nadie abonó",
-                "there are {by} credits that nobody paid in"
-            )),
-            0 => {}
-        }
-        if wrong.is_empty() {
-            let broken: Vec<_> = money_right.filter(|r| !r.correcto).map(|r| r.dice.clone()).collect();
-            let broken = broken.join("; ");
-            wrong.push(t!("se rompió una regla: {broken}", "a rule is broken: {broken}"));
-        }
-        let wrong = wrong.join(", ");
-        t!("El dinero no cuadra: {wrong}.", "The money is not right: {wrong}.")
-    };
-    if !seen.is_empty() {
-        said.push(' ');
-        said.push_str(seen);
+    match broken {
+        [] => t!(
+            "El dinero cuadra: {bought} por {paid} en total, y ninguna respuesta resultó falsa.",
+            "The money is right: {bought} for {paid} in all, and no answer turned out to be false."
+        ),
+        _ => t!(
+            "El dinero cuadra: {bought} por {paid} en total.",
+            "The money is right: {bought} for {paid} in all."
+        ),
     }
-    let own = rules.iter().find(|r| !r.correcto && !rules::RULES.iter().any(|(name, ..)| r.regla == *name));
-    if let Some(own) = own.filter(|_| !right) {
-        let (what, n) = (&own.dice, own.veces);
-        said.push_str(&t!(" No se cumplió: {what} ({n}).", " Not kept: {what} ({n})."));
+}
+
+fn wrong(money: &Money, broken: &[&Rule]) -> String {
+    let mut wrong = Vec::new();
+    let (sold, paid) = (money.tokens_vendidos_de_mas, credits(money.creditos_vendidos_de_mas));
+    if sold > 0 {
+        wrong.push(t!(
+            "tokens vendidos más de una vez: {sold} (de más se cobró {paid})",
+            "tokens sold more than once: {sold} (charged too much by {paid})"
+        ));
     }
-    said
+    let (lost, paid) = (money.compras_perdidas, credits(money.creditos_perdidos));
+    if lost > 0 {
+        wrong.push(t!(
+            "compras confirmadas que ya no existen: {lost} ({paid})",
+            "acknowledged purchases that are gone: {lost} ({paid})"
+        ));
+    }
+    let by = credits(money.diferencia.unsigned_abs());
+    match money.diferencia {
+        ..=-1 => wrong
+            .push(t!("se perdió dinero que nadie gastó: {by}", "money is missing that nobody spent: {by}")),
+        1.. => wrong
+            .push(t!("apareció dinero que nadie abonó: {by}", "there is money that nobody paid in: {by}")),
+        0 => {}
+    }
+    if wrong.is_empty() {
+        let broken: Vec<_> = broken.iter().map(|r| r.dice.clone()).collect();
+        let broken = broken.join("; ");
+        wrong.push(t!("se rompió una regla: {broken}", "a rule is broken: {broken}"));
+    }
+    let wrong = wrong.join(", ");
+    t!("El dinero no cuadra: {wrong}.", "The money is not right: {wrong}.")
 }

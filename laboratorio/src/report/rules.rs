@@ -1,5 +1,10 @@
 //! The checker's rules in words, in the order in which a report tells them.
 
+use super::{OF_EACH, Outcomes, Rule, Run};
+use crate::checker::OF_ANSWERS;
+use crate::history::{Op, Outcome};
+use crate::shown::Final;
+use crate::t;
 use crate::words::{Lang, lang};
 
 /// A rule's name, and what must hold.
@@ -11,7 +16,7 @@ pub const RULES: [(&str, &str, &str); 17] = [
     ),
     (
         "once",
-        "Una clave compra a lo más una vez, y sólo lo que se pidió con ella",
+        "Una clave compra a lo más una vez, y solo lo que se pidió con ella",
         "A key buys at most once, and only what was asked for under it",
     ),
     (
@@ -28,15 +33,15 @@ pub const RULES: [(&str, &str, &str); 17] = [
     ),
     (
         "money",
-        "Apertura más abonos menos compras da el saldo de cada usuario",
-        "Opening plus abonos minus purchases is each user's balance",
+        "Saldo inicial más abonos menos compras da el saldo de cada usuario",
+        "Opening balance plus abonos minus purchases is each user's balance",
     ),
     ("ledger", "Los movimientos de cada usuario suman su saldo", "Each user's movements sum to the balance"),
     ("negative", "Ningún saldo es menor que cero", "No balance is below zero"),
     ("oversold", "Ningún token se vendió dos veces", "No token was sold twice"),
     (
         "sold",
-        "Un token está vendido si y sólo si alguien lo compró",
+        "Un token está vendido si y solo si alguien lo compró",
         "A token is sold exactly if somebody bought it",
     ),
     (
@@ -64,7 +69,11 @@ pub const RULES: [(&str, &str, &str); 17] = [
         "Los archivos, al cerrar, dicen lo mismo que la API",
         "The files after a clean stop say what the API said",
     ),
-    ("error", "Ninguna respuesta fue un 500 ni ilegible", "No answer was a 500, and none could not be read"),
+    (
+        "error",
+        "Ninguna respuesta fue un 500 ni un éxito ilegible",
+        "No answer was a 500, or a success that cannot be read",
+    ),
 ];
 
 /// What this rule says must hold.
@@ -77,6 +86,83 @@ pub fn title(rule: &str) -> String {
             Lang::En => en,
         })
         .to_owned()
+}
+
+/// The checker's rules: kept, broken, or not checked.
+pub(super) fn checked(run: &Run, of: &Outcomes<'_>) -> Vec<Rule> {
+    let rule = |name: &str| {
+        let found: Vec<_> = of.verdict.findings.iter().filter(|f| f.rule == name).collect();
+        Rule {
+            regla: name.to_owned(),
+            dice: title(name),
+            correcto: found.is_empty(),
+            unchecked: unchecked(name, run, of).filter(|_| found.is_empty()),
+            veces: found.len() as u64,
+            hallazgos: found.iter().take(OF_EACH).map(|f| f.detail.clone()).collect(),
+        }
+    };
+    RULES.iter().map(|(name, ..)| rule(name)).collect()
+}
+
+/// Why nothing can have been found against this rule: what it is held against is not there.
+fn unchecked(rule: &str, run: &Run, of: &Outcomes<'_>) -> Option<String> {
+    let history = of.history;
+    let end = match of.end {
+        Ok(end) => end,
+        Err(_) if OF_ANSWERS.contains(&rule) => &Final::default(),
+        Err(_) => return Some(t!("no se pudo leer el mercado", "the market could not be read")),
+    };
+    let asked = |which: &dyn Fn(&Op) -> bool| history.requests.iter().any(|p| which(&p.op));
+    let bought = || asked(&|op| matches!(op, Op::Buy { .. }));
+    match rule {
+        "audit" if end.auditoria.is_none() => {
+            Some(t!("este mercado no tiene auditoría", "this market has no audit"))
+        }
+        "ledger" if end.movimientos.is_none() => {
+            Some(t!("este mercado no lleva movimientos", "this market keeps no movements"))
+        }
+        "disk" if end.disco.is_none() => Some(closed(run)),
+        "own" if history.requests.iter().all(|p| p.sujeto.is_none()) => {
+            Some(t!("en este mercado nadie inicia sesión", "nobody logs in to this market"))
+        }
+        "once" | "refusal" | "own" if !bought() => Some(t!("nadie compró", "nobody bought")),
+        "kept" | "replay"
+            if !history.requests.iter().any(|p| p.outcome() == Outcome::Done && writes(&p.op)) =>
+        {
+            Some(t!("no hubo nada que conservar: nadie compró", "there was nothing to keep: nobody bought"))
+        }
+        "read" if !asked(&|op| matches!(op, Op::ShowToken { .. })) => {
+            Some(t!("no se leyó ningún token", "no token was read"))
+        }
+        "error" if history.requests.is_empty() && of.measured.samples.is_empty() => {
+            Some(t!("no hubo ninguna respuesta", "there was no answer"))
+        }
+        "money" | "conserved" if history.usuarios.is_empty() => {
+            Some(t!("no había clientes", "there were no customers"))
+        }
+        "negative" | "edit" | "sold" | "oversold" | "invented"
+            if end.usuarios.is_empty() && end.tokens.is_empty() =>
+        {
+            Some(t!("no había clientes ni tokens suyos", "there were no customers, and no tokens of theirs"))
+        }
+        _ => None,
+    }
+}
+
+fn writes(op: &Op) -> bool {
+    !matches!(op, Op::ShowToken { .. } | Op::ShowUsuario { .. } | Op::ListTokens)
+}
+
+/// Why the files were not read.
+fn closed(run: &Run) -> String {
+    match () {
+        () if run.naive => t!("la tienda ingenua guarda otro archivo", "the naive shop keeps another file"),
+        () if run.experiment == "aula" => t!("el mercado sigue abierto", "the market is still open"),
+        () => t!(
+            "el laboratorio no inició este mercado y no ve sus archivos",
+            "the laboratory did not start this market and does not see its files"
+        ),
+    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,9 @@ pub struct Bucket {
     pub segundo: u64,
     pub lecturas: u64,
     pub compras: u64,
+    /// Older reports count them as reads.
+    #[serde(default)]
+    pub otras: u64,
     pub rechazos: u64,
     pub errores: u64,
     pub pods: Vec<Share>,
@@ -49,13 +52,14 @@ pub fn buckets(m: &Measured, length: u64) -> (u64, Vec<Bucket>) {
     let mut all: Vec<_> = (0..n as u64).map(|i| Bucket { segundo: i * step, ..Bucket::default() }).collect();
     let mut pods: Vec<BTreeMap<u16, u64>> = vec![BTreeMap::new(); n];
     for s in &m.samples {
-        let which = usize::try_from((s.at + s.took) / 1_000_000 / step).unwrap_or(usize::MAX);
+        let which = usize::try_from(s.ended() / 1_000_000 / step).unwrap_or(usize::MAX);
         let (Some(slice), Some(shares)) = (all.get_mut(which), pods.get_mut(which)) else { continue };
         match (s.end, s.kind) {
             (End::Done, Kind::Buy) => slice.compras += 1,
-            (End::Done, Kind::Read | Kind::Other) => slice.lecturas += 1,
+            (End::Done, Kind::Read) => slice.lecturas += 1,
+            (End::Done, Kind::Other) => slice.otras += 1,
             (End::Refused, _) => slice.rechazos += 1,
-            (End::Failed | End::Silent, _) => {}
+            (End::Failed | End::Silent | End::Left, _) => {}
         }
         if let Some(pod) = s.pod {
             *shares.entry(pod).or_default() += 1;

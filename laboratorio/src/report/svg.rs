@@ -1,6 +1,6 @@
 //! The pictures. Their colours are classes, so that the page decides on them in light, dark and on paper.
 
-use super::{Bucket, Happening, Percentile, Report};
+use super::{Bucket, Happening, Money, Percentile, Report};
 use crate::measure::{End, Kind, Measured};
 use crate::t;
 use crate::words::{time, whole};
@@ -170,11 +170,12 @@ pub fn dots(r: &Report, m: &Measured) -> String {
     // the rarest on top
     for (class, end, kind) in [
         ("read", End::Done, Some(Kind::Read)),
-        ("read", End::Done, Some(Kind::Other)),
+        ("other", End::Done, Some(Kind::Other)),
         ("buy", End::Done, Some(Kind::Buy)),
         ("refused", End::Refused, None),
         ("failed", End::Failed, None),
         ("failed", End::Silent, None),
+        ("failed", End::Left, None),
     ] {
         let mut cells = BTreeSet::new();
         for s in m.samples.iter().filter(|s| s.end == end && kind.is_none_or(|k| k == s.kind)) {
@@ -194,21 +195,33 @@ pub fn dots(r: &Report, m: &Measured) -> String {
     p.end()
 }
 
+/// The slices that the run has filled: a part of one would be drawn as a fall. A run that is shorter than one has only that.
+fn filled(r: &Report) -> &[Bucket] {
+    let step = r.paso_segundos.max(1);
+    let n = r.serie.iter().filter(|b| (b.segundo + step) as f64 <= r.segundos).count().max(1);
+    r.serie.get(..n).unwrap_or(&r.serie)
+}
+
 /// Answers a second.
 pub fn rates(r: &Report) -> String {
     let step = r.paso_segundos.max(1) as f64;
-    let most = r.serie.iter().map(|b| b.lecturas.max(b.compras).max(b.errores).max(b.rechazos)).max();
+    let slices = filled(r);
+    let most =
+        slices.iter().map(|b| b.lecturas.max(b.compras).max(b.otras).max(b.errores).max(b.rechazos)).max();
     let title = t!("Respuestas por segundo", "Answers a second");
     let mut p = Picture::new(&title, r.segundos, Scale::linear(most.unwrap_or(1) as f64 / step));
     p.marks(&r.marcas);
-    let series: [(&str, Pick<Bucket>); 4] = [
+    let mut series: Vec<(&str, Pick<Bucket>)> = vec![
         ("read", |b| b.lecturas),
         ("buy", |b| b.compras),
         ("refused", |b| b.rechazos),
         ("failed", |b| b.errores),
     ];
+    if r.of(Kind::Other).is_some() {
+        series.insert(2, ("other", |b| b.otras));
+    }
     for (class, pick) in series {
-        p.line(class, r.serie.iter().map(|b| (b.segundo as f64 + step / 2.0, pick(b) as f64 / step)));
+        p.line(class, slices.iter().map(|b| (b.segundo as f64 + step / 2.0, pick(b) as f64 / step)));
     }
     p.clock();
     p.end()
@@ -223,13 +236,14 @@ pub fn pods(r: &Report) -> Vec<String> {
 /// Who answered, one on top of the other.
 pub fn shares(r: &Report) -> String {
     let step = r.paso_segundos.max(1) as f64;
-    let most = r.serie.iter().map(|b| b.pods.iter().map(|p| p.respuestas).sum::<u64>()).max();
+    let slices = filled(r);
+    let most = slices.iter().map(|b| b.pods.iter().map(|p| p.respuestas).sum::<u64>()).max();
     let title = t!("Qué proceso contestó, por segundo", "Which process answered, per second");
     let mut p = Picture::new(&title, r.segundos, Scale::linear(most.unwrap_or(1) as f64 / step));
-    let mut below = vec![0.0; r.serie.len()];
+    let mut below = vec![0.0; slices.len()];
     for (i, name) in pods(r).iter().enumerate() {
         let (mut up, mut down) = (String::new(), Vec::new());
-        for (b, below) in r.serie.iter().zip(&mut below) {
+        for (b, below) in slices.iter().zip(&mut below) {
             let n = b.pods.iter().find(|s| s.pod == *name).map_or(0, |s| s.respuestas) as f64 / step;
             let (from, to) = (p.x(b.segundo as f64), p.x(b.segundo as f64 + step));
             let (low, high) = (p.scale.y(*below), p.scale.y(*below + n));
@@ -288,8 +302,7 @@ pub fn latency(r: &Report) -> String {
 }
 
 /// Before and after, as bars.
-pub fn money(r: &Report) -> String {
-    let m = &r.dinero;
+pub fn money(m: &Money) -> String {
     let expected = m.antes + m.abonado - m.pagado;
     let bars = [
         ("before", t!("antes", "before"), m.antes),

@@ -1,11 +1,14 @@
 //! Each experiment in short: its verdict, its exit code, its report; and the naive shop wrong in each.
 
-use crate::helpers::{Classroom, LABORATORIO, running, services, turn, wait_for, words};
+use crate::helpers::{Classroom, LABORATORIO, interrupt_group, running, services, turn, wait_for, words};
 use serde_json::{Value, json};
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Pictures of a report whose answers named their processes.
@@ -120,8 +123,10 @@ fn what_a_death_leaves_held_is_settled_by_somebody_else() {
         report(&["fallo", "--en", "tras-cargo", "--segundos", "1", "--compras", "3", "--idioma", "en"], 0);
     let figures = report["cifras"].as_array().unwrap();
     let said = figures.iter().find(|f| f["nombre"] == "tras-cargo").unwrap()["valor"].as_str().unwrap();
-    assert!(said.contains("the token and the money were left held; settled by transacciones-"), "{said}");
-    assert!(said.ends_with("answered 201"), "{said}");
+    assert!(said.contains("the token and the money were left held; released by transacciones-"), "{said}");
+    assert!(said.ends_with("answered 201: a new purchase"), "{said}");
+    let command = report["comando"].as_str().unwrap();
+    assert!(command.contains("fallo --en tras-cargo") && !command.contains("--dir"), "{command}");
     assert!(rule(&report, "retenidos"));
 }
 
@@ -159,24 +164,57 @@ fn two_reports_are_compared() {
     assert_eq!(row.matches("despliegue --ingenuo").count(), 2, "{said}");
 }
 
+/// Ctrl-C in a terminal, once the run says this; its report, which says that it was stopped.
+#[track_caller]
+fn interrupted(args: &[&str], once: &str) -> Value {
+    let dir = TempDir::new().unwrap();
+    let mut command = Command::new(LABORATORIO);
+    command.args(args).args(["--segundos", "600", "--idioma", "en"]).process_group(0);
+    command.arg("--dir").arg(dir.path().join("run")).arg("--informe").arg(dir.path().join("informe.html"));
+    let mut run = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(run.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains(once)));
+    interrupt_group(&run);
+    let rest: Vec<String> = lines.collect();
+    // nothing wrong was seen, and it did not come to its end
+    assert_eq!(run.wait().unwrap().code(), Some(2), "{rest:?}");
+    assert!(rest.iter().any(|line| line.starts_with("GREEN (interrupted before its end): ")), "{rest:?}");
+    assert!(std::fs::read_to_string(dir.path().join("informe.html")).unwrap().contains("stopped early"));
+    let json = std::fs::read(dir.path().join("informe.json")).unwrap();
+    let report: Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(report["interrumpido"], true);
+    wait_for(|| running(dir.path().to_str().unwrap()) == 0);
+    report
+}
+
 #[test]
 fn ctrl_c_ends_in_order_with_a_report() {
     let _turn = turn();
     services();
+    interrupted(&["caida", "--cada", "0.5"], "kill -9 of transacciones-");
+    let report = interrupted(&["fallo"], "died at tras-reserva");
+    let figures = report["cifras"].as_array().unwrap();
+    let last = figures.iter().find(|f| f["nombre"] == "tras-liberacion").unwrap();
+    assert_eq!(last["valor"], "not tried: interrupted", "{report}");
+}
+
+#[test]
+fn ctrl_c_in_a_class_ends_the_experiment_that_runs_beside_it() {
+    let _turn = turn();
+    services();
     let dir = TempDir::new().unwrap();
     let path = dir.path().to_str().unwrap();
-    let mut command = Command::new(LABORATORIO);
-    command.args(["caida", "--segundos", "600", "--cada", "0.5", "--idioma", "en"]);
-    command.arg("--dir").arg(dir.path().join("run")).arg("--informe").arg(dir.path().join("informe.html"));
-    let mut run = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(run.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line.contains("kill -9 of transacciones-")));
-    assert!(Command::new("kill").arg("-INT").arg(run.id().to_string()).status().unwrap().success());
-    let rest: Vec<String> = lines.collect();
-    // nothing wrong was seen, and it did not come to its end
-    assert_eq!(run.wait().unwrap().code(), Some(2), "{rest:?}");
-    assert!(rest.iter().any(|line| line.starts_with("GREEN: ")), "{rest:?}");
-    assert!(std::fs::read_to_string(dir.path().join("informe.html")).unwrap().contains("stopped early"));
+    let class = Classroom::start(&dir.path().join("aula"), |command| {
+        command.process_group(0).env("TMPDIR", dir.path());
+    });
+    std::thread::scope(|scope| {
+        scope.spawn(|| class.order(&json!({"orden": "experimento", "nombre": "caida", "ingenuo": false})));
+        // its market is there as well
+        wait_for(|| running(path) > 14);
+        class.interrupt_group();
+    });
+    let (code, rest) = class.ended();
+    assert_eq!(code, Some(0), "{rest:?}");
     wait_for(|| running(path) == 0);
 }
 
@@ -195,6 +233,21 @@ fn a_reader_that_goes_away_ends_nothing() {
 }
 
 #[test]
+fn a_complaint_that_cannot_be_written_is_still_told_by_the_exit_code() {
+    for (args, code) in [
+        (&["revisar", "/nowhere"][..], 2),
+        (&["comparar", "/nowhere", "/nowhere"], 2),
+        (&["escala", "--url", "http://127.0.0.1:1"], 2),
+        (&["fallo", "--en", "tras-cargo", "--k8s", "market", "--url", "http://127.0.0.1:1"], 64),
+        (&["baile"], 64),
+    ] {
+        let full = || File::options().write(true).open("/dev/full").unwrap();
+        let ended = Command::new(LABORATORIO).args(args).stdout(full()).stderr(full()).status().unwrap();
+        assert_eq!(ended.code(), Some(code), "{args:?}");
+    }
+}
+
+#[test]
 fn bad_options_are_64_and_name_themselves() {
     for (args, word) in [
         (&["caos", "--clientes", "0"][..], "--clientes"),
@@ -206,9 +259,12 @@ fn bad_options_are_64_and_name_themselves() {
         (&["caida", "--compras", "mil"], "--compras"),
         (&["fallo", "--en", "nunca"], "--en"),
         (&["escala", "--url", "ftp://x"], "--url"),
-        (&["escala", "--replicas", "1.5"], "--replicas"),
+        (&["escala", "--replicas", "2.5"], "--replicas"),
+        (&["escala", "--replicas", "1"], "entre 2 y 20"),
         (&["escala", "--informe", "x.txt"], "--informe"),
-        (&["baile"], "baile"),
+        (&["escala", "--segundos", "3600", "--compras", "20000"], "--compras por --segundos"),
+        (&["fallo", "--ingenuo", "--en", "tras-aborto"], "tras-reserva, tras-cargo"),
+        (&["baile"], "no existe la orden «baile»"),
         (&[], "laboratorio"),
     ] {
         let output = Command::new(LABORATORIO).args(args).output().unwrap();
@@ -263,6 +319,28 @@ fn a_class_on_postgresql_has_a_server_of_its_own() {
 }
 
 #[test]
+fn a_class_whose_purchases_nobody_can_read_gets_no_verdict_and_gets_it_soon() {
+    let _turn = turn();
+    services();
+    let dir = TempDir::new().unwrap();
+    let class = Classroom::start(&dir.path().join("aula"), |_| {});
+    let order = |order| assert_eq!(class.order(&order), (204, String::new()));
+    order(json!({"orden": "carga", "lecturas": 20.0, "compras": 20.0}));
+    for process in ["transacciones-1", "transacciones-2"] {
+        order(json!({"orden": "matar", "proceso": process}));
+    }
+    let asked = Instant::now();
+    order(json!({"orden": "informe"}));
+    // its customers would have been waited for for 40 s, and what is pending for 20
+    assert!(asked.elapsed() < Duration::from_secs(30), "{:?}", asked.elapsed());
+    let report = class.state()["informes"][0].clone();
+    assert_eq!(report["correcto"], Value::Null, "{report}");
+    assert!(report["veredicto"].as_str().unwrap().contains("/transacciones: 503"), "{report}");
+    let (code, rest) = class.end();
+    assert_eq!(code, Some(0), "{rest:?}");
+}
+
+#[test]
 fn a_report_that_cannot_be_written_is_said_before_the_run() {
     let dir = TempDir::new().unwrap();
     std::fs::write(dir.path().join("file"), "").unwrap();
@@ -276,6 +354,21 @@ fn a_report_that_cannot_be_written_is_said_before_the_run() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_in_the_end_is_said_after_the_verdict() {
+    let _turn = turn();
+    let dir = TempDir::new().unwrap();
+    std::os::unix::fs::symlink("/dev/full", dir.path().join("informe.html")).unwrap();
+    let output = run(&dir, &["caida", "--ingenuo", "--segundos", "1"]);
+    assert_eq!(output.status.code(), Some(2), "{}", words(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("El dinero") && !said.contains("informe:"), "{said}");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.contains("informe.html") && errors.contains("laboratorio revisar"), "{errors}");
+    let again = Command::new(LABORATORIO).arg("revisar").arg(dir.path().join("run")).output().unwrap();
+    assert!(words(&again).contains("hallazgos: "), "{}", words(&again));
+}
+
+#[test]
 fn where_no_market_answers_one_line_says_so() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let dir = TempDir::new().unwrap();
@@ -285,4 +378,18 @@ fn where_no_market_answers_one_line_says_so() {
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(errors.lines().count(), 1, "{errors}");
     assert!(errors.contains(&url), "{errors}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "what has not begun leaves nothing");
+}
+
+#[test]
+fn a_class_on_a_busy_port_leaves_nothing() {
+    services();
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, dir) = (busy.local_addr().unwrap().port().to_string(), TempDir::new().unwrap());
+    let mut command = Command::new(LABORATORIO);
+    command.args(["aula", "--sin-navegador", "--port", &port, "--dir"]).arg(dir.path().join("aula"));
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", words(&output));
+    assert!(words(&output).contains(&port), "{}", words(&output));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }

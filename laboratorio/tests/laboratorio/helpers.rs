@@ -132,8 +132,18 @@ impl Classroom {
     }
 
     /// Ctrl-C; its exit code, and what it said.
-    pub fn end(mut self) -> (Option<i32>, Vec<String>) {
+    pub fn end(self) -> (Option<i32>, Vec<String>) {
         interrupt(&self.process);
+        self.ended()
+    }
+
+    /// Ctrl-C as a terminal does it, where it was started as the leader of a group.
+    pub fn interrupt_group(&self) {
+        interrupt_group(&self.process);
+    }
+
+    /// Its exit code, and what it said, when it ends.
+    pub fn ended(mut self) -> (Option<i32>, Vec<String>) {
         let rest = self.lines.get_mut().unwrap().collect();
         (self.process.wait().unwrap().code(), rest)
     }
@@ -148,7 +158,13 @@ impl Drop for Classroom {
     }
 }
 
-/// As Ctrl-C does.
+/// As a terminal does when Ctrl-C is pressed: all of the group in the foreground hear of it.
+pub fn interrupt_group(leader: &Child) {
+    let group = format!("-{}", leader.id());
+    assert!(Command::new("kill").args(["-INT", "--", &group]).status().unwrap().success());
+}
+
+/// A signal to one process.
 pub fn interrupt(process: &Child) {
     assert!(Command::new("kill").arg("-INT").arg(process.id().to_string()).status().unwrap().success());
 }

@@ -7,6 +7,7 @@ mod audit;
 
 use crate::config::Migrar;
 use audit::audit;
+use futures_util::future::LocalBoxFuture;
 use http_kit::exit::StartError;
 use journal::{Content, contents, difference};
 use market::moving::{self, MarketSource, MarketTarget, OpenedTarget};
@@ -43,8 +44,11 @@ struct Held {
 /// # Errors
 /// Exit code 64 where both stores are one, 65 where something is not as it must be, 66 where there is no source, 69 where
 /// others are at work on a store, 73 and 74 where a store cannot be written or read.
-pub async fn run(migrar: &Migrar, out: &mut impl Write) -> Result<(), StartError> {
-    let Migrar { de, a } = migrar;
+pub fn run<'a>(migrar: &'a Migrar, out: &'a mut dyn Write) -> LocalBoxFuture<'a, Result<(), StartError>> {
+    Box::pin(move_market(migrar, out))
+}
+
+async fn move_market(Migrar { de, a }: &Migrar, out: &mut dyn Write) -> Result<(), StartError> {
     if moving::is_same(de, a) {
         return Err(moving::one_and_the_same(a));
     }
@@ -171,7 +175,7 @@ impl Held {
     }
 
     /// What was moved: records and hash of each collection.
-    fn report(&self, out: &mut impl Write) -> io::Result<()> {
+    fn report(&self, out: &mut dyn Write) -> io::Result<()> {
         let Mercado { usuarios, tokens, transacciones } = &self.mercado;
         let all = [contents(usuarios)?, contents(tokens)?, contents(transacciones)?].concat();
         writeln!(out, "{:<14} {:>12}  xxh3-128 of its records", "collection", "records")?;

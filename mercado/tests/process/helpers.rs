@@ -39,8 +39,14 @@ impl Process {
 
     /// With nothing but a free port, in a fresh directory: the sample market.
     pub async fn sample() -> Self {
+        Self::sample_with(&[]).await
+    }
+
+    /// The same with more options.
+    pub async fn sample_with(more: &[&str]) -> Self {
         let dir = Arc::new(TempDir::new().unwrap());
-        let command = mercado(dir.path(), &["--port=0"]);
+        let mut command = mercado(dir.path(), &["--port=0"]);
+        command.args(more);
         Self::run(dir, command).await
     }
 

@@ -24,6 +24,10 @@ const SVG: &str = "image/svg+xml";
 /// The most bytes of a file that is read as a whole, to compress it. Other formats compress already.
 const SMALL: u64 = 64 * 1024;
 
+/// An SVG file can hold scripts: opened by itself it must not run them under this site's name.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
+
 /// A picture's bytes
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what a file is")]
@@ -49,9 +53,7 @@ pub async fn show(
     } else {
         None
     };
-    // an SVG file can hold scripts: opened by itself it must not run them under this site's name
-    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox");
-    let policy = (header::CONTENT_SECURITY_POLICY, policy);
+    let policy = (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     let text = match (file, sample) {
         (Some(Picture { file, media_type }), _) if media_type != SVG || file.length() > SMALL => {
             return Ok(file.header(policy.0, policy.1).respond(&req));

@@ -51,7 +51,7 @@ impl Store {
     pub(super) async fn list(&self, query: ListQuery) -> Result<VersionedPage, Error> {
         let state = self.read()?;
         let version = Version(state.seq().into());
-        if !state.is_slow(&query) {
+        if !query.is_slow(state.token_count()) {
             return Ok(VersionedPage { version, page: state.list(&query) });
         }
         // a search that waits keeps no old state

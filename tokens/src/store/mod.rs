@@ -15,15 +15,19 @@ pub use searches::{AT_ONCE, Searches};
 use crate::domain::Token;
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
+use http_kit::exit::StartError;
 use http_kit::paging::Page;
 use journal::Journal;
+use market::backend::Backend;
 use market::contract::{Digest, HeldToken, Hold, Refusal, ReservaRequest};
 use market::domain::{Intento, Monto, TokenId};
+use market::host::Host;
 use market::on_store;
 use market::participant::{HoldStore, Recorded};
-use market::store::ServiceStore;
+use market::store::{Sample, ServiceStore};
 use state::State;
 use std::fmt;
+use std::sync::Arc;
 
 /// The catalogue and its reservations. Clones share them.
 ///
@@ -86,6 +90,16 @@ pub struct VersionedPage {
 }
 
 impl Store {
+    /// Opens the store of a process that is starting: the store, and what the process keeps ([`Host::keep`]). Blocking.
+    ///
+    /// # Errors
+    /// As those of [`Host::open`].
+    pub fn open(host: &Host<'_>, sample: Sample) -> Result<(Self, Arc<dyn Backend>), StartError> {
+        let opened = host.open(sample)?;
+        let backend = opened.backend();
+        Ok((Self::new(opened), backend))
+    }
+
     /// The store over what was opened. Blocks while a large catalogue in files is sorted: for the start of the process.
     pub fn new(opened: ServiceStore<State>) -> Self {
         match opened {

@@ -16,8 +16,6 @@ use tokio::time::timeout;
 pub const AT_ONCE: u16 = 64;
 /// How long one waits for its turn: who waits for longer may as well come back.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Searches that run at once in a database: a quarter of its connections, where no option says otherwise.
-const IN_A_DATABASE: usize = 2;
 
 /// The searches of a store. Clones share them.
 #[derive(Clone, Debug)]
@@ -38,20 +36,17 @@ pub struct Search {
 impl Searches {
     /// Of files: half of the cores search, and one at least.
     pub(super) fn of_files() -> Self {
-        Self::new(AT_ONCE, (available_parallelism().map_or(1, usize::from) / 2).max(1))
+        let turns = (available_parallelism().map_or(1, usize::from) / 2).max(1);
+        Self::new(AT_ONCE, Arc::new(Semaphore::new(turns)))
     }
 
-    pub(super) fn of_a_database() -> Self {
-        Self::new(AT_ONCE, IN_A_DATABASE)
+    /// Of a database: their turns are those of all scans of the process.
+    pub(super) fn of_a_database(turns: Arc<Semaphore>) -> Self {
+        Self::new(AT_ONCE, turns)
     }
 
-    fn new(most: u16, turns: usize) -> Self {
-        Self {
-            most,
-            places: Arc::new(Semaphore::new(most.into())),
-            turns: Arc::new(Semaphore::new(turns)),
-            turned_away: Arc::default(),
-        }
+    fn new(most: u16, turns: Arc<Semaphore>) -> Self {
+        Self { most, places: Arc::new(Semaphore::new(most.into())), turns, turned_away: Arc::default() }
     }
 
     /// The same with room for so many.
@@ -106,7 +101,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_searches_one_waits_and_the_third_is_told_at_once() {
-        let searches = Searches::new(2, 1);
+        let searches = Searches::new(2, Arc::new(Semaphore::new(1)));
         let first = searches.begin().await.unwrap();
         let mut second = pin!(searches.begin());
         assert!(poll!(second.as_mut()).is_pending());

@@ -14,7 +14,11 @@ async fn a_token_without_a_file_is_drawn() {
     let response = m.get("/tokens/101/imagen").await;
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "image/svg+xml");
-    assert!(response.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
+    let policy = response.headers()["content-security-policy"].to_str().unwrap();
+    for part in ["default-src", "base-uri", "form-action", "frame-ancestors"] {
+        assert!(policy.contains(&format!("{part} 'none'")), "{policy}");
+    }
+    assert!(policy.contains("; sandbox;"), "{policy}");
     assert_eq!(response.headers()["x-content-type-options"], "nosniff");
     let etag = response.headers()["etag"].clone();
     let svg = response.text().await.unwrap();

@@ -1,13 +1,18 @@
 //! Requests that go to a database together.
 
-use crate::world::{all_tokens, dice, id, intento, open, pending_in, request, settled_in, with_field};
+use crate::world::{
+    ALL, all_tokens, dice, id, intento, monto, open, pending_in, request, settled_in, with_field,
+};
 use futures_util::future::join_all;
 use market::contract::Hold;
 use market::participant::HoldStore;
+use market::store::ServiceStore;
 use std::fmt::Debug;
 use testkit::data::Kind;
+use testkit::postgres::Server;
 use tokens::error::Error;
-use tokens::store::Store;
+use tokens::store::state::State;
+use tokens::store::{ListQuery, Store};
 
 fn said<T: Debug>(answer: &Result<T, Error>) -> String {
     format!("{answer:?}")
@@ -69,4 +74,37 @@ async fn together_they_get_what_they_get_one_by_one_on_postgres() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn together_they_get_what_they_get_one_by_one_on_serializable() {
     together_they_get_what_they_get_one_by_one(Kind::Serializable).await;
+}
+
+/// In a large catalogue each list with a filter waits for the turn of a search; nothing else does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_searches_have_no_turn_all_else_is_answered() {
+    let data = with_field(Kind::Postgres, 30).await;
+    let opened = data.open::<State>();
+    let store = Store::new(opened.clone());
+    store.version().await.unwrap();
+    let url = data.options().store.to_string();
+    let (_, database) = url.rsplit_once('/').unwrap();
+    let ServiceStore::Postgres(schema) = opened else { panic!("not a database") };
+    let turn = schema.scan().await.unwrap();
+    let filtered = [
+        ListQuery { nombre: Some("a".to_owned()), ..ALL },
+        ListQuery { precio_min: Some(monto(1)), ..ALL },
+        ListQuery { precio_max: Some(monto(1)), ..ALL },
+        ListQuery { vendido: Some(true), ..ALL },
+    ];
+    for query in &filtered {
+        store.list(query.clone()).await.unwrap();
+    }
+    Server::shared().execute(database, "update tokens.cuentas set tokens = 10001 where parte = 0").await;
+    store.version().await.unwrap();
+    let asked = join_all(filtered.iter().map(|query| store.list(query.clone()))).await;
+    assert!(asked.iter().all(|answer| matches!(answer, Err(Error::TooManySearches))), "{asked:?}");
+    assert_eq!(store.list(ALL).await.unwrap().page.rows.len(), 30);
+    assert_eq!(store.token(id(1)).await.unwrap().id, id(1));
+    assert!(store.hold(intento("a#1"), request(1, 1)).await.unwrap().is_new);
+    drop(turn);
+    for query in filtered {
+        store.list(query).await.unwrap();
+    }
 }

@@ -72,8 +72,10 @@ async fn who_gives_up_waiting_keeps_nobody_else_waiting() {
     let url = server.database().await;
     let store = open(&TestData::on(&url));
     store.create(new_token("x", 1)).await.unwrap();
-    let mut left = 0;
-    for _ in 0..100 {
+    let (begun, mut left) = (Instant::now(), 0);
+    // on a busy machine most are answered before they are asked again
+    while left < 300 {
+        assert!(begun.elapsed() < 3 * PATIENCE, "hardly anybody gave up: {left}");
         let mut waiting = Vec::new();
         for _ in 0..8 {
             // each has asked, and one of them the database, which may have answered already
@@ -88,7 +90,6 @@ async fn who_gives_up_waiting_keeps_nobody_else_waiting() {
             last.await.unwrap();
         }
     }
-    assert!(left > 100, "hardly anybody gave up: {left}");
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ mod raced {
         many_at_once_give_a_token_to_one
         one_attempt_at_many_tokens_gets_one
         a_sale_and_a_release_exclude_each_other
+        a_sale_is_of_what_is_held_now
         a_change_and_a_reservation_exclude_each_other
         readers_beside_writers_see_one_state_for_each_version
         whatever_is_done_at_once_the_sums_are_those_of_the_rows

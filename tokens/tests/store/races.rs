@@ -69,6 +69,33 @@ pub async fn a_sale_and_a_release_exclude_each_other(kind: Kind) {
     assert_eq!(digest.confirmados, digest_of(&settled_in(&stores[0]).await));
 }
 
+/// Other processes have moved the reservations since the one that sells made them.
+pub async fn a_sale_is_of_what_is_held_now(kind: Kind) {
+    let data = with_field(kind, 4).await;
+    let stores = [open(&data), open(&data)];
+    let [gone, moved, dearer] = ["gone#1", "moved#1", "dearer#1"].map(intento);
+    for (token, i) in [(1, &gone), (2, &moved), (3, &dearer)] {
+        stores[0].hold(i.clone(), request(token, 7)).await.unwrap();
+        stores[1].cancel(i.clone()).await.unwrap();
+    }
+    let price = TokenChange { precio: Some(monto(1)), ..TokenChange::default() };
+    stores[1].change(id(3), price).await.unwrap();
+    let other = intento("other#1");
+    for (token, i) in [(1, &other), (4, &moved), (3, &dearer)] {
+        stores[1].hold(i.clone(), request(token, 8)).await.unwrap();
+    }
+    let answers =
+        join_all([&gone, &moved, &dearer, &other, &moved].map(|i| stores[0].confirm(i.clone()))).await;
+    assert!(matches!(answers[0], Err(Error::IntentoNotFound(_))), "{answers:?}");
+    assert!(answers[1..].iter().all(Result::is_ok), "{answers:?}");
+    let sold = settled_in(&stores[1]).await;
+    let facts: BTreeMap<_, _> =
+        sold.iter().map(|h| (h.intento.to_string(), (h.token_id.map(|t| t.get()), h.monto.get()))).collect();
+    let expected = [("other#1", (Some(1), 10)), ("moved#1", (Some(4), 40)), ("dearer#1", (Some(3), 1))];
+    assert_eq!(facts, expected.map(|(i, fact)| (i.to_owned(), fact)).into());
+    assert_eq!(stores[0].digest().await.unwrap().confirmados, digest_of(&sold));
+}
+
 pub async fn a_change_and_a_reservation_exclude_each_other(kind: Kind) {
     let data = with_field(kind, 20).await;
     let stores = [open(&data), open(&data)];

@@ -30,6 +30,8 @@ pub enum Place {
     Next,
     /// Behind a purchase, where there is one with this id; and with this `fecha` in milliseconds, where that is known.
     Behind(TransaccionId, Option<i64>),
+    /// Behind what no purchase here can be.
+    Elsewhere,
 }
 
 impl Feed {
@@ -64,7 +66,7 @@ impl Feed {
     ) -> Result<Reader, Error> {
         let seat = Seat::take(&self.0)?;
         let known = match place {
-            Place::Next => None,
+            Place::Next | Place::Elsewhere => None,
             Place::Behind(id, fecha) => self
                 .0
                 .store

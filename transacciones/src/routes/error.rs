@@ -79,8 +79,8 @@ fn refused(usuario: UsuarioId, token: TokenId, refusal: Refusal) -> Problem {
             "User {usuario}'s balance is below the price of token {token}."
         ),
         Refusal::SessionEnded => Text::new(
-            "La sesión se cerró o la cuenta se revocó; inicie otra sesión.",
-            "The session was closed or the account revoked; begin another session.",
+            "La sesión se cerró, la cuenta se revocó o se cambió la contraseña; inicie otra sesión.",
+            "The session was closed, the account revoked or its password changed; begin another session.",
         ),
         // the state machine answers these otherwise, or a participant broke its contract
         Refusal::ClaveReused | Refusal::IntentoNotFound | Refusal::IntentoConfirmed => {

@@ -8,12 +8,16 @@ pub mod state;
 
 use crate::domain::{Compra, Era, Fate, Transaccion, Word};
 use chrono::TimeDelta;
+use http_kit::exit::StartError;
 use http_kit::paging::Page;
 use journal::{Journal, Need, StoreError};
+use market::backend::Backend;
 use market::domain::{Clave, Intento, Monto, RunningDigest, TokenId, TransaccionId, UsuarioId};
+use market::host::Host;
 use market::on_store;
-use market::store::ServiceStore;
+use market::store::{Sample, ServiceStore};
 use state::State;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Purchases, and the attempts at them that came to nothing. Clones share them.
@@ -93,6 +97,16 @@ pub fn must_abort(word: &Word, numero: u32) -> Result<bool, Overtaken> {
 }
 
 impl Store {
+    /// Opens the store of a process that is starting: the store, and what the process keeps ([`Host::keep`]). Blocking.
+    ///
+    /// # Errors
+    /// As those of [`Host::open`].
+    pub fn open(host: &Host<'_>, sample: Sample) -> Result<(Self, Arc<dyn Backend>), StartError> {
+        let opened = host.open(sample)?;
+        let backend = opened.backend();
+        Ok((Self::new(opened), backend))
+    }
+
     /// Over what was opened.
     pub fn new(opened: ServiceStore<State>) -> Self {
         match opened {

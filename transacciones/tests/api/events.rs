@@ -151,17 +151,37 @@ async fn the_stream_ends_cleanly_when_the_process_leaves() {
     }
 }
 
+/// A browser takes any other answer for the end of the stream, and does not come back.
 #[tokio::test]
-async fn an_id_that_is_none_is_refused() {
+async fn an_id_of_no_known_form_begins_anew_and_says_so() {
     let m = Market::start();
     let api = &m.transacciones.api;
-    for last in ["x", "-1", "1.5", "9007199254740992", "1 2", "1-", "1-x", "0-1"] {
-        let answer = api.get("/transacciones/eventos").header("Last-Event-ID", last).await;
-        answer.assert_problem(422, "datos-invalidos");
-        assert_eq!(answer.fields(), ["Last-Event-ID"]);
+    let nines = "9".repeat(20);
+    let mut followers = Vec::new();
+    for last in [
+        "x",
+        "-1",
+        "1.5",
+        "9007199254740992",
+        "1 2",
+        "1-",
+        "1-x",
+        "0-1",
+        "deadbeef-1",
+        "a:1",
+        "0:0",
+        &nines,
+        "\u{f1}",
+    ] {
+        followers.push(Follower::elsewhere(api, last).await);
+    }
+    let bought = m.compra(1, 101).await.expect(201).json();
+    for mut follower in followers {
+        assert_eq!(follower.next().await.unwrap(), bought);
     }
     let answer = api.get("/transacciones/eventos?desde=1").header("Last-Event-ID", "x").await;
-    assert_eq!(answer.fields(), ["Last-Event-ID", "desde"]);
+    answer.assert_problem(422, "datos-invalidos");
+    assert_eq!(answer.fields(), ["desde"]);
 }
 
 /// The data were removed, or a copy restored, and a page is still open.

@@ -2,9 +2,13 @@
 
 use crate::law::{abort, commit, intento, word};
 use futures_util::future::join_all;
+use journal::StoreError;
+use market::domain::{TokenId, UsuarioId};
+use market::store::ServiceStore;
 use testkit::data::{Kind, TestData};
 use transacciones::domain::{Transaccion, Word};
 use transacciones::store::Store;
+use transacciones::store::state::State;
 
 /// The next one of a row that its seed makes.
 fn dice(state: &mut u64) -> u64 {
@@ -56,4 +60,23 @@ async fn together_they_get_what_they_get_one_by_one_on_postgres() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn together_they_get_what_they_get_one_by_one_on_serializable() {
     together_they_get_what_they_get_one_by_one(Kind::Serializable).await;
+}
+
+/// A user's list counts its rows, and waits for the turn of such a list; nothing else does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_purchases_are_counted_all_else_is_answered() {
+    let data = TestData::new(Kind::Postgres, &[]).await;
+    let opened = data.open::<State>();
+    let store = Store::new(opened.clone());
+    commit(&store, "a#1", 1, 7).await.unwrap();
+    let ServiceStore::Postgres(schema) = opened else { panic!("not a database") };
+    let (usuario, token) = (UsuarioId::new(1), TokenId::new(7));
+    let turn = schema.scan().await.unwrap();
+    let counted = store.list(usuario, None, None, 1).await;
+    assert!(matches!(counted, Err(StoreError::Busy)), "{counted:?}");
+    commit(&store, "b#1", 1, 8).await.unwrap();
+    assert_eq!(store.list(None, None, None, 1).await.unwrap().total, 2);
+    assert_eq!(store.list(usuario, token, None, 1).await.unwrap().total, 1);
+    drop(turn);
+    assert_eq!(store.list(usuario, None, None, 1).await.unwrap().total, 2);
 }

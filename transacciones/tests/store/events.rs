@@ -107,7 +107,7 @@ pub async fn each_reader_is_given_each_purchase_once_from_its_place(kind: Kind) 
         let behind = last.map_or(0, |id| all.iter().position(|of| *of == id.get()).unwrap() + 1);
         match place {
             Place::Behind(..) => assert_eq!(seen, all[behind..]),
-            Place::Next => assert!(seen.len() <= all.len() - behind),
+            Place::Next | Place::Elsewhere => assert!(seen.len() <= all.len() - behind),
         }
     }
     eventually(PATIENCE, async || (feed.readers() == 0).then_some(())).await;
@@ -125,6 +125,7 @@ pub async fn a_reader_of_another_store_begins_anew(kind: Kind) {
         (Place::Behind(t.id, Some(millis)), false),
         (Place::Behind(t.id, Some(millis - 1)), true),
         (Place::Behind(TransaccionId::MAX, None), true),
+        (Place::Elsewhere, true),
     ] {
         let mut reader = feed.read(place, || false).await.unwrap();
         assert_eq!(reader.next().await, Some(Chunk::Greeting { elsewhere }), "{place:?}");

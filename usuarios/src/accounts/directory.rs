@@ -2,16 +2,19 @@
 
 use super::first;
 use super::hasher::{Hasher, Password};
-use super::limiter::Limiter;
+use super::limiter::{Limiter, Who};
 use super::options::{LoginOptions, SigningSeed};
 use super::signing::{self, Signing};
 use crate::domain::account::{Account, AccountName, ApiKey, SESSION, Secret, SigningKey};
 use crate::error::Error;
 use crate::store::{NewAccount, Store};
+use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use http_kit::metrics::Metrics;
+use http_kit::problem::Problem;
+use market::accounts::Sessions;
 use market::accounts::rules::Role;
 use market::accounts::token::{Claims, KeySet, Subject, random};
 use market::accounts::verifier::Verifier;
@@ -37,6 +40,7 @@ const FRESH: Duration = Duration::from_secs(1);
 const REMEMBERED: usize = 10_000;
 /// What an API key begins with, so that people and programs that look for leaked secrets know one.
 const KEY_PREFIX: &str = "mdt";
+
 /// Accounts and their sessions. Clones share everything.
 #[derive(Clone)]
 pub struct Directory(Arc<Inner>);
@@ -51,7 +55,13 @@ struct Inner {
     loopback: bool,
     seeds: Option<SigningSeed>,
     ready: watch::Receiver<bool>,
-    charged: Mutex<HashMap<u64, (Instant, Account)>>,
+    remembered: Mutex<HashMap<u64, Remembered>>,
+}
+
+/// What a database said of an account, when it was asked; nothing of one that was changed here at that time.
+struct Remembered {
+    at: Instant,
+    account: Option<Account>,
 }
 
 /// A session that was begun or renewed.
@@ -83,7 +93,7 @@ impl Directory {
             loopback,
             seeds: options.signing_seed.clone(),
             ready,
-            charged: Mutex::default(),
+            remembered: Mutex::default(),
         });
         let directory = Self(inner);
         directory.measure(metrics);
@@ -135,7 +145,14 @@ impl Directory {
     ) -> Result<Session, Error> {
         self.ready().await?;
         let name = name.parse::<AccountName>().ok();
-        let attempt = self.0.limiter.begin(Some(name.as_ref().map_or("", AccountName::as_str)), address)?;
+        let at = name.as_ref().map_or("", AccountName::as_str);
+        let attempt = self.0.limiter.begin(Who::Account(at, address))?;
+        let found = self.with_password(name.clone(), password).await;
+        self.0.limiter.end(&attempt, &found);
+        self.begin(&found?, None)
+    }
+
+    async fn with_password(&self, name: Option<AccountName>, password: Password) -> Result<Account, Error> {
         let found = match name {
             Some(name) => self.0.store.account_named(name).await?,
             None => None,
@@ -143,25 +160,18 @@ impl Directory {
         let counts = found.filter(|account| self.counts(account));
         let hash = counts.as_ref().map(|account| account.contrasena.clone());
         let is_right = self.0.hasher.verify(password, hash).await?;
-        let account = counts.filter(|_| is_right).ok_or(Error::WrongCredentials)?;
-        self.0.limiter.succeeded(&attempt);
-        self.begin(&account, None)
+        counts.filter(|_| is_right).ok_or(Error::WrongCredentials)
     }
 
     /// A session for an API key.
     pub async fn log_in_by_key(&self, key: &str, address: Option<IpAddr>) -> Result<Session, Error> {
         self.ready().await?;
-        let attempt = self.0.limiter.begin(None, address)?;
-        let (account, id, hash) = parse_key(key).ok_or(Error::WrongCredentials)?;
-        let found = self.0.store.account(account).await?.filter(|account| self.counts(account));
-        let account = found.ok_or(Error::WrongCredentials)?;
-        let known = account.claves.iter().find(|known| known.id == id).ok_or(Error::WrongCredentials)?;
-        if !bool::from(known.hash.expose().as_bytes().ct_eq(hash.expose().as_bytes())) {
-            return Err(Error::WrongCredentials);
-        }
-        self.0.limiter.succeeded(&attempt);
+        let attempt = self.0.limiter.begin(Who::Key(address))?;
+        let found = self.with_key(key).await;
+        self.0.limiter.end(&attempt, &found);
+        let (account, ApiKey { id, uso, .. }) = found?;
         let now = timestamp();
-        if known.uso.is_none_or(|used| now - used > TimeDelta::minutes(1)) {
+        if uso.is_none_or(|used| now - used > TimeDelta::minutes(1)) {
             self.change(account.id, move |account| {
                 account
                     .claves
@@ -173,6 +183,16 @@ impl Directory {
             .await?;
         }
         self.begin(&account, Some(id))
+    }
+
+    async fn with_key(&self, key: &str) -> Result<(Account, ApiKey), Error> {
+        let (account, id, hash) = parse_key(key).ok_or(Error::WrongCredentials)?;
+        let found = self.0.store.account(account).await?.filter(|account| self.counts(account));
+        let account = found.ok_or(Error::WrongCredentials)?;
+        let known = account.claves.iter().find(|known| known.id == id).cloned();
+        let known = known.ok_or(Error::WrongCredentials)?;
+        let is_right = bool::from(known.hash.expose().as_bytes().ct_eq(hash.expose().as_bytes()));
+        if is_right { Ok((account, known)) } else { Err(Error::WrongCredentials) }
     }
 
     /// Whether anybody logs in with an account here.
@@ -243,36 +263,41 @@ impl Directory {
 
     /// Whether a charge may be made in a session.
     pub async fn check_charge(&self, session: &SessionRef, usuario: UsuarioId) -> Result<(), Error> {
-        let account = match self.remembered(session.account) {
-            Some(account) => Some(account),
-            None => self.0.store.account(session.account).await?,
-        };
-        let account = account.ok_or(Error::SessionEnded)?;
-        let may = account.may_spend(session, usuario) && self.counts(&account);
-        self.remember(account);
+        self.check(session, |account| account.may_spend(session, usuario)).await
+    }
+
+    async fn check(&self, session: &SessionRef, may: impl Fn(&Account) -> bool) -> Result<(), Error> {
+        let may = |account: &Account| may(account) && self.counts(account);
+        // what is old may let a session in that has just ended, but does not shut one out that has just begun elsewhere
+        if self.remembered(session.account).is_some_and(|account| may(&account)) {
+            return Ok(());
+        }
+        let asked = Instant::now();
+        let account = self.0.store.account(session.account).await?.ok_or(Error::SessionEnded)?;
+        let may = may(&account);
+        self.remember(asked, account.id, Some(account));
         if may { Ok(()) } else { Err(Error::SessionEnded) }
     }
 
     /// What a database said a moment ago. Files are read where they are: in memory.
     fn remembered(&self, id: u64) -> Option<Account> {
-        let charged = self.0.charged.lock().unwrap_or_else(PoisonError::into_inner);
-        charged.get(&id).filter(|(at, _)| at.elapsed() < FRESH).map(|(_, account)| account.clone())
+        let remembered = self.0.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.get(&id).filter(|known| known.at.elapsed() < FRESH).and_then(|known| known.account.clone())
     }
 
-    fn remember(&self, account: Account) {
+    /// Of two answers the one counts that was asked for later.
+    fn remember(&self, at: Instant, id: u64, account: Option<Account>) {
         if !self.0.store.is_far() {
             return;
         }
-        let mut charged = self.0.charged.lock().unwrap_or_else(PoisonError::into_inner);
-        if charged.len() >= REMEMBERED {
-            charged.retain(|_, (at, _)| at.elapsed() < FRESH);
+        let mut remembered = self.0.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= REMEMBERED {
+            remembered.retain(|_, known| known.at.elapsed() < FRESH);
         }
-        if charged.len() < REMEMBERED {
-            // a charge that only goes by what is remembered must not make that younger
-            let known = charged.get(&account.id).is_some_and(|(at, _)| at.elapsed() < FRESH);
-            if !known {
-                charged.insert(account.id, (Instant::now(), account));
-            }
+        if remembered.get(&id).is_none_or(|known| known.at < at)
+            && (remembered.len() < REMEMBERED || account.is_none())
+        {
+            remembered.insert(id, Remembered { at, account });
         }
     }
 
@@ -282,7 +307,8 @@ impl Directory {
         f: impl Fn(&mut Account) -> Result<T, Error> + Send + Sync + 'static,
     ) -> Result<T, Error> {
         let changed = self.0.store.change_account(id, f).await;
-        self.0.charged.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        // also over an answer that is under way: it may be from before
+        self.remember(Instant::now(), id, None);
         changed
     }
 
@@ -309,7 +335,10 @@ impl Directory {
     /// Closes the account of a comprador for good.
     pub async fn revoke_buyer(&self, name: AccountName) -> Result<(), Error> {
         let found = self.0.store.account_named(name).await?;
-        let account = found.filter(|account| account.roles == [Role::Buyer]).ok_or(Error::AccountNotFound)?;
+        let account = found.ok_or(Error::AccountNotFound)?;
+        if account.roles != [Role::Buyer] {
+            return Err(Error::NotABuyer);
+        }
         self.change(account.id, |account| {
             account.revoke();
             Ok(())
@@ -326,11 +355,11 @@ impl Directory {
         address: Option<IpAddr>,
     ) -> Result<Session, Error> {
         let account = self.by_password(claims).await?;
-        let attempt = self.0.limiter.begin(Some(account.nombre.as_str()), address)?;
-        if !self.0.hasher.verify(current, Some(account.contrasena.clone())).await? {
-            return Err(Error::WrongPassword);
-        }
-        self.0.limiter.succeeded(&attempt);
+        let attempt = self.0.limiter.begin(Who::Session(claims.sid, address))?;
+        let verified = self.0.hasher.verify(current, Some(account.contrasena.clone())).await;
+        let verified = verified.and_then(|is_right| is_right.then_some(()).ok_or(Error::WrongPassword));
+        self.0.limiter.end(&attempt, &verified);
+        verified?;
         let (hash, before) = (self.0.hasher.hash(new).await?, account.contrasena);
         let changed = self
             .change(account.id, move |account| {
@@ -338,9 +367,7 @@ impl Directory {
                 if account.contrasena != before || account.revocada {
                     return Err(Error::SessionEnded);
                 }
-                account.contrasena = hash.clone();
-                account.demo = false;
-                account.end_all();
+                account.set_password(hash.clone());
                 Ok(account.clone())
             })
             .await?;
@@ -378,7 +405,7 @@ impl Directory {
         self.change(account.id, move |account| {
             let before = account.claves.len();
             account.claves.retain(|key| key.id != id);
-            if account.claves.len() < before { Ok(()) } else { Err(Error::AccountNotFound) }
+            if account.claves.len() < before { Ok(()) } else { Err(Error::KeyNotFound) }
         })
         .await
     }
@@ -441,6 +468,13 @@ async fn keep(inner: Weak<Inner>, options: LoginOptions, said: watch::Sender<boo
             Err(e) => log::debug!("accounts: {e}"),
         }
         sleep(if ready { LOOK } else { AGAIN }).await;
+    }
+}
+
+#[async_trait]
+impl Sessions for Directory {
+    async fn lasts(&self, session: &SessionRef) -> Result<(), Problem> {
+        self.check(session, |account| account.has_session(session)).await.map_err(Into::into)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The accounts that a market without any begins with: that of an option, or on this machine those of the sample market.
 
+use super::demo::{self, DEMO};
 use super::hasher::{Hasher, Password};
 use super::options::LoginOptions;
 use crate::domain::account::AccountName;
@@ -8,17 +9,6 @@ use crate::store::{NewAccount, Store};
 use market::accounts::rules::Role;
 use market::domain::UsuarioId;
 
-/// A usuario of the sample market: its id and name.
-type SampleUsuario = (u64, &'static str);
-/// The accounts of the sample market, which the README publishes: name, role, and of compradores the usuario.
-const DEMO: [(&str, Role, Option<SampleUsuario>); 5] = [
-    ("ana", Role::Buyer, Some((1, "Ana"))),
-    ("luis", Role::Buyer, Some((2, "Luis"))),
-    ("publicador", Role::Publisher, None),
-    ("tesorero", Role::Treasurer, None),
-    ("auditor", Role::Auditor, None),
-];
-
 /// Makes them where there are none. A process that died among those of the sample market makes the rest.
 pub(super) async fn prepare(
     store: &Store,
@@ -26,10 +16,18 @@ pub(super) async fn prepare(
     options: &LoginOptions,
     loopback: bool,
 ) -> Result<(), Error> {
-    let oldest = store.accounts(0, 1).await?.rows.pop();
-    match (&oldest, &options.first_account) {
-        (Some(oldest), _) if !oldest.demo => Ok(()),
-        (None, Some(first)) => {
+    let accounts = store.accounts(0, DEMO.len() + 1).await?.rows;
+    match &options.first_account {
+        _ if accounts.first().is_some_and(|oldest| !oldest.demo) => Ok(()),
+        // on another address those of the sample market are as good as none
+        Some(first) if accounts.iter().all(|account| account.demo && !loopback) => {
+            if accounts.iter().any(|account| account.nombre == first.name) {
+                log::error!(
+                    "FIRST_ACCOUNT: {} is an account of the sample market; give another name",
+                    first.name
+                );
+                return Ok(());
+            }
             let contrasena = hasher.hash(Password::given(first.password.expose())).await?;
             let (nombre, roles) = (first.name.clone(), vec![Role::Treasurer]);
             add(store, NewAccount { nombre, contrasena, roles, usuario_id: None, demo: false }).await
@@ -67,7 +65,7 @@ async fn add_demo(store: &Store, hasher: &Hasher) -> Result<(), Error> {
         if store.account_named(nombre.clone()).await?.is_some() {
             continue;
         }
-        let contrasena = hasher.hash(Password::given(&format!("demo-{name}"))).await?;
+        let contrasena = hasher.hash(Password::given(&demo::password(name))).await?;
         let usuario_id = usuario.and_then(|(id, _)| UsuarioId::new(id));
         add(store, NewAccount { nombre, contrasena, roles: vec![role], usuario_id, demo: true }).await?;
         made = true;

@@ -3,6 +3,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | [`directory`] | the operations, without HTTP |
+//! | `demo` | the accounts of the sample market |
 //! | `first` | the accounts that a market without any begins with |
 //! | [`hasher`] | passwords and their hashes, a few at once |
 //! | [`limiter`] | how often one may try |
@@ -11,6 +12,7 @@
 //! | [`options`] | what can be set |
 
 pub mod charges;
+mod demo;
 pub mod directory;
 mod first;
 pub mod hasher;

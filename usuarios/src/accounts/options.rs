@@ -17,7 +17,7 @@ pub struct LoginOptions {
     /// one before, whose sessions still count
     #[arg(long, env = "SIGNING_SEED", hide_env_values = true)]
     pub signing_seed: Option<SigningSeed>,
-    /// `NAME:PASSWORD` of a tesorero's account, which is made where there is no account yet
+    /// `NAME:PASSWORD` of a tesorero's account, which is made where no account counts yet
     #[arg(long, env = "FIRST_ACCOUNT", hide_env_values = true)]
     pub first_account: Option<FirstAccount>,
 }

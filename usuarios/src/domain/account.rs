@@ -202,6 +202,16 @@ impl Account {
         self.cerradas.clear();
     }
 
+    /// Gives it another password, whose hash this is. Its sessions end; and so do the keys of an account whose password was
+    /// published, since whoever read that may have made them.
+    pub fn set_password(&mut self, hash: Secret) {
+        self.contrasena = hash;
+        if std::mem::take(&mut self.demo) {
+            self.claves.clear();
+        }
+        self.end_all();
+    }
+
     /// Closes it for good.
     pub fn revoke(&mut self) {
         self.revocada = true;
@@ -314,6 +324,18 @@ mod tests {
         assert!(ana.has_session(&by_password));
         ana.revoke();
         assert!(!ana.has_session(&SessionRef { version: ana.version, ..session(3) }));
+    }
+
+    #[test]
+    fn keys_outlast_a_password_unless_everybody_knew_it() {
+        for demo in [false, true] {
+            let mut ana = Account { demo, ..account() };
+            let key = ana.add_key("k6".to_owned(), Secret::new("00".to_owned()), timestamp()).unwrap();
+            ana.set_password(Secret::new("$argon2id$other".to_owned()));
+            assert!(!ana.demo && !ana.has_session(&session(1)));
+            let by_key = SessionRef { api_key: Some(key.id), version: ana.version, ..session(2) };
+            assert_eq!(ana.has_session(&by_key), !demo);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `/cuenta`: who asks, their password and their API keys; and `/cuentas`, where a tesorero opens and revokes accounts.
 
-use super::sessions::{SecretText, answer};
+use super::sessions::{GivenPassword, answer};
 use crate::accounts::directory::Directory;
 use crate::accounts::hasher::Password;
 use crate::domain::account::{Account, AccountName, ApiKey};
@@ -11,17 +11,18 @@ use chrono::{DateTime, Utc};
 use http_kit::access::Carrier;
 use http_kit::name::Name;
 use http_kit::openapi::schema::Id;
-use http_kit::openapi::{WithBody, WithParameters, WithStore};
+use http_kit::openapi::{WithBody, WithParameters, WithRoom, WithStore};
 use http_kit::paging::Limit;
 use http_kit::problem::{Problem, Text};
 use http_kit::reply::Representation;
 use http_kit::request;
 use http_kit::request::Field;
-use http_kit::validate::{Parsed, Raw, integer};
+use http_kit::validate::{Parsed, Raw, integer, no_query};
 use market::accounts::rules::Role;
 use market::accounts::{Accounts, Caller};
 use market::domain::{MAX_INTEGER, UsuarioId};
-use market::openapi::{Cuenta as AccountProblems, NoCuenta, Sesion as SessionProblems};
+use market::fields;
+use market::openapi::{Cuenta as AccountProblems, NoClave, NoCuenta, Sesion as SessionProblems};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -163,7 +164,7 @@ request! {
     /// Another password
     pub struct PasswordChange as "ContrasenaCambio" {
         /// The password until now
-        body actual: SecretText,
+        body actual: GivenPassword,
         /// From now on
         body nueva: NewPassword,
     }
@@ -172,6 +173,7 @@ request! {
 request! {
     /// A new API key
     pub struct NewKey as "ClaveApiNueva" {
+        refused clave "Idempotency-Key": fields::NoClave,
         /// What it is for
         body nombre: Name,
     }
@@ -187,6 +189,7 @@ request! {
 request! {
     /// A comprador's account
     pub struct NewAccountBody as "CuentaNueva" {
+        refused clave "Idempotency-Key": fields::NoClave,
         body nombre: AccountName,
         body contrasena: NewPassword,
         /// Whose money it spends
@@ -212,12 +215,13 @@ request! {
 
 /// See who one is, and whether people log in here
 #[utoipa::path(get, operation_id = "ver", summary = "Ver quién soy, y si aquí hay que iniciar sesión", path = "/cuenta", tag = "cuenta",
-    responses((status = 200, description = "Who asks", body = WhoView), WithStore))]
+    responses((status = 200, description = "Who asks", body = WhoView), WithParameters, WithStore))]
 pub async fn who(
     req: HttpRequest,
     caller: Caller,
     directory: Option<Data<Directory>>,
 ) -> Result<HttpResponse, Problem> {
+    no_query(&req)?;
     let view = match (caller.claims(), directory) {
         (Ok(claims), Some(directory)) => match directory.who(claims).await {
             Ok(account) => WhoView {
@@ -250,20 +254,21 @@ pub async fn change_password(
     accounts: Accounts,
 ) -> Result<HttpResponse, Problem> {
     let PasswordChange { actual, nueva } = asked;
-    let (current, address) = (Password::given(actual.expose()), accounts.client_address(&req));
-    let session = directory.change_password(caller.claims()?, current, nueva.0, address).await?;
+    let address = accounts.client_address(&req);
+    let session = directory.change_password(caller.claims()?, actual.0, nueva.0, address).await?;
     answer(&req, &accounts, session, caller.carrier().unwrap_or(Carrier::Header))
 }
 
 /// List one's API keys
 #[utoipa::path(get, operation_id = "listar", summary = "Listar mis claves de API", path = "/cuenta/claves-api", tag = "cuenta",
     responses((status = 200, description = "The keys, without what is secret", body = Vec<KeyView>), SessionProblems,
-        WithStore))]
+        WithParameters, WithStore))]
 pub async fn list_keys(
     req: HttpRequest,
     caller: Caller,
     directory: Data<Directory>,
 ) -> Result<HttpResponse, Problem> {
+    no_query(&req)?;
     let account = directory.who(caller.claims()?).await?;
     let keys: Vec<_> = account.claves.into_iter().map(KeyView::from).collect();
     Ok(Representation::json(&keys)?.respond(&req))
@@ -280,7 +285,8 @@ pub async fn make_key(
     caller: Caller,
     directory: Data<Directory>,
 ) -> Result<HttpResponse, Problem> {
-    let (key, text) = directory.make_key(caller.claims()?, asked.nombre.into_string()).await?;
+    let NewKey { clave: fields::NoClave, nombre } = asked;
+    let (key, text) = directory.make_key(caller.claims()?, nombre.into_string()).await?;
     let view = KeyView { clave_api: Some(text.expose().to_owned()), ..key.into() };
     let reply =
         Representation::json(&view)?.header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -289,7 +295,7 @@ pub async fn make_key(
 
 /// Revoke an API key, and the sessions that were begun with it
 #[utoipa::path(delete, operation_id = "revocar", summary = "Revocar una clave de API y sus sesiones", path = "/cuenta/claves-api/{id}", tag = "cuenta", params(OneKey),
-    responses((status = 204, description = "Revoked"), SessionProblems, NoCuenta, WithParameters, WithStore))]
+    responses((status = 204, description = "Revoked"), SessionProblems, NoClave, WithParameters, WithStore))]
 pub async fn revoke_key(
     asked: OneKey,
     caller: Caller,
@@ -316,13 +322,13 @@ pub async fn list(
 /// Open a comprador's account
 #[utoipa::path(post, operation_id = "abrir", summary = "Abrir la cuenta de un comprador", path = "/cuentas", tag = "cuentas", request_body = NewAccountBody,
     responses((status = 201, description = "Opened", body = AccountView), AccountProblems, market::openapi::NoUsuario, WithBody,
-        WithStore))]
+        WithStore, WithRoom))]
 pub async fn open(
     req: HttpRequest,
     asked: NewAccountBody,
     directory: Data<Directory>,
 ) -> Result<HttpResponse, Problem> {
-    let NewAccountBody { nombre, contrasena, usuario_id } = asked;
+    let NewAccountBody { clave: fields::NoClave, nombre, contrasena, usuario_id } = asked;
     let account = directory.open(nombre, contrasena.0, vec![Role::Buyer], Some(usuario_id)).await?;
     let view = AccountView::from(account);
     Ok(Representation::json(&view)?.respond_as(&req, StatusCode::CREATED))

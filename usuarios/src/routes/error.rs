@@ -41,8 +41,16 @@ impl From<Error> for Problem {
             ),
             Error::AccountNotFound => Self::new(
                 MarketCode::AccountNotFound,
-                Text::new("No hay esa cuenta, o esa clave.", "There is no such account, or key."),
+                Text::new("Nadie tiene ese nombre.", "Nobody has that name."),
             ),
+            Error::KeyNotFound => Self::new(
+                MarketCode::KeyNotFound,
+                Text::new("Su cuenta no tiene esa clave.", "Your account has no such key."),
+            ),
+            Error::NotABuyer => forbidden(Text::new(
+                "Aquí solo se pueden revocar cuentas de compradores, sin otro rol; las demás, con `cuenta revocar`.",
+                "Only accounts of compradores can be revoked here, without another role; others, with `cuenta revocar`.",
+            )),
             Error::AccountTaken => Self::new(
                 MarketCode::AccountTaken,
                 Text::new(
@@ -96,8 +104,8 @@ impl From<Error> for Problem {
             Error::SessionEnded => Self::new(
                 MarketCode::SessionEnded,
                 Text::new(
-                    "La sesión se cerró o la cuenta se revocó; inicie otra sesión.",
-                    "The session was closed or the account revoked; begin another session.",
+                    "La sesión se cerró, la cuenta se revocó o se cambió la contraseña; inicie otra sesión.",
+                    "The session was closed, the account revoked or its password changed; begin another session.",
                 ),
             ),
             Error::NotByKey => forbidden(Text::new(

@@ -8,25 +8,26 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use chrono::{DateTime, Utc};
 use http_kit::access::{Carrier, check_origin};
 use http_kit::openapi::schema::Id;
-use http_kit::openapi::{WithBody, WithStore};
+use http_kit::openapi::{WithBody, WithParameters, WithStore};
 use http_kit::problem::{Problem, Text};
 use http_kit::reply::Representation;
 use http_kit::request;
 use http_kit::request::Field;
-use http_kit::validate::{Fields, Parsed, Raw};
+use http_kit::validate::{Fields, Parsed, Raw, no_query};
 use market::accounts::token::LIFE;
 use market::accounts::{Accounts, Caller};
+use market::fields::NoClave;
 use market::openapi::Sesion as SessionProblems;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// The longest text that somebody logs in with: a name, a password or a key.
+/// The longest name or key that somebody logs in with.
 const MAX_SECRET: usize = 1024;
 
 /// A text that is not kept, and of which no error says anything.
 #[derive(ToSchema)]
-#[schema(as = Secreto, min_length = 1, max_length = 1024, example = "demo-ana")]
+#[schema(as = Secreto, min_length = 1, max_length = 1024, example = "ana")]
 pub struct SecretText(String);
 
 impl SecretText {
@@ -49,11 +50,32 @@ impl Field for SecretText {
     }
 }
 
+/// A password that somebody has, or says they have.
+pub struct GivenPassword(pub Password);
+
+impl Field for GivenPassword {
+    type Schema = GivenPasswordSchema;
+
+    fn read(raw: &Raw) -> Parsed<Self> {
+        let Raw::Json(Value::String(text)) = raw else {
+            return Err(Text::new("debe ser texto", "must be text"));
+        };
+        Password::typed(text).map(Self)
+    }
+}
+
+/// The password of an account
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it only describes")]
+#[schema(as = ContrasenaActual, min_length = 1, max_length = 128, example = "demo-ana")]
+pub struct GivenPasswordSchema(String);
+
 request! {
     /// A name and its password, or an API key
     pub struct NewSession as "SesionNueva" {
+        refused clave "Idempotency-Key": NoClave,
         body nombre: Option<SecretText>,
-        body contrasena: Option<SecretText>,
+        body contrasena: Option<GivenPassword>,
         body api_key "claveApi": Option<SecretText>,
         /// Whether the token comes in a cookie that only the browser sees, and not in the answer
         body cookie: Option<bool>,
@@ -62,6 +84,13 @@ request! {
         if let (Some(nombre), Some(contrasena), Some(key)) = (&nombre, &contrasena, &api_key) {
             one_way_in(f, nombre.is_some(), contrasena.is_some(), key.is_some());
         }
+    }
+}
+
+request! {
+    /// Another token
+    pub struct Renewal {
+        refused clave "Idempotency-Key": NoClave,
     }
 }
 
@@ -135,7 +164,7 @@ pub async fn log_in(
     directory: Data<Directory>,
     accounts: Accounts,
 ) -> Result<HttpResponse, Problem> {
-    let NewSession { nombre, contrasena, api_key, cookie } = asked;
+    let NewSession { clave: NoClave, nombre, contrasena, api_key, cookie } = asked;
     let carrier = if cookie == Some(true) { Carrier::Cookie } else { Carrier::Header };
     if carrier == Carrier::Cookie {
         // another site's page must not log anybody in, under a name of its own
@@ -144,10 +173,11 @@ pub async fn log_in(
     let address = accounts.client_address(&req);
     let session = match (nombre, contrasena, api_key) {
         (_, _, Some(key)) => directory.log_in_by_key(key.expose(), address).await?,
-        (nombre, contrasena, None) => {
-            let text = |field: &Option<SecretText>| field.as_ref().map_or("", SecretText::expose).to_owned();
-            directory.log_in(&text(&nombre), Password::given(&text(&contrasena)), address).await?
+        (Some(nombre), Some(contrasena), None) => {
+            directory.log_in(nombre.expose(), contrasena.0, address).await?
         }
+        // whoever sends less was told so
+        _ => return Err(Problem::internal("a session was asked for with neither a name nor a key")),
     };
     answer(&req, &accounts, session, carrier)
 }
@@ -156,9 +186,11 @@ pub async fn log_in(
 ///
 /// A session can be renewed for twelve hours; then its person logs in again.
 #[utoipa::path(post, operation_id = "renovar", summary = "Renovar la sesión", path = "/sesiones/renovacion", tag = "sesiones",
-    responses((status = 201, description = "The session with a new token", body = SessionView), SessionProblems, WithStore))]
+    responses((status = 201, description = "The session with a new token", body = SessionView), SessionProblems, WithParameters,
+        WithStore))]
 pub async fn renew(
     req: HttpRequest,
+    Renewal { clave: NoClave }: Renewal,
     caller: Caller,
     directory: Data<Directory>,
     accounts: Accounts,
@@ -171,13 +203,14 @@ pub async fn renew(
 ///
 /// The session is not renewed and buys nothing any more. What other services read with its token ends with the token.
 #[utoipa::path(delete, operation_id = "terminar", summary = "Cerrar la sesión", path = "/sesiones", tag = "sesiones",
-    responses((status = 204, description = "Ended"), SessionProblems, WithStore))]
+    responses((status = 204, description = "Ended"), SessionProblems, WithParameters, WithStore))]
 pub async fn log_out(
     req: HttpRequest,
     caller: Caller,
     directory: Data<Directory>,
     accounts: Accounts,
 ) -> Result<HttpResponse, Problem> {
+    no_query(&req)?;
     directory.log_out(caller.claims()?).await?;
     let mut reply = HttpResponse::NoContent();
     if caller.carrier() == Some(Carrier::Cookie) {

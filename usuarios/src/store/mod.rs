@@ -11,15 +11,19 @@ use crate::domain::account::{Account, AccountName, Secret, SigningKey};
 use crate::domain::{Movimiento, Usuario};
 use crate::error::Error;
 use chrono::{DateTime, TimeDelta, Utc};
+use http_kit::exit::StartError;
 use http_kit::paging::Page;
 use journal::Journal;
 use market::accounts::rules::Role;
+use market::backend::Backend;
 use market::contract::{CargoRequest, Digest, Hold, Refusal};
 use market::domain::{Clave, Intento, Monto, UsuarioId};
+use market::host::Host;
 use market::on_store;
 use market::participant::{HoldStore, Recorded};
-use market::store::ServiceStore;
+use market::store::{Sample, ServiceStore};
 use state::State;
+use std::sync::Arc;
 
 /// The users and their ledger. Clones share them.
 ///
@@ -45,6 +49,16 @@ pub enum Store {
 }
 
 impl Store {
+    /// Opens the store of a process that is starting: the store, and what the process keeps ([`Host::keep`]). Blocking.
+    ///
+    /// # Errors
+    /// As those of [`Host::open`].
+    pub fn open(host: &Host<'_>, sample: Sample) -> Result<(Self, Arc<dyn Backend>), StartError> {
+        let opened = host.open(sample)?;
+        let backend = opened.backend();
+        Ok((Self::new(opened), backend))
+    }
+
     /// The store over what was opened.
     pub fn new(opened: ServiceStore<State>) -> Self {
         match opened {

@@ -95,7 +95,8 @@ async fn requests_that_come_while_a_batch_is_under_way_go_together() {
         async move { store.hold(intento("first#1"), request(1, 1)).await }
     });
     blocked(server, database).await;
-    let others: Vec<_> = (0..40).map(|n| format!("k{n}#1")).collect();
+    // of more, half would go first
+    let others: Vec<_> = (0..31).map(|n| format!("k{n}#1")).collect();
     let others = join_all(others.iter().map(|i| store.hold(intento(i), request(1, 1))));
     let rollback = async {
         sqlx::raw_sql("rollback").execute(&mut other).await.unwrap();
@@ -105,7 +106,34 @@ async fn requests_that_come_while_a_batch_is_under_way_go_together() {
     assert!(first.await.unwrap().unwrap().is_new);
     assert!(others.into_iter().all(|held| held.unwrap().is_new));
     assert_eq!(schema.database().batches() - before, 2);
-    assert_eq!(saldo(&store, 1).await, 1000 - 41);
+    assert_eq!(saldo(&store, 1).await, 1000 - 32);
+}
+
+/// A row that somebody else has locked holds up the operation that wants it, and no other one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_stands_still_keeps_no_other_operation_waiting() {
+    let server = Server::shared();
+    let url = server.database().await;
+    let database = url.rsplit_once('/').unwrap().1;
+    let store = Store::new(TestData::on(&url).open::<State>());
+    for nombre in ["Ana", "Luis"] {
+        store.create(nombre.to_owned(), monto(1000)).await.unwrap();
+    }
+    store.hold(intento("luis#1"), request(2, 1)).await.unwrap();
+    let mut other = server.connect(database).await;
+    sqlx::raw_sql("begin; select * from usuarios.usuarios where id = 1 for update")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let first = tokio::spawn({
+        let store = store.clone();
+        async move { store.hold(intento("ana#1"), request(1, 1)).await }
+    });
+    blocked(server, database).await;
+    store.confirm(intento("luis#1")).await.unwrap();
+    assert!(!first.is_finished());
+    sqlx::raw_sql("rollback").execute(&mut other).await.unwrap();
+    assert!(first.await.unwrap().unwrap().is_new);
 }
 
 /// What is wrong with one row of a statement undoes the statement. The others are done without that row.

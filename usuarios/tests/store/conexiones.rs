@@ -14,6 +14,9 @@ use testkit::{Nat, PATIENCE, PgBouncer, eventually, free_port};
 use usuarios::store::Store;
 use usuarios::store::state::State;
 
+/// What PgBouncer ignores and how many sessions it shares, where each process has more.
+const SHARED: &str = "extra_float_digits,options\ndefault_pool_size = 2";
+
 fn name(url: &str) -> &str {
     url.rsplit_once('/').expect("a database").1
 }
@@ -45,7 +48,7 @@ async fn connections(server: &Server, database: &str) -> i64 {
 async fn behind_a_proxy_that_shares_sessions_every_start_is_ready_and_leaves_no_lock() {
     let server = Server::shared();
     let url = server.database().await;
-    let bouncer = PgBouncer::before(server, "extra_float_digits,options").await;
+    let bouncer = PgBouncer::before(server, "transaction", SHARED).await;
     let through = TestData::on(&bouncer.url(name(&url)));
     // the first ones migrate, at once; the later ones find it done
     let first: Vec<_> = (0..3).map(|_| through.open::<State>()).collect();
@@ -67,8 +70,29 @@ async fn behind_a_proxy_that_refuses_the_pool_it_is_not_ready_and_says_why() {
     let server = Server::shared();
     let url = server.database().await;
     ready(&TestData::on(&url).open::<State>()).await;
-    let bouncer = PgBouncer::before(server, "extra_float_digits").await;
+    let bouncer = PgBouncer::before(server, "transaction", "extra_float_digits").await;
     not_ready(&TestData::on(&bouncer.url(name(&url))).open::<State>(), "options").await;
+}
+
+/// Requests would meet another session's statements, or none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_proxy_that_mixes_up_prepared_statements_it_is_not_ready_and_says_what_to_do() {
+    let server = Server::shared();
+    let url = server.database().await;
+    ready(&TestData::on(&url).open::<State>()).await;
+    // each transaction goes to the server that was used last, or each to another one
+    for way in ["default_pool_size = 1", "default_pool_size = 2\nserver_round_robin = 1"] {
+        let ignored = format!("extra_float_digits,options\n{way}");
+        let bouncer = PgBouncer::before(server, "transaction", &ignored).await;
+        let opened = TestData::on(&bouncer.url(name(&url))).open::<State>();
+        let store = Store::new(opened.clone());
+        let told = eventually(PATIENCE, async || store.create("Ana".to_owned(), monto(5)).await.err()).await;
+        let told = trouble::<()>(Err(told)).to_string();
+        assert!(told.contains("pool_mode = session"), "{told}");
+        not_ready(&opened, "max_prepared_statements").await;
+    }
+    let bouncer = PgBouncer::before(server, "session", "extra_float_digits,options").await;
+    ready(&TestData::on(&bouncer.url(name(&url))).open::<State>()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -206,6 +230,95 @@ async fn who_finds_a_full_queue_is_told_at_once_and_the_others_are_served() {
         assert!(answer.unwrap().is_new);
     }
     assert_eq!(saldo(&store, 1).await, 1000 - (7 - full));
+}
+
+/// Lists whose totals count rows have one of these four connections, however many ask and however long one takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_lists_are_counted_all_else_is_answered() {
+    let server = Server::shared();
+    let url = server.database().await;
+    let opened = TestData::on(&url).open::<State>();
+    let store = Store::new(opened.clone());
+    store.create("Ana".to_owned(), monto(1000)).await.unwrap();
+    let mut other = server.connect(name(&url)).await;
+    let lock = "begin; lock table usuarios.cuentas in access exclusive mode";
+    sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
+    let lists: Vec<_> = (0..6)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.accounts(0, 1).await })
+        })
+        .collect();
+    blocked(server, name(&url)).await;
+    for n in 0..4 {
+        charge(&store, &format!("k{n}#1")).await;
+    }
+    assert_eq!(saldo(&store, 1).await, 1000 - 4);
+    sqlx::raw_sql("rollback").execute(&mut other).await.unwrap();
+    // whether they were answered or not depends on how long the charges took
+    join_all(lists).await;
+    let ServiceStore::Postgres(schema) = opened else { panic!("not a database") };
+    let turn = schema.scan().await.unwrap();
+    let (users, lines, accounts) =
+        tokio::join!(store.usuarios(None, 1), store.movimientos(id(1), 0, 1), store.accounts(0, 1));
+    for told in [trouble(users.map(drop)), trouble(lines.map(drop)), trouble(accounts.map(drop))] {
+        assert!(matches!(told, StoreError::Busy), "{told}");
+    }
+    drop(turn);
+    assert_eq!(store.usuarios(None, 1).await.unwrap().total, 1);
+    assert_eq!(store.movimientos(id(1), 0, 1).await.unwrap().total, 5);
+}
+
+/// What the database refuses for good is told as such, leaves no trace, and goes once somebody has mended it. Where a table or
+/// a privilege is missing, the process is not ready meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_database_will_not_do_is_no_reason_to_try_again() {
+    let server = Server::shared();
+    let url = server.database().await;
+    let sql = async |sql: &str| server.execute(name(&url), sql).await;
+    sql("create role limitado login; create schema usuarios authorization limitado").await;
+    let opened = TestData::on(&url.replace("postgres@", "limitado@")).open::<State>();
+    let store = Store::new(opened.clone());
+    store.create("Ana".to_owned(), monto(1000)).await.unwrap();
+    ready(&opened).await;
+    sql("create function usuarios.no() returns trigger language plpgsql as $$begin raise 'no'; end$$").await;
+    let troubles = [
+        (
+            "create trigger no before insert on usuarios.movimientos for each row execute function usuarios.no()",
+            "drop trigger no on usuarios.movimientos",
+            None,
+        ),
+        (
+            "revoke insert, update on usuarios.movimientos from limitado",
+            "grant insert, update on usuarios.movimientos to limitado",
+            Some("its role may not insert in usuarios.movimientos"),
+        ),
+        (
+            "alter table usuarios.movimientos rename to otra",
+            "alter table usuarios.otra rename to movimientos",
+            Some("usuarios.movimientos is missing"),
+        ),
+    ];
+    for (n, (trouble_sql, mending_sql, why)) in (0..).zip(troubles) {
+        sql(trouble_sql).await;
+        let clave = format!("k{n}#1");
+        // alone, and in a batch
+        for answer in join_all((0..3).map(|_| store.hold(intento(&clave), request(1, 1)))).await {
+            let told = trouble(answer);
+            assert!(matches!(&told, StoreError::Rejected { .. }), "{trouble_sql}: {told}");
+        }
+        match why {
+            Some(why) => not_ready(&opened, why).await,
+            None => ready(&opened).await,
+        }
+        assert_eq!(saldo(&store, 1).await, 1000 - n, "what can be done is done");
+        sql(mending_sql).await;
+        ready(&opened).await;
+        charge(&store, &clave).await;
+    }
+    assert_eq!(balanced(&store, 1).await, 1000 - 3);
+    sql("revoke delete on usuarios.movimientos from limitado").await;
+    not_ready(&TestData::on(&url.replace("postgres@", "limitado@")).open::<State>(), "may not delete").await;
 }
 
 /// Rows that somebody put in by SQL, past the sequences and past what this program would write.

@@ -48,12 +48,11 @@ async fn a_body_that_says_it_is_too_long_is_not_read() {
 async fn a_body_that_does_not_say_its_length_is_not_read_to_its_end() {
     let app = TestApp::start().await;
     let mut connection = app.connect().await;
-    let head = "POST /notes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
-    connection.send(format!("{head}17\r\n{{\"name\":\"a\",\"weight\":1}}\r\n0\r\n\r\n")).await.unwrap();
+    connection.send(format!("{CHUNKED}17\r\n{{\"name\":\"a\",\"weight\":1}}\r\n0\r\n\r\n")).await.unwrap();
     let answer = connection.answer().await.unwrap();
     assert_eq!((answer.status, answer.closes()), (201, true), "{answer:?}");
     let mut connection = app.connect().await;
-    connection.send(format!("{head}2000\r\n{}\r\n10\r\n", "x".repeat(0x2000))).await.unwrap();
+    connection.send(format!("{CHUNKED}2000\r\n{}\r\n10\r\n", "x".repeat(0x2000))).await.unwrap();
     connection.send("x".repeat(16)).await.unwrap();
     let answer = connection.answer().await.unwrap();
     assert_eq!((answer.status, answer.closes()), (413, true), "{answer:?}");
@@ -77,14 +76,42 @@ async fn a_body_that_does_not_come_is_408_also_where_it_drips() {
 async fn a_body_in_chunks_that_stops_is_408_and_its_connection_is_closed() {
     let app = TestApp::with(&["--client-seconds=6"]);
     let mut connection = app.connect().await;
-    let head = "POST /notes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
-    connection.send(format!("{head}10\r\n{{\"name\":")).await.unwrap();
+    connection.send(format!("{CHUNKED}10\r\n{{\"name\":")).await.unwrap();
     let answer = connection.answer().await.unwrap();
     assert_eq!((answer.status, answer.closes()), (408, true), "{answer:?}");
     // it ends here, not only in the client's eyes, and does not wait as long again; a reset is an end, too
     let end = tokio::time::timeout(Duration::from_secs(5), connection.rest()).await;
     let end = end.expect("an end of the connection");
     assert!(end.map_or(true, |rest| rest.is_empty()));
+}
+
+const CHUNKED: &str = "POST /notes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+#[tokio::test]
+async fn nothing_after_the_last_answer_is_done_or_answered() {
+    let app = TestApp::start().await;
+    let body = r#"{"name":"a","weight":1}"#;
+    let first = [
+        // whole, refused before it is read, and one whose rest looks like requests
+        format!("{CHUNKED}17\r\n{body}\r\n0\r\n\r\n"),
+        format!("POST /nothing HTTP/1.1\r\n{}", &CHUNKED["POST /notes HTTP/1.1\r\n".len()..]) + "0\r\n\r\n",
+        format!("{CHUNKED}fffff\r\n"),
+        format!("{}{body}", head(23)).replace("Content-Type", "Connection: close\r\nContent-Type"),
+    ];
+    for (asked, done) in first.into_iter().zip([1, 0, 0, 1]) {
+        let before = app.api.get("/notes?limite=1000").await.json().as_array().unwrap().len();
+        let mut connection = app.connect().await;
+        let more = format!("{}{body}", head(23)).repeat(700);
+        // the other end may close before it has all
+        let _ = connection.send(asked.clone() + &more).await;
+        let answer = connection.answer().await.unwrap();
+        assert!(answer.closes(), "{asked}: {answer:?}");
+        // a reset is an end, too
+        let end = tokio::time::timeout(Duration::from_secs(5), connection.rest()).await;
+        assert!(end.expect("an end of the connection").map_or(true, |rest| rest.is_empty()), "{asked}");
+        let after = app.api.get("/notes?limite=1000").await.json().as_array().unwrap().len();
+        assert_eq!(after - before, done, "{asked}");
+    }
 }
 
 #[tokio::test]
@@ -202,6 +229,44 @@ async fn an_answer_that_is_read_in_time_is_whole_through_the_smallest_window() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_answer_is_whole_however_its_connection_ends() {
+    let app = TestApp::with(&["--client-seconds=1"]);
+    many_notes(&app).await;
+    let list = app.api.get("/notes?limite=1000").await.expect(200).text().to_owned();
+    // longer than every buffer on its way, and of a length that is handed past the framework
+    assert!((1 << 16..1 << 18).contains(&list.len()), "{}", list.len());
+    for (version, close, finishes) in [
+        ("1.1", "", false),
+        ("1.1", "Connection: close\r\n", false),
+        ("1.1", "", true),
+        ("1.0", "", false),
+        ("1.0", "Connection: keep-alive\r\n", false),
+    ] {
+        let mut reader = RawConnection::narrow(&app.address(), 2048).await.unwrap();
+        let ask =
+            |method| format!("{method} /notes?limite=1000 HTTP/{version}\r\nHost: localhost\r\n{close}\r\n");
+        reader.send(ask("GET")).await.unwrap();
+        if finishes {
+            reader.finish().await.unwrap();
+        }
+        let answer = reader.answer().await.unwrap();
+        assert_eq!(answer.status, 200, "{version} {close}");
+        assert_eq!(answer.body, list, "{version} {close}");
+        let ends = finishes || close.ends_with("close\r\n") || (version == "1.0" && close.is_empty());
+        if ends {
+            assert_eq!(reader.rest().await.unwrap(), b"", "{version} {close}");
+        } else {
+            reader.send(ask("HEAD")).await.unwrap();
+            reader.send("GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+            let rest = String::from_utf8(reader.rest().await.unwrap()).unwrap();
+            let (head, next) = rest.split_once("\r\n\r\n").unwrap();
+            assert!(head.contains(&format!("content-length: {}", list.len())), "{head}");
+            assert!(next.starts_with("HTTP/1.1 200"), "a HEAD has no body: {next}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn requests_that_are_sent_ahead_are_answered_in_their_order() {
     let app = TestApp::filled().await;
@@ -299,4 +364,22 @@ async fn bad_fields_are_named_twenty_at_most_and_counted() {
     let answer = app.api.get(&long).await;
     answer.assert_problem(422, "datos-invalidos");
     assert!(answer.body.len() < 2000, "{}", answer.body.len());
+}
+
+#[tokio::test]
+async fn an_error_repeats_the_first_100_characters_of_a_path_and_of_a_method() {
+    let app = TestApp::start().await;
+    let long = |c: &str| c.repeat(15_000);
+    for (method, path, status) in [
+        ("GET", format!("/{}", long("\\")), 404),
+        ("GET", format!("/{}", long("\"")), 404),
+        (&long("A"), "/notes".to_owned(), 405),
+    ] {
+        let mut connection = app.connect().await;
+        let ask = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        connection.send(ask).await.unwrap();
+        let answer = connection.answer().await.unwrap();
+        assert_eq!(answer.status, status);
+        assert!(answer.body.len() < 1000 && answer.body.contains('…'), "{}", answer.body);
+    }
 }

@@ -56,3 +56,47 @@ async fn a_name_comes_without_blanks_around_it() {
     let made = app.api.post("/notes").json(json!({"name": "  Zo\u{eb} ", "weight": 7.0})).await.expect(201);
     assert_eq!(made.json(), json!({"id": 1, "name": "Zo\u{eb}", "weight": 7}));
 }
+
+#[tokio::test]
+async fn a_write_has_nothing_in_its_query() {
+    let app = TestApp::filled().await;
+    let salt = || json!({"name": "salt", "weight": 1});
+    for (query, named) in [
+        ("?name=pepper", &["name"][..]),
+        ("?color=red&%6eame=%ff", &["color", "name"]),
+        ("?limite=1", &["limite"]),
+    ] {
+        let answer = app.api.post(&format!("/notes{query}")).json(salt()).await;
+        answer.assert_problem(422, "datos-invalidos");
+        assert_eq!(answer.fields(), named, "{query}");
+    }
+    let patch = app.api.patch("/notes/0?x=1").json(json!({"weight": "y"})).await;
+    assert_eq!(patch.fields(), ["id", "weight", "x"], "all that is wrong");
+    assert_eq!(app.api.get("/notes").await.expect(200).json().as_array().unwrap().len(), 2);
+    app.api.post("/notes?").json(salt()).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_query_that_is_no_text_is_named() {
+    let app = TestApp::filled().await;
+    let answer = app.api.get("/notes?limite=%ff").header("Accept-Language", "en").await;
+    answer.assert_problem(422, "datos-invalidos");
+    assert_eq!(answer.json()["errores"], json!([{"campo": "limite", "detalle": "must be UTF-8"}]));
+}
+
+#[tokio::test]
+async fn fractions_are_no_whole_numbers() {
+    let app = TestApp::start().await;
+    let post = async |weight: &str| {
+        let call = app.api.post("/notes").header("content-type", "application/json");
+        call.body(format!(r#"{{"name":"salt","weight":{weight}}}"#)).await
+    };
+    for wrong in ["4503599627370497.5", "0.99999999999999999999", "1.9999999999999999"] {
+        let answer = post(wrong).await;
+        answer.assert_problem(422, "datos-invalidos");
+        assert_eq!(answer.fields(), ["weight"], "{wrong}");
+    }
+    for (written, weight) in [("1e2", 100), ("1.0", 1), ("100e-2", 1)] {
+        assert_eq!(post(written).await.expect(201).json()["weight"], weight);
+    }
+}

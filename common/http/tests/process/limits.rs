@@ -41,6 +41,12 @@ async fn more_clients_than_files_do_not_lock_anybody_out() {
         let _ = connection.send("POST /notes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n").await;
         held.push(connection);
     }
+    // a burst: all of them are there before a worker has looked at one
+    process.signal("STOP");
+    for _ in 0..300 {
+        held.push(process.connect().await);
+    }
+    process.signal("CONT");
     for path in ["/livez", "/notes"] {
         eventually(PATIENCE, async || {
             process.connect().await.get(path).await.ok().filter(|answer| answer.status == 200)
@@ -48,6 +54,44 @@ async fn more_clients_than_files_do_not_lock_anybody_out() {
         .await;
     }
     assert!(!process.log().contains("Too many open files"), "{}", process.log());
+}
+
+#[tokio::test]
+async fn a_probe_is_answered_at_every_moment_of_a_flood_of_requests_that_do_not_end() {
+    let process = Process::start(|c| limited(c, "ulimit -n 256")).await;
+    let whole_head = "POST /notes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{";
+    let mut held = Vec::new();
+    for begun in [whole_head, "GET /notes HTTP/1.1\r\nHost: lo", ""] {
+        for n in 0..200 {
+            let mut connection = process.connect().await;
+            // it may have been closed already
+            let _ = connection.send(begun).await;
+            held.push(connection);
+            if n % 5 == 0 {
+                let probe = process.connect().await.get("/livez").await;
+                assert_eq!(probe.unwrap().status, 200, "after {n} with {begun:?}");
+            }
+        }
+    }
+}
+
+/// All of them are there before a worker has looked at one, and more of them than there are places.
+#[tokio::test]
+async fn probes_in_the_middle_of_a_burst_are_answered() {
+    let process = Process::start(|c| limited(c, "ulimit -n 256")).await;
+    process.signal("STOP");
+    let (mut held, mut probes) = (Vec::new(), Vec::new());
+    for n in 0..300 {
+        let mut connection = process.connect().await;
+        let probe = n % 10 == 0;
+        let begun = if probe { "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" } else { "GET /notes HTT" };
+        connection.send(begun).await.unwrap();
+        if probe { &mut probes } else { &mut held }.push(connection);
+    }
+    process.signal("CONT");
+    for (n, probe) in probes.iter_mut().enumerate() {
+        assert_eq!(probe.answer().await.unwrap().status, 200, "probe {n}");
+    }
 }
 
 /// Fifteen clients that each send requests for a megabyte ahead, and read nothing.
@@ -70,6 +114,31 @@ async fn answers_that_nobody_reads_take_no_memory() {
     let after = memory(&process, "VmHWM");
     assert!(after < before + 24 * 1024, "{before} kB before, {after} kB at most");
     process.api.get("/livez").await.expect(200);
+}
+
+/// A body that is still short, in the longest form that it can have.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_in_chunks_of_a_byte_take_no_more_than_others() {
+    let process = Process::start(|_| {}).await;
+    process.api.get("/notes").await.expect(200);
+    let before = memory(&process, "VmRSS");
+    let body = "1\r\n \r\n".repeat(5000);
+    let ask = format!(
+        "POST /notes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{body}"
+    );
+    let mut clients = Vec::new();
+    for _ in 0..200 {
+        let mut client = process.connect().await;
+        client.send(&ask).await.unwrap();
+        clients.push(client);
+    }
+    // all have been read: this one comes after them, on each worker
+    for _ in 0..8 {
+        process.connect().await.get("/livez").await.unwrap();
+    }
+    let after = memory(&process, "VmHWM");
+    // what any body that stops takes, and not a list of all that was sent
+    assert!(after < before + 200 * 100, "{before} kB before, {after} kB at most");
 }
 
 #[tokio::test]

@@ -1,20 +1,25 @@
 //! The check before each handler, and what a handler learns of who asks.
 
 use super::rules::{Grant, RULES, is_open, rule_of};
-use super::token::Claims;
+use super::token::{Claims, LEEWAY};
 use super::verifier::{Unverified, Verifier};
 use crate::clock;
 use crate::contract::SessionRef;
 use crate::domain::{Clave, MAX_CLAVE, UsuarioId};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use http_kit::access::{self, Access, Carrier, credential, forbidden, invalid_token, not_authenticated};
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use http_kit::access::{
+    self, Access, Carrier, Verdict, credential, forbidden, invalid_token, not_authenticated,
+};
 use http_kit::openapi::by_status;
 use http_kit::problem::{General, Problem, Text};
 use http_kit::request::Field;
 use http_kit::validate::{Parsed, Raw};
 use std::future::{Ready, ready};
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
@@ -32,6 +37,17 @@ pub struct Accounts(Option<Arc<On>>);
 struct On {
     verifier: Verifier,
     behind_gateway: bool,
+    sessions: Option<Arc<dyn Sessions>>,
+}
+
+/// Knows which sessions last.
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// Whether a session does.
+    ///
+    /// # Errors
+    /// 403 where it has ended or its account was revoked; those of the store.
+    async fn lasts(&self, session: &SessionRef) -> Result<(), Problem>;
 }
 
 impl Accounts {
@@ -40,9 +56,9 @@ impl Accounts {
         Self(None)
     }
 
-    /// People log in.
-    pub fn on(verifier: Verifier, behind_gateway: bool) -> Self {
-        Self(Some(Arc::new(On { verifier, behind_gateway })))
+    /// People log in. Where the accounts are in this process, `sessions` knows which of them have ended before their token does.
+    pub fn on(verifier: Verifier, behind_gateway: bool, sessions: Option<Arc<dyn Sessions>>) -> Self {
+        Self(Some(Arc::new(On { verifier, behind_gateway, sessions })))
     }
 
     /// Whether they do.
@@ -85,18 +101,23 @@ impl Accounts {
                 "PATCH" => &mut item.patch,
                 _ => &mut item.delete,
             };
-            if let Some(operation) = operation.as_mut().filter(|_| rule.grants[0] == Grant::No) {
-                secure(operation);
+            if let Some(operation) = operation {
+                secure(operation, rule.grants[0] != Grant::No);
             }
         }
     }
 }
 
-fn secure(operation: &mut Operation) {
+fn secure(operation: &mut Operation, visitors: bool) {
     let no_scopes: [String; 0] = [];
     let by = |name: &str| SecurityRequirement::new(name, no_scopes.clone());
-    operation.security = Some(vec![by("token"), by("cookie")]);
-    for (status, response) in by_status(&[General::NotAuthenticated.code(), General::Forbidden.code()]) {
+    let mut refused = vec![General::NotAuthenticated.code()];
+    // who has no token is let in, and a token that does not count is refused
+    if !visitors {
+        operation.security = Some(vec![by("token"), by("cookie")]);
+        refused.push(General::Forbidden.code());
+    }
+    for (status, response) in by_status(&refused) {
         operation.responses.responses.entry(status).or_insert(response);
     }
 }
@@ -107,10 +128,10 @@ impl On {
     }
 
     /// The one place that decides. What is in no table is refused.
-    fn check(&self, req: &HttpRequest, pattern: &str) -> Result<(), Problem> {
+    fn check(&self, req: &HttpRequest, pattern: &str) -> Verdict {
         let method = access::method(req).as_str();
         if is_open(method, pattern) {
-            return Ok(());
+            return Ok(None);
         }
         let rule = rule_of(method, pattern)
             .ok_or_else(|| Problem::internal(format!("{method} {pattern} has no rule")))?;
@@ -131,7 +152,7 @@ impl On {
         };
         let Some((carrier, claims)) = found else {
             if visitors {
-                return Ok(());
+                return Ok(None);
             }
             return Err(not_authenticated(Text::new(
                 "Inicie una sesión (POST /sesiones) y envíe Authorization: Bearer TOKEN.",
@@ -145,9 +166,21 @@ impl On {
         if grant == Grant::No || (grant == Grant::Own && !is_own(req, pattern, &claims)) {
             return Err(not_allowed());
         }
+        let asked = self.sessions.as_ref().filter(|_| !req.method().is_safe() && !looks_itself(pattern)).map(
+            |sessions| {
+                let (sessions, session) = (Arc::clone(sessions), claims.session());
+                async move { sessions.lasts(&session).await }.boxed_local()
+            },
+        );
         req.extensions_mut().insert(Caller::Subject { claims, grant, carrier });
-        Ok(())
+        Ok(asked)
     }
+}
+
+/// Whether what is written there looks by itself whether the session lasts: a purchase when it is charged, and a change of a
+/// session or of one's own account when it is made.
+fn looks_itself(pattern: &str) -> bool {
+    ["/transacciones", "/sesiones", "/cuenta/"].iter().any(|begin| pattern.starts_with(begin))
 }
 
 /// Whether a path below one usuario is that of who asks. Of what is not in the path the handler decides.
@@ -280,15 +313,27 @@ impl Caller {
         self.reader(Some(usuario)).is_ok()
     }
 
+    /// For how long from now the token counts, for an answer that goes on; `None` where nobody logs in.
+    pub fn lasts(&self) -> Option<Duration> {
+        let claims = self.claims().ok()?;
+        let seconds = claims.exp.saturating_add(LEEWAY).saturating_sub(clock::now().timestamp());
+        Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
+    }
+
     /// The session, for a charge.
     pub fn session(&self) -> Option<SessionRef> {
         self.claims().ok().map(Claims::session)
     }
 
-    /// A client's key as it is kept. With accounts a key belongs to its subject: the same key of two people is two keys.
+    /// A client's key as it is kept. With accounts a key belongs to its subject: the same key of two people is two keys. One of
+    /// a market where nobody logs in that looks like one of an account's is that of account 0, which nobody has.
     pub fn owned(&self, clave: Clave) -> Clave {
-        let Ok(claims) = self.claims() else { return clave };
-        let owner = format!("c{}:", claims.sub);
+        let account = match self.claims() {
+            Ok(claims) => claims.sub,
+            Err(_) if looks_owned(clave.as_str()) => 0,
+            Err(_) => return clave,
+        };
+        let owner = format!("c{account}:");
         let mut owned = format!("{owner}{}", clave.as_str());
         if owned.len() > MAX_CLAVE {
             let digest = ring::digest::digest(&ring::digest::SHA256, clave.as_str().as_bytes());
@@ -305,6 +350,12 @@ impl Caller {
             Self::Anyone | Self::Visitor => None,
         }
     }
+}
+
+/// Whether a key begins as those of accounts do: `c1:`.
+fn looks_owned(clave: &str) -> bool {
+    let account = clave.strip_prefix('c').and_then(|rest| rest.split_once(':'));
+    account.is_some_and(|(account, _)| !account.is_empty() && account.bytes().all(|b| b.is_ascii_digit()))
 }
 
 impl Accounts {
@@ -356,8 +407,13 @@ mod tests {
                 assert_eq!(owned, caller(account, 9).owned(key.parse().unwrap()), "and always the same");
             }
         }
-        let key: Clave = "k".parse().unwrap();
-        assert_eq!(Caller::Anyone.owned(key.clone()), key);
+        let nobodys = |key: &str| Caller::Anyone.owned(key.parse().unwrap());
+        for key in ["c0:k", "c1:k", "c1:", &format!("c1:{}", &longest[3..]), "c2:k"] {
+            assert!(seen.insert(nobodys(key)), "{key} of nobody is also somebody's");
+        }
+        for key in ["k", "c", "c:k", "ca:k", "c1", "1:k"] {
+            assert_eq!(nobodys(key).as_str(), key);
+        }
     }
 
     #[test]

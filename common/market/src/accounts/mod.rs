@@ -17,5 +17,5 @@ pub mod rules;
 pub mod token;
 pub mod verifier;
 
-pub use caller::{Accounts, Buyer, Caller};
+pub use caller::{Accounts, Buyer, Caller, Sessions};
 pub use mode::{AccountOptions, Mode};

@@ -30,6 +30,9 @@ impl Role {
     /// All of them, in the order of the table's columns.
     pub const ALL: [Self; 5] = [Self::Visitor, Self::Buyer, Self::Publisher, Self::Treasurer, Self::Auditor];
 
+    /// Those that an account may have.
+    pub const OF_ACCOUNTS: [Self; 4] = [Self::Buyer, Self::Publisher, Self::Treasurer, Self::Auditor];
+
     /// Its name on the wire.
     pub const fn name(self) -> &'static str {
         match self {
@@ -48,12 +51,13 @@ impl fmt::Display for Role {
     }
 }
 
+/// A role of an account.
 impl FromStr for Role {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|role| role.name() == s);
-        found.ok_or_else(|| format!("expected one of {}", Self::ALL.map(Self::name).join(", ")))
+        let found = Self::OF_ACCOUNTS.into_iter().find(|role| role.name() == s);
+        found.ok_or_else(|| format!("expected one of {}", Self::OF_ACCOUNTS.map(Self::name).join(", ")))
     }
 }
 

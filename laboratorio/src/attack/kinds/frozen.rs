@@ -7,7 +7,9 @@ use crate::t;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use std::time::{Duration, Instant};
 
-/// Longer than a purchase's deadline (3 s).
+/// A purchase's deadline: one that was begun is not answered sooner while the participant stands still.
+const DEADLINE: Duration = Duration::from_secs(3);
+/// Longer than that.
 const AT_MOST: Duration = Duration::from_secs(8);
 
 pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
@@ -53,7 +55,7 @@ async fn rush(arena: &Arena) -> Result<Seen, String> {
         match reply {
             Ok(reply) if reply.status == 503 && !reply.header("retry-after").is_empty() => {
                 refused += 1;
-                at_once += usize::from(time < Duration::from_secs(1));
+                at_once += usize::from(time < DEADLINE);
             }
             // more connections than a port takes
             Err(_) => {}
@@ -62,8 +64,8 @@ async fn rush(arena: &Arena) -> Result<Seen, String> {
     }
     let mut seen = Seen {
         what: t!(
-            "{} compras con tokens parado: {} veces 503, {} de ellas en menos de 1 s; la más lenta {:.1} s",
-            "{} purchases while tokens stands still: {} times 503, {} of them within 1 s; the slowest {:.1} s",
+            "{} compras con tokens parado: {} veces 503, {} de ellas antes del plazo de una compra; la más lenta {:.1} s",
+            "{} purchases while tokens stands still: {} times 503, {} of them before a purchase's deadline; the slowest {:.1} s",
             buyers,
             refused,
             at_once,

@@ -4,13 +4,13 @@
 use super::Arena;
 use crate::attack::raw;
 use crate::attack::seen::Seen;
+use crate::child;
 use crate::t;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::process::Command;
 
 /// What it says to whatever it is asked.
 const LIES: [&[u8]; 7] = [
@@ -84,7 +84,7 @@ fn start(
 ) -> std::io::Result<tokio::process::Child> {
     let dir = arena.dir.join(format!("redis-{}", public.port()));
     let log = std::fs::File::create(arena.dir.join(format!("redis-{}.log", public.port())))?;
-    Command::new(arena.program("tokens"))
+    child::command(arena.program("tokens"))
         .env_clear()
         .env("HOST", "127.0.0.1")
         .env("PORT", public.port().to_string())
@@ -95,7 +95,6 @@ fn start(
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
-        .kill_on_drop(true)
         .spawn()
 }
 

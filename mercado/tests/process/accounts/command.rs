@@ -4,11 +4,11 @@ use super::{as_demo, buy, log_in, market, text};
 use crate::helpers::{Process, array, mercado, run};
 use serde_json::json;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use tempfile::TempDir;
-use testkit::Api;
 use testkit::postgres::Server;
+use testkit::{Api, PgBouncer};
 
 /// `mercado cuenta …`, with a password in the environment; what it says, where it succeeds.
 fn cuenta(dir: &Path, store: &str, password: &str, arguments: &[&str]) -> Result<String, (i32, String)> {
@@ -55,6 +55,8 @@ async fn accounts_are_made_beside_a_market_that_runs_and_no_demo_account_is_ther
         ("gato-cosmico", &["crear", "luis", "--rol", "comprador"], 65),
         ("gato-cosmico", &["crear", "luis", "--rol", "comprador", "--usuario", "99"], 65),
         ("gato-cosmico", &["crear", "luis", "--rol", "rey"], 64),
+        ("gato-cosmico", &["crear", "luis", "--rol", "visitante"], 64),
+        ("demo-luis", &["crear", "luis", "--rol", "auditor"], 64),
         ("gato-cosmico", &["crear", "l uis", "--rol", "auditor"], 64),
         ("corta", &["crear", "luis", "--rol", "auditor"], 64),
         ("", &["revocar", "nadie"], 65),
@@ -68,6 +70,8 @@ async fn accounts_are_made_beside_a_market_that_runs_and_no_demo_account_is_ther
     let ana = session(&market.api, "ana", "luna-llena-9").await;
     made("", &["revocar", "ana"]).unwrap();
     buy(&ana, 102).await.assert_problem(403, "sesion-terminada");
+    let (code, said) = made("gato-cosmico", &["contrasena", "ana"]).unwrap_err();
+    assert!(code == 65 && said.contains("ana is revoked"), "{said}");
     let listed = made("", &["listar"]).unwrap();
     assert_eq!(
         listed,
@@ -114,7 +118,21 @@ async fn no_secret_is_shown_and_no_demo_password_counts_on_a_network() {
     // the same directory, where others can reach it
     let market = Process::on(Arc::clone(&dir), &["--cuentas=si", "--host=0.0.0.0"]).await;
     log_in(&market.api, "ana", "demo-ana").await.assert_problem(401, "no-autenticado");
-    market.api.post("/sesiones").json(json!({"claveApi": key})).await.assert_problem(401, "no-autenticado");
+    let by_key = async || {
+        market
+            .api
+            .post("/sesiones")
+            .json(json!({"claveApi": key}))
+            .await
+            .assert_problem(401, "no-autenticado");
+    };
+    by_key().await;
+    // with another password the account counts; the key is of the time when everybody knew the old one
+    let given = |password| cuenta(dir.path(), "json:datos", password, &["contrasena", "ana"]);
+    assert_eq!(given("demo-ana").unwrap_err().0, 64);
+    given("luna-llena-9").unwrap();
+    session(&market.api, "ana", "luna-llena-9").await;
+    by_key().await;
     market.signal("INT");
     assert!(market.end().await.success());
     let market = Process::on(Arc::new(TempDir::new().unwrap()), &["--cuentas=si", "--host=0.0.0.0"]).await;
@@ -177,6 +195,33 @@ async fn the_first_account_and_the_signing_key_may_come_from_a_secret() {
     assert!(!keys.to_string().contains(seed));
 }
 
+/// On another address those accounts are as good as none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_has_only_accounts_of_the_sample_market_gets_the_first_one_of_its_own() {
+    let market = market().await;
+    let dir = Arc::clone(&market.dir);
+    as_demo(&market.api, "luis").await;
+    market.signal("INT");
+    assert!(market.end().await.success());
+    let on_a_network = async |first| {
+        let options = ["--cuentas=si", "--host=0.0.0.0", "--first-account", first];
+        Process::on(Arc::clone(&dir), &options).await
+    };
+    // under the name of one of them it makes none
+    let market = on_a_network("luis:gato-cosmico").await;
+    log_in(&market.api, "luis", "gato-cosmico").await.assert_problem(401, "no-autenticado");
+    market.signal("INT");
+    assert!(market.end().await.success());
+    for first in ["tere:gato-cosmico", "eva:luna-llena-9"] {
+        let market = on_a_network(first).await;
+        session(&market.api, "tere", "gato-cosmico").await.get("/cuentas").await.expect(200);
+        log_in(&market.api, "luis", "demo-luis").await.assert_problem(401, "no-autenticado");
+        log_in(&market.api, "eva", "luna-llena-9").await.assert_problem(401, "no-autenticado");
+        market.signal("INT");
+        assert!(market.end().await.success());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accounts_move_with_their_market_and_work_on_tables() {
     let database = Server::shared().database().await;
@@ -199,6 +244,17 @@ async fn accounts_move_with_their_market_and_work_on_tables() {
     ana.delete("/sesiones").await.expect(204);
     buy(&ana, 102).await.assert_problem(403, "sesion-terminada");
     ana.post("/sesiones/renovacion").await.assert_problem(403, "sesion-terminada");
+    // a session that has just begun at another process counts at one that has known the account for less than a second
+    let second = Process::on(Arc::clone(&dir), &["--cuentas=si", "--store", &database]).await;
+    let rename = |luis: &Api| luis.patch("/usuarios/2").json(json!({"nombre": "Luis"}));
+    let luis = as_demo(&market.api, "luis").await;
+    rename(&luis).await.expect(200);
+    let change = json!({"actual": "demo-luis", "nueva": "gato-cosmico"});
+    let changed = luis.at(&second.api).put("/cuenta/contrasena").json(change).await.expect(201).json();
+    rename(&market.api.clone().with_token(text(&changed["token"]))).await.expect(200);
+    second.signal("INT");
+    assert!(second.end().await.success());
+
     let tesorero = as_demo(&market.api, "tesorero").await;
     tesorero.delete("/cuentas/ana").await.expect(204);
     buy(&program, 102).await.assert_problem(403, "sesion-terminada");
@@ -223,20 +279,141 @@ async fn accounts_move_with_their_market_and_work_on_tables() {
     assert!(listed.contains("ana2: comprador, usuario 1, API keys: 0, revoked"), "{listed}");
 }
 
-/// But for the first one, which builds and starts.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_readmes_commands_buy_for_ana_and_not_for_luis() {
-    let market = market().await;
+/// As written, but for the build, the port and the directory; and once more, with the same answers.
+#[test]
+fn the_readmes_commands_buy_for_ana_and_not_for_luis_however_often() {
     let (_, section) = include_str!("../../../../README.md").split_once("\n## Accounts\n").unwrap();
     let commands = section.split("```").nth(1).unwrap().strip_prefix("sh\n").unwrap();
-    let (start, rest) = commands.split_once('\n').unwrap();
-    assert!(start.contains("mercado --cuentas=si"), "{start}");
-    let script = rest.replace("http://localhost:8083", &market.api.base);
-    assert_ne!(script, rest, "{rest}");
-    let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+    let dir = TempDir::new().unwrap();
+    let mut script = commands.to_owned();
+    for (written, here) in [
+        ("cargo build --release && ", String::new()),
+        ("target/release/mercado", env!("CARGO_BIN_EXE_mercado").to_owned()),
+        ("/tmp/mercado-cuentas", dir.path().join("m").display().to_string()),
+        ("8083", testkit::free_port().to_string()),
+    ] {
+        assert!(script.contains(written), "{written}");
+        script = script.replace(written, &here);
+    }
+    // where one of them fails, what was started must not stay
+    let script = format!("trap 'kill -9 $(jobs -p) || true' EXIT\n{script}{script}");
+    let output = Command::new("bash").args(["-ec", &script]).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}{log}");
     // an answer's body ends without a newline
     let statuses: Vec<_> = said.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
-    assert_eq!(statuses, ["201", "403"], "{said}");
+    assert_eq!(statuses, ["201", "403", "201", "403"], "{said}{log}");
     assert!(said.contains(r#""codigo":"prohibido""#), "{said}");
+}
+
+#[test]
+fn the_first_account_of_ones_own_is_made_as_the_readmes_say() {
+    for readme in [include_str!("../../../../README.md"), include_str!("../../../../README.es.md")] {
+        let makes_one =
+            |code: &&str| code.starts_with("target/release/mercado") && code.contains("cuenta crear");
+        let command = readme.split('`').find(makes_one).expect("a command");
+        let script = command.replace("target/release/mercado", env!("CARGO_BIN_EXE_mercado"));
+        let dir = TempDir::new().unwrap();
+        let output = Command::new("bash").args(["-ec", &script]).current_dir(dir.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("its password: "), "{command}: {output:?}");
+    }
+}
+
+/// Of `docs/ACCOUNTS.md`, from its top to its end, but for the first one, which builds and starts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pages_commands_work_one_after_another() {
+    let page = include_str!("../../../../docs/ACCOUNTS.md");
+    let mut blocks = page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let start = blocks.next().unwrap();
+    assert!(start.starts_with("cargo run --release -- --cuentas=si"), "{start}");
+    let market = Process::sample_with(&["--cuentas=si"]).await;
+    let script = blocks.collect::<String>().replace("localhost:8080", &market.address.to_string());
+    let script = script.replace("cargo run --release --", env!("CARGO_BIN_EXE_mercado"));
+    let output = Command::new("bash").args(["-ec", &script]).current_dir(market.dir.path()).output().unwrap();
+    let (said, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}{log}");
+    assert!(said.contains(r#""nombre":"ana""#) && said.contains("eva: revoked"), "{said}");
+}
+
+/// To a full disk, and to a reader that has gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_that_nobody_can_see_does_not_take_effect() {
+    let dir = Arc::new(TempDir::new().unwrap());
+    let market = Process::on(Arc::clone(&dir), &["--cuentas=si"]).await;
+    let unseen = |arguments: &[&str], gone: bool| {
+        let mut command = mercado(dir.path(), &["cuenta"]);
+        command.args(arguments).stderr(Stdio::piped());
+        if gone {
+            command.stdout(Stdio::piped());
+        } else {
+            command.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+        }
+        let mut child = command.spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    for gone in [false, true] {
+        let (code, said) = unseen(&["crear", "tere", "--rol", "tesorero"], gone);
+        assert_eq!(code, 74, "{said}");
+        assert!(said.contains("the account was not made"), "{said}");
+        let (code, said) = unseen(&["contrasena", "ana"], gone);
+        assert_eq!(code, 74, "{said}");
+        assert!(said.contains("the password was not changed"), "{said}");
+        as_demo(&market.api, "ana").await;
+    }
+    let made = |password: &str, arguments: &[&str]| cuenta(dir.path(), "json:datos", password, arguments);
+    assert!(made("", &["crear", "tere", "--rol", "tesorero"]).unwrap().contains("its password: "));
+    // one that is refused after it was printed is said to be nobody's, and one that is somebody's is not printed
+    let (code, said) = made("", &["crear", "eva", "--rol", "comprador", "--usuario", "99"]).unwrap_err();
+    assert!(code == 65 && said.contains("the password that was printed is nobody's"), "{said}");
+    let (code, said) = made("", &["crear", "tere", "--rol", "tesorero"]).unwrap_err();
+    assert!(code == 65 && !said.contains("printed"), "{said}");
+    // one that was chosen needs no reader
+    let (code, said) = unseen(&["revocar", "ana"], false);
+    assert!(code == 74 && said.contains("it was done"), "{said}");
+    assert_eq!(unseen(&["revocar", "luis"], true).0, 0);
+    assert_eq!(unseen(&["listar"], false).0, 74);
+}
+
+#[test]
+fn only_crear_begins_a_store() {
+    let dir = TempDir::new().unwrap();
+    std::fs::create_dir(dir.path().join("vacio")).unwrap();
+    for store in ["json:datso", "json:vacio"] {
+        for arguments in [&["listar"][..], &["contrasena", "ana"], &["revocar", "ana"], &["rotar-firma"]] {
+            let (code, said) = cuenta(dir.path(), store, "", arguments).unwrap_err();
+            assert_eq!(code, 66, "{arguments:?}: {said}");
+            assert!(said.contains("STORE") && said.contains(&store[5..]), "{said}");
+        }
+    }
+    assert!(!dir.path().join("datso").exists());
+    assert_eq!(std::fs::read_dir(dir.path().join("vacio")).unwrap().count(), 0);
+    cuenta(dir.path(), "json:vacio", "gato-cosmico", &["crear", "tere", "--rol", "tesorero"]).unwrap();
+    assert!(cuenta(dir.path(), "json:vacio", "", &["listar"]).unwrap().contains("tere"));
+}
+
+#[test]
+fn an_option_without_a_variable_names_none() {
+    let dir = TempDir::new().unwrap();
+    let (code, said) = cuenta(dir.path(), "json:datos", "", &["crear", "pepe", "--rol", "jefe"]).unwrap_err();
+    assert!(code == 64 && said.contains("jefe") && !said.contains("environment variable"), "{said}");
+    let (code, said) = cuenta(dir.path(), "datos", "", &["listar"]).unwrap_err();
+    assert!(code == 64 && said.contains("Its environment variable is STORE."), "{said}");
+}
+
+#[tokio::test]
+async fn behind_a_proxy_that_mixes_up_prepared_statements_the_command_says_what_to_do() {
+    let (server, dir) = (Server::shared(), TempDir::new().unwrap());
+    let url = server.database().await;
+    let (_, database) = url.rsplit_once('/').unwrap();
+    let one = "extra_float_digits,options\ndefault_pool_size = 1";
+    let bouncer = PgBouncer::before(server, "transaction", one).await;
+    let listed = || cuenta(dir.path(), &bouncer.url(database), "", &["listar"]);
+    // one that succeeds leaves its session to the next one, with what it has prepared
+    let (code, said) = listed().and_then(|_| listed()).unwrap_err();
+    assert_eq!(code, 69, "{said}");
+    assert!(said.contains("pool_mode = session") && said.contains("max_prepared_statements"), "{said}");
 }

@@ -1,7 +1,10 @@
 //! Bad input and trouble: what is no token, no password and no name of ours.
 
 use super::{as_demo, buy, log_in, market, text};
+use crate::helpers::Process;
 use serde_json::json;
+use std::sync::Arc;
+use tempfile::TempDir;
 use testkit::{PATIENCE, eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -87,6 +90,23 @@ async fn a_wrong_name_and_a_wrong_password_are_the_same_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_does_not_count_where_a_session_an_account_or_an_api_key_is_made_and_is_refused() {
+    let market = market().await;
+    let tesorero = as_demo(&market.api, "tesorero").await;
+    let account = json!({"nombre": "eva", "contrasena": "gato-cosmico", "usuarioId": 1});
+    for call in [
+        log_in(&market.api, "ana", "demo-ana"),
+        tesorero.post("/sesiones/renovacion"),
+        tesorero.post("/cuenta/claves-api").json(json!({"nombre": "k6"})),
+        tesorero.post("/cuentas").json(account),
+    ] {
+        assert_eq!(call.header("Idempotency-Key", "k").await.expect(422).fields(), ["Idempotency-Key"]);
+    }
+    assert_eq!(tesorero.get("/cuenta/claves-api").await.expect(200).json(), json!([]));
+    assert_eq!(tesorero.get("/cuentas").await.expect(200).json().as_array().unwrap().len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_guesses_is_slowed_down_and_others_are_not() {
     let market = market().await;
     let mut waits = 0;
@@ -107,9 +127,52 @@ async fn who_guesses_is_slowed_down_and_others_are_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_guesses_at_an_account_does_not_lock_its_owner_out() {
+    let dir = Arc::new(TempDir::new().unwrap());
+    let market = Process::on(dir, &["--cuentas=si", "--behind-gateway=si"]).await;
+    let from = |address: &str, password: &str| {
+        log_in(&market.api, "ana", password).header("X-Forwarded-For", address)
+    };
+    let session = from("192.0.2.9", "demo-ana").await.expect(201).json();
+    let mut refused = 0;
+    for _ in 0..15 {
+        refused += u32::from(from("192.0.2.2", "guess").await.status == 429);
+    }
+    assert!((1..=5).contains(&refused), "{refused}");
+    // where she has been, and where she has not
+    for address in ["192.0.2.9", "192.0.2.10"] {
+        from(address, "demo-ana").await.expect(201);
+    }
+    from("192.0.2.2", "demo-ana").await.assert_problem(429, "demasiados-intentos");
+    let ana = market.api.clone().with_token(text(&session["token"]));
+    let change = |actual: &str| {
+        let body = json!({"actual": actual, "nueva": "gato-cosmico"});
+        ana.put("/cuenta/contrasena").header("X-Forwarded-For", "192.0.2.2").json(body)
+    };
+    change("demo-ana").await.expect(201);
+}
+
+/// Each has a thread of its own, whose part of the heap would keep 19 MiB.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn log_ins_do_not_add_up_in_memory() {
+    let market = market().await;
+    as_demo(&market.api, "ana").await;
+    let before = market.peak_memory();
+    for _ in 0..6 {
+        let logins: Vec<_> =
+            (0..5).map(|_| tokio::spawn(log_in(&market.api, "ana", "demo-ana").attempt())).collect();
+        for login in logins {
+            login.await.unwrap().unwrap().expect(201);
+        }
+    }
+    let grown = market.peak_memory() - before;
+    assert!(grown < 40 << 20, "{} MiB", grown >> 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_who_log_in_at_once_do_not_stop_the_others() {
-    let dir = std::sync::Arc::new(tempfile::TempDir::new().unwrap());
-    let market = crate::helpers::Process::on(dir, &["--cuentas=si", "--workers=1"]).await;
+    let dir = Arc::new(TempDir::new().unwrap());
+    let market = Process::on(dir, &["--cuentas=si", "--workers=1"]).await;
     let ana = as_demo(&market.api, "ana").await;
     let logins: Vec<_> = (0..100)
         .map(|n| {

@@ -85,8 +85,8 @@ impl Store {
     /// It looks for rows of an older version from now on.
     pub(super) fn new(schema: Schema) -> Self {
         let store = Self {
-            versions: Arc::default(),
-            searches: Searches::of_a_database(),
+            versions: Arc::new(Versions::new()),
+            searches: Searches::of_a_database(schema.scans()),
             looking: Batcher::new(&schema),
             reserving: Batcher::new(&schema),
             selling: Batcher::new(&schema),
@@ -102,8 +102,9 @@ impl Store {
     }
 
     pub(super) async fn list(&self, query: ListQuery) -> Result<VersionedPage, Error> {
-        // an index finds part of a name in no order: such a query may look at every row, and then counts them
-        let _search = if query.nombre.is_some() { Some(self.searches.begin().await?) } else { None };
+        // whatever the filter is, the statement may look at every row, or count what it finds
+        let is_slow = query.is_slow(self.versions.tokens());
+        let _search = if is_slow { Some(self.searches.begin().await?) } else { None };
         Ok(run!(self.schema.repeatable(), |c, _| listing::list(c, &query).await)?)
     }
 

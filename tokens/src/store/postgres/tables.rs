@@ -36,6 +36,9 @@ impl PartCounts {
 }
 
 impl Tables for State {
+    const USES: &'static [(&'static str, &'static str)] =
+        &[("tokens", "select insert update delete"), ("cuentas", "select update")];
+
     fn migrations() -> Migrator {
         sqlx::migrate!()
     }

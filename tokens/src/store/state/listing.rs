@@ -9,10 +9,16 @@ use market::domain::{MAX_INTEGER, Monto, TokenId};
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// A list with a filter looks at every token: with up to this many tokens that takes less than a millisecond.
+/// A list with a filter looks at every token: with up to this many tokens that takes less than a millisecond, and in a database
+/// not much more.
 const FEW: usize = 10_000;
 
 impl ListQuery {
+    /// Whether the list takes so long, among so many tokens, that other requests should not wait for it.
+    pub(in crate::store) fn is_slow(&self, tokens: usize) -> bool {
+        tokens > FEW && (self.nombre.is_some() || self.vendido.is_some() || self.by_precio())
+    }
+
     fn admits(&self, Entry { token, folded }: &Entry) -> bool {
         self.vendido.is_none_or(|v| v == token.is_sold())
             && self.precio_min.is_none_or(|min| token.precio >= min)
@@ -51,11 +57,6 @@ impl State {
             Cursor::at(query.sort_by, &f.token).encode()
         });
         page.map(|f| f.token.clone())
-    }
-
-    /// Whether a list takes so long that other requests should not wait for it.
-    pub fn is_slow(&self, query: &ListQuery) -> bool {
-        self.token_count() > FEW && (query.nombre.is_some() || query.vendido.is_some() || query.by_precio())
     }
 
     fn in_order<'a>(&'a self, query: &'a ListQuery) -> Box<dyn Iterator<Item = &'a Arc<Entry>> + 'a> {

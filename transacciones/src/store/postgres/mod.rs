@@ -151,6 +151,11 @@ impl Store {
         limit: usize,
     ) -> Result<(Vec<Transaccion>, usize), StoreError> {
         self.schema.post::<Places>().await?;
+        // the total of a user's purchases counts them; a token has one purchase, and all have the last place
+        let _turn = match (usuario, token) {
+            (Some(_), None) => Some(self.schema.scan().await?),
+            _ => None,
+        };
         let (usuario, token) = (usuario.map(|id| written(id.get())), token.map(|id| written(id.get())));
         let (found, total) = run!(self.schema.repeatable(), |c, _| {
             let behind = place(c, after).await?;

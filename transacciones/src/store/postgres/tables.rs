@@ -18,6 +18,12 @@ use std::collections::HashMap;
 const BATCH: usize = 10_000;
 
 impl Tables for State {
+    const USES: &'static [(&'static str, &'static str)] = &[
+        ("claves", "select insert update delete"),
+        ("cierre", "select update"),
+        ("epoca", "select insert update"),
+    ];
+
     fn migrations() -> Migrator {
         sqlx::migrate!()
     }

@@ -62,6 +62,8 @@ impl Store {
     }
 
     pub(in crate::store) async fn accounts(&self, after: u64, limit: usize) -> Result<Page<Account>, Error> {
+        // the total counts all rows
+        let _turn = self.schema.scan().await?;
         let (rows, total) = run!(self.schema.repeatable(), |c, _| {
             let rows = sqlx::query!(
                 "select datos from usuarios.cuentas where id > $1 order by id limit $2",

@@ -100,6 +100,8 @@ impl Store {
         limit: usize,
     ) -> Result<Page<Usuario>, Error> {
         let behind = after.map_or(0, |id| written(id.get()));
+        // the total counts all rows
+        let _turn = self.schema.scan().await?;
         let (rows, total) = run!(self.schema.repeatable(), |c, _| {
             let rows = sqlx::query!(
                 "select id, nombre, saldo from usuarios.usuarios where id > $1 order by id limit $2",
@@ -126,6 +128,8 @@ impl Store {
         limit: usize,
     ) -> Result<Page<Movimiento>, Error> {
         let id = written(usuario.get());
+        // the total counts the user's lines
+        let _turn = self.schema.scan().await?;
         let page = run!(self.schema.repeatable(), |c, _| {
             let total = sqlx::query_scalar!(
                 r#"select (select count(*) from usuarios.movimientos where usuario_id = u.id) as "n!"

@@ -17,6 +17,14 @@ use std::collections::BTreeMap;
 const BATCH: usize = 10_000;
 
 impl Tables for State {
+    const USES: &'static [(&'static str, &'static str)] = &[
+        ("usuarios", "select insert update"),
+        ("movimientos", "select insert update delete"),
+        ("cierre", "select update"),
+        ("cuentas", "select insert update"),
+        ("firmas", "select insert delete"),
+    ];
+
     fn migrations() -> Migrator {
         sqlx::migrate!()
     }

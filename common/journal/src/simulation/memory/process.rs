@@ -139,6 +139,10 @@ impl FileSystem for Process {
         Ok(())
     }
 
+    fn tighten_dir(&self, _: &Path, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut inner = self.simple(dir, Op::SyncDir)?;
         if !inner.lies(Lie::NoDirectorySync) {
