@@ -1,18 +1,35 @@
 //! How the laboratory starts other programs.
 //!
 //! Ctrl-C in a terminal is a SIGINT for each process of the group in the foreground. A service that hears it leaves in the
-//! middle of the run, so every program gets a group of its own, and only the laboratory hears of it.
+//! middle of the run, so every program gets a group of its own, and only the laboratory hears of it. No program outlives it,
+//! though, not even where it is killed by kill -9 and can end nothing itself.
 
 use crate::stop::Stop;
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
 use std::process::Stdio;
+use std::sync::LazyLock;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 
-/// A program in a group of its own, which is killed when its handle goes.
+/// util-linux' `setpriv` and its options, with which the kernel kills what is started once the thread that starts it ends:
+/// here that is one of the runtime's, which end with the process. Nothing where this machine's `setpriv` cannot do that.
+static LEASH: LazyLock<&[&str]> = LazyLock::new(|| {
+    const SETPRIV: &[&str] = &["setpriv", "--pdeathsig", "KILL", "--"];
+    let tried = std::process::Command::new(SETPRIV[0]).args(&SETPRIV[1..]).arg("true").output();
+    if tried.is_ok_and(|tried| tried.status.success()) { SETPRIV } else { &[] }
+});
+
+/// A program in a group of its own, which is killed when its handle goes, and when the laboratory is killed.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new(program);
+    let mut command = match LEASH.split_first() {
+        Some((setpriv, options)) => {
+            let mut command = Command::new(setpriv);
+            command.args(options).arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
     command.process_group(0).kill_on_drop(true);
     command
 }

@@ -301,7 +301,8 @@ fn user() -> Option<&'static str> {
     rustix::process::geteuid().is_root().then_some("postgres")
 }
 
-/// A program and its first arguments; it ends with this process, however that ends.
+/// A program and its first arguments; it ends with this process, however that ends. A change of the user makes the kernel
+/// forget who asked for that before (see `child`), so it is asked for once more.
 fn as_postgres(program: &Path) -> (PathBuf, Vec<String>) {
     let mut args = vec!["--pdeathsig", "QUIT"];
     if let Some(user) = user() {

@@ -348,9 +348,13 @@ impl Local {
     /// SIGKILL; another process starts in its place after so long, or never.
     ///
     /// # Errors
-    /// Where there is none of this name.
+    /// Where there is none of this name, or no process in its place.
     pub async fn kill(&self, name: &str, again: Option<Duration>) -> Result<(), String> {
         let replica = self.named(name)?;
+        // one that was asked to end may not have done so yet
+        if replica.state == State::Dead && replica.public().is_none() {
+            return Err(dead(name));
+        }
         match again {
             Some(after) => replica.slot.kill(Signal::KILL, after),
             None => {
@@ -364,9 +368,12 @@ impl Local {
     /// SIGTERM, and nobody starts it again.
     ///
     /// # Errors
-    /// Where there is none of this name.
+    /// Where there is none of this name, or its process has ended or was told to.
     pub async fn terminate(&self, name: &str) -> Result<(), String> {
         let replica = self.named(name)?;
+        if replica.state == State::Dead {
+            return Err(dead(name));
+        }
         self.set(name, State::Dead);
         replica.slot.retire(Signal::TERM).await;
         Ok(())
@@ -389,13 +396,18 @@ impl Local {
     /// SIGSTOP, or SIGCONT.
     ///
     /// # Errors
-    /// Where there is none of this name, or no process in its place.
+    /// Where there is none of this name, no process in its place, or the process is so already.
     pub fn freeze(&self, name: &str, frozen: bool) -> Result<(), String> {
-        let replica = self.named(name)?;
-        if replica.state == State::Dead {
-            return Err(t!("{name} está muerto", "{name} is dead"));
+        match (self.named(name)?, frozen) {
+            (Replica { state: State::Dead, .. }, _) => return Err(dead(name)),
+            (Replica { state: State::Frozen, .. }, true) => {
+                return Err(t!("{name} ya está congelado", "{name} is frozen already"));
+            }
+            (Replica { state: State::Runs, .. }, false) => {
+                return Err(t!("{name} no está congelado", "{name} is not frozen"));
+            }
+            (replica, _) => replica.slot.signal(if frozen { Signal::STOP } else { Signal::CONT }),
         }
-        replica.slot.signal(if frozen { Signal::STOP } else { Signal::CONT });
         self.set(name, if frozen { State::Frozen } else { State::Runs });
         Ok(())
     }
@@ -403,9 +415,13 @@ impl Local {
     /// What the network between the gateway and this process does.
     ///
     /// # Errors
-    /// Where there is none of this name.
+    /// Where there is none of this name, or its network does that already.
     pub fn network(&self, name: &str, mode: Mode) -> Result<(), String> {
-        self.named(name)?.door.set(mode);
+        let replica = self.named(name)?;
+        if replica.network() == mode {
+            return Err(t!("la red de {name} ya está así", "the network of {name} is like that already"));
+        }
+        replica.door.set(mode);
         Ok(())
     }
 
@@ -477,6 +493,10 @@ impl Local {
     pub fn dir(&self) -> &Path {
         &self.dir
     }
+}
+
+fn dead(name: &str) -> String {
+    t!("{name} está muerto", "{name} is dead")
 }
 
 /// The `STORE` of a service: files below `data` where nothing else was asked for.

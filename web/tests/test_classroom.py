@@ -227,7 +227,12 @@ class Controls(PageCase):
             {"orden": "replicas", "servicio": "usuarios", "n": 0},
             {"orden": "replicas", "servicio": "usuarios", "n": 9},
             {"orden": "reloj", "servicio": "tokens", "segundos": 90000},
+            # what would change nothing
             {"orden": "iniciar", "proceso": "tokens-1"},
+            {"orden": "reanudar", "proceso": "tokens-1"},
+            {"orden": "sanar", "proceso": "tokens-1"},
+            {"orden": "disco", "lleno": False},
+            {"orden": "reloj", "servicio": "tokens", "segundos": 0},
         ):
             self.assertEqual(aula.control("orden", order, x_laboratorio=right), 409, order)
         self.assertEqual(aula.control("informes/..%2Fhistoria.jsonl?clave=" + right), 403)

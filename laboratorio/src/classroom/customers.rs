@@ -74,6 +74,9 @@ impl Class {
         if self.paused.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
             return Err(reporting());
         }
+        if self.rates() == rates {
+            return Err(t!("la carga ya es esa", "that is the load already"));
+        }
         if let Some(customers) = self.customers() {
             customers.load.set_rates(rates);
             return Ok(());

@@ -60,7 +60,7 @@ impl Machine {
         })
     }
 
-    /// Fills the disk, or makes room on it.
+    /// Fills the disk, or makes room on it, where it is not so already.
     pub(super) async fn fill(&self, local: &Local, full: bool) -> Result<(), String> {
         let disk = self.disk.lock().await;
         let disk = disk.as_ref().ok_or_else(|| {
@@ -69,14 +69,22 @@ impl Machine {
                 "filling the disk needs a user who may mount"
             )
         })?;
+        if self.full.load(Ordering::Relaxed) == full {
+            return Err(match full {
+                true => t!("el disco ya está lleno", "the disk is full already"),
+                false => t!("el disco ya tiene espacio", "the disk has space already"),
+            });
+        }
         if full {
-            disk.fill().await?;
+            // also where that fails half-way: then room can be made
+            self.full.store(true, Ordering::Relaxed);
+            disk.fill().await
         } else {
             disk.free().await?;
+            self.full.store(false, Ordering::Relaxed);
             local.reopen();
+            Ok(())
         }
-        self.full.store(full, Ordering::Relaxed);
-        Ok(())
     }
 
     /// Moves the clock of a service to so many seconds from the machine's, and waits until it has jumped.
@@ -85,10 +93,19 @@ impl Machine {
             return Err(t!("falta el paquete faketime", "the package faketime is not installed"));
         }
         let seconds = order::offset(seconds)?;
+        if self.off(service) == seconds {
+            let name = service.name();
+            return Err(t!("el reloj de {name} ya marca eso", "the clock of {name} shows that already"));
+        }
         clock::set(local.dir(), service, seconds)?;
         self.note(service, seconds);
         tokio::time::sleep(clock::JUMP).await;
         Ok(())
+    }
+
+    fn off(&self, service: Service) -> i64 {
+        let off = self.off.lock().unwrap_or_else(PoisonError::into_inner);
+        off.get(service.name()).copied().unwrap_or_default()
     }
 
     fn note(&self, service: Service, seconds: i64) {

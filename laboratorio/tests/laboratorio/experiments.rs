@@ -219,6 +219,23 @@ fn ctrl_c_in_a_class_ends_the_experiment_that_runs_beside_it() {
 }
 
 #[test]
+fn kill_9_of_a_class_ends_all_of_its_processes_and_its_experiments() {
+    let _turn = turn();
+    services();
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let class = Classroom::start(&dir.path().join("aula"), |command| {
+        command.env("TMPDIR", dir.path());
+    });
+    std::thread::scope(|scope| {
+        scope.spawn(|| class.order(&json!({"orden": "experimento", "nombre": "caida", "ingenuo": false})));
+        wait_for(|| running(path) > 14);
+        class.kill();
+    });
+    wait_for(|| running(path) == 0);
+}
+
+#[test]
 fn a_reader_that_goes_away_ends_nothing() {
     let _turn = turn();
     services();

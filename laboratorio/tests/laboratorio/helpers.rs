@@ -142,6 +142,12 @@ impl Classroom {
         interrupt_group(&self.process);
     }
 
+    /// Kill -9.
+    pub fn kill(&self) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
+    }
+
     /// Its exit code, and what it said, when it ends.
     pub fn ended(mut self) -> (Option<i32>, Vec<String>) {
         let rest = self.lines.get_mut().unwrap().collect();
