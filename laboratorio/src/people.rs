@@ -28,7 +28,9 @@ const RENEWAL: Duration = Duration::from_secs(8);
 /// Between two tries to begin or renew a session.
 const SOON: Duration = Duration::from_millis(200);
 /// A service that takes longer to log somebody in is not there.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// One try to revoke an account.
+const TRY: Duration = Duration::from_secs(2);
 /// A market that has just been started takes a while.
 const START_TIME: Duration = Duration::from_secs(20);
 
@@ -211,9 +213,17 @@ impl People {
     /// Revokes what [`People::open`] has opened.
     pub async fn close(&self) {
         let buyers = std::mem::take(&mut *self.buyers());
+        let deadline = Instant::now() + START_TIME;
         for person in buyers.values() {
-            let request = self.client.delete(format!("{}/cuentas/{}", self.usuarios, person.name));
-            self.send(Subject::Office, request, PATIENCE).await;
+            loop {
+                let request = self.client.delete(format!("{}/cuentas/{}", self.usuarios, person.name));
+                let answer = self.send(Subject::Office, request, TRY).await;
+                // one that was never opened is not there
+                if matches!(answer.status, Some(200..=499)) || Instant::now() > deadline {
+                    break;
+                }
+                tokio::time::sleep(SOON).await;
+            }
         }
     }
 

@@ -250,9 +250,14 @@ pub async fn tables(database: &Database) -> Result<DiskArrays, String> {
     })
 }
 
-/// A counter of a process; nothing where it does not answer at once.
-pub async fn counter(client: &reqwest::Client, process: SocketAddr, name: &str) -> Option<u64> {
-    let request = client.get(format!("http://{process}/metrics")).timeout(Duration::from_millis(200));
+/// A counter of a process; nothing where it does not answer within so long.
+pub async fn counter(
+    client: &reqwest::Client,
+    process: SocketAddr,
+    name: &str,
+    within: Duration,
+) -> Option<u64> {
+    let request = client.get(format!("http://{process}/metrics")).timeout(within);
     let text = request.send().await.ok()?.text().await.ok()?;
     text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }

@@ -463,7 +463,8 @@ async fn watch(client: reqwest::Client, slots: Vec<Slot>, conflicts: Arc<Conflic
         for slot in &slots {
             let (public, starts) = (slot.public(), slot.starts());
             if let Some(public) = public
-                && let Some(n) = reading::counter(&client, public, "postgres_conflicts_total").await
+                && let Some(n) =
+                    reading::counter(&client, public, "postgres_conflicts_total", LOOK_EVERY).await
             {
                 let mut conflicts = conflicts.lock().unwrap_or_else(PoisonError::into_inner);
                 let last = conflicts.entry((slot.name.clone(), starts)).or_default();

@@ -33,10 +33,13 @@ start() {
 while socket.socket().connect_ex(("127.0.0.1", port := random.randrange(10000, 30000))) == 0: pass
 print(port)')
     url=http://127.0.0.1:$port
-    "$BINARIES/mercado" --port "$port" --store "json:$work/$1" --cuentas="$1" --drain-seconds 0 --rust-log warn 2>"$work/log-$1" &
+    # no check is about a purchase's deadline, and a busy machine may stand still for three seconds
+    "$BINARIES/mercado" --port "$port" --store "json:$work/$1" --cuentas="$1" --drain-seconds 0 --rust-log warn \
+        --purchase-deadline-ms 20000 --orphan-age-ms 30000 2>"$work/log-$1" &
     mercado=$!
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         curl -sf -o /dev/null "$url/readyz" && return
+        kill -0 "$mercado" 2>/dev/null || break
         sleep 0.1
     done
     cat "$work/log-$1" >&2

@@ -38,8 +38,9 @@ use tokio::signal::unix::{self, Signal, SignalKind};
 
 /// Connections that wait to be taken; the kernel caps it at net.core.somaxconn.
 const BACKLOG: i32 = 4096;
-/// Without a request for so long, no worker has an unread one: each polls all its sockets many times in between.
-const QUIET: Duration = Duration::from_millis(100);
+/// After so many looks ([`TICK`]) without a request no worker has an unread one: each polls all its sockets many times in
+/// between. They are counted and not timed, since time also passes where the machine stands still and nobody polls.
+const QUIET: u32 = 20;
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a leaving process waits for a client that stands still in the middle of a request.
@@ -314,14 +315,13 @@ fn refuse(listener: &Socket) {
     let _ = listener;
 }
 
-/// Waits until no request has been at work, and none has come, for [`QUIET`].
+/// Waits until no request has been at work, and none has come, for [`QUIET`] looks.
 async fn quiet(edge: &Edge, gates: &[Arc<Gate>], deadline: Instant) {
-    let (mut since, mut seen) = (Instant::now(), None);
-    while Instant::now() < deadline && (seen.is_none() || since.elapsed() < QUIET) {
+    let (mut looks, mut seen) = (0, None);
+    while Instant::now() < deadline && looks < QUIET {
         let now = edge.idle();
-        if now.is_none() || now != seen {
-            (since, seen) = (Instant::now(), now);
-        }
+        looks = if now.is_some() && now == seen { looks + 1 } else { 0 };
+        seen = now;
         gates.iter().for_each(|gate| gate.cut_stalled(STALLED));
         tokio::time::sleep(TICK).await;
     }

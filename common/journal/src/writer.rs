@@ -167,8 +167,11 @@ impl<M: Model> Writer<M> {
                     Err(_) => break,
                 }
             }
-            self.tick_if_latched();
-            self.serve(batch.drain(..));
+            // at the end nobody may be waiting: then the files stay as they are
+            if !batch.is_empty() {
+                self.tick_if_latched();
+                self.serve(batch.drain(..));
+            }
             if !open {
                 break;
             }

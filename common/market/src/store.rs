@@ -10,6 +10,7 @@ use pg::{Database, PostgresUrl, Schema, Tables};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{fs, io};
 
 /// What the JSON store calls the program around it. The names of files are on disk, and stay as they are for ever.
@@ -80,7 +81,7 @@ impl<'a> Place<'a> {
             StoreUrl::Json(_) => None,
             StoreUrl::Postgres(url) => {
                 let (size, queue) = (options.pool.into(), options.pool_queue.into());
-                let database = Database::open(url, size, queue, application);
+                let database = Database::open(url, size, queue, options.patience, application);
                 database.measure(metrics);
                 Some(database)
             }
@@ -178,6 +179,10 @@ pub struct StoreOptions {
     /// Operations that may wait for one of them; the next one is answered 503 at once
     #[arg(long, env = "POOL_QUEUE", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..))]
     pub pool_queue: u16,
+    /// How long an operation on a database may take. No option, since a service must answer before its callers give it up:
+    /// only tests have another
+    #[arg(skip = pg::PATIENCE)]
+    pub patience: Duration,
     /// A directory with the JSON arrays that fill an empty store, once
     #[arg(long, env = "SEED_DIR")]
     pub seed_dir: Option<PathBuf>,

@@ -2,12 +2,12 @@
 //! one statement, and each gets an answer of its own. There is no timer: a request that meets no batch goes alone, at once.
 //! Why so: ADR 0015.
 
+use crate::Schema;
 use crate::fate::Failed;
 use crate::lanes::ENOUGH;
 use crate::link::Link;
 use crate::pool::{Lease, Waits};
 use crate::turns::{Turn, Turns};
-use crate::{PATIENCE, Schema};
 use journal::StoreError;
 use sqlx::Error;
 use std::collections::VecDeque;
@@ -105,14 +105,14 @@ impl<O: Operation> Batcher<O> {
         Self(Arc::new(Shared { schema: schema.clone(), enough: Notify::new(), gathered }))
     }
 
-    /// The answer to a request, within [`PATIENCE`].
+    /// The answer to a request, within the patience of its database.
     ///
     /// # Errors
     /// As those of [`run!`](crate::run!); at once where too many requests wait.
     pub async fn ask(&self, request: O::Request) -> Result<O::Answer, StoreError> {
         let schema = &self.0.schema;
         let waits = schema.database.0.pool.queue.enter().map_err(|_| StoreError::Busy)?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + schema.database.0.patience;
         let (answer, answered) = oneshot::channel();
         let number = self.0.gather(request, deadline, answer, waits);
         match timeout_at(deadline + LAST_WORD, answered).await {

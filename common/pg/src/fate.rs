@@ -24,6 +24,8 @@ pub(super) struct Failed {
     /// Whether the connection leads to no server that writes, or is mixed up with others. Neither this connection nor an
     /// older one is used again then.
     pub cut: bool,
+    /// Whether our own deadline ended it, so that it says nothing of the server.
+    pub late: bool,
     /// For the log.
     pub reason: String,
 }
@@ -40,6 +42,7 @@ impl Failed {
             busy: false,
             mixed_up: false,
             cut: false,
+            late: false,
             reason,
         }
     }
@@ -51,7 +54,7 @@ impl Failed {
 
     /// No connection was had, so nothing was asked of the server.
     pub fn to_connect(e: &Error) -> Self {
-        Self { passing: true, ..Self::new(e.to_string()) }
+        Self { passing: true, late: matches!(e, Error::PoolTimedOut), ..Self::new(e.to_string()) }
     }
 
     /// Nor was one waited for.
@@ -65,7 +68,7 @@ impl Failed {
         match e {
             // Our own time limit: the connection is well, and its statement is still under way.
             Error::Io(io) if io.kind() == std::io::ErrorKind::TimedOut => {
-                Self { maybe_done: true, ..Self::new("no answer in time".to_owned()) }
+                Self { maybe_done: true, late: true, ..Self::new("no answer in time".to_owned()) }
             }
             // Our own reading of a row: somebody wrote the row past this program. The tables' checks let this program read
             // every row that it has just written, so the row is an old one, and the statement that read it wrote nothing.
@@ -87,6 +90,7 @@ impl Failed {
                     of_tables: matches!(&*code, "3F000" | "42501" | "42703" | "42P01"),
                     mixed_up,
                     cut,
+                    late: false,
                     reason: format!("{} ({code})", failed.reason),
                 }
             }

@@ -88,6 +88,8 @@ pub struct Database(Arc<Inner>);
 
 struct Inner {
     url: PostgresUrl,
+    /// How long an operation may take.
+    patience: Duration,
     /// For what takes longer than a request may.
     unhurried: Connector,
     pool: Arc<Pool>,
@@ -111,10 +113,11 @@ impl Drop for Inner {
 impl Database {
     /// Opens at most `size` connections when they are needed, and one more that looks whether the database is there and
     /// commits writes. While all are in use, at most `queue` operations wait for one, and the next one fails at once. Must
-    /// be called on the Tokio runtime that lives as long as the process.
-    pub fn open(url: &PostgresUrl, size: usize, queue: usize, application: &str) -> Self {
+    /// be called on the Tokio runtime that lives as long as the process. `patience` is how long an operation may take:
+    /// [`PATIENCE`], but in tests.
+    pub fn open(url: &PostgresUrl, size: usize, queue: usize, patience: Duration, application: &str) -> Self {
         let unhurried = Connector::new(url.hosts(), url.wants_read_write(), application);
-        let millis = PATIENCE.as_millis().to_string();
+        let millis = patience.as_millis().to_string();
         // The connection that looks is made as all others are: where they cannot be made, the process is not ready.
         let hurried = Arc::new(unhurried.with(|options| {
             options.options([
@@ -132,6 +135,7 @@ impl Database {
         let unhurried = unhurried.with(|options| options.statement_cache_capacity(0));
         Self(Arc::new(Inner {
             url: url.clone(),
+            patience,
             unhurried,
             pool,
             runtime,

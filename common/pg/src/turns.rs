@@ -22,6 +22,8 @@ pub struct Turns<'a> {
     taken: u32,
     /// Where an earlier turn may have been done: why that is not known.
     left_open: Option<String>,
+    /// What the last turn met that had its time.
+    met: Option<String>,
 }
 
 /// What a turn knows of the turns before it.
@@ -60,13 +62,13 @@ macro_rules! run {
 
 impl<'a> Turns<'a> {
     pub(super) fn new(schema: &'a Schema, repeatable: bool) -> Self {
-        let deadline = Instant::now() + crate::PATIENCE;
-        Self { schema, repeatable, counted: true, deadline, taken: 0, left_open: None }
+        let deadline = Instant::now() + schema.database.0.patience;
+        Self { schema, repeatable, counted: true, deadline, taken: 0, left_open: None, met: None }
     }
 
     /// Those of a batch: repeatable, and with its requests in the queue already.
     pub(super) fn of_batch(schema: &'a Schema, deadline: Instant) -> Self {
-        Self { schema, repeatable: true, counted: false, deadline, taken: 0, left_open: None }
+        Self { schema, repeatable: true, counted: false, deadline, taken: 0, left_open: None, met: None }
     }
 
     /// A connection for the next turn.
@@ -137,7 +139,14 @@ impl<'a> Turns<'a> {
     }
 
     async fn wait(&mut self, failed: Failed) -> Result<(), StoreError> {
-        let Failed { maybe_done, passing, conflict, permanent, of_tables, full, busy, reason, .. } = failed;
+        let Failed {
+            maybe_done, passing, conflict, permanent, of_tables, full, busy, late, mut reason, ..
+        } = failed;
+        match self.met.take() {
+            // what our own deadline cuts off says nothing of the server
+            Some(before) if late => reason = format!("{reason}; before that: {before}"),
+            _ => self.met = Some(reason.clone()),
+        }
         if of_tables {
             self.schema.doubted.notify_one();
         }

@@ -5,7 +5,11 @@ use http_kit::metrics::Metrics;
 use market::store::{Place, ServiceStore, StoreOptions};
 use pg::Tables;
 use serde_json::Value;
+use std::time::Duration;
 use tempfile::TempDir;
+
+/// How long an operation on a database may take in a test that is not about that: longer than a busy machine stands still.
+pub const STORE_PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a suite runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +44,7 @@ impl TestData {
             Kind::Postgres => Server::shared().database().await,
             Kind::Serializable => Server::serializable().database().await,
         };
-        Self::at(kind, &store, Some(arrays), dir)
+        Self::at(kind, &store, Some(arrays), dir).patient()
     }
 
     fn at(kind: Kind, store: &str, seed_dir: Option<std::path::PathBuf>, dir: TempDir) -> Self {
@@ -49,6 +53,7 @@ impl TestData {
             store_memory_mib: None,
             pool: 4,
             pool_queue: 1000,
+            patience: pg::PATIENCE,
             seed_dir,
         };
         Self { options, kind, _dir: dir }
@@ -68,6 +73,13 @@ impl TestData {
     #[must_use]
     pub fn limited(mut self, pool: u16, pool_queue: u16) -> Self {
         (self.options.pool, self.options.pool_queue) = (pool, pool_queue);
+        self
+    }
+
+    /// The same with [`STORE_PATIENCE`], as [`TestData::new`] has it.
+    #[must_use]
+    pub fn patient(mut self) -> Self {
+        self.options.patience = STORE_PATIENCE;
         self
     }
 

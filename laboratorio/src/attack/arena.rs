@@ -260,9 +260,10 @@ impl Arena {
         asked.map(|p| Probes::ask(p.ports.internal)).collect()
     }
 
-    /// Ends a round of probes.
-    pub fn met(probes: Vec<Probes>) -> Met {
-        Met::join(probes.into_iter().map(Probes::end))
+    /// Ends a round of probes: the most that one process left unanswered in a row, and all.
+    pub fn met(probes: Vec<Probes>) -> (usize, Met) {
+        let each: Vec<_> = probes.into_iter().map(Probes::end).collect();
+        (each.iter().map(Met::longest_silence).max().unwrap_or_default(), Met::join(each))
     }
 
     /// Ends every process by SIGTERM.

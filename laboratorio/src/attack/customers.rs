@@ -29,6 +29,8 @@ pub struct Customers {
     to: SocketAddr,
     tokens: Range<u64>,
     next: AtomicU64,
+    /// Purchases that were asked for and came to an end, whatever it was.
+    ended: AtomicU64,
     /// By the transaction's id.
     promised: Mutex<BTreeMap<u64, Promise>>,
 }
@@ -44,7 +46,8 @@ pub struct Shopping {
 impl Customers {
     /// They buy these tokens there.
     pub fn new(to: SocketAddr, tokens: Range<u64>) -> Self {
-        Self { to, next: AtomicU64::new(tokens.start), tokens, promised: Mutex::default() }
+        let (next, ended) = (AtomicU64::new(tokens.start), AtomicU64::new(0));
+        Self { to, next, ended, tokens, promised: Mutex::default() }
     }
 
     /// They buy from now on.
@@ -117,10 +120,13 @@ impl Customers {
 }
 
 impl Shopping {
-    /// Until a purchase was acknowledged, at most so long.
+    /// Until a purchase was acknowledged: for so long, and until customers were answered a few times, whatever the answer.
     pub async fn first_purchase(&self, patience: Duration) {
-        let deadline = Instant::now() + patience;
-        while self.customers.promises() == self.before && Instant::now() < deadline {
+        let ended = || self.customers.ended.load(Ordering::Relaxed);
+        let (deadline, last) = (Instant::now() + patience, Instant::now() + super::arena::PATIENCE);
+        let enough = ended() + 5 * CUSTOMERS;
+        let waits = || Instant::now() < deadline || (ended() < enough && Instant::now() < last);
+        while self.customers.promises() == self.before && waits() {
             tokio::time::sleep(PACE).await;
         }
     }
@@ -168,6 +174,7 @@ async fn buy(customers: Arc<Customers>, usuario: u64) {
                 connection = Some(stream);
             }
         }
+        customers.ended.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(PACE.saturating_sub(start.elapsed())).await;
     }
 }

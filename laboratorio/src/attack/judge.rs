@@ -58,12 +58,11 @@ pub async fn attack(kind: &Kind, attack: Attack, arena: &mut Arena) -> Result<Ve
     if !kind.no_purchases {
         shopping.first_purchase(A_PURCHASE.saturating_sub(begun.elapsed())).await;
     }
-    let (during, met) = (shopping.end(), Arena::met(probes));
+    let (during, (silence, met)) = (shopping.end(), Arena::met(probes));
     let peak = arena.peaks().into_iter().map(|(_, mib)| mib).max();
 
     seen.wrong.extend(arena.bury());
     if seen.wrong.is_empty() {
-        let silence = met.longest_silence();
         seen.rule(silence < 3, || {
             t!("{} sondas seguidas sin respuesta", "{} probes in a row without an answer", silence)
         });

@@ -100,7 +100,8 @@ impl Scale {
         let long = options.minutes.unwrap_or(Duration::from_secs_f64(SECONDS));
         if options.short {
             let (time, before) = (Duration::from_millis(1200), Duration::from_millis(500));
-            Self { short: true, time, before, client_seconds: 1 }
+            // more than a machine stands still
+            Self { short: true, time, before, client_seconds: 5 }
         } else {
             Self { short: false, time: long, before: Duration::from_secs(3), client_seconds: 10 }
         }

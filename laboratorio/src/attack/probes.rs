@@ -2,7 +2,8 @@
 
 use super::raw;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
@@ -10,6 +11,42 @@ use tokio::task::JoinHandle;
 const EVERY: Duration = Duration::from_millis(50);
 /// A kubelet's patience with `/readyz` in the manifests.
 pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two looks at whether this laboratory runs.
+const LOOK: Duration = Duration::from_millis(10);
+/// A look that is so late was kept from its turn.
+const LATE: Duration = Duration::from_millis(50);
+
+/// How long this laboratory was kept from running so far: the machine stood, or was too busy. Nobody could answer then.
+fn stood() -> Duration {
+    static WATCH: Once = Once::new();
+    static MICROSECONDS: AtomicU64 = AtomicU64::new(0);
+    WATCH.call_once(|| {
+        std::thread::spawn(|| {
+            loop {
+                let start = Instant::now();
+                std::thread::sleep(LOOK);
+                let late = start.elapsed().saturating_sub(LOOK);
+                if late >= LATE {
+                    let late = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
+                    MICROSECONDS.fetch_add(late, Ordering::Relaxed);
+                }
+            }
+        });
+    });
+    Duration::from_micros(MICROSECONDS.load(Ordering::Relaxed))
+}
+
+/// How long something took, without the time in which the laboratory itself was kept from running; and that time.
+pub async fn timed<T>(what: impl Future<Output = T>) -> (T, Duration, Duration) {
+    let (start, before) = (Instant::now(), stood());
+    let done = what.await;
+    let took = start.elapsed();
+    // who watches was kept from it, too, and notes it now
+    tokio::time::sleep(LOOK * 3).await;
+    let lost = stood().saturating_sub(before);
+    (done, took.saturating_sub(lost), lost)
+}
 
 /// Asks a process again and again, each time on a new connection.
 pub struct Probes {
@@ -31,10 +68,13 @@ impl Probes {
         let kept = Arc::clone(&times);
         let asking = tokio::spawn(async move {
             loop {
-                let start = Instant::now();
-                let answer = tokio::time::timeout(PATIENCE, raw::get(internal, "/livez")).await;
+                let asked = tokio::time::timeout(PATIENCE, raw::get(internal, "/livez"));
+                let (answer, took, lost) = timed(asked).await;
                 let good = matches!(answer, Ok(Ok(reply)) if reply.status == 200);
-                kept.lock().unwrap_or_else(PoisonError::into_inner).push(good.then(|| start.elapsed()));
+                // where nobody answers a laboratory that does not run, it asks again
+                if good || lost < PATIENCE / 2 {
+                    kept.lock().unwrap_or_else(PoisonError::into_inner).push(good.then_some(took));
+                }
                 tokio::time::sleep(EVERY).await;
             }
         });

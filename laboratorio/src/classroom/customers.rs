@@ -20,7 +20,7 @@ const STOCK: f64 = 400.0;
 /// Customers who are still at it when a report is asked for.
 const LAST_CUSTOMERS: Duration = Duration::from_secs(40);
 /// How long a market may be silent when a report is asked for; one that is silent for longer cannot be read.
-const ALIVE: Duration = Duration::from_secs(3);
+const ALIVE: Duration = Duration::from_secs(8);
 /// What is pending when a report is asked for.
 const SETTLING: Duration = Duration::from_secs(20);
 

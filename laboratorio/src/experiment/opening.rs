@@ -10,7 +10,7 @@ use crate::words::failed;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Tokens that are left to the experiment.
 pub const SPARE: usize = 60;
@@ -26,6 +26,17 @@ const LITTLE: i64 = 120;
 const AT_ONCE: usize = 16;
 /// A market that takes longer for one new token or user is not there.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// One that says it is busy is asked again for so long.
+const BUSY: Duration = Duration::from_secs(20);
+
+/// Whether the market is busy and may be asked again; a moment has passed then. What it has made all the same is nobody's.
+async fn busy(answer: &http::Answer, deadline: Instant) -> bool {
+    if answer.status != Some(503) || Instant::now() > deadline {
+        return false;
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    true
+}
 
 /// Users and tokens, before anybody buys.
 #[derive(Clone)]
@@ -130,9 +141,14 @@ pub async fn create(client: &reqwest::Client, to: &Addresses, wanted: Opened) ->
     let mut opened = Opened { usuarios: Vec::new(), tokens: Vec::new() };
     for mut usuario in wanted.usuarios {
         let body = json!({"nombre": usuario.nombre, "saldo": usuario.saldo});
-        let answer = to
-            .send(Subject::Office, client.post(format!("{}/usuarios", to.usuarios)).json(&body), PATIENCE)
-            .await;
+        let deadline = Instant::now() + BUSY;
+        let answer = loop {
+            let request = client.post(format!("{}/usuarios", to.usuarios)).json(&body);
+            let answer = to.send(Subject::Office, request, PATIENCE).await;
+            if !busy(&answer, deadline).await {
+                break answer;
+            }
+        };
         match (answer.status, answer.body.get("id").and_then(Value::as_u64)) {
             (Some(201), Some(id)) => usuario.id = id,
             _ => return Err(refused(&t!("usuarios", "users"), &answer)),
@@ -142,7 +158,13 @@ pub async fn create(client: &reqwest::Client, to: &Addresses, wanted: Opened) ->
     // together: a market that writes to disk answers many in the time of one
     let made = stream::iter(wanted.tokens).map(async |mut token: Token| {
         let op = Op::CreateToken { nombre: token.nombre.clone(), precio: token.precio };
-        let answer = http::ask(client, to, &op, None, PATIENCE).await;
+        let deadline = Instant::now() + BUSY;
+        let answer = loop {
+            let answer = http::ask(client, to, &op, None, PATIENCE).await;
+            if !busy(&answer, deadline).await {
+                break answer;
+            }
+        };
         match (answer.status, answer.body.get("id").and_then(Value::as_u64)) {
             (Some(201), Some(id)) => {
                 token.id = id;

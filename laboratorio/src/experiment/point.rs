@@ -22,7 +22,7 @@ pub const POINTS: [&str; 6] =
 /// Those that the naive shop has as well.
 pub const OF_NAIVE: [&str; 4] = ["tras-reserva", "tras-cargo", "tras-compra", "tras-venta"];
 /// Recovery looks once a second, and this machine may be busy.
-const SETTLED_WITHIN: Duration = Duration::from_millis(ORPHAN_AGE.as_millis() as u64 + 5000);
+const SETTLED_WITHIN: Duration = Duration::from_millis(ORPHAN_AGE.as_millis() as u64 + 10_000);
 /// The longest that one look at what is held may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A service that does not say for so long what is held is not there.
@@ -207,7 +207,15 @@ async fn market(lab: &Lab<'_>, local: &Local, point: &str, n: usize) -> Result<(
     }
     let settled = if any { u64::try_from(died.elapsed().as_micros()).unwrap_or(u64::MAX) } else { 0 };
     lab.did(from, t!("{armed} murió en {point}", "{armed} died at {point}"), true);
-    let (who, way) = settler(&before, &settlers(local).await);
+    // it is counted a moment after it is gone
+    let counted = Instant::now() + PATIENCE;
+    let (who, way) = loop {
+        let found = settler(&before, &settlers(local).await);
+        if !any || found.1 != Way::Unknown || Instant::now() > counted {
+            break found;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
     let (how, way) = match any {
         true => (settlement(&who, way, settled), way),
         false => (t!("no hubo nada que resolver", "nothing had to be settled"), Way::Unknown),
@@ -295,7 +303,7 @@ async fn settlers(local: &Local) -> Vec<Settled> {
     let Ok(client) = http::client(false) else { return all };
     for replica in local.of(Service::Transacciones) {
         if let Some(public) = replica.public() {
-            let count = async |name| reading::counter(&client, public, name).await.unwrap_or(0);
+            let count = async |name| reading::counter(&client, public, name, PATIENCE).await.unwrap_or(0);
             all.push(Settled {
                 name: replica.name,
                 confirmed: count("recovery_confirmed_total").await,

@@ -1,6 +1,8 @@
 //! Each experiment in short: its verdict, its exit code, its report; and the naive shop wrong in each.
 
-use crate::helpers::{Classroom, LABORATORIO, interrupt_group, running, services, turn, wait_for, words};
+use crate::helpers::{
+    Classroom, LABORATORIO, interrupt_group, running, services, serving, turn, wait_for, words,
+};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -77,7 +79,7 @@ fn damage(report: &Value) -> i64 {
 fn more_processes_take_their_share_and_no_read_fails() {
     let _turn = turn();
     services();
-    let report = report(&["escala", "--segundos", "4.5", "--semilla", "3"], 0);
+    let report = report(&["escala", "--segundos", "12", "--semilla", "3"], 0);
     assert!(rule(&report, "lecturas") && rule(&report, "claves"));
     let phases = report["fases"].as_array().unwrap();
     let pods: Vec<_> = phases
@@ -96,7 +98,7 @@ fn customers_outlive_the_death_of_a_service() {
     let _turn = turn();
     services();
     let args =
-        ["caida", "--replicas", "1", "--cada", "1.5", "--segundos", "4", "--semilla", "4", "--idioma", "en"];
+        ["caida", "--replicas", "1", "--cada", "1", "--segundos", "9", "--semilla", "4", "--idioma", "en"];
     let report = report(&args, 0);
     let marks = report["marcas"].as_array().unwrap();
     assert!(marks.iter().filter(|m| m["falla"] == true).count() >= 2, "{marks:?}");
@@ -229,7 +231,8 @@ fn kill_9_of_a_class_ends_all_of_its_processes_and_its_experiments() {
     });
     std::thread::scope(|scope| {
         scope.spawn(|| class.order(&json!({"orden": "experimento", "nombre": "caida", "ingenuo": false})));
-        wait_for(|| running(path) > 14);
+        // the class's seven and the experiment's
+        wait_for(|| serving(path) == 14);
         class.kill();
     });
     wait_for(|| running(path) == 0);
@@ -317,8 +320,8 @@ fn a_class_on_postgresql_has_a_server_of_its_own() {
     let order = |order| assert_eq!(class.order(&order), (204, String::new()));
     // twice at once: there are the same customers all the same
     std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| order(json!({"orden": "carga", "lecturas": 20.0, "compras": 20.0})));
+        for reads in [20.0, 21.0] {
+            scope.spawn(move || order(json!({"orden": "carga", "lecturas": reads, "compras": 20.0})));
         }
     });
     let mut curl = Command::new("curl");

@@ -1,6 +1,6 @@
 //! A database that an earlier version wrote opens with this one, and what this version writes has the earlier one's form.
 
-use crate::helpers::{Process, all, compra};
+use crate::helpers::{Process, all, compra, read};
 use serde_json::json;
 use sqlx::Row;
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ async fn a_database_of_an_earlier_version_goes_on_where_it_was() {
     let api = &market.api;
     // recovery finishes what the dead coordinator had bought, and gives back what it only held
     let settled = eventually(PATIENCE, async || {
-        let verdict = api.get("/transacciones/auditoria").await.expect(200).json();
+        let verdict = read(api, "/transacciones/auditoria").await.json();
         (verdict["pendientes"] == 0).then_some(verdict)
     })
     .await;
@@ -63,7 +63,7 @@ async fn a_database_of_an_earlier_version_goes_on_where_it_was() {
     let created = api.post("/tokens").json(json!({"nombre": "Roca", "precio": 9})).await.expect(201);
     assert_eq!(created.json()["id"], 108);
     let done = eventually(PATIENCE, async || {
-        let verdict = api.get("/transacciones/auditoria").await.expect(200).json();
+        let verdict = read(api, "/transacciones/auditoria").await.json();
         (verdict["pendientes"] == 0).then_some(verdict)
     })
     .await;

@@ -1,6 +1,6 @@
 //! Processes that share a database and a Redis, and no file.
 
-use crate::helpers::{Process, check, compra, filled};
+use crate::helpers::{Process, check, compra, filled, read};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,8 @@ async fn they_sell_each_token_once_and_show_it_at_once_while_one_is_killed_and_r
     let seed = filled(6, TOKENS);
     let arrays = seed.path().join("datos").display().to_string();
     let url = redis.url();
-    let options = ["--store", &database, "--redis-url", &url, "--seed-dir", &arrays, "--orphan-age-ms=3500"];
+    let times = ["--purchase-deadline-ms=3000", "--orphan-age-ms=3500"];
+    let options = ["--store", &database, "--redis-url", &url, "--seed-dir", &arrays, times[0], times[1]];
     let start = async || Process::on(Arc::new(TempDir::new().unwrap()), &options).await;
     let (one, two) = (start().await, start().await);
     let bought = AtomicU64::new(0);
@@ -39,7 +40,7 @@ async fn they_sell_each_token_once_and_show_it_at_once_while_one_is_killed_and_r
             match answer {
                 (201, _) => {
                     bought.fetch_add(1, Ordering::SeqCst);
-                    let shop = two.api.get("/tokens?limite=1000&vendido=false").await.expect(200);
+                    let shop = read(&two.api, "/tokens?limite=1000&vendido=false").await;
                     let free: Vec<serde_json::Value> = shop.read();
                     assert!(free.iter().all(|t| t["id"] != token), "{token} is sold, and shown as free");
                 }

@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 use testkit::Api;
 
 const CLIENTS: u64 = 200;
-/// Of a loud machine with two cores, half of which searches take.
-const QUICK: Duration = Duration::from_millis(500);
 
 /// Threads of a process.
 fn threads(pid: u32) -> u64 {
@@ -47,12 +45,13 @@ async fn searches_of_two_hundred_clients_leave_the_others_quick() {
         })
         .collect();
     let api = Api::new(market.address);
-    let (mut took, mut most) = (Vec::new(), 0);
+    let (mut took, mut meanwhile, mut most) = (Vec::new(), Vec::new(), 0);
     while found.load(Ordering::Relaxed) < 20 || away.load(Ordering::Relaxed) == 0 || took.len() < 40 {
         for path in ["/livez", "/tokens/50000"] {
-            let start = Instant::now();
+            let (start, earlier) = (Instant::now(), found.load(Ordering::Relaxed));
             api.get(path).await.expect(200);
             took.push(start.elapsed());
+            meanwhile.push(found.load(Ordering::Relaxed) - earlier);
         }
         most = most.max(threads(market.pid()));
     }
@@ -61,8 +60,12 @@ async fn searches_of_two_hundred_clients_leave_the_others_quick() {
         client.await.unwrap();
     }
     took.sort_unstable();
-    let median = took[took.len() / 2];
-    println!("median {median:?}, {found:?} searches, {away:?} turned away, {before} to {most} threads");
-    assert!(median < QUICK, "{took:?}");
+    meanwhile.sort_unstable();
+    let (median, searches) = (took[took.len() / 2], meanwhile[meanwhile.len() / 2]);
+    println!(
+        "median {median:?} and {searches} searches meanwhile; {found:?} searches, {away:?} turned away, {before} to {most} threads"
+    );
+    // behind the searches of all clients one would wait for as many as there are clients
+    assert!(searches < CLIENTS / 4, "{meanwhile:?}");
     assert!(most <= before + 8, "{before} threads before, {most} while clients search");
 }

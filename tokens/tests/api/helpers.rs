@@ -9,6 +9,7 @@ use std::io::Read;
 use std::path::Path;
 use tempfile::TempDir;
 use testkit::Api;
+use testkit::data::STORE_PATIENCE;
 use testkit::postgres::store_option;
 use tokens::app;
 use tokens::config::Config;
@@ -193,7 +194,7 @@ impl Pod {
 /// The configuration of a service over `dir/datos`.
 pub fn config(dir: &Path) -> Config {
     let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
-    Config::parse_from([
+    let mut config = Config::parse_from([
         "tokens",
         "--host=127.0.0.1",
         "--port=0",
@@ -208,7 +209,9 @@ pub fn config(dir: &Path) -> Config {
         &path("seed"),
         "--imagenes",
         &path("imagenes"),
-    ])
+    ]);
+    config.host.store.patience = STORE_PATIENCE;
+    config
 }
 
 /// The path of an attempt; `#` would end it.

@@ -45,8 +45,12 @@ async fn a_redis_that_is_gone_is_gone_without_and_found_again() {
     for _ in 0..3 {
         redis.kill();
         // the number of this process's own visits, those that Redis counted included
-        let alone = pod.counts(false).await;
+        let mut alone = pod.counts(false).await;
         assert!(alone > visits, "{alone} after {visits}");
+        // so many that those which a new Redis counts, and answers late, do not come near them
+        for _ in 0..50 {
+            alone = pod.visit().await.0;
+        }
         pod.api.connected().await;
         pod.api.get("/readyz").await.expect(200);
         redis.restart().await;
@@ -61,12 +65,13 @@ async fn a_redis_that_does_not_answer_costs_a_few_requests_a_moment_and_the_othe
     let pod = Pod::counting(&redis.url());
     pod.counts(true).await;
     redis.pause();
-    let start = Instant::now();
+    let mut waited = 0;
     for _ in 0..200 {
+        let asked = Instant::now();
         assert!(!pod.visit().await.1, "nobody counted that");
+        waited += u32::from(asked.elapsed() >= pg::redis::BOUND);
     }
-    let took = start.elapsed();
-    assert!(took < 100 * pg::redis::BOUND, "{took:?}: half of them waited");
+    assert!(waited < 100, "{waited} of 200 waited");
     redis.resume();
     pod.counts(true).await;
 }
@@ -99,8 +104,9 @@ async fn a_redis_that_takes_no_writes_is_gone_without_until_it_does() {
     redis.ask::<()>(&["REPLICAOF", "NO", "ONE"]);
     pod.counts(true).await;
     // the key is something else
-    redis.ask::<()>(&["DEL", "tokens:hits"]);
-    redis.ask::<()>(&["LPUSH", "tokens:hits", "x"]);
+    // in one step: a pod's probe would make a number of it in between
+    redis.ask::<()>(&["LPUSH", "x", "x"]);
+    redis.ask::<()>(&["RENAME", "x", "tokens:hits"]);
     pod.counts(false).await;
     redis.ask::<()>(&["DEL", "tokens:hits"]);
     pod.counts(true).await;
@@ -116,8 +122,17 @@ async fn a_wrong_password_is_no_reason_to_fail() {
     assert_eq!(own, [(1, false), (2, false)]);
     redis.set("requirepass", "otro");
     pods[0].counts(true).await;
-    // who is in stays in
-    pods[1].counts(true).await;
+    // who is in stays in; where a slow machine has put it out, it comes in anew, and the password changes once more
+    eventually(PATIENCE, async || {
+        if pods[1].visit().await.1 {
+            return Some(());
+        }
+        redis.set("requirepass", "secreto");
+        pods[1].counts(true).await;
+        redis.set("requirepass", "otro");
+        None
+    })
+    .await;
 }
 
 #[test]

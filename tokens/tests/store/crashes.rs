@@ -19,6 +19,7 @@ async fn a_crash_of_the_database_loses_and_doubles_nothing() {
     let data = TestData::on(&server.url("postgres"));
     let opened = data.open::<State>();
     let store = Store::new(opened.clone());
+    eventually(PATIENCE, async || opened.backend().health().ok()).await;
     for n in 1..=160 {
         store.create(new_token("x", n)).await.unwrap();
     }
@@ -52,6 +53,7 @@ async fn a_crash_of_the_database_loses_and_doubles_nothing() {
 async fn readers_of_a_database_that_is_gone_are_told_together_and_in_time() {
     let server = Server::start("");
     let store = open(&TestData::on(&server.url("postgres")));
+    eventually(PATIENCE, async || store.version().await.ok()).await;
     store.create(new_token("x", 1)).await.unwrap();
     let before = store.version().await.unwrap();
     tokio::task::block_in_place(|| server.down());
@@ -70,7 +72,7 @@ async fn readers_of_a_database_that_is_gone_are_told_together_and_in_time() {
 async fn who_gives_up_waiting_keeps_nobody_else_waiting() {
     let server = Server::shared();
     let url = server.database().await;
-    let store = open(&TestData::on(&url));
+    let store = open(&TestData::on(&url).patient());
     store.create(new_token("x", 1)).await.unwrap();
     let (begun, mut left) = (Instant::now(), 0);
     // on a busy machine most are answered before they are asked again
@@ -97,7 +99,7 @@ async fn the_schema_refuses_what_breaks_the_law() {
     let server = Server::shared();
     let url = server.database().await;
     let (_, database) = url.rsplit_once('/').unwrap();
-    let store = open(&TestData::on(&url));
+    let store = open(&TestData::on(&url).patient());
     for n in 1..=4 {
         store.create(new_token("x", n)).await.unwrap();
     }

@@ -114,6 +114,9 @@ impl Coordinator {
     }
 
     async fn cancel(&self, intento: &Intento, cargo: bool, deadline: Instant) -> Event {
+        // before another attempt it can be left to that one; after a refusal which used up its time recovery would take
+        // ORPHAN_AGE, and nobody could buy the token meanwhile
+        let deadline = if cargo { deadline } else { self.extended(deadline) };
         let charged =
             async { if cargo { self.usuarios.cancel(intento, deadline).await } else { Ok(Ok(())) } };
         let (reserved, charged) = tokio::join!(self.tokens.cancel(intento, deadline), charged);
@@ -133,7 +136,7 @@ impl Coordinator {
     /// a background task confirms the debit.
     async fn confirm(&self, intento: Intento, slot: &Slot, deadline: Instant) -> Event {
         // also for a purchase that used up its time: recovery would take ORPHAN_AGE
-        let deadline = deadline.max(Instant::now() + self.deadline / 3);
+        let deadline = self.extended(deadline);
         let (usuarios, of, slot) = (Arc::clone(&self.usuarios), intento.clone(), Arc::clone(slot));
         let context = http_kit::context::Context::current().unwrap_or_default();
         self.background.spawn(context.scope(async move {
@@ -141,6 +144,11 @@ impl Coordinator {
             drop(slot);
         }));
         confirmed("tokens", self.tokens.as_ref(), &intento, deadline).await
+    }
+
+    /// A deadline for what ends an attempt, however late it is.
+    fn extended(&self, deadline: Instant) -> Instant {
+        deadline.max(Instant::now() + self.deadline / 3)
     }
 
     fn no_store(&self, e: &StoreError) -> Event {

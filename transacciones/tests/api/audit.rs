@@ -320,7 +320,9 @@ async fn a_balance_that_is_not_its_ledger_is_found() {
 #[tokio::test]
 async fn without_a_participant_there_is_no_verdict() {
     let m = Market::start();
-    let Market { tokens: goods, transacciones: mine, usuarios: _people, .. } = m;
+    let hasty = ["--purchase-deadline-ms=400", "--orphan-age-ms=401"];
+    let mine = transacciones(m.dir.path(), m.usuarios.internal, m.tokens.internal, &hasty);
+    let Market { tokens: goods, transacciones: _other, usuarios: _people, dir: _dir, .. } = m;
     goods.stop().await;
     let answer = mine.api.get("/transacciones/auditoria").await;
     answer.assert_problem(503, "servicio-no-disponible");

@@ -92,11 +92,14 @@ async fn each_purchase_comes_once_and_in_order() {
     m.compra(1, 60).await.expect(201);
     let mut here = Follower::new(&m.transacciones.api, None).await;
     let mut there = Follower::new(&other.api, None).await;
-    join_all((1..=59).map(|id| {
+    let answers = join_all((1..=59).map(|id| {
         let api = if id % 2 == 0 { &m.transacciones.api } else { &other.api };
         compra(api, 1, id).into_future()
     }))
     .await;
+    for answer in answers {
+        answer.expect(201);
+    }
     let bought = m.looker.transacciones().await;
     // from the next purchase on, those of the other process too
     assert_eq!(here.take(59).await, bought[1..]);

@@ -61,7 +61,7 @@ async fn a_purchase_that_commits_after_later_ids_is_not_skipped() {
     let server = Server::shared();
     let url = server.database().await;
     let (_, database) = url.rsplit_once('/').unwrap();
-    let store = Store::new(TestData::on(&url).open());
+    let store = Store::new(TestData::on(&url).patient().open());
     let first = commit(&store, "k1#1", 1, 7).await.unwrap();
     let mut slow = server.connect(database).await;
     let begin =
@@ -84,7 +84,7 @@ async fn the_schema_refuses_what_breaks_the_law() {
     let server = Server::shared();
     let url = server.database().await;
     let (_, database) = url.rsplit_once('/').unwrap();
-    let store = Store::new(TestData::on(&url).open());
+    let store = Store::new(TestData::on(&url).patient().open());
     commit(&store, "k#1", 1, 7).await.unwrap();
     let tried = async |values: &[&str]| {
         let sql = format!(

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
 use testkit::Api;
+use testkit::data::STORE_PATIENCE;
 use testkit::postgres::store_option;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -37,7 +38,9 @@ pub fn config(dir: &Path, more: &[&str]) -> Config {
     let fixed =
         ["usuarios", "--host=127.0.0.1", "--port=0", "--internal-port=0", "--workers=2", "--hostname=prueba"];
     let own = store.iter().map(String::as_str).chain(["--internal-token", TOKEN]);
-    Config::parse_from(fixed.into_iter().chain(own).chain(more.iter().copied()))
+    let mut config = Config::parse_from(fixed.into_iter().chain(own).chain(more.iter().copied()));
+    config.host.store.patience = STORE_PATIENCE;
+    config
 }
 
 impl TestApp {

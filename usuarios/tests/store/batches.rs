@@ -83,7 +83,7 @@ async fn requests_that_come_while_a_batch_is_under_way_go_together() {
     let server = Server::shared();
     let url = server.database().await;
     let database = url.rsplit_once('/').unwrap().1;
-    let opened = TestData::on(&url).open::<State>();
+    let opened = TestData::on(&url).patient().open::<State>();
     let ServiceStore::Postgres(schema) = &opened else { panic!() };
     let store = Store::new(opened.clone());
     store.create("Ana".to_owned(), monto(1000)).await.unwrap();
@@ -115,7 +115,7 @@ async fn a_batch_that_stands_still_keeps_no_other_operation_waiting() {
     let server = Server::shared();
     let url = server.database().await;
     let database = url.rsplit_once('/').unwrap().1;
-    let store = Store::new(TestData::on(&url).open::<State>());
+    let store = Store::new(TestData::on(&url).patient().open::<State>());
     for nombre in ["Ana", "Luis"] {
         store.create(nombre.to_owned(), monto(1000)).await.unwrap();
     }

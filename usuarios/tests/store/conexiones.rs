@@ -59,7 +59,7 @@ async fn behind_a_proxy_that_shares_sessions_every_start_is_ready_and_leaves_no_
     let held = "select count(*) from pg_locks l join pg_database d on d.oid = l.database
                 where l.locktype = 'advisory' and d.datname = current_database()";
     assert_eq!(server.count(name(&url), held).await, 0);
-    let direct = TestData::on(&url).open::<State>();
+    let direct = TestData::on(&url).patient().open::<State>();
     ready(&direct).await;
     assert_eq!(Store::new(direct).create("Ana".to_owned(), monto(5)).await.unwrap().id, id(1));
 }
@@ -86,9 +86,13 @@ async fn behind_a_proxy_that_mixes_up_prepared_statements_it_is_not_ready_and_sa
         let bouncer = PgBouncer::before(server, "transaction", &ignored).await;
         let opened = TestData::on(&bouncer.url(name(&url))).open::<State>();
         let store = Store::new(opened.clone());
-        let told = eventually(PATIENCE, async || store.create("Ana".to_owned(), monto(5)).await.err()).await;
-        let told = trouble::<()>(Err(told)).to_string();
-        assert!(told.contains("pool_mode = session"), "{told}");
+        eventually(PATIENCE, async || {
+            let told =
+                trouble(Err::<(), _>(store.create("Ana".to_owned(), monto(5)).await.err()?)).to_string();
+            // one whose time is over in its first turn has met nothing
+            told.contains("pool_mode = session").then_some(())
+        })
+        .await;
         not_ready(&opened, "max_prepared_statements").await;
     }
     let bouncer = PgBouncer::before(server, "session", "extra_float_digits,options").await;
@@ -107,8 +111,12 @@ async fn a_database_of_another_encoding_is_refused_and_its_encoding_named() {
         let opened = TestData::on(&server.url(&database)).open::<State>();
         not_ready(&opened, &format!("its encoding must be UTF8, and is {encoding}")).await;
         let store = Store::new(opened);
-        let told = trouble(store.create("Ана".to_owned(), monto(5)).await);
-        assert!(matches!(&told, StoreError::Io { reason } if reason.contains("UTF8")), "{told}");
+        // a look that the machine held up says something else, until the next one
+        eventually(PATIENCE, async || {
+            let told = trouble(store.create("Ана".to_owned(), monto(5)).await);
+            matches!(&told, StoreError::Io { reason } if reason.contains("UTF8")).then_some(())
+        })
+        .await;
     }
 }
 
@@ -126,7 +134,7 @@ async fn of_several_hosts_the_one_that_takes_writes_is_used() {
     // a port where nobody listens, one that takes no writes, and the right one
     let hosts =
         format!("127.0.0.1:{},127.0.0.1:{},127.0.0.1:{}", free_port(), standby.port(), primary.port());
-    let opened = TestData::on(&format!("postgres://postgres@{hosts}/{database}")).open::<State>();
+    let opened = TestData::on(&format!("postgres://postgres@{hosts}/{database}")).patient().open::<State>();
     let store = Store::new(opened.clone());
     store.create("Ana".to_owned(), monto(5)).await.unwrap();
     ready(&opened).await;
@@ -141,6 +149,7 @@ async fn connections_that_the_network_has_forgotten_cost_no_request_its_answer()
     let nat = Nat::before(([127, 0, 0, 1], server.port()).into()).await;
     let opened = TestData::on(&format!("postgres://postgres@{}/{}", nat.address, name(&url))).open::<State>();
     let store = Store::new(opened.clone());
+    ready(&opened).await;
     store.create("Ana".to_owned(), monto(1000)).await.unwrap();
     // as many as there are connections, so that each of them is idle afterwards
     let charges = async |round: &str| {
@@ -164,8 +173,8 @@ async fn while_no_standby_answers_it_is_not_ready_and_the_server_gets_no_more_co
     let server = Server::start("");
     let opened = TestData::on(&server.url("postgres")).open::<State>();
     let store = Store::new(opened.clone());
-    store.create("Ana".to_owned(), monto(1000)).await.unwrap();
     ready(&opened).await;
+    store.create("Ana".to_owned(), monto(1000)).await.unwrap();
     let standby = async |names: &str| {
         server.execute("postgres", &format!("alter system set synchronous_standby_names = '{names}'")).await;
         server.execute("postgres", "select pg_reload_conf()").await;
@@ -179,8 +188,8 @@ async fn while_no_standby_answers_it_is_not_ready_and_the_server_gets_no_more_co
         for answer in join_all(charged).await {
             trouble(answer);
         }
-        let open = connections(&server, "postgres").await;
-        assert!(open <= 4 + 2, "{open} connections after round {round}");
+        // one that nobody holds any more may still be leaving; one whose commit waits stays
+        eventually(PATIENCE, async || (connections(&server, "postgres").await <= 4 + 2).then_some(())).await;
     }
     assert!(opened.backend().health().is_err());
     standby("").await;
@@ -197,7 +206,7 @@ async fn while_no_standby_answers_it_is_not_ready_and_the_server_gets_no_more_co
 async fn who_finds_a_full_queue_is_told_at_once_and_the_others_are_served() {
     let server = Server::shared();
     let url = server.database().await;
-    let opened = TestData::on(&url).limited(1, 2).open::<State>();
+    let opened = TestData::on(&url).limited(1, 2).patient().open::<State>();
     let store = Store::new(opened.clone());
     store.create("Ana".to_owned(), monto(1000)).await.unwrap();
     let mut other = server.connect(name(&url)).await;
@@ -237,7 +246,7 @@ async fn who_finds_a_full_queue_is_told_at_once_and_the_others_are_served() {
 async fn while_lists_are_counted_all_else_is_answered() {
     let server = Server::shared();
     let url = server.database().await;
-    let opened = TestData::on(&url).open::<State>();
+    let opened = TestData::on(&url).patient().open::<State>();
     let store = Store::new(opened.clone());
     store.create("Ana".to_owned(), monto(1000)).await.unwrap();
     let mut other = server.connect(name(&url)).await;
@@ -277,7 +286,7 @@ async fn what_the_database_will_not_do_is_no_reason_to_try_again() {
     let url = server.database().await;
     let sql = async |sql: &str| server.execute(name(&url), sql).await;
     sql("create role limitado login; create schema usuarios authorization limitado").await;
-    let opened = TestData::on(&url.replace("postgres@", "limitado@")).open::<State>();
+    let opened = TestData::on(&url.replace("postgres@", "limitado@")).patient().open::<State>();
     let store = Store::new(opened.clone());
     store.create("Ana".to_owned(), monto(1000)).await.unwrap();
     ready(&opened).await;
@@ -326,7 +335,7 @@ async fn what_the_database_will_not_do_is_no_reason_to_try_again() {
 async fn rows_that_were_put_in_by_hand_are_no_reason_to_try_again_for_ever() {
     let server = Server::shared();
     let url = server.database().await;
-    let opened = TestData::on(&url).open::<State>();
+    let opened = TestData::on(&url).patient().open::<State>();
     let store = Store::new(opened.clone());
     ready(&opened).await;
     let by_hand =

@@ -43,6 +43,7 @@ async fn a_crash_of_the_database_loses_and_doubles_nothing() {
     let data = TestData::on(&server.url("postgres"));
     let opened = data.open::<State>();
     let store = Store::new(opened.clone());
+    ready(&opened).await;
     store.create("Ana".to_owned(), crate::law::monto(1_000_000)).await.unwrap();
     let client = async |n: usize| {
         let mut made = 0;
@@ -78,7 +79,7 @@ async fn a_transaction_that_was_given_up_while_it_began_takes_nobodys_writes_alo
     let server = Server::shared();
     let url = server.database().await;
     let (_, database) = url.rsplit_once('/').unwrap();
-    let opened = TestData::on(&url).open::<State>();
+    let opened = TestData::on(&url).patient().open::<State>();
     let store = Store::new(opened.clone());
     store.create("Ana".to_owned(), crate::law::monto(100)).await.unwrap();
     let ServiceStore::Postgres(schema) = &opened else { panic!() };
@@ -113,8 +114,8 @@ async fn one_that_takes_no_writes_is_not_ready_until_it_does() {
     let data = TestData::on(&server.url("postgres"));
     let opened = data.open::<State>();
     let store = Store::new(opened.clone());
-    store.create("Ana".to_owned(), crate::law::monto(5)).await.unwrap();
     ready(&opened).await;
+    store.create("Ana".to_owned(), crate::law::monto(5)).await.unwrap();
     server.execute("postgres", "alter system set default_transaction_read_only = on").await;
     server.execute("postgres", "select pg_reload_conf()").await;
     not_ready(&opened).await;
@@ -131,7 +132,7 @@ async fn a_balance_or_a_ledger_that_was_edited_shows_in_the_digest() {
     let server = Server::shared();
     let url = server.database().await;
     let (_, database) = url.rsplit_once('/').unwrap();
-    let store = Store::new(TestData::on(&url).open());
+    let store = Store::new(TestData::on(&url).patient().open());
     for n in [5, 6, 7] {
         store.create("x".to_owned(), crate::law::monto(n)).await.unwrap();
     }
@@ -150,7 +151,7 @@ async fn the_schema_refuses_what_breaks_the_law() {
     let server = Server::shared();
     let url = server.database().await;
     let (_, database) = url.rsplit_once('/').unwrap();
-    let store = Store::new(TestData::on(&url).open());
+    let store = Store::new(TestData::on(&url).patient().open());
     store.create("x".to_owned(), crate::law::monto(5)).await.unwrap();
     let tried = async |sql: String| {
         let mut connection = server.connect(database).await;

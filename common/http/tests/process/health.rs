@@ -9,6 +9,12 @@ fn salud(environment: &[(&str, &str)], arguments: &[&str]) -> Ended {
     ends(notes(&args).env_remove("WORKERS").envs(environment.iter().copied()))
 }
 
+/// The same, answered in time: a machine may stand still for the two seconds that it waits.
+fn answered(environment: &[(&str, &str)], arguments: &[&str]) -> Ended {
+    let mut asked = (0..5).map(|_| salud(environment, arguments));
+    asked.find(|ended| !ended.errors.contains("did not answer within")).expect("an answer in time")
+}
+
 #[tokio::test]
 async fn it_is_0_when_ready_and_1_while_leaving() {
     let process = Process::start(|c| {
@@ -16,17 +22,17 @@ async fn it_is_0_when_ready_and_1_while_leaving() {
     })
     .await;
     let port = process.api.base.rsplit_once(':').unwrap().1.to_owned();
-    let ready = salud(&[("PORT", &port)], &[]);
+    let ready = answered(&[("PORT", &port)], &[]);
     assert_eq!((ready.code, ready.errors.as_str()), (0, ""));
     assert_eq!(ready.out.matches("ready: http://").count(), 1, "{}", ready.out);
-    let by_flag = salud(&[("PORT", "9")], &["--port", &port]);
+    let by_flag = answered(&[("PORT", "9")], &["--port", &port]);
     assert_eq!(by_flag.code, 0, "a flag counts more than its variable: {}", by_flag.errors);
     // it must judge the process, not the options of serving
     let broken = [("PORT", port.as_str()), ("SECRET", "short"), ("WORKERS", "0")];
-    assert_eq!(salud(&broken, &[]).code, 0);
+    assert_eq!(answered(&broken, &[]).code, 0);
     process.signal("TERM");
     let errors = eventually(PATIENCE, async || {
-        let ended = salud(&[("PORT", &port)], &[]);
+        let ended = answered(&[("PORT", &port)], &[]);
         (ended.code == 1).then_some(ended.errors)
     })
     .await;

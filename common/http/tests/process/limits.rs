@@ -2,7 +2,7 @@
 
 use crate::helpers::{ARGS, Process, SECRET, notes};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use testkit::raw::RawConnection;
 use testkit::{PATIENCE, eventually};
 
@@ -78,6 +78,16 @@ async fn a_probe_is_answered_at_every_moment_of_a_flood_of_requests_that_do_not_
 /// All of them are there before a worker has looked at one, and more of them than there are places.
 #[tokio::test]
 async fn probes_in_the_middle_of_a_burst_are_answered() {
+    for _ in 0..5 {
+        if answers_the_probes_of_a_burst().await {
+            return;
+        }
+    }
+    panic!("no worker looked at a connection within a second");
+}
+
+/// False where connections may have given way since they had waited for a second.
+async fn answers_the_probes_of_a_burst() -> bool {
     let process = Process::start(|c| limited(c, "ulimit -n 256")).await;
     process.signal("STOP");
     let (mut held, mut probes) = (Vec::new(), Vec::new());
@@ -88,10 +98,16 @@ async fn probes_in_the_middle_of_a_burst_are_answered() {
         connection.send(begun).await.unwrap();
         if probe { &mut probes } else { &mut held }.push(connection);
     }
+    let begun = Instant::now();
     process.signal("CONT");
     for (n, probe) in probes.iter_mut().enumerate() {
-        assert_eq!(probe.answer().await.unwrap().status, 200, "probe {n}");
+        match probe.answer().await {
+            Ok(answer) => assert_eq!(answer.status, 200, "probe {n}"),
+            Err(_) if begun.elapsed() >= Duration::from_secs(1) => return false,
+            Err(e) => panic!("probe {n}: {e}"),
+        }
     }
+    true
 }
 
 /// Fifteen clients that each send requests for a megabyte ahead, and read nothing.
@@ -144,7 +160,7 @@ async fn bodies_in_chunks_of_a_byte_take_no_more_than_others() {
 #[tokio::test]
 async fn a_client_that_stands_still_does_not_delay_the_end() {
     let mut process = Process::start(|c| {
-        c.env("DRAIN_SECONDS", "0");
+        c.env("DRAIN_SECONDS", "0").env("CLIENT_SECONDS", "300");
     })
     .await;
     for _ in 0..200 {
@@ -170,5 +186,7 @@ async fn a_client_that_stands_still_does_not_delay_the_end() {
         metrics.text().contains("http_connections 4").then_some(())
     })
     .await;
-    process.ends_well("TERM", 4_000).await;
+    let took = process.ends_well("TERM").await;
+    // not the 300 s of the grace and of the clients, nor the ten after which the kernel gives up who reads nothing
+    assert!(took < Duration::from_secs(9), "it took {took:?}");
 }

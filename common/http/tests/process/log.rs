@@ -30,7 +30,7 @@ async fn json_log_lines_name_the_request_and_its_trace() {
     assert_eq!(line["pod"], "pod-7");
     assert!(line["ts"].as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().is_ok());
     assert!(line["message"].as_str().unwrap().starts_with("GET /notes/77 404"), "{line}");
-    process.ends_well("INT", 3_000).await;
+    process.ends_well("INT").await;
 }
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn garbage_is_told_once_a_second_with_a_count() {
         connection.send("garbage\r\n\r\n").await.unwrap();
         assert!(connection.rest().await.unwrap().starts_with(b"HTTP/1.1 400 "));
     }
-    process.ends_well("INT", 3_000).await;
+    process.ends_well("INT").await;
     let log = process.log();
     let told = log.lines().filter(|line| line.contains("actix_http")).count();
     assert!((1..=20).contains(&told), "{log}");

@@ -15,7 +15,8 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     for _ in 0..clients {
         asking.push(tokio::spawn(async move {
             let (mut right, mut busy, mut wrong) = (0_u64, 0_u64, Vec::new());
-            while Instant::now() < end {
+            // once at the least: a busy machine may begin after the end
+            loop {
                 match raw::get(to, "/transacciones/auditoria").await {
                     Ok(reply) if reply.status == 200 => {
                         let text = String::from_utf8_lossy(&reply.body).into_owned();
@@ -24,6 +25,9 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
                     Ok(reply) if reply.status == 503 && !reply.header("retry-after").is_empty() => busy += 1,
                     Ok(reply) => wrong.push(format!("{} {}", reply.status, reply.code())),
                     Err(e) => wrong.push(e.to_string()),
+                }
+                if Instant::now() >= end {
+                    break;
                 }
             }
             (right, busy, wrong)

@@ -24,7 +24,7 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
             let mut connection = None;
             let body = format!("{{\"usuarioId\":1,\"tokenId\":{DEAR}}}");
             let mut n = 0_u64;
-            while Instant::now() < end {
+            while n == 0 || Instant::now() < end {
                 n += 1;
                 let key = format!("{client:05}-{n:0>249}");
                 let bytes =

@@ -1,6 +1,6 @@
 //! Clients that listen for purchases: some read, some do not.
 
-use crate::attack::arena::{Arena, Service};
+use crate::attack::arena::{Arena, PATIENCE, Service};
 use crate::attack::raw;
 use crate::attack::seen::Seen;
 use crate::t;
@@ -24,8 +24,10 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
             let Ok(mut stream) = raw::narrow(to).await else { return };
             let _ = stream.write_all(&bytes).await;
             let mut piece = [0; 4096];
-            let first =
-                tokio::time::timeout(end.saturating_duration_since(Instant::now()), stream.read(&mut piece));
+            // the first one listens until something was heard, however busy the machine is
+            let until = if n == 0 { end + PATIENCE } else { end };
+            let left = until.saturating_duration_since(Instant::now());
+            let first = tokio::time::timeout(left, stream.read(&mut piece));
             match first.await {
                 Ok(Ok(n)) if piece[..n].starts_with(b"HTTP/1.1 200") => {}
                 Ok(Ok(n)) if piece[..n].starts_with(b"HTTP/1.1 503") => {
@@ -35,7 +37,7 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
                 _ => return,
             }
             if n % 2 == 0 {
-                hear(&mut stream, &heard, end).await;
+                hear(&mut stream, &heard, end, until).await;
             }
             tokio::time::sleep(end.saturating_duration_since(Instant::now())).await;
         }));
@@ -59,11 +61,12 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     Ok(seen)
 }
 
-/// Reads until the end.
-async fn hear(stream: &mut TcpStream, heard: &AtomicU64, end: Instant) {
+/// Reads until the end, or where nobody has heard anything, for longer.
+async fn hear(stream: &mut TcpStream, heard: &AtomicU64, end: Instant, until: Instant) {
     let mut piece = [0; 4096];
     loop {
-        let left = end.saturating_duration_since(Instant::now());
+        let last = if heard.load(Ordering::Relaxed) > 0 { end } else { until };
+        let left = last.saturating_duration_since(Instant::now());
         match tokio::time::timeout(left, stream.read(&mut piece)).await {
             Ok(Ok(n)) if n > 0 => heard.fetch_add(n as u64, Ordering::Relaxed),
             _ => return,

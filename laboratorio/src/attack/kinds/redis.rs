@@ -2,8 +2,8 @@
 //! into is tested with the cache that reads it, in `tokens/tests/api/replicas.rs`.
 
 use super::Arena;
-use crate::attack::raw;
 use crate::attack::seen::Seen;
+use crate::attack::{probes, raw};
 use crate::child;
 use crate::t;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,16 +33,17 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|e| e.to_string())?;
         let redis = listener.local_addr().map_err(|e| e.to_string())?;
         let liar = tokio::spawn(lies(listener, lie));
-        let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr());
-        let ports = [free.map_err(|e| e.to_string())?, {
-            std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-                .and_then(|l| l.local_addr())
-                .map_err(|e| e.to_string())?
-        }];
-        let mut tokens = start(arena, ports, redis).map_err(|e| format!("tokens: {e}"))?;
-        let to = ports[0];
+        let begun = || -> std::io::Result<_> {
+            let ports = free()?;
+            Ok((start(arena, ports, redis)?, ports[0]))
+        };
+        let (mut tokens, mut to) = begun().map_err(|e| format!("tokens: {e}"))?;
         let begin = Instant::now();
         while raw::get(to, "/readyz").await.map_or(0, |r| r.status) != 200 {
+            // somebody else has taken one of its ports meanwhile
+            if tokens.try_wait().map_err(|e| e.to_string())?.is_some() {
+                (tokens, to) = begun().map_err(|e| format!("tokens: {e}"))?;
+            }
             if begin.elapsed() > Duration::from_secs(20) {
                 return Err(t!(
                     "tokens no está listo con una Redis falsa",
@@ -52,9 +53,9 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         for path in ["/hits", "/tokens", "/hits", "/", "/hits"] {
-            let start = Instant::now();
-            let reply = raw::get(to, path).await.map_err(|e| format!("{path}: {e}"))?;
-            longest = longest.max(start.elapsed());
+            let (reply, took, _) = probes::timed(raw::get(to, path)).await;
+            let reply = reply.map_err(|e| format!("{path}: {e}"))?;
+            longest = longest.max(took);
             seen.rule(reply.status == 200, || format!("{}: {path}: {}", lie.escape_ascii(), reply.status));
             asked += 1;
         }
@@ -74,6 +75,13 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         longest.as_secs_f64() * 1000.0
     );
     Ok(seen)
+}
+
+/// Two ports that were free a moment ago.
+fn free() -> std::io::Result<[SocketAddr; 2]> {
+    let any = (Ipv4Addr::LOCALHOST, 0);
+    let two = [std::net::TcpListener::bind(any)?, std::net::TcpListener::bind(any)?];
+    Ok([two[0].local_addr()?, two[1].local_addr()?])
 }
 
 /// A `tokens` of its own, with an empty store.

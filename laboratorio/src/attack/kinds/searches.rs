@@ -2,8 +2,8 @@
 
 use super::Arena;
 use crate::attack::arena::{PICTURE, Service};
-use crate::attack::raw;
 use crate::attack::seen::Seen;
+use crate::attack::{probes, raw};
 use crate::t;
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,8 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
     for client in 0..clients {
         searching.push(tokio::spawn(async move {
             let (mut found, mut busy, mut wrong, mut n) = (0_u64, 0_u64, Vec::new(), client);
-            while Instant::now() < end {
+            // once at the least: a busy machine may begin after the end
+            loop {
                 n = n * 1_103_515_245 % 4_294_967_291 + 12_345;
                 let (to, path) = match n % 4 {
                     0 => (transacciones, format!("/transacciones?usuarioId={}&limite=1", 1 + n % 4)),
@@ -32,19 +33,24 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
                     Ok(reply) => wrong.push(format!("{path}: {} {}", reply.status, reply.code())),
                     Err(e) => wrong.push(format!("{path}: {e}")),
                 }
+                if Instant::now() >= end {
+                    break;
+                }
             }
             (found, busy, wrong)
         }));
     }
     let (mut longest, mut asked) = (Duration::ZERO, 0);
-    while Instant::now() < end {
-        let start = Instant::now();
-        let one = raw::get(tokens, &format!("/tokens/{PICTURE}")).await.map_err(|e| e.to_string())?;
-        if one.status == 200 {
+    let path = format!("/tokens/{PICTURE}");
+    loop {
+        let (one, took, _) = probes::timed(raw::get(tokens, &path)).await;
+        if one.map_err(|e| e.to_string())?.status == 200 {
             asked += 1;
-            longest = longest.max(start.elapsed());
+            longest = longest.max(took);
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        if Instant::now() >= end {
+            break;
+        }
     }
     let (mut found, mut busy, mut wrong) = (0, 0, Vec::new());
     for one in searching {

@@ -6,7 +6,7 @@ use http_kit::server::Leave;
 use serde_json::json;
 use std::net::SocketAddr;
 use tempfile::TempDir;
-use testkit::{Api, PATIENCE, eventually};
+use testkit::{Api, PATIENCE, eventually, free_port};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -65,8 +65,13 @@ async fn usuarios(dir: &TempDir, internal_port: u16) -> Service {
     std::fs::write(seed.join("usuarios.json"), include_str!("../../../../usuarios/usuarios.json")).unwrap();
     let mut arguments = arguments(dir, "usuarios", internal_port);
     arguments.extend(["--seed-dir".to_owned(), seed.display().to_string()]);
-    let service =
-        Service::run(usuarios::app::build(&usuarios::config::Config::parse_from(arguments)).unwrap());
+    let config = usuarios::config::Config::parse_from(arguments);
+    // a child that another test has just started may hold its port for a moment
+    let service = eventually(PATIENCE, async || match usuarios::app::build(&config) {
+        Err(e) if e.exit_code == 69 => None,
+        built => Some(Service::run(built.unwrap())),
+    })
+    .await;
     // its accounts are being made
     let api = Api::new(service.public);
     eventually(PATIENCE, async || (api.get("/readyz").await.status == 200).then_some(())).await;
@@ -86,7 +91,8 @@ fn publish(api: &Api) -> testkit::Call {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_are_verified_while_the_service_that_signs_them_is_away() {
     let dir = TempDir::new().unwrap();
-    let people = usuarios(&dir, 0).await;
+    // it comes back on this one
+    let people = usuarios(&dir, free_port()).await;
     let (login, internal) = (Api::new(people.public), people.internal);
     let session = log_in(&login, "publicador", "demo-publicador").await.expect(201).json();
     let token = text(&session["token"]).to_owned();

@@ -106,7 +106,8 @@ async fn no_secret_is_shown_and_no_demo_password_counts_on_a_network() {
         market.api.get("/openapi.json").await.text().to_owned(),
         dump,
     ];
-    for secret in [key.as_str(), key.rsplit('_').next().unwrap()] {
+    // mdt_ACCOUNT_NUMBER_SECRET; the secret may have a _ itself
+    for secret in [key.as_str(), key.splitn(4, '_').nth(3).unwrap()] {
         assert!(pages.iter().all(|page| !page.contains(secret)));
         let on_disk = std::fs::read_to_string(dir.path().join("datos/usuarios.journal")).unwrap();
         assert!(!on_disk.contains(secret), "its hash is kept, and not the key");
@@ -296,7 +297,8 @@ fn the_readmes_commands_buy_for_ana_and_not_for_luis_however_often() {
     }
     // where one of them fails, what was started must not stay
     let script = format!("trap 'kill -9 $(jobs -p) || true' EXIT\n{script}{script}");
-    let output = Command::new("bash").args(["-ec", &script]).output().unwrap();
+    let mut bash = Command::new("bash");
+    let output = bash.args(["-ec", &script]).env("PURCHASE_DEADLINE_MS", "9000").output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let log = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{said}{log}");
@@ -345,13 +347,14 @@ async fn a_password_that_nobody_can_see_does_not_take_effect() {
         let mut command = mercado(dir.path(), &["cuenta"]);
         command.args(arguments).stderr(Stdio::piped());
         if gone {
-            command.stdout(Stdio::piped());
+            // before it begins: it may be quicker than this thread
+            let (reader, pipe) = std::io::pipe().unwrap();
+            drop(reader);
+            command.stdout(pipe);
         } else {
             command.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
         }
-        let mut child = command.spawn().unwrap();
-        drop(child.stdout.take());
-        let output = child.wait_with_output().unwrap();
+        let output = command.output().unwrap();
         (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
     };
     for gone in [false, true] {
@@ -412,7 +415,11 @@ async fn behind_a_proxy_that_mixes_up_prepared_statements_the_command_says_what_
     let bouncer = PgBouncer::before(server, "transaction", one).await;
     // one that succeeds leaves its session to the next one, with what it has prepared; but where it ends while it asks for
     // something, the proxy ends its session too
-    let listed = async || cuenta(dir.path(), &bouncer.url(database), "", &["listar"]).err();
+    // and a machine that stands still is not what this is about
+    let listed = async || {
+        let told = cuenta(dir.path(), &bouncer.url(database), "", &["listar"]).err();
+        told.filter(|(_, said)| !said.contains("in time"))
+    };
     let (code, said) = eventually(PATIENCE, listed).await;
     assert_eq!(code, 69, "{said}");
     assert!(said.contains("pool_mode = session") && said.contains("max_prepared_statements"), "{said}");

@@ -123,16 +123,15 @@ async fn no_statement_is_too_slow_for_a_move() {
     let (server, here) = (Server::shared(), lived_in().await);
     let (url, name) = database(server).await;
     tables(&url).await;
-    server.execute(&name, &format!("alter database {name} set statement_timeout = '1500ms'")).await;
+    // of a session before that
     let held = lock(server, &name, "transacciones.claves", "share row exclusive").await;
+    server.execute(&name, &format!("alter database {name} set statement_timeout = '1500ms'")).await;
     let moving = Move::begin(&datos(here.path()), &url);
-    let mut looker = server.connect(&name).await;
-    eventually(PATIENCE, async || {
-        let sql = "select exists (select 1 from pg_stat_activity where datname = current_database()
-                   and wait_event_type = 'Lock' and clock_timestamp() - query_start > interval '2 s')";
-        sqlx::query_scalar::<_, bool>(sql).fetch_one(&mut looker).await.unwrap().then_some(())
-    })
-    .await;
+    let late = format!(
+        "select count(*) from pg_stat_activity where datname = '{name}'
+         and wait_event_type = 'Lock' and clock_timestamp() - query_start > interval '2 s'"
+    );
+    eventually(PATIENCE, async || (server.count("postgres", &late).await > 0).then_some(())).await;
     held.close().await.unwrap();
     assert_eq!(moving.end(), (0, String::new()));
 }
@@ -279,6 +278,8 @@ async fn killed_anywhere_it_is_done_again() {
             assert!(code == 65 && said.contains("migrar.pendiente"), "{file}: {said}");
         } else {
             assert_eq!(arrays(there.path()), arrays(here.path()), "{file}: it had ended");
+            // the next one is a chance of its own
+            std::fs::remove_dir_all(&dir).unwrap();
         }
     }
     assert!(cut > 0, "no kill met a move under way");

@@ -15,11 +15,12 @@ use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
 use testkit::postgres::Server;
+use testkit::{PATIENCE, eventually};
 
 const ARRAYS: [&str; 7] =
     ["usuarios", "movimientos", "tokens", "contadores", "transacciones", "intentos", "epocas"];
 /// Recovery that does not let a test wait for long.
-const SOON: [&str; 2] = ["--purchase-deadline-ms=500", "--orphan-age-ms=800"];
+const SOON: [&str; 2] = ["--purchase-deadline-ms=5000", "--orphan-age-ms=5001"];
 
 fn datos(dir: &Path) -> String {
     format!("json:{}", dir.join("datos").display())
@@ -111,6 +112,14 @@ async fn leave_tries(dir: &Path) {
         session: None,
     };
     compras.commit(intento("viva#1"), &compra, Monto::new(6).unwrap()).await.unwrap().unwrap();
+    drop((usuarios, tokens, compras));
+    // their writers end a moment later: only then has nobody the stores open
+    for store in ["usuarios", "tokens", "transacciones"] {
+        let journal = std::fs::File::open(dir.join("datos").join(store).with_extension("journal")).unwrap();
+        eventually(PATIENCE, async || journal.try_lock().ok()).await;
+        // also for who has inherited it
+        journal.unlock().unwrap();
+    }
 }
 
 /// A fresh database, and its name.

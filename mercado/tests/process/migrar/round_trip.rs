@@ -1,7 +1,7 @@
 //! There and back: nothing is lost, added or forgotten.
 
 use super::{SOON, arrays, database, datos, leave_tries, lived_in, migrar, on, stop};
-use crate::helpers::{Process, all, compra, filled, run};
+use crate::helpers::{Process, all, compra, filled, read, run};
 use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
@@ -177,14 +177,14 @@ async fn the_order_that_lists_have_shown_stays_where_it_is_not_that_of_ids() {
 async fn settled(store: &str) {
     let market = on(store, &SOON).await;
     eventually(PATIENCE, async || {
-        let verdict = market.api.get("/transacciones/auditoria").await.json();
+        let verdict = read(&market.api, "/transacciones/auditoria").await.json();
         assert_eq!(verdict["correcto"], true, "{verdict}");
         (verdict["pendientes"] == 0).then_some(())
     })
     .await;
-    assert_eq!(market.api.get("/tokens/102").await.json()["vendido"], false, "it was not committed");
-    assert_eq!(market.api.get("/tokens/104").await.json()["vendido"], true, "it was");
-    assert_eq!(market.api.get("/usuarios/2").await.json()["saldo"], 150 - 1 - 6);
+    assert_eq!(read(&market.api, "/tokens/102").await.json()["vendido"], false, "it was not committed");
+    assert_eq!(read(&market.api, "/tokens/104").await.json()["vendido"], true, "it was");
+    assert_eq!(read(&market.api, "/usuarios/2").await.json()["saldo"], 150 - 1 - 6);
     let again = market.compra(2, 104).header("Idempotency-Key", "viva").await.expect(201);
     assert_eq!(again.header("Idempotency-Replayed"), "true");
     market.compra(1, 102).await.assert_problem(409, "saldo-insuficiente");
@@ -217,8 +217,8 @@ async fn tries_that_a_kill_left_are_settled_in_the_new_store() {
              insert into usuarios.movimientos (usuario_id, id, tipo, efecto, fecha, clave, numero, confirmado)
                  values (1, 900, 'cargo', -3, now(), 'tarde', 1, true);
              update usuarios.usuarios set saldo = saldo - 3 where id = 1;
-             update tokens.tokens set (estado, clave, numero, usuario_id, desde) = ('reservado', 'tarde', 1, 1, now())
-                 where id = 105",
+             update tokens.tokens set (estado, clave, numero, usuario_id, desde) =
+                 ('reservado', 'tarde', 1, 1, now() - interval '1 minute') where id = 105",
         )
         .await;
     let late = TempDir::new().unwrap();

@@ -39,7 +39,14 @@ impl Store {
         let begun = Instant::now();
         let record = run!(self.schema.repeatable(), |c, _| record(c).await)?;
         let era = Era::new(record.map_or(0, |era| era.epoca));
-        self.era.send_replace(Some((era, begun)));
+        self.era.send_if_modified(|known| {
+            // what was learnt after this look began is newer
+            let newer = known.is_none_or(|(_, at)| at <= begun);
+            if newer {
+                *known = Some((era, begun));
+            }
+            newer
+        });
         Ok(era)
     }
 
