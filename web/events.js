@@ -60,6 +60,9 @@ function catchUp() {
   return catching;
 }
 
+/** The same, also where one is under way: that may have read before what is missed now. */
+const catchUpAnew = () => Promise.resolve(catching).then(catchUp);
+
 async function readMissed() {
   const last = Math.max(0, ...rows.keys());
   // another reset may have come first
@@ -93,8 +96,7 @@ function reset() {
   rows.clear();
   stream.loaded = false;
   onReset.call();
-  // what runs now may still read the old market
-  Promise.resolve(catching).then(catchUp);
+  catchUpAnew();
   // the browser would ask the new market for what comes after the old one's last id
   if (source) {
     channel?.postMessage({ reset: true });
@@ -108,7 +110,7 @@ function open() {
   source.addEventListener("open", () => {
     setLive(true);
     channel?.postMessage({ live: true });
-    catchUp();
+    catchUpAnew();
   });
   source.addEventListener("transaccion", (e) => {
     const transaccion = JSON.parse(e.data);
@@ -160,7 +162,7 @@ export function startEvents() {
     // a hidden page catches up when it is seen again
     if (document.hidden || source) return;
     if (data.reset) reset();
-    if (data.live && !stream.live) catchUp();
+    if (data.live && !stream.live) catchUpAnew();
     if ("live" in data) setLive(data.live);
     if (data.transaccion) take(data.transaccion, true);
   });

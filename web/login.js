@@ -61,10 +61,18 @@ export const makePassword = () =>
     uncertain: t.noAnswer,
   });
 
-/** API keys: what programs log in with. A key is shown once, when it is made. */
+// the key that was made last: it is shown once; another language does not take it away, another person does
+let newest = null;
+onSession.add(() => (newest = null));
+
+/** API keys: what programs log in with. */
 export function makeKeys() {
   const list = h("ul.keys");
   const made = h("p.sentence", { role: "status" });
+  const show = (key) => {
+    newest = key;
+    made.replaceChildren(...(key ? [t.keyOnce, " ", h("code", key)] : []));
+  };
   const form = makeForm({
     id: "keys",
     title: t.apiKeys,
@@ -73,7 +81,7 @@ export function makeKeys() {
     fields: [textField("nombre", t.keyFor)],
     async send({ nombre }) {
       const { data } = await request("/cuenta/claves-api", { body: { nombre } });
-      made.replaceChildren(t.keyOnce, " ", h("code", data.claveApi));
+      show(data.claveApi);
       await read();
     },
     uncertain: t.noAnswer,
@@ -89,7 +97,7 @@ export function makeKeys() {
   async function revoke(id) {
     try {
       await request(`/cuenta/claves-api/${id}`, { method: "DELETE" });
-      made.replaceChildren();
+      show(null);
     } catch (e) {
       setText(made, say(e));
     }
@@ -113,6 +121,7 @@ export function makeKeys() {
     return h("li", h("span", h("bdi", nombre), " ", h("small.quiet", facts)), button);
   }
   form.append(made, list);
+  show(newest);
   read();
   return form;
 }

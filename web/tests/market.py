@@ -49,7 +49,15 @@ class Api:
         return answer.json()
 
     def buy(self, usuario, tokenId):
-        return self.post("/transacciones", usuarioId=usuario, tokenId=tokenId)
+        """Under a key until it is known: where the machine stands still for the deadline of a purchase, the answer is 503."""
+        body, key = {"usuarioId": usuario, "tokenId": tokenId}, os.urandom(16).hex()
+
+        def bought():
+            answer = self.client.post("/transacciones", body, Idempotency_Key=key)
+            assert answer.status in (201, 503), answer.body
+            return answer.status == 201 and answer.json()
+
+        return eventually(bought, what="a purchase")
 
 
 def free_port():
@@ -76,6 +84,9 @@ class Mercado(Api):
             f"--store=json:{self.dir}/datos",
             "--drain-seconds=0",
             "--workers=2",
+            # no test is about them, and a busy machine may stand still for three seconds
+            "--purchase-deadline-ms=20000",
+            "--orphan-age-ms=30000",
             *self.options,
         ]
         if self.seed:

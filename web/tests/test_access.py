@@ -157,7 +157,8 @@ class Keyboard(PageCase):
         market = self.market()
         browser = self.shop(market, buyer=(3, "Sofía"), size=(600, 700))
         self.buy(browser, 101)
-        browser.until("document.querySelector('.receipt')")
+        # whole: it grows when the balance comes
+        browser.until_text(".receipt.good", "A Sofía le quedan")
         for _ in range(14):
             browser.press("tab")
             covered = browser.value("""(() => { const e = document.activeElement, r = e.getBoundingClientRect();

@@ -159,6 +159,25 @@ class Accounts(PageCase):
         self.assertEqual(browser.focused(), "Tienda")
         self.clean(browser)
 
+    def test_a_new_key_outlives_the_language_and_is_gone_for_another_person(self):
+        browser = self.shop(self.mercado, path="#/cuenta", n=0)
+        browser.click("#buyer")
+        self.log_in(browser, "ana")
+        browser.until("document.querySelector('.account .keys [name=nombre]')")
+        browser.write(".account .keys [name=nombre]", "k6")
+        browser.click(".account .keys button.primary")
+        browser.until("document.querySelector('.account .keys code')")
+        key = browser.text(".account .keys code")
+        self.assertTrue(key.startswith("mdt_"))
+        browser.click("#language")
+        browser.until_text(".account .keys", f"Copy it now: it is not shown again. {key}")
+        browser.click(".account .session button")
+        browser.until("document.querySelector('#buyer').innerText.includes('Log in')")
+        browser.click("#buyer")
+        self.log_in(browser, "luis")
+        browser.until("document.querySelector('.account .keys [name=nombre]')")
+        self.assertNotIn(key, browser.text("body"))
+        self.clean(browser)
 
     def test_a_key_is_revoked_by_a_second_press_and_no_name_widens_the_page(self):
         browser = self.shop(self.mercado, path="#/cuenta", n=0, size=(390, 844))
@@ -211,14 +230,14 @@ class Unknown(PageCase):
         for word in ("Crear un usuario", "Publicar", "Elegir"):
             self.assertNotIn(word, browser.text(".account"))
         world.pods["usuarios"][0] = world.start("usuarios", address=old.address).ready()
-        browser.until_text("#buyer", "Iniciar sesión", 12)
+        browser.until_text("#buyer", "Iniciar sesión")
         self.clean(browser)
 
     def test_a_service_that_stands_still_does_not_keep_the_page_from_opening(self):
         _, url = self.world()
-        browser = self.browser(script=HELD + "window.holding = /^.cuenta$/;")
+        browser = self.browser(script=HELD + "window.holding = /^.cuenta$/;", patient=False)
         browser.open(url)
-        browser.until(f"{CARDS} === 16", 6)
+        browser.until(f"{CARDS} === 16")
         browser.value("window.release()")
         browser.until_text("#buyer", "Iniciar sesión")
         self.clean(browser)

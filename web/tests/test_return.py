@@ -97,13 +97,18 @@ class Back(PageCase):
         browser.until("window.held.length > 1")
         self.assertEqual(browser.text(".verdict"), "No se sabe")
         self.assertIn("No se sabe", browser.text("#pill"))
-        browser.until_text(".audit", "no responde desde hace 1 s")
+        # from the death on, as the banner counts; what was asked of the audit itself is still held
+        ages = "['.audit', '.banner'].map((css) => Number(/desde hace (\\d+) s/.exec(document.querySelector(css).innerText)?.[1]))"
+        browser.until(f"(([audit, banner]) => audit > 0 && Math.abs(audit - banner) < 2)({ages})")
         browser.value("window.release()")
         browser.until_text(".verdict", "El dinero cuadra")
         self.clean(browser)
 
 
 class Receipts(PageCase):
+    # a purchase on a machine that stands still is sent once more
+    expected = ("503",)
+
     def test_a_purchase_is_told_before_its_balance_is_known(self):
         browser = self.shop(self.services(), buyer=(1, "Ana"), script=HELD)
         browser.until_text("#buyer", "100")

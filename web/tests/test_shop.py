@@ -2,7 +2,7 @@
 
 import unittest
 
-from .case import CARDS, FULL, HELD, PageCase
+from .case import CARDS, FULL, HELD, OPENED, PageCase
 from .market import seeds, token, user
 
 
@@ -78,7 +78,7 @@ class Buying(PageCase):
 
     def test_what_others_do_is_seen(self):
         market = self.market()
-        browser = self.shop(market)
+        browser = self.shop(market, script=HELD)
         market.buy(2, 102)
         browser.until("document.querySelector(\".card[data-key='102']\").matches('.is-sold')")
         browser.until_text(".feed", "Luis → Paisaje Lunar")
@@ -91,8 +91,12 @@ class Buying(PageCase):
         browser.click("[name=vendido][value=false]")
         browser.until("location.hash.includes('vendido=false') && document.querySelector('.catalogue').ariaBusy === 'false'")
         self.assertEqual(browser.value(CARDS), 2)
+        # the next look comes after the purchase is known here
+        browser.value("window.holding = /tokens.nombre=/")
+        browser.until("window.held.length > 0")
         market.buy(1, 101)
         browser.until("document.querySelector(\".card[data-key='101']\").matches('.is-sold')")
+        browser.value("window.release()")
         browser.until_text(".count", "1 token")
         self.assertEqual(browser.value(CARDS), 2)
         self.clean(browser)
@@ -102,7 +106,8 @@ class Buying(PageCase):
         market = self.market(seeds([user(1, "Ana", 1000)], [token(i, f"T{i}", 1) for i in range(1, 41)]))
         for i in range(1, 26):
             market.buy(1, i)
-        browser = self.shop(market, n=24, script=HELD + "window.holding = /transacciones\\?/;")
+        browser = self.shop(market, n=24, script=HELD + OPENED + "window.holding = /transacciones\\?/;")
+        browser.until("window.opened")
         for i in range(26, 29):
             market.buy(1, i)
         browser.until("document.querySelectorAll('.feed li').length > 0")

@@ -9,7 +9,7 @@ import time
 import unittest
 
 from .client import Answer, Client, Load
-from .world import ASKS_DNS, DOMAIN, World, eventually
+from .world import ASKS_DNS, DOMAIN, World, eventually, promised
 
 
 class Deaf(threading.Thread):
@@ -199,7 +199,7 @@ class Discovery(unittest.TestCase):
             eventually(lambda: load.share(1))
             self.grow(3)
             self.world.publish()
-            eventually(lambda: self.fair(load, self.world.pods["tokens"], 0.5), patience=5)
+            promised(lambda: self.fair(load, self.world.pods["tokens"], 0.5), 5)
         self.assertEqual(load.failed, [])
 
     def test_a_rolling_update_fails_no_read(self):
@@ -238,7 +238,7 @@ class Discovery(unittest.TestCase):
             (new,) = self.grow(1)
             # the cluster routes the Service's address at once; its DNS goes on about the old pod
             self.world.dns.table[f"tokens{DOMAIN}"] = [new.address]
-            eventually(lambda: load.share(0.5)[new.name], patience=5)
+            promised(lambda: load.share(0.5)[new.name], 5)
             old.terminate()
             eventually(lambda: old.process.poll() is not None)
             eventually(lambda: set(load.share(0.5)) == {new.name})

@@ -60,6 +60,18 @@ def eventually(what, patience=PATIENCE, every=0.02):
         time.sleep(every)
 
 
+def promised(what, seconds, every=0.02):
+    """The first true result of `what` within so many seconds in which this machine did not stand still."""
+    had, last = 0.0, time.monotonic()
+    while not (found := what()):
+        if had > seconds:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(every)
+        now = time.monotonic()
+        had, last = had + min(now - last, 0.1), now
+    return found
+
+
 def authority(host: str, port: int) -> str:
     """As in a URL."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -120,10 +120,11 @@ impl Customers {
 }
 
 impl Shopping {
-    /// Until a purchase was acknowledged: for so long, and until customers were answered a few times, whatever the answer.
-    pub async fn first_purchase(&self, patience: Duration) {
+    /// Until a purchase was acknowledged: for so long, and until customers were answered a few times, whatever the answer, but
+    /// `at_most` so long.
+    pub async fn first_purchase(&self, patience: Duration, at_most: Duration) {
         let ended = || self.customers.ended.load(Ordering::Relaxed);
-        let (deadline, last) = (Instant::now() + patience, Instant::now() + super::arena::PATIENCE);
+        let (deadline, last) = (Instant::now() + patience, Instant::now() + at_most);
         let enough = ended() + 5 * CUSTOMERS;
         let waits = || Instant::now() < deadline || (ended() < enough && Instant::now() < last);
         while self.customers.promises() == self.before && waits() {

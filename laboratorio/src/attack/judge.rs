@@ -56,7 +56,7 @@ pub async fn attack(kind: &Kind, attack: Attack, arena: &mut Arena) -> Result<Ve
     let begun = Instant::now();
     let mut seen = attack(arena).await?;
     if !kind.no_purchases {
-        shopping.first_purchase(A_PURCHASE.saturating_sub(begun.elapsed())).await;
+        shopping.first_purchase(A_PURCHASE.saturating_sub(begun.elapsed()), PATIENCE).await;
     }
     let (during, (silence, met)) = (shopping.end(), Arena::met(probes));
     let peak = arena.peaks().into_iter().map(|(_, mib)| mib).max();

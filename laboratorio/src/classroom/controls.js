@@ -1,6 +1,6 @@
 // The classroom's controls, in the page's Sistema. `laboratorio aula` puts this module into the page; nothing else has it.
 
-import { h, keepFocus, setAttribute, setText } from "/web/dom.js";
+import { h, keepFocus, reconcile, setAttribute, setText } from "/web/dom.js";
 import { announce, tell } from "/web/notice.js";
 import { age, language } from "/web/text.js";
 
@@ -272,38 +272,34 @@ function make() {
   return made;
 }
 
+/** A row stays while its process is there, and a button while it is offered: a new one under a press would lose that. */
 function processes(list, some, offers) {
-  const key = JSON.stringify([some, offers]);
-  if (list.dataset.key === key) return;
-  list.dataset.key = key;
-  // whoever is at a button stays at it
   const focused = document.activeElement?.dataset?.order;
-  list.replaceChildren(
-    ...some.map((one) => makeProcess(one, offers)),
-  );
+  reconcile(list, some, ({ nombre }) => nombre, makeProcess, (row, one) => fillProcess(row, one, offers));
+  // what a process offers changes with its state: whoever is at a button stays at its process
   if (!focused || document.activeElement !== document.body) return;
-  // what a process offers changes with its state: a killed one can be started only
-  const row = `[data-process="${focused.split(" ").at(-1)}"]`;
-  (list.querySelector(`[data-order="${focused}"]`) ?? list.querySelector(`${row} button`))?.focus();
+  list.querySelector(`[data-process="${focused.split(" ").at(-1)}"] button`)?.focus();
   keepFocus();
 }
 
-function makeProcess({ nombre, estado, red, listo }, offers) {
+const makeProcess = ({ nombre }) =>
+  h("li", { class: "lab-row", "data-process": nombre }, h("strong", nombre), h("span.quiet"), h("span.lab-orders"));
+
+function fillProcess(row, { nombre, estado, red, listo }, offers) {
   // nobody can see whether one without a network is still starting
   const starting = estado === "corre" && !listo && red !== "sin-red";
   const says = [starting ? words.starting : words.states[estado], words.networks[red]].filter(Boolean).join(", ");
   const network = red ? ["sanar"] : estado === "corre" ? ["cortar", "demorar"] : [];
-  return h(
-    "li",
-    { class: "lab-row", "data-process": nombre, "data-state": estado, "data-ready": String(listo) },
-    h("strong", nombre),
-    h("span.quiet", says),
-    [...(ACTIONS[estado] ?? []), ...network].filter((orden) => offers.includes(orden)).map((orden) =>
-      button(words[orden], { orden, proceso: nombre }, {
-        "aria-label": `${words[orden]}: ${nombre}`,
-        "data-order": `${orden} ${nombre}`,
-      }),
-    ),
+  setAttribute(row, "data-state", estado);
+  setAttribute(row, "data-ready", String(listo));
+  const [, said, orders] = row.children;
+  setText(said, says);
+  const some = [...(ACTIONS[estado] ?? []), ...network].filter((orden) => offers.includes(orden));
+  reconcile(orders, some, (orden) => orden, (orden) =>
+    button(words[orden], { orden, proceso: nombre }, {
+      "aria-label": `${words[orden]}: ${nombre}`,
+      "data-order": `${orden} ${nombre}`,
+    }),
   );
 }
 
