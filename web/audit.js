@@ -27,7 +27,8 @@ export function light() {
 export const lightSign = (colour) => ({ right: "check", wrong: "cross", unknown: "question" })[colour];
 
 async function look() {
-  if (looking || !may("auditor")) return;
+  // a page that nobody sees asks nothing, whatever it hears of its services
+  if (looking || document.hidden || !may("auditor")) return;
   const mine = (looking = new AbortController());
   const begun = performance.now();
   try {
