@@ -60,7 +60,7 @@ function catchUp() {
   return catching;
 }
 
-/** The same, also where one is under way: that may have read before what is missed now. */
+/** Reads once more after the reading under way, which may have begun before what is missed. */
 const catchUpAnew = () => Promise.resolve(catching).then(catchUp);
 
 async function readMissed() {

@@ -61,18 +61,20 @@ export const makePassword = () =>
     uncertain: t.noAnswer,
   });
 
-// the key that was made last: it is shown once; another language does not take it away, another person does
+// The key that was made last. Another language leaves it where it is; another person does not see it
 let newest = null;
-onSession.add(() => (newest = null));
+let showNewest = () => {};
+const keep = (key) => {
+  newest = key;
+  showNewest();
+};
+onSession.add(() => keep(null));
 
 /** API keys: what programs log in with. */
 export function makeKeys() {
   const list = h("ul.keys");
   const made = h("p.sentence", { role: "status" });
-  const show = (key) => {
-    newest = key;
-    made.replaceChildren(...(key ? [t.keyOnce, " ", h("code", key)] : []));
-  };
+  showNewest = () => made.replaceChildren(...(newest ? [t.keyOnce, " ", h("code", newest)] : []));
   const form = makeForm({
     id: "keys",
     title: t.apiKeys,
@@ -80,8 +82,11 @@ export function makeKeys() {
     sign: "plus",
     fields: [textField("nombre", t.keyFor)],
     async send({ nombre }) {
+      const who = session.nombre;
       const { data } = await request("/cuenta/claves-api", { body: { nombre } });
-      show(data.claveApi);
+      // somebody else may have logged in meanwhile
+      if (session.nombre !== who) return;
+      keep(data.claveApi);
       await read();
     },
     uncertain: t.noAnswer,
@@ -97,7 +102,7 @@ export function makeKeys() {
   async function revoke(id) {
     try {
       await request(`/cuenta/claves-api/${id}`, { method: "DELETE" });
-      show(null);
+      keep(null);
     } catch (e) {
       setText(made, say(e));
     }
@@ -121,7 +126,7 @@ export function makeKeys() {
     return h("li", h("span", h("bdi", nombre), " ", h("small.quiet", facts)), button);
   }
   form.append(made, list);
-  show(newest);
+  showNewest();
   read();
   return form;
 }

@@ -7,25 +7,35 @@
 use crate::stop::Stop;
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::LazyLock;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 
-/// util-linux' `setpriv` and its options, with which the kernel kills what is started once the thread that starts it ends:
-/// here that is one of the runtime's, which end with the process. Nothing where this machine's `setpriv` cannot do that.
-static LEASH: LazyLock<&[&str]> = LazyLock::new(|| {
-    const SETPRIV: &[&str] = &["setpriv", "--pdeathsig", "KILL", "--"];
-    let tried = std::process::Command::new(SETPRIV[0]).args(&SETPRIV[1..]).arg("true").output();
-    if tried.is_ok_and(|tried| tried.status.success()) { SETPRIV } else { &[] }
+/// util-linux' `setpriv`, where this machine has one that can ask the kernel for a signal to what is started once the thread
+/// that started it ends: here that is one of the runtime's, which end with the process.
+static SETPRIV: LazyLock<Option<&Path>> = LazyLock::new(|| {
+    let there = ["/usr/bin/setpriv", "/bin/setpriv"].map(Path::new).into_iter().find(|path| path.exists())?;
+    let tried = std::process::Command::new(there).args(["--pdeathsig", "KILL", "--", "/bin/true"]).output();
+    tried.is_ok_and(|tried| tried.status.success()).then_some(there)
 });
 
 /// A program in a group of its own, which is killed when its handle goes, and when the laboratory is killed.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
-    let mut command = match LEASH.split_first() {
-        Some((setpriv, options)) => {
+    leashed(program, "KILL")
+}
+
+/// Another laboratory. It gets SIGQUIT, at which it ends its own programs and gives its disk back.
+pub fn another(laboratory: impl AsRef<OsStr>) -> Command {
+    leashed(laboratory, "QUIT")
+}
+
+fn leashed(program: impl AsRef<OsStr>, signal: &str) -> Command {
+    let mut command = match *SETPRIV {
+        Some(setpriv) => {
             let mut command = Command::new(setpriv);
-            command.args(options).arg(program);
+            command.args(["--pdeathsig", signal, "--"]).arg(program);
             command
         }
         None => Command::new(program),
@@ -34,7 +44,7 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// A laboratory that was started by this one. Its own processes end with it only where it ends in order.
+/// A laboratory that was started by this one.
 struct Nested(Child);
 
 impl Nested {

@@ -302,7 +302,7 @@ fn user() -> Option<&'static str> {
 }
 
 /// A program and its first arguments; it ends with this process, however that ends. A change of the user makes the kernel
-/// forget who asked for that before (see `child`), so it is asked for once more.
+/// forget the signal that was asked for before (see `child`); QUIT lets PostgreSQL remove its shared memory.
 fn as_postgres(program: &Path) -> (PathBuf, Vec<String>) {
     let mut args = vec!["--pdeathsig", "QUIT"];
     if let Some(user) = user() {

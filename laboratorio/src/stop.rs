@@ -1,5 +1,6 @@
 //! Ctrl-C, SIGTERM and a terminal that closes: the first one ends a run early and in order, the second one at once, as
-//! SIGQUIT does. What was started here has process groups of its own, and ends by nobody else.
+//! SIGQUIT does. What was started here has process groups of its own, and ends by nobody else, but where the laboratory is
+//! killed (`child`).
 
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};

@@ -160,7 +160,7 @@ class Accounts(PageCase):
         self.clean(browser)
 
     def test_a_new_key_outlives_the_language_and_is_gone_for_another_person(self):
-        browser = self.shop(self.mercado, path="#/cuenta", n=0)
+        browser = self.shop(self.mercado, path="#/cuenta", n=0, script=HELD)
         browser.click("#buyer")
         self.log_in(browser, "ana")
         browser.until("document.querySelector('.account .keys [name=nombre]')")
@@ -177,6 +177,22 @@ class Accounts(PageCase):
         self.log_in(browser, "luis")
         browser.until("document.querySelector('.account .keys [name=nombre]')")
         self.assertNotIn(key, browser.text("body"))
+        # one that is made while another person logs in is shown to neither
+        browser.value("window.holding = /claves-api/")
+        browser.write(".account .keys [name=nombre]", "k7")
+        browser.click(".account .keys button.primary")
+        browser.until("window.held.length > 0")
+        browser.run("""fetch('/sesiones', {method: 'POST', headers: {'content-type': 'application/json'},
+            body: '{"nombre":"ana","contrasena":"demo-ana","cookie":true}'}).then(() => done(1))""")
+        browser.value("dispatchEvent(new Event('focus')), document.dispatchEvent(new Event('visibilitychange'))")
+        browser.value("location.hash = '#/tienda'")
+        browser.value("location.hash = '#/cuenta'")
+        browser.until_text("#buyer", "Ana")
+        browser.value("window.release()")
+        browser.until("document.querySelector('.account .keys [name=nombre]')")
+        browser.click("#language")
+        browser.until_text(".account h1", "Mi cuenta")
+        self.assertNotIn("mdt_", browser.text("body"))
         self.clean(browser)
 
     def test_a_key_is_revoked_by_a_second_press_and_no_name_widens_the_page(self):

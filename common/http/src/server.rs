@@ -5,8 +5,9 @@
 //! 1. `/readyz` fails and every response closes its connection; connections are taken until the load balancers have
 //!    noticed.
 //! 2. The kernel refuses new connections (`refuse`); those that it has already are still taken and answered.
-//! 3. Once no request has come for 100 ms, and no client stands still in the middle of one, the connections that are left are idle. Only now actix may stop: it drops
-//!    at once what it has taken and not yet read from, and closes the listener's queue with resets.
+//! 3. Once no request has come while this process looked twenty times (`QUIET`), and no client stands still in the middle of
+//!    one, the connections that are left are idle. Only now actix may stop: it drops at once what it has taken and not yet
+//!    read from, and closes the listener's queue with resets.
 //! 4. When the last connection is closed, or the grace is over, [`Server::run`] returns, and the store can be closed.
 
 use crate::access::Access;

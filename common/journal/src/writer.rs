@@ -167,7 +167,7 @@ impl<M: Model> Writer<M> {
                     Err(_) => break,
                 }
             }
-            // at the end nobody may be waiting: then the files stay as they are
+            // an empty batch, at the end, would still take the lock and might compact
             if !batch.is_empty() {
                 self.tick_if_latched();
                 self.serve(batch.drain(..));

@@ -289,7 +289,7 @@ impl Schema {
         }
     }
 
-    /// For [`run!`]: an operation that can be run again to the same effect, until it is answered or [`PATIENCE`] is over;
+    /// For [`run!`]: an operation that can be run again to the same effect, until it is answered or its time is over;
     /// after conflicts, lost connections and failovers.
     pub fn repeatable(&self) -> Turns<'_> {
         Turns::new(self, true)

@@ -231,7 +231,7 @@ async fn once(connector: &Connector, seed: &dyn Seeded) -> Result<Word, MigrateE
     // No statement timeout: a migration may take long, and a process that waits for another one's waits for its lock.
     let Connected { mut connection, .. } = connector.connect().await?;
     migrate(seed.name(), seed.migrations(), &mut connection).await?;
-    // At a higher level who waited for another one's commit is told of a conflict, and tries again a second later.
+    // At a higher level a process that waited here for another one's commit would get a conflict, and try again a second later.
     let mut tx = connection.begin_with("begin isolation level read committed").await?;
     if claim(seed.name(), &mut tx).await? {
         seed.fill(&mut Link::of(&mut tx)).await?;

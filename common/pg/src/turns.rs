@@ -22,7 +22,7 @@ pub struct Turns<'a> {
     taken: u32,
     /// Where an earlier turn may have been done: why that is not known.
     left_open: Option<String>,
-    /// What the last turn met that had its time.
+    /// Why the last turn failed that our own deadline did not cut off.
     met: Option<String>,
 }
 
@@ -142,9 +142,10 @@ impl<'a> Turns<'a> {
         let Failed {
             maybe_done, passing, conflict, permanent, of_tables, full, busy, late, mut reason, ..
         } = failed;
-        match self.met.take() {
+        match &self.met {
             // what our own deadline cuts off says nothing of the server
             Some(before) if late => reason = format!("{reason}; before that: {before}"),
+            None if late => {}
             _ => self.met = Some(reason.clone()),
         }
         if of_tables {

@@ -39,6 +39,8 @@ pub struct Customers {
 pub struct Shopping {
     customers: Arc<Customers>,
     before: usize,
+    /// Purchases that had come to an end before they came.
+    ended: u64,
     since: Instant,
     at_work: Vec<JoinHandle<()>>,
 }
@@ -52,8 +54,9 @@ impl Customers {
 
     /// They buy from now on.
     pub fn shop(self: &Arc<Self>) -> Shopping {
+        let (before, ended) = (self.promises(), self.ended.load(Ordering::Relaxed));
         let at_work = (1..=CUSTOMERS).map(|n| tokio::spawn(buy(Arc::clone(self), n))).collect();
-        Shopping { before: self.promises(), customers: Arc::clone(self), since: Instant::now(), at_work }
+        Shopping { before, ended, customers: Arc::clone(self), since: Instant::now(), at_work }
     }
 
     /// Purchases that were acknowledged.
@@ -120,12 +123,12 @@ impl Customers {
 }
 
 impl Shopping {
-    /// Until a purchase was acknowledged: for so long, and until customers were answered a few times, whatever the answer, but
-    /// `at_most` so long.
+    /// Until a purchase was acknowledged: for so long, and until customers have had a few answers since they came, whatever these
+    /// are, but `at_most` so long.
     pub async fn first_purchase(&self, patience: Duration, at_most: Duration) {
         let ended = || self.customers.ended.load(Ordering::Relaxed);
         let (deadline, last) = (Instant::now() + patience, Instant::now() + at_most);
-        let enough = ended() + 5 * CUSTOMERS;
+        let enough = self.ended + 5 * CUSTOMERS;
         let waits = || Instant::now() < deadline || (ended() < enough && Instant::now() < last);
         while self.customers.promises() == self.before && waits() {
             tokio::time::sleep(PACE).await;

@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// A look that is so late was kept from its turn.
 const LATE: Duration = Duration::from_millis(50);
 
-/// How long this laboratory was kept from running so far: the machine stood, or was too busy. Nobody could answer then.
+/// How long this laboratory was kept from running so far: the machine stood still, or was too busy.
 fn stood() -> Duration {
     static WATCH: Once = Once::new();
     static MICROSECONDS: AtomicU64 = AtomicU64::new(0);
@@ -67,13 +67,18 @@ impl Probes {
         let times = Arc::<Mutex<Vec<_>>>::default();
         let kept = Arc::clone(&times);
         let asking = tokio::spawn(async move {
+            let mut excused = 0;
             loop {
                 let asked = tokio::time::timeout(PATIENCE, raw::get(internal, "/livez"));
                 let (answer, took, lost) = timed(asked).await;
                 let good = matches!(answer, Ok(Ok(reply)) if reply.status == 200);
-                // where nobody answers a laboratory that does not run, it asks again
-                if good || lost < PATIENCE / 2 {
+                // A laboratory that does not run hears no answer, and asks again. Twice in a row at most: a market that takes
+                // every core would excuse itself
+                if good || lost < PATIENCE / 2 || excused == 2 {
+                    excused = 0;
                     kept.lock().unwrap_or_else(PoisonError::into_inner).push(good.then_some(took));
+                } else {
+                    excused += 1;
                 }
                 tokio::time::sleep(EVERY).await;
             }

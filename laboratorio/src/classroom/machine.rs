@@ -72,7 +72,7 @@ impl Machine {
         if self.full.load(Ordering::Relaxed) == full {
             return Err(match full {
                 true => t!("el disco ya está lleno", "the disk is full already"),
-                false => t!("el disco ya tiene espacio", "the disk has space already"),
+                false => t!("nadie llenó el disco", "nobody has filled the disk"),
             });
         }
         if full {

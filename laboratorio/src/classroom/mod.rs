@@ -362,7 +362,7 @@ impl Class {
         let file = format!("{}-{}.html", called.replace(' ', ""), self.start.elapsed().as_secs());
         let path = self.reports().join(&file);
         let _experimenting = self.experimenting.lock().await;
-        let mut command = child::command(&self.options.exe);
+        let mut command = child::another(&self.options.exe);
         command.args([name, "--segundos", SECONDS, "--idioma", words::lang().code(), "--informe"]).arg(&path);
         command.args(naive.then_some("--ingenuo"));
         let ended = child::laboratory(command, self.stop.get()).await;

@@ -26,7 +26,7 @@ const LITTLE: i64 = 120;
 const AT_ONCE: usize = 16;
 /// A market that takes longer for one new token or user is not there.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// One that says it is busy is asked again for so long.
+/// A market that says it is busy is asked again until all of this is over.
 const BUSY: Duration = Duration::from_secs(20);
 
 /// Whether the market is busy and may be asked again; a moment has passed then. What it has made all the same is nobody's.
@@ -138,10 +138,10 @@ pub async fn create(client: &reqwest::Client, to: &Addresses, wanted: Opened) ->
             }
         }
     };
+    let deadline = Instant::now() + BUSY;
     let mut opened = Opened { usuarios: Vec::new(), tokens: Vec::new() };
     for mut usuario in wanted.usuarios {
         let body = json!({"nombre": usuario.nombre, "saldo": usuario.saldo});
-        let deadline = Instant::now() + BUSY;
         let answer = loop {
             let request = client.post(format!("{}/usuarios", to.usuarios)).json(&body);
             let answer = to.send(Subject::Office, request, PATIENCE).await;
@@ -158,7 +158,6 @@ pub async fn create(client: &reqwest::Client, to: &Addresses, wanted: Opened) ->
     // together: a market that writes to disk answers many in the time of one
     let made = stream::iter(wanted.tokens).map(async |mut token: Token| {
         let op = Op::CreateToken { nombre: token.nombre.clone(), precio: token.precio };
-        let deadline = Instant::now() + BUSY;
         let answer = loop {
             let answer = http::ask(client, to, &op, None, PATIENCE).await;
             if !busy(&answer, deadline).await {

@@ -175,7 +175,9 @@ pub fn filled(people: u64, tokens: u64) -> Arc<TempDir> {
 
 /// What a GET answers. Where there is no answer in the store's time, since the machine stood still, it is asked again.
 pub async fn read(api: &Api, path: &str) -> HttpAnswer {
-    let answered = async || Some(api.get(path).await).filter(|answer| answer.status != 503);
+    let late = ["almacen-no-disponible", "servicio-no-disponible"];
+    let answered =
+        async || Some(api.get(path).await).filter(|answer| !late.contains(&answer.code().as_str()));
     eventually(PATIENCE, answered).await.expect(200)
 }
 

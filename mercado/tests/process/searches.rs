@@ -65,7 +65,7 @@ async fn searches_of_two_hundred_clients_leave_the_others_quick() {
     println!(
         "median {median:?} and {searches} searches meanwhile; {found:?} searches, {away:?} turned away, {before} to {most} threads"
     );
-    // behind the searches of all clients one would wait for as many as there are clients
-    assert!(searches < CLIENTS / 4, "{meanwhile:?}");
+    // half of the cores search: whoever does not wait for a search's turn sees a few end meanwhile, however slow the machine is
+    assert!(searches < 8, "{meanwhile:?}");
     assert!(most <= before + 8, "{before} threads before, {most} while clients search");
 }

@@ -114,8 +114,8 @@ impl Coordinator {
     }
 
     async fn cancel(&self, intento: &Intento, cargo: bool, deadline: Instant) -> Event {
-        // before another attempt it can be left to that one; after a refusal which used up its time recovery would take
-        // ORPHAN_AGE, and nobody could buy the token meanwhile
+        // What stands before another attempt (Clear, with its debit) is cleared again by the next request. After a refusal nobody
+        // comes back, and the token would stay held for ORPHAN_AGE.
         let deadline = if cargo { deadline } else { self.extended(deadline) };
         let charged =
             async { if cargo { self.usuarios.cancel(intento, deadline).await } else { Ok(Ok(())) } };

@@ -13,7 +13,7 @@ async fn both_signals_end_it_well_with_whole_arrays() {
     for signal in ["TERM", "INT"] {
         let process = Process::start(|c| {
             // one that waited for a client which is idle would wait for longer than this test does
-            c.env("DRAIN_SECONDS", "0").env("GRACE_SECONDS", "300");
+            c.env("DRAIN_SECONDS", "0").env("GRACE_SECONDS", "300").env("CLIENT_SECONDS", "300");
         })
         .await;
         let made = process.api.post("/usuarios").json(json!({"nombre": "Ana", "saldo": 70})).await;
@@ -30,13 +30,18 @@ async fn both_signals_end_it_well_with_whole_arrays() {
 
 /// A client that creates users again and again until its connection is refused.
 async fn client(address: String, created: Arc<AtomicU64>) {
+    let mut left = false;
     loop {
         let connect = tokio::time::timeout(PATIENCE, RawConnection::open(&address)).await;
         let Ok(Ok(mut connection)) = connect else { return };
+        assert!(!left, "a request got no answer from a process that takes connections");
         loop {
             let answer = connection.post("/usuarios", r#"{"nombre":"Ana","saldo":1}"#).await;
-            // where this client was slow to ask, the process may have taken it for idle; it has left nothing then
-            let Ok(answer) = answer else { break };
+            // where this client was slow to ask, a process that takes no connections any more may have taken it for idle
+            let Ok(answer) = answer else {
+                left = true;
+                break;
+            };
             assert_eq!(answer.status, 201, "{answer:?}");
             created.fetch_add(1, Ordering::Relaxed);
             if answer.closes() {

@@ -53,8 +53,8 @@ impl Process {
         let dir = TempDir::new().unwrap();
         let log = dir.path().join("stderr.log");
         let mut command = notes(&[]);
-        // one that waits for its grace does not end while a test waits
-        command.env("PORT", port.to_string()).env("GRACE_SECONDS", "300");
+        // one that waits for its grace, or for clients, does not end while a test waits
+        command.env("PORT", port.to_string()).env("GRACE_SECONDS", "300").env("CLIENT_SECONDS", "300");
         more(&mut command);
         // to a file: a pipe that nobody reads would fill and stop the process
         command.stderr(std::fs::File::create(&log).unwrap()).stdout(Stdio::null());

@@ -5,6 +5,7 @@
 mod circles;
 mod dependencies;
 mod documents;
+mod images;
 mod layers;
 mod readmes;
 mod tree;

@@ -22,6 +22,8 @@ const LIES: [&[u8]; 7] = [
     b"-ERR no\r\n",
     b"+OK\r\n$3\r\nabc\r\n:-7\r\n:9223372036854775807\r\n",
 ];
+/// How a service ends whose port is taken.
+const EX_UNAVAILABLE: i32 = 69;
 /// Longer than the market waits for Redis (50 ms), on a machine that is busy.
 const AT_MOST: Duration = Duration::from_secs(2);
 
@@ -40,8 +42,11 @@ pub(super) async fn attack(arena: &mut Arena) -> Result<Seen, String> {
         let (mut tokens, mut to) = begun().map_err(|e| format!("tokens: {e}"))?;
         let begin = Instant::now();
         while raw::get(to, "/readyz").await.map_or(0, |r| r.status) != 200 {
-            // somebody else has taken one of its ports meanwhile
-            if tokens.try_wait().map_err(|e| e.to_string())?.is_some() {
+            if let Some(ended) = tokens.try_wait().map_err(|e| e.to_string())? {
+                // somebody else has taken one of its ports meanwhile
+                if ended.code() != Some(EX_UNAVAILABLE) {
+                    return Err(format!("{}: {ended}", lie.escape_ascii()));
+                }
                 (tokens, to) = begun().map_err(|e| format!("tokens: {e}"))?;
             }
             if begin.elapsed() > Duration::from_secs(20) {

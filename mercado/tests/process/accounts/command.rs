@@ -413,9 +413,8 @@ async fn behind_a_proxy_that_mixes_up_prepared_statements_the_command_says_what_
     let (_, database) = url.rsplit_once('/').unwrap();
     let one = "extra_float_digits,options\ndefault_pool_size = 1";
     let bouncer = PgBouncer::before(server, "transaction", one).await;
-    // one that succeeds leaves its session to the next one, with what it has prepared; but where it ends while it asks for
-    // something, the proxy ends its session too
-    // and a machine that stands still is not what this is about
+    // One that succeeds leaves its session to the next one, with what it has prepared. Where it ends while it asks for something,
+    // the proxy ends its session too: then it is tried once more, as on a machine that stood still.
     let listed = async || {
         let told = cuenta(dir.path(), &bouncer.url(database), "", &["listar"]).err();
         told.filter(|(_, said)| !said.contains("in time"))

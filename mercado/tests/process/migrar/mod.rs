@@ -117,7 +117,6 @@ async fn leave_tries(dir: &Path) {
     for store in ["usuarios", "tokens", "transacciones"] {
         let journal = std::fs::File::open(dir.join("datos").join(store).with_extension("journal")).unwrap();
         eventually(PATIENCE, async || journal.try_lock().ok()).await;
-        // also for who has inherited it
         journal.unlock().unwrap();
     }
 }

@@ -39,15 +39,19 @@ impl Store {
         let begun = Instant::now();
         let record = run!(self.schema.repeatable(), |c, _| record(c).await)?;
         let era = Era::new(record.map_or(0, |era| era.epoca));
+        self.learn(era, begun);
+        Ok(era)
+    }
+
+    /// Notes the era of a look that began then. What another look says that began later is newer.
+    fn learn(&self, era: Era, begun: Instant) {
         self.era.send_if_modified(|known| {
-            // what was learnt after this look began is newer
             let newer = known.is_none_or(|(_, at)| at <= begun);
             if newer {
                 *known = Some((era, begun));
             }
             newer
         });
-        Ok(era)
     }
 
     pub(in super::super) async fn era(&self) -> Result<Era, StoreError> {
@@ -59,10 +63,11 @@ impl Store {
     }
 
     pub(in super::super) async fn forget(&self, length: TimeDelta) -> Result<u64, StoreError> {
+        let begun = Instant::now();
         let era = run!(self.schema.repeatable(), |c, _| advance(c, length).await)?;
         let Some(era) = era else { return Ok(0) };
         let era = Era::new(era.epoca);
-        self.era.send_replace(Some((era, Instant::now())));
+        self.learn(era, begun);
         let (last, mut all) = (i64::from(era.forgotten()), 0);
         loop {
             let forgotten = run!(self.schema.repeatable(), |c, _| {
