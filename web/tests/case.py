@@ -47,9 +47,10 @@ CALM = """
 const probed = window.fetch; window.calm = false; window.known = new Map();
 window.fetch = async (path, options) => {
   const probe = /^.\\w+.limite=1$/.test(path);
-  if (probe && window.calm) return window.known.get(path).clone();
+  if (probe && window.calm) return new Response(...window.known.get(path));
   const answer = await probed(path, options);
-  if (probe && answer.ok) window.known.set(path, answer.clone());
+  // not a clone: its body would end with the time of the first request
+  if (probe && answer.ok) window.known.set(path, [await answer.clone().text(), { headers: answer.headers }]);
   return answer;
 };
 """
