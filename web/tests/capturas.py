@@ -70,7 +70,7 @@ def burst(browser, kind, n, rate):
         f"(({{ n, rate }}) => {{ [n.value, rate.value] = [{n}, {rate}]; }})(document.querySelector('.burst form').elements)"
     )
     browser.value("document.querySelector('.burst form').requestSubmit()")
-    browser.until_text(".burst .said", "Terminó.", 120)
+    browser.until_text(".burst .said", f"Terminó. {n} de {n}", 120)
 
 
 def system(studio, market):
