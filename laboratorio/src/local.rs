@@ -1,11 +1,13 @@
 //! The market on this machine as it runs in a cluster: several processes of each service on one store, behind the gateway.
 //! Each has a network of its own that can be cut or slowed.
 
+mod recipe;
+
 use crate::gateway::{Backend, Extra, Gateway};
 use crate::history::Recorder;
 use crate::plan::Service;
 use crate::proxy::{Mode, Proxy};
-use crate::slot::{Recipe, Slot};
+use crate::slot::Slot;
 use crate::{clock, people, t, words};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
@@ -148,7 +150,7 @@ impl Local {
         let office = match &setup.programs {
             Programs::Market(bin) if setup.accounts => {
                 let usuarios = bin.join(Service::Usuarios.name());
-                let store = store(setup.store.as_deref(), &data, Service::Usuarios);
+                let store = recipe::store(setup.store.as_deref(), &data, Service::Usuarios);
                 Some(people::found(&usuarios, &store, &setup.dir.join("semilla")).await?)
             }
             _ => None,
@@ -248,57 +250,6 @@ impl Local {
         let backend = self.gateway.add(&serves, &name, &door.url());
         self.lock().push(Replica { service, name: name.clone(), state: State::Runs, slot, door, backend });
         Ok(name)
-    }
-
-    fn recipe(&self, service: Service, name: &str, door: &Arc<Proxy>, dies_at: Option<&str>) -> Recipe {
-        let mut environment = vec![
-            ("HOST", "127.0.0.1".to_owned()),
-            ("SEED_DIR", self.dir.join("semilla").display().to_string()),
-            ("HOSTNAME", name.to_owned()),
-            ("PATH", std::env::var("PATH").unwrap_or_default()),
-        ];
-        if let Some(point) = dies_at {
-            environment.push(("FALLO_EN", point.to_owned()));
-        }
-        let (program, args) = match &self.programs {
-            Programs::Naive(program) => {
-                environment.push(("DATOS", self.data.display().to_string()));
-                (program.clone(), vec!["tienda-ingenua".to_owned()])
-            }
-            Programs::Market(bin) => {
-                let url = |s| self.internal.get(&s).map(|p| p.url()).unwrap_or_default();
-                environment.extend([
-                    ("CUENTAS", people::mode(self.office.as_ref())),
-                    ("USUARIOS_URL", url(Service::Usuarios)),
-                    ("INTERNAL_TOKEN", INTERNAL_TOKEN.to_owned()),
-                    ("STORE", store(self.store.as_deref(), &self.data, service)),
-                    ("WORKERS", "1".to_owned()),
-                    ("DRAIN_SECONDS", "0".to_owned()),
-                    ("GRACE_SECONDS", "5".to_owned()),
-                    ("RUST_LOG", "info".to_owned()),
-                ]);
-                if service == Service::Transacciones {
-                    environment.push(("TOKENS_URL", url(Service::Tokens)));
-                    environment.push(("ORPHAN_AGE_MS", ORPHAN_AGE.as_millis().to_string()));
-                }
-                (bin.join(service.name()), Vec::new())
-            }
-        };
-        Recipe {
-            name: name.to_owned(),
-            program,
-            args,
-            environment: environment
-                .into_iter()
-                .map(|(k, v)| (k.to_owned(), v))
-                .chain(self.clocks.get(&service).into_iter().flatten().cloned())
-                .collect(),
-            port: "PORT",
-            log: self.dir.join(format!("{name}.log")),
-            public: vec![Arc::clone(door)],
-            internal: self.internal.get(&service).filter(|_| !self.naive()).cloned(),
-            delays: self.recorder.clone().filter(|_| service == Service::Transacciones),
-        }
     }
 
     /// Waits until it takes requests.
@@ -497,9 +448,4 @@ impl Local {
 
 fn dead(name: &str) -> String {
     t!("{name} está muerto", "{name} is dead")
-}
-
-/// The `STORE` of a service: files below `data` where nothing else was asked for.
-fn store(asked: Option<&str>, data: &Path, service: Service) -> String {
-    asked.map_or_else(|| format!("json:{}", data.join(service.name()).display()), str::to_owned)
 }

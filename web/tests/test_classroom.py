@@ -150,8 +150,11 @@ class Controls(PageCase):
         browser.until("document.querySelectorAll('.lab-processes [data-ready=true]').length >= 7")
 
         for order, word in (("demorar", "red lenta"), ("cortar", "sin red")):
+            browser.value("window.freeze = document.querySelector(\"[data-order='congelar tokens-3']\")")
             browser.click(f"[data-order='{order} tokens-3']")
             browser.until_text(PROCESS.format("tokens-3"), word)
+            # a button under a press is not made anew when its row says something else
+            self.assertTrue(browser.value("window.freeze.isConnected"))
             browser.click("[data-order='sanar tokens-3']")
             browser.until("document.querySelector(\"[data-process='tokens-3']\").dataset.ready === 'true'")
             browser.until_text(PROCESS.format("tokens-3"), "corre")

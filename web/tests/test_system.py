@@ -246,6 +246,9 @@ class Cost(PageCase):
         browser.value("window.counted.length = 0")
         other.until("window.counted.filter((c) => c.path.includes('limite=1')).length > 12")
         self.assertEqual(browser.value("window.counted"), [])
+        # nor does it ask for an audit when a probe that was under way tells of a death
+        browser.run("import('/web/monitor.js').then((m) => { m.onHealth.call({ name: 'tokens', down: 1 }); done(1); })")
+        self.assertEqual(browser.value("window.counted"), [])
         browser.value(hide.format("false"))
         browser.until("window.counted.length > 3")
         browser.until("document.querySelector('.chart rect.blind')")
